@@ -1,0 +1,214 @@
+"""Registry: what users hold. One method for each action; what an action needs is imported when it is called.
+
+A version is given as a reference (`"medical@prod"`) or as a Version. The library never prints: long work calls `progress`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from . import settings as _settings
+from .results import Added, AliasMove, Checkout, Collected, Deleted, Details, Found, Lineage, Progress, Verdict, silent
+from .version import LogRow, Model, Version
+
+if TYPE_CHECKING:
+    from .facts import Token
+    from .home import Home
+
+VersionLike = str | Version
+PathLike = str | os.PathLike[str]
+Probes = Literal["refuse", "warn", "skip"]
+
+
+class Registry:
+    """An open home. Cheap to make; the catalog is opened at the first question."""
+
+    def __init__(self, home: PathLike | None = None) -> None:
+        self.settings = _settings.from_environment(home)
+        self._home: Home | None = None
+
+    def __repr__(self) -> str:
+        return f"Registry({str(self.settings.home)!r})"
+
+    @property
+    def home(self) -> Home:
+        """The open folder behind everything. Raises HomeNotFound."""
+        if self._home is None:
+            from .home import Home
+            self._home = Home.open(self.settings)
+        return self._home
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What reading had to say since the last time this was asked, e.g. that the catalog is behind."""
+        return self._home.take_warnings() if self._home is not None else ()
+
+    def close(self) -> None:
+        """Let go of the catalog and of locks."""
+        if self._home is not None:
+            self._home.close()
+            self._home = None
+
+    def __enter__(self) -> Registry:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # everyday
+
+    @overload
+    def add(self, folder: PathLike, name: str | None = ..., *, prefix: str | None = ..., parent: VersionLike | None = ...,
+            with_parents: bool = ..., model_class: str | None = ..., tokenizer: PathLike | None = ..., alias: str | None = ...,
+            message: str | None = ..., run: str | None = ..., dry_run: bool = ..., progress: Progress = ...) -> Added: ...
+    @overload
+    def add(self, folder: Sequence[PathLike], name: str | None = ..., *, prefix: str | None = ..., parent: VersionLike | None = ...,
+            with_parents: bool = ..., model_class: str | None = ..., tokenizer: PathLike | None = ..., alias: str | None = ...,
+            message: str | None = ..., run: str | None = ..., dry_run: bool = ..., progress: Progress = ...) -> tuple[Verdict, ...]: ...
+
+    def add(self, folder: PathLike | Sequence[PathLike], name: str | None = None, *, prefix: str | None = None,
+            parent: VersionLike | None = None, with_parents: bool = False, model_class: str | None = None,
+            tokenizer: PathLike | None = None, alias: str | None = None, message: str | None = None, run: str | None = None,
+            dry_run: bool = False, progress: Progress = silent) -> Added | tuple[Verdict, ...]:
+        """Register a folder, or several, parents first.
+
+        One folder takes `name`; several take `prefix`, and are named prefix + folder's name. Raises for one folder what is
+        wrong with it; for several the errors are in the verdicts.
+        """
+        from .actions.add import AddOptions, add, add_several
+        options = AddOptions(parent, with_parents, model_class, Path(tokenizer) if tokenizer is not None else None, alias, message, run, dry_run)
+        if isinstance(folder, (str, os.PathLike)):
+            return add(self.home, Path(folder), name, prefix=prefix, options=options, progress=progress)
+        return add_several(self.home, [Path(item) for item in folder], name, prefix=prefix, options=options, progress=progress)
+
+    def resize(self, version: VersionLike, name: str, tokens: PathLike | Sequence[str | Mapping[str, Any]], *, special: bool = False,
+               single_word: bool = False, normalized: bool | None = None, init: Literal["subwords", "mean", "random"] = "subwords",
+               seed: int | None = None, skip_existing: bool = False, alias: str | None = None, message: str | None = None,
+               run: str | None = None, dry_run: bool = False, progress: Progress = silent) -> Added:
+        """Add tokens to a version and register the resized base as `name`.
+
+        tokens is a file (a path) or an ordered sequence of words or of mappings {"content": ..., flags}.
+        """
+        from .actions.resize import ResizeOptions, resize
+        options = ResizeOptions(special, single_word, normalized, init, seed, skip_existing, alias, message, run, dry_run)
+        return resize(self.home, version, name, tokens, options=options, progress=progress)
+
+    def load(self, version: VersionLike, *, probes: Probes = "refuse", progress: Progress = silent, **kwargs: Any) -> Any:
+        """The model, as an object of its class, exactly as registered. Keywords go through to the class."""
+        from .actions.load import load
+        return load(self.home, version, probes=probes, progress=progress, **kwargs)
+
+    def encode(self, model: Any, inputs: Iterable[Any]) -> Iterator[Any]:
+        """For each input its encoding as JSON values, by the model's class; pairs are scored by a CrossEncoder."""
+        from .actions.load import encode
+        return encode(model, inputs)
+
+    def version_of(self, model: Any) -> Version:
+        """The version that a loaded model is. Raises VersionNotFound."""
+        from .actions.load import version_of
+        return version_of(self.home, model)
+
+    def list(self, name: str | None = None) -> tuple[Model, ...] | tuple[Version, ...]:
+        """All models, or the versions of one, newest first."""
+        from .actions.look import list_models, list_versions
+        return list_models(self.home) if name is None else list_versions(self.home, name)
+
+    def show(self, version: VersionLike) -> Details:
+        """One version whole."""
+        from .actions.look import show
+        return show(self.home, version)
+
+    def read(self, reference: str) -> bytes:
+        """The bytes of one file of a version, as registered: `name@3:config.json`."""
+        from .actions.look import read
+        return read(self.home, reference)
+
+    # look
+
+    def log(self, target: str | None = None, *, limit: int | None = None) -> tuple[LogRow, ...]:
+        """What was done, newest first: everything, or to one model or one version."""
+        from .actions.look import log
+        return log(self.home, target, limit=limit)
+
+    def lineage(self, version: VersionLike) -> Lineage:
+        """Where a version comes from, and what stands on it."""
+        from .actions.look import lineage
+        return lineage(self.home, version)
+
+    def tokens(self, version: VersionLike) -> tuple[Token, ...]:
+        """The added tokens of a version, by id."""
+        from .actions.look import tokens
+        return tokens(self.home, version)
+
+    def find(self, what: str) -> tuple[Found, ...]:
+        """Versions by name, kind, token, digest or note; or, for a path, the version that a folder on disk is."""
+        from .actions.look import find
+        return find(self.home, what)
+
+    def resolve(self, version: VersionLike) -> Version:
+        """The version a reference means now; its `pinned` is for lock files."""
+        from .actions.look import resolve
+        return resolve(self.home, version)
+
+    # name
+
+    def alias(self, version: VersionLike, alias: str | None = None, *, expect: VersionLike | None = None, remove: bool = False,
+              message: str | None = None) -> AliasMove:
+        """Point an alias at a version; with remove, version is `name@alias` and the alias goes away."""
+        from .actions.name import alias as set_alias, remove_alias
+        if remove:
+            return remove_alias(self.home, version, expect=expect, message=message)
+        return set_alias(self.home, version, alias, expect=expect, message=message)
+
+    def annotate(self, version: VersionLike, notes: Mapping[str, str | float | None]) -> Version:
+        """Set notes of a version; None removes one."""
+        from .actions.name import annotate
+        return annotate(self.home, version, notes)
+
+    def yank(self, version: VersionLike, *, reason: str | None = None, undo: bool = False) -> Version:
+        """Hide a version from latest and aliases, or show it again."""
+        from .actions.name import yank
+        return yank(self.home, version, reason=reason, undo=undo)
+
+    def delete(self, versions: Sequence[VersionLike] | VersionLike, *, keep_last: int | None = None, message: str | None = None,
+               dry_run: bool = False) -> Deleted:
+        """Forget versions; with keep_last, each operand is a model's name and all but its newest N go."""
+        from .actions.delete import delete
+        items = [versions] if isinstance(versions, (str, Version)) else versions
+        return delete(self.home, items, keep_last=keep_last, message=message, dry_run=dry_run)
+
+    # files and house
+
+    def checkout(self, version: VersionLike, folder: PathLike | None = None, *, for_path: str | None = None, force: bool = False,
+                 progress: Progress = silent) -> Checkout:
+        """A version as files, with its line, loadable without this package: in a folder, or in the home's own checkout."""
+        from .actions.checkout import checkout
+        return checkout(self.home, version, Path(folder) if folder is not None else None, for_path=for_path, force=force, progress=progress)
+
+    def collect(self, *, older_than: float = 3600.0, dry_run: bool = False, progress: Progress = silent) -> Collected:
+        """Free the bytes nobody needs; older_than is in seconds."""
+        from .actions.collect import collect
+        return collect(self.home, older_than=older_than, dry_run=dry_run, progress=progress)
+
+    def config(self, key: str | None = None, value: str | None = None, *, unset: bool = False) -> Mapping[str, str]:
+        """The settings of the home that people make: all of them, one, or one made new. Keys: user.name."""
+        from .actions.config import config
+        return config(self.home, key, value, unset=unset)
+
+
+def open(home: PathLike | None = None) -> Registry:  # noqa: A001
+    """The registry at a home; by default REGISTRY_HOME, else the user's data folder. Raises HomeNotFound."""
+    registry = Registry(home)
+    registry.home  # noqa: B018  # a home that is not there is said here, not at the first question
+    return registry
+
+
+def init(folder: PathLike | None = None) -> Registry:
+    """Make a home: tries what it needs there, and refuses a place that lacks it. An existing home is left as it is."""
+    from .home import Home
+    registry = Registry(folder)
+    registry._home = Home.create(registry.settings)
+    return registry

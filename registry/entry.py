@@ -1,0 +1,186 @@
+"""Entries: the words of the journal. What was said or done, once each, never rewritten.
+
+The file of an entry is canonical JSON: format, number, id, time, by, kind, body, previous, digest. `digest` is the SHA-256
+of it without that field; `previous` repeats the predecessor's. Entry 1 is Init. Times are UTC with six decimals and Z.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from .digest import Digest, canonical, digest_of, parse_canonical
+from .errors import InvalidManifest, NewerFormat
+
+FORMAT = 1
+
+EVIDENCE = ("witnessed", "hub", "path", "given")
+"""How a parent is known, strongest first."""
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A parent as the registering person or program knew it."""
+
+    role: str
+    digest: Digest
+    evidence: str
+    reference: str
+    """The pinned reference of the parent when this was said, e.g. `minilm@1`."""
+
+
+@dataclass(frozen=True)
+class Init:
+    """A store begins."""
+
+    kind: ClassVar[str] = "Init"
+    store: str
+    """A random id, so that a catalog is never folded from another store's journal."""
+
+
+@dataclass(frozen=True)
+class Register:
+    """A manifest becomes a version of a model."""
+
+    kind: ClassVar[str] = "Register"
+    name: str
+    number: int
+    manifest: Digest
+    facts: Digest
+    probes: Digest | None = None
+    edges: tuple[Edge, ...] = ()
+    message: str | None = None
+    checkpoint: bool = False
+    """A checkpoint of a training is never `latest`."""
+    forced: tuple[str, ...] = ()
+    """Names of the checks of judgement that were overruled."""
+    source: dict[str, Any] = field(default_factory=dict)
+    """Where it came from and how it was made: git, command, libraries, run, recipe. No path of a machine."""
+
+
+@dataclass(frozen=True)
+class Alias:
+    """An alias points to a version from now on, or with number None to nothing."""
+
+    kind: ClassVar[str] = "Alias"
+    name: str
+    alias: str
+    number: int | None
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class Yank:
+    """A version is hidden from `latest` and aliases; or, with undo, shown again."""
+
+    kind: ClassVar[str] = "Yank"
+    name: str
+    number: int
+    reason: str | None = None
+    undo: bool = False
+
+
+@dataclass(frozen=True)
+class Annotate:
+    """Notes of a version are set; a value of None removes one. Numbers are kept as their text."""
+
+    kind: ClassVar[str] = "Annotate"
+    name: str
+    number: int
+    notes: dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class Delete:
+    """A version is forgotten; its number is never used again."""
+
+    kind: ClassVar[str] = "Delete"
+    name: str
+    number: int
+    message: str | None = None
+
+
+Body = Init | Register | Alias | Yank | Annotate | Delete
+BODIES: dict[str, type[Body]] = {body.kind: body for body in (Init, Register, Alias, Yank, Annotate, Delete)}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One recorded change."""
+
+    number: int
+    id: str
+    time: str
+    by: str
+    body: Body
+    previous: Digest | None
+
+    @property
+    def kind(self) -> str:
+        """The name of the body's kind, e.g. `Register`."""
+        return self.body.kind
+
+    def _value(self) -> dict[str, Any]:
+        return {"format": FORMAT, "number": self.number, "id": self.id, "time": self.time, "by": self.by,
+                "kind": self.kind, "body": dataclasses.asdict(self.body), "previous": self.previous}
+
+    @property
+    def digest(self) -> Digest:
+        """The SHA-256 of the canonical JSON without the digest field."""
+        return digest_of(canonical(self._value()))
+
+    def to_bytes(self) -> bytes:
+        """The bytes of the entry's file."""
+        return canonical({**self._value(), "digest": self.digest})
+
+
+def now() -> str:
+    """The present as entries write it: UTC, six decimals, Z."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse(content: bytes, what: str = "the entry") -> Entry:
+    """The entry these bytes are, its own digest checked. Raises InvalidManifest, or NewerFormat for newer words."""
+    value = parse_canonical(content, what)
+    try:
+        return _parse(value, what)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidManifest(f"{what} is malformed: {error}") from None
+
+
+def _parse(value: dict[str, Any], what: str) -> Entry:
+    newer = f"{what} is of a newer kind than this registry reads"
+    if value["format"] > FORMAT:
+        raise NewerFormat(f"{newer}: format {value['format']}, known is {FORMAT}; update st-registry")
+    if value["kind"] not in BODIES:
+        raise NewerFormat(f"{newer}: {value['kind']!r}; update st-registry")
+    if set(value) != {"format", "number", "id", "time", "by", "kind", "body", "previous", "digest"}:
+        raise InvalidManifest(f"{what} has the wrong fields: {', '.join(sorted(value))}")
+    if type(value["number"]) is not int or value["number"] < 1 or not _TIME.fullmatch(value["time"]):
+        raise InvalidManifest(f"{what} has the number {value['number']!r} and the time {value['time']!r}")
+    body_class = BODIES[value["kind"]]
+    unknown = set(value["body"]) - {item.name for item in dataclasses.fields(body_class)}
+    if unknown:
+        raise NewerFormat(f"{newer}: {value['kind']} with {', '.join(sorted(unknown))}; update st-registry")
+    previous = Digest(value["previous"]) if value["previous"] is not None else None
+    entry = Entry(value["number"], value["id"], value["time"], value["by"], _body(body_class, value["body"]), previous)
+    if entry.digest != value["digest"]:
+        raise InvalidManifest(f"{what} says its digest is {value['digest']}, its content has {entry.digest}")
+    return entry
+
+
+def _body(body_class: type[Body], value: dict[str, Any]) -> Body:
+    if body_class is not Register:
+        return body_class(**value)
+    return Register(**{
+        **value,
+        "manifest": Digest(value["manifest"]), "facts": Digest(value["facts"]),
+        "probes": Digest(value["probes"]) if value["probes"] is not None else None,
+        "edges": tuple(Edge(edge["role"], Digest(edge["digest"]), edge["evidence"], edge["reference"]) for edge in value["edges"]),
+        "forced": tuple(value["forced"]),
+    })

@@ -1,0 +1,190 @@
+"""Every error a user can meet, with the exit code of its family.
+
+RegistryError            exit 1
+├─ Invalid               2   InvalidReference InvalidName InvalidPath InvalidManifest InvalidTokens NewerFormat
+├─ NotFound              3   HomeNotFound ModelNotFound VersionNotFound AliasNotFound BlobNotFound
+│                            RemoteNotFound ParentNotFound FolderNotFound
+├─ Conflict              4   Busy WrongStore AmbiguousParent AliasMoved
+├─ Corrupt               5   DigestMismatch BrokenChain CatalogDiverged ProbeMismatch
+├─ Refused               6   UnsafeFile ForeignCode ParentMismatch NotLoadable InUse NotEmpty
+└─ Unavailable           7   HubUnavailable StoreUnavailable CatalogBehind SchemaBehind MissingExtra
+
+A message is one line, lower case, no full stop: what is so, with the real values quoted, then what would do.
+Callers catch families, tests name leaves.
+"""
+
+from __future__ import annotations
+
+
+class RegistryError(Exception):
+    """Anything this package refuses to do, or finds wrong."""
+
+    exit_code = 1
+
+
+class Invalid(RegistryError, ValueError):
+    """What was asked for cannot be meant."""
+
+    exit_code = 2
+
+
+class InvalidReference(Invalid):
+    """A text that is no reference to a version."""
+
+
+class InvalidName(Invalid):
+    """A text that cannot name a model or an alias."""
+
+
+class InvalidPath(Invalid):
+    """A path that no file of a version may have."""
+
+
+class InvalidManifest(Invalid):
+    """Bytes that should be a manifest, an entry or facts, and are not."""
+
+
+class InvalidTokens(Invalid):
+    """Tokens that cannot be added; the message lists every bad one."""
+
+
+class NewerFormat(Invalid):
+    """Written by a newer version of this package."""
+
+
+class NotFound(RegistryError, LookupError):
+    """Something named does not exist."""
+
+    exit_code = 3
+
+
+class HomeNotFound(NotFound):
+    """No registry home at the place that was named."""
+
+
+class FolderNotFound(NotFound):
+    """A folder or file of the user's is not there, or cannot be read."""
+
+
+class ModelNotFound(NotFound):
+    """No model has this name."""
+
+
+class VersionNotFound(NotFound):
+    """The model has no such version."""
+
+
+class AliasNotFound(NotFound):
+    """The model has no such alias."""
+
+
+class BlobNotFound(NotFound):
+    """The store lacks bytes that a manifest names."""
+
+
+class RemoteNotFound(NotFound):
+    """No such repository or revision on the Hub or in its cache."""
+
+
+class ParentNotFound(NotFound):
+    """No registered version is known to be the parent."""
+
+
+class Conflict(RegistryError):
+    """The registry is not in the state that the request assumes."""
+
+    exit_code = 4
+
+
+class Busy(Conflict):
+    """Another process holds the lock."""
+
+
+class WrongStore(Conflict):
+    """The journal belongs to another store than the catalog."""
+
+
+class AmbiguousParent(Conflict):
+    """More than one registered version could be meant."""
+
+
+class AliasMoved(Conflict):
+    """An alias does not point where --expect says."""
+
+
+class Corrupt(RegistryError):
+    """Bytes are not what they were when they were registered."""
+
+    exit_code = 5
+
+
+class DigestMismatch(Corrupt):
+    """Content does not have the digest it is named by."""
+
+
+class BrokenChain(Corrupt):
+    """A journal entry does not follow from its predecessor."""
+
+
+class CatalogDiverged(Corrupt):
+    """The catalog was folded from another journal than the one that lies here."""
+
+
+class ProbeMismatch(Corrupt):
+    """The model encodes a recorded text otherwise than at its registration."""
+
+
+class Refused(RegistryError):
+    """It could be done, and would do harm."""
+
+    exit_code = 6
+
+
+class UnsafeFile(Refused):
+    """A file that is not what it must be: a pickle, a link, a damaged header."""
+
+
+class ForeignCode(Refused):
+    """The model needs code from its folder or from elsewhere."""
+
+
+class ParentMismatch(Refused):
+    """The parent and the model do not belong together."""
+
+
+class NotLoadable(Refused):
+    """No loader could load this as it lies there."""
+
+
+class InUse(Refused):
+    """Something else still stands on it."""
+
+
+class NotEmpty(Refused):
+    """A folder that should be new or empty holds files."""
+
+
+class Unavailable(RegistryError):
+    """Something outside this process does not answer."""
+
+    exit_code = 7
+
+
+class HubUnavailable(Unavailable):
+    """The Hub cannot be reached."""
+
+
+class StoreUnavailable(Unavailable):
+    """The store's medium refuses: no space, no right, no such feature."""
+
+
+class CatalogBehind(Unavailable):
+    """The catalog lags behind the journal and cannot be brought up."""
+
+
+class SchemaBehind(Unavailable):
+    """The catalog has an older schema and cannot be migrated here."""
+
+
+class MissingExtra(Unavailable):
+    """An optional dependency is not installed."""

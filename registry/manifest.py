@@ -1,0 +1,157 @@
+"""Manifests: what a version *is*. Files, parents and class; no name, time, author or location.
+
+A manifest is a blob of canonical JSON, so the same model on the same parents has the same digest on every machine.
+Its digest covers the parents' digests, and so the whole line.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+from .digest import Digest, canonical, digest_of, parse_canonical
+from .errors import InvalidManifest, InvalidPath, NewerFormat
+
+FORMAT = 1
+KINDS = ("base", "resized", "adapter", "merged")
+CLASSES = ("SentenceTransformer", "CrossEncoder", "SparseEncoder", "MultiVectorEncoder")
+ROLES = ("base", "adapter", "resized-from", "finetuned-from")
+PATH_LIMIT = 200
+DEPTH_LIMIT = 8
+FILES_LIMIT = 100_000
+
+_DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.IGNORECASE)
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]')
+
+
+@dataclass(frozen=True, order=True)
+class File:
+    """One file of a version: its path, relative and with `/`; the digest of its bytes; its size in bytes."""
+
+    path: str
+    digest: Digest
+    size: int
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A manifest this one came from, and what it is to it: one of ROLES."""
+
+    role: str
+    digest: Digest
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Kind, class, files sorted by path, and parents in the order adapter, base."""
+
+    kind: str
+    model_class: str
+    files: tuple[File, ...]
+    parents: tuple[Parent, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InvalidManifest(f"{self.kind!r} is no kind; one of {', '.join(KINDS)}")
+        if self.model_class not in CLASSES:
+            raise InvalidManifest(f"{self.model_class!r} is no class; one of {', '.join(CLASSES)}")
+        object.__setattr__(self, "files", tuple(sorted(self.files, key=lambda file: file.path)))
+        object.__setattr__(self, "parents", tuple(sorted(self.parents, key=lambda parent: (parent.role, parent.digest))))
+        check_paths([file.path for file in self.files])
+        _check_parents(self.kind, [parent.role for parent in self.parents])
+
+    def to_bytes(self) -> bytes:
+        """The canonical bytes, whose digest is the manifest's."""
+        return canonical({
+            "format": FORMAT, "kind": self.kind, "class": self.model_class,
+            "files": [{"path": file.path, "digest": file.digest, "size": file.size} for file in self.files],
+            "parents": [{"role": parent.role, "digest": parent.digest} for parent in self.parents],
+        })
+
+    @property
+    def digest(self) -> Digest:
+        """The identity of the version, its whole line included."""
+        return digest_of(self.to_bytes())
+
+    def file(self, path: str) -> File | None:
+        """The file at this path, if there is one."""
+        return next((file for file in self.files if file.path == path), None)
+
+    def parent(self, role: str) -> Digest | None:
+        """The parent in this role, if there is one."""
+        return next((parent.digest for parent in self.parents if parent.role == role), None)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files, parents not counted."""
+        return sum(file.size for file in self.files)
+
+
+def parse(content: bytes) -> Manifest:
+    """The manifest these bytes are. Raises InvalidManifest, or NewerFormat."""
+    value = parse_canonical(content, "the manifest")
+    try:
+        if value["format"] > FORMAT:
+            raise NewerFormat(f"the manifest has format {value['format']}, this registry reads {FORMAT}; update st-registry")
+        if set(value) != {"format", "kind", "class", "files", "parents"} or value["format"] != FORMAT:
+            raise InvalidManifest(f"the manifest has the wrong fields: {', '.join(sorted(value))}")
+        return Manifest(value["kind"], value["class"], tuple(_file(item) for item in value["files"]),
+                        tuple(Parent(item["role"], Digest(item["digest"])) for item in value["parents"]))
+    except (KeyError, TypeError) as error:
+        raise InvalidManifest(f"the manifest is malformed: {error}") from None
+
+
+def check_path(path: str) -> str:
+    """The path, if a file may have it on every system: relative, no `..`, no device name. Raises InvalidPath."""
+    parts = path.split("/")
+    reason = None
+    if not path or path.startswith("/") or any(part in ("", ".", "..") for part in parts):
+        reason = "it must be relative, without '.', '..' or empty parts"
+    elif len(parts) > DEPTH_LIMIT:
+        reason = f"it is {len(parts)} levels deep, {DEPTH_LIMIT} are allowed"
+    elif _FORBIDDEN.search(path):
+        reason = "it holds a control character or one of < > : \" | ? * \\"
+    elif any(part[-1] in ". " or part[0] == " " for part in parts):
+        reason = "a part of it ends in '.' or has a blank at an end"
+    elif any(_DEVICES.fullmatch(part) for part in parts):
+        reason = "it holds a device name of Windows"
+    elif len(_utf8(path)) > PATH_LIMIT:
+        reason = f"it has more than {PATH_LIMIT} bytes"
+    if reason:
+        raise InvalidPath(f"no file of a version can have the path {path!r}: {reason}")
+    return path
+
+
+def check_paths(paths: list[str]) -> None:
+    """Raises InvalidPath unless every path is allowed and no two are one on some file system (case, Unicode form)."""
+    if len(paths) > FILES_LIMIT:
+        raise InvalidPath(f"a version may have {FILES_LIMIT} files, this one has {len(paths)}")
+    seen: dict[str, str] = {}
+    for path in paths:
+        check_path(path)
+        folded = unicodedata.normalize("NFC", path).casefold()
+        if folded in seen:
+            raise InvalidPath(f"{seen[folded]!r} and {path!r} are one file on some systems; rename one")
+        seen[folded] = path
+
+
+def _utf8(path: str) -> bytes:
+    try:
+        return path.encode()
+    except UnicodeEncodeError:
+        raise InvalidPath(f"no file of a version can have the path {path!r}: it is not UTF-8") from None
+
+
+def _check_parents(kind: str, roles: list[str]) -> None:
+    allowed = {"base": [[], ["finetuned-from"]], "resized": [["resized-from"], ["finetuned-from"]],
+               "adapter": [["base"]], "merged": [["adapter", "base"]]}[kind]
+    if roles not in allowed:
+        raise InvalidManifest(f"a version of kind {kind} cannot have the parents {roles or 'none'}")
+
+
+def _file(item: dict[str, Any]) -> File:
+    if set(item) != {"path", "digest", "size"} or type(item["size"]) is not int or item["size"] < 0:
+        raise InvalidManifest(f"the manifest has a malformed file: {item!r}")
+    return File(item["path"], Digest(item["digest"]), item["size"])

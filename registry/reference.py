@@ -1,0 +1,173 @@
+"""References: what a user types to mean a version, and the names it is made of.
+
+    name    name@3    name@prod    name@sha256:ab12…    name@3@sha256:…    name@prod^    name@3:1_Pooling/config.json
+    hf://org/repo@revision
+
+What a selector is can be told from its own text: digits are a number, a letter first is an alias, `sha256:` a digest.
+A bare string is never a path and never a Hub id.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .errors import InvalidName, InvalidReference
+
+NAME_LIMIT = 255
+DIGEST_PREFIX_LEAST = 8
+RESERVED_ALIASES = ("latest", "main", "sha256")
+
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+_ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,127}", re.ASCII)
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+_DIGEST_PREFIX = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
+_HUB = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A version as a user names it. At most one of number and alias is set; neither and no digest means latest."""
+
+    name: str
+    number: int | None = None
+    alias: str | None = None
+    digest: str | None = None
+    """Hex digits of the manifest digest, 8 to 64 of them, without `sha256:`."""
+    up: int = 0
+    """How many parents up: the number of `^`."""
+    path: str | None = None
+    """A file of the version."""
+
+    @property
+    def bare(self) -> bool:
+        """Whether no selector was given, so that `latest` is meant."""
+        return self.number is None and self.alias is None and self.digest is None
+
+    def __str__(self) -> str:
+        label = self.number if self.number is not None else self.alias
+        return (self.name + (f"@{label}" if label is not None else "") + (f"@sha256:{self.digest}" if self.digest else "")
+                + "^" * self.up + (f":{self.path}" if self.path is not None else ""))
+
+
+@dataclass(frozen=True)
+class HubReference:
+    """A repository on the Hub, and a branch, tag or commit of it."""
+
+    repository: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        return f"hf://{self.repository}" + (f"@{self.revision}" if self.revision else "")
+
+
+def check_name(text: str) -> str:
+    """The text, if it can name a model: 1 to 4 parts joined by `/`. Raises InvalidName."""
+    parts = text.split("/")
+    if len(text) > NAME_LIMIT:
+        raise InvalidName(f"the name {text[:40]!r}… has {len(text)} characters; {NAME_LIMIT} are allowed")
+    if not 1 <= len(parts) <= 4 or not all(_PART.fullmatch(part) for part in parts):
+        raise InvalidName(f"{text!r} cannot name a model; use 1 to 4 parts joined by '/', "
+                          "each a letter or digit and then letters, digits, '.', '_' or '-'")
+    return text
+
+
+def check_alias(text: str) -> str:
+    """The text, if it can be an alias: a letter first, and no word with a meaning of its own. Raises InvalidName."""
+    if not _ALIAS.fullmatch(text):
+        raise InvalidName(f"{text!r} cannot be an alias; use a letter and then letters, digits, '.', '_' or '-'")
+    if text.lower() in RESERVED_ALIASES or re.fullmatch(r"v\d+", text.lower()):
+        raise InvalidName(f"{text!r} cannot be an alias; latest, main, sha256 and v<number> have meanings of their own")
+    return text
+
+
+def looks_like_path(text: str) -> bool:
+    """Whether a text that could be a version or a folder is a folder: it starts with `.`, `/` or `~`."""
+    return text.startswith((".", "/", "~"))
+
+
+def parse(text: str) -> Reference:
+    """The reference a text spells. Raises InvalidReference, with what was probably meant."""
+    _refuse_other_kinds(text)
+    left, colon, path = _split_path(text)
+    head = left.rstrip("^")
+    up = len(left) - len(head)
+    name, *selectors = head.split("@")
+    try:
+        check_name(name)
+    except InvalidName as error:
+        hint = _hint(text)
+        raise InvalidReference(f"{text!r} is no reference: {hint or error}") from None
+    number, alias, digest = _selectors(text, selectors)
+    if colon and not selectors:
+        raise InvalidReference(f"{text!r} has no version before ':'; did you mean {name}@{path}?")
+    if colon and not _is_file_path(path):
+        raise InvalidReference(f"{text!r} names no file of a version: {path!r}")
+    return Reference(name, number, alias, digest, up, path if colon else None)
+
+
+def parse_hub(text: str) -> HubReference:
+    """The repository that `hf://org/repo@revision` or `org/repo@revision` spells. Raises InvalidReference."""
+    body = text.removeprefix("hf://")
+    repository, at, revision = body.partition("@")
+    if not _HUB.fullmatch(repository) or ".." in repository or (at and not revision):
+        raise InvalidReference(f"{text!r} names no Hub repository; write hf://org/repo or hf://org/repo@revision")
+    return HubReference(repository, revision or None)
+
+
+def _refuse_other_kinds(text: str) -> None:
+    if not text:
+        raise InvalidReference("an empty text is no reference; write name, name@3 or name@alias")
+    if looks_like_path(text):
+        raise InvalidReference(f"{text!r} is a path, and a registered version is wanted here; write name, name@3 or name@alias")
+    if text.startswith("hf://"):
+        raise InvalidReference(f"{text!r} is a Hub repository, and a registered version is wanted here")
+    if "://" in text:
+        raise InvalidReference(f"{text!r} has a scheme; a reference is name, name@3, name@alias or name@sha256:…")
+
+
+def _split_path(text: str) -> tuple[str, str, str]:
+    """(reference, ':' or '', path); the colon of `sha256:` is not the one before a path."""
+    protected = re.sub(r"@sha256:", "@sha256\0", text)
+    left, colon, path = protected.partition(":")
+    return left.replace("\0", ":"), colon, path.replace("\0", ":")
+
+
+def _selectors(text: str, selectors: list[str]) -> tuple[int | None, str | None, str | None]:
+    number: int | None = None
+    alias: str | None = None
+    digest: str | None = None
+    for position, selector in enumerate(selectors):
+        if selector.startswith("sha256:"):
+            digest = selector[7:].lower()
+            if not _DIGEST_PREFIX.fullmatch(digest):
+                raise InvalidReference(f"{text!r} has no usable digest; give sha256: and {DIGEST_PREFIX_LEAST} to 64 hex digits")
+            if position != len(selectors) - 1:
+                raise InvalidReference(f"{text!r} has something after its digest; the digest comes last")
+        elif position > 0:
+            raise InvalidReference(f"{text!r} has two selectors; give one of a number or an alias, then a digest if you like")
+        elif _NUMBER.fullmatch(selector):
+            number = int(selector)
+        elif selector == "latest":
+            pass  # the bare name says the same
+        elif _ALIAS.fullmatch(selector):
+            hint = f"; did you mean {text.split('@')[0]}@{selector[1:]}?" if re.fullmatch(r"v\d+", selector) else ""
+            if hint:
+                raise InvalidReference(f"{text!r} is no reference{hint}")
+            alias = selector
+        else:
+            raise InvalidReference(f"{text!r} is no reference: {selector!r} is neither a number, an alias nor sha256:…")
+    return number, alias, digest
+
+
+def _is_file_path(path: str) -> bool:
+    return bool(path) and not path.startswith("/") and ".." not in path.split("/")
+
+
+def _hint(text: str) -> str | None:
+    if text.count(":") == 1 and "@" not in text:
+        name, _, tag = text.partition(":")
+        return f"did you mean {name}@{tag}?"
+    if text.endswith("/"):
+        return f"did you mean {text.rstrip('/')}, or the folder ./{text}?"
+    return None

@@ -1,0 +1,180 @@
+"""Results: what the actions return. Frozen values that any caller can print, store or compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .digest import Digest
+from .errors import RegistryError
+from .facts import Facts, Token
+from .manifest import File
+from .version import Version
+
+Progress = Callable[[str, int, int | None], None]
+"""progress(what, done, total): `what` names the stage; done and total are in bytes, or in steps for stages without bytes;
+total is None where it is not known. Called from the working thread, often."""
+
+
+def silent(what: str, done: int, total: int | None) -> None:
+    """The progress of a caller who does not want to know."""
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of one folder, or of one resize."""
+
+    version: Version | None
+    """None for a dry run that would register something new."""
+    already: bool
+    """The model had this very content; nothing was written."""
+    kind: str
+    digest: Digest
+    name: str
+    number: int
+    """The number it has, or in a dry run would get."""
+    evidence: str | None = None
+    parent: str | None = None
+    """Reference of the parent, and `evidence` how it is known; both None for a base."""
+    warnings: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    """(path, reason) of files in the folder that do not belong to a version."""
+    rows: str | None = None
+    """For a full model with a parent: which token rows are new and which moved, in a sentence."""
+    plan: str | None = None
+    """For a resize: what was done with the embedding table, in a sentence."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One folder of several: what it became, or why not."""
+
+    folder: str
+    added: Added | None
+    error: RegistryError | None
+
+
+@dataclass(frozen=True)
+class Details:
+    """One version whole."""
+
+    version: Version
+    files: tuple[File, ...]
+    facts: Facts
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `show --json` prints."""
+        version, facts = self.version, self.facts
+        return {
+            "reference": version.reference, "kind": version.kind, "class": version.model_class, "digest": version.digest,
+            "parents": [{"role": parent.role, "reference": parent.reference, "digest": parent.digest, "evidence": parent.evidence}
+                        for parent in version.parents],
+            "aliases": list(version.aliases), "latest": version.latest,
+            "vocabulary": {"digest": facts.vocabulary.digest, "size": facts.vocabulary.size,
+                           "added": [token_to_dict(token) for token in facts.vocabulary.added]},
+            "tokenizer": facts.tokenizer,
+            "weights": {"digest": facts.weights.digest, "tensors": len(facts.weights.tensors),
+                        "parameters": facts.weights.parameters, "dtype": facts.weights.dtype},
+            "rows": facts.rows, "width": facts.width, "max_length": facts.max_length, "modules": list(facts.modules),
+            "architecture": facts.architecture, "settings": dict(facts.settings),
+            "adapter": None if facts.adapter is None else {
+                "type": facts.adapter.type, "rank": facts.adapter.rank, "alpha": facts.adapter.alpha,
+                "targets": list(facts.adapter.targets), "modules_to_save": list(facts.adapter.modules_to_save),
+                "trainable_tokens": list(facts.adapter.trainable_tokens), "dora": facts.adapter.dora},
+            "files": [{"path": file.path, "digest": file.digest, "size": file.size} for file in self.files],
+            "source": dict(version.source), "message": version.message, "notes": dict(version.notes),
+            "created_at": version.created_at, "created_by": version.created_by,
+            "yanked": version.yanked, "yank_reason": version.yank_reason, "forced": list(version.forced),
+            "checkpoint": version.checkpoint, "entry": version.entry, "size": version.size,
+        }
+
+
+def token_to_dict(token: Token) -> dict[str, Any]:
+    """A token as --json prints it."""
+    return {"id": token.id, "content": token.content, "special": token.special, "lstrip": token.lstrip,
+            "rstrip": token.rstrip, "single_word": token.single_word, "normalized": token.normalized}
+
+
+@dataclass(frozen=True)
+class LineageEdge:
+    """child came from parent, in this role, known by this evidence; both are references."""
+
+    child: str
+    parent: str
+    role: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """The graph around one version: all ancestors, all descendants, and the edges between them."""
+
+    version: Version
+    ancestors: tuple[Version, ...]
+    """Nearest first."""
+    descendants: tuple[Version, ...]
+    edges: tuple[LineageEdge, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A version that matches, and by what, e.g. `token 'zorvaxin'`, `weights`, `the same files`."""
+
+    version: Version
+    why: str
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A version as files in a folder."""
+
+    folder: Path
+    version: Version
+    fresh: bool
+    """False where the folder was there, ready."""
+
+
+@dataclass(frozen=True)
+class AliasMove:
+    """An alias that points elsewhere now; before and after are references or None."""
+
+    name: str
+    alias: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Bytes that collect leaves, and why."""
+
+    size: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What collect freed, or in a dry run would free."""
+
+    blobs: int
+    size: int
+    """Bytes."""
+    checkouts: int
+    checkouts_size: int
+    staging: int
+    kept: tuple[Kept, ...] = ()
+    young: int = 0
+    """Bytes that are not needed and not yet old."""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """Versions that were forgotten, or in a dry run would be."""
+
+    versions: tuple[Version, ...]
+    freed: int
+    """Bytes that the next collect can free because of it."""
+    notes: Mapping[str, str] = field(default_factory=dict)

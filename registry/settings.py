@@ -5,11 +5,15 @@ REGISTRY_HOME names the home, REGISTRY_CACHE where checkouts go when the home is
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from .digest import parse_json
+from .errors import Invalid
 
 
 @dataclass(frozen=True)
@@ -42,3 +46,23 @@ def _cache_folder(env: Mapping[str, str]) -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches"
     return Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def read_config(home: Path) -> dict[str, str]:
+    """What people set for a home, kept in HOME/local/config.json; nothing where that is missing."""
+    path = home / "local" / "config.json"
+    if not path.exists():
+        return {}
+    value = parse_json(path.read_bytes(), str(path))
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise Invalid(f"{str(path)!r} is not an object of texts; mend or delete it")
+    return value
+
+
+def write_config(home: Path, values: Mapping[str, str]) -> None:
+    """Keep these settings, all of them, for the home."""
+    folder = home / "local"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    temporary = folder / f"config.{os.getpid()}.tmp"
+    temporary.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
+    temporary.replace(folder / "config.json")

@@ -1,0 +1,1 @@
+"""Actions: one user-visible verb a file, each a straight line through the rooms."""

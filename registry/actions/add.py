@@ -1,0 +1,317 @@
+"""add: a folder becomes a version. What is it, who is its parent and by what evidence, does it fit; then blobs, then one entry."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from shlex import quote
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from .. import entry as _entry, reference as _reference
+from ..digest import Digest
+from ..errors import InvalidName, ParentMismatch, ParentNotFound, RegistryError, UnsafeFile, VersionNotFound
+from ..facts import Facts, Files, Token
+from ..home import Home
+from ..hub import cache
+from ..manifest import File, Manifest, Parent
+from ..results import Added, Progress, Verdict
+from ..version import Version
+from .common import VersionLike, facts_of, line_of, resolve, stored
+from .parents import Known, Unregistered, find_parent
+from .provenance import provenance
+from .recognise import open_folder, rewritten_content
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from ..artifacts.encoder import Layout
+    from ..artifacts.folder import Folder
+    from ..artifacts.inspect import Inspection
+
+
+@dataclass(frozen=True)
+class AddOptions:
+    """What can be said of a folder that is added."""
+
+    parent: VersionLike | None = None
+    with_parents: bool = False
+    model_class: str | None = None
+    tokenizer: Path | None = None
+    alias: str | None = None
+    message: str | None = None
+    run: str | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A folder that was understood, with its parent; nothing written yet but blobs."""
+
+    manifest: Manifest
+    facts: Facts
+    vocabulary: bytes
+    edges: tuple[_entry.Edge, ...]
+    left_out: tuple[tuple[str, str], ...]
+    originals: dict[str, Any]
+    warnings: tuple[str, ...]
+    rows: str | None
+
+
+def add(home: Home, folder: Path, name: str | None, *, prefix: str | None, options: AddOptions, progress: Progress) -> Added:
+    """Register one folder. Raises what is wrong with it; then nothing is registered."""
+    name = _name_for(folder, name, prefix)
+    if options.alias is not None:
+        _reference.check_alias(options.alias)
+    with home.store_lock.shared(timeout=60.0):
+        files, parent = _open(home, folder, options)
+        if parent is None and is_adapter(files):
+            parent = _find_or_add_parent(home, folder, name, files, options, progress)
+        prepared = prepare(home, files, parent, model_class=options.model_class, write=not options.dry_run, progress=progress)
+        source = provenance(run=options.run, how="add", folder=_last_part(folder), hub=_hub_source(folder))
+        return register(home, name, prepared, source=source, options=options, folder=folder)
+
+
+def add_several(home: Home, folders: Sequence[Path], name: str | None, *, prefix: str | None, options: AddOptions,
+                progress: Progress) -> tuple[Verdict, ...]:
+    """Register several folders, adapters last, since their bases may be among the others. One verdict each, in that order."""
+    if name is not None:
+        raise InvalidName(f"{len(folders)} folders cannot all be {name!r}; give --prefix {name}/ and each is named after its folder")
+    verdicts = []
+    for folder in sorted(folders, key=lambda item: (item / "adapter_config.json").exists()):
+        try:
+            verdicts.append(Verdict(str(folder), add(home, folder, None, prefix=prefix, options=options, progress=progress), None))
+        except RegistryError as error:
+            verdicts.append(Verdict(str(folder), None, error))
+    return tuple(verdicts)
+
+
+def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any], options: AddOptions, folder: Path | None = None,
+             plan: str | None = None, warnings: tuple[str, ...] = ()) -> Added:
+    """Make a prepared folder a version of `name`, or find the version that has it; then its alias."""
+    digest = prepared.manifest.digest
+    edge = prepared.edges[0] if prepared.edges else None
+    result = Added(None, False, prepared.manifest.kind, digest, name, 0, edge.evidence if edge else None, edge.reference if edge else None,
+                   (*warnings, *prepared.warnings), prepared.left_out, prepared.rows, plan)
+    if options.dry_run:
+        return _dry_run(home, result)
+    home.blobs.add(prepared.vocabulary)
+    facts = home.blobs.add(prepared.facts.to_bytes())
+    home.blobs.add(prepared.manifest.to_bytes())
+
+    def decide(connection: Connection) -> _entry.Body | None:
+        from ..catalog import queries
+        spelled = queries.spelled(connection, name) or name
+        if _registered(connection, spelled, digest) is not None:
+            return None
+        _refuse_lost_parents(connection, prepared.edges)
+        return _entry.Register(spelled, queries.next_number(connection, spelled), digest, facts, edges=prepared.edges,
+                               message=options.message, source=source)
+
+    entry = home.commit(decide)
+    with home.reading() as connection:
+        version = _registered(connection, name, digest)
+    if version is None:
+        raise VersionNotFound(f"{name} was registered and taken away again at the same moment; run the command again")
+    if folder is not None and prepared.originals:
+        _keep_originals(home, digest, folder, prepared.originals)
+    if options.alias is not None:
+        from .name import alias
+        alias(home, version, options.alias)
+        version = resolve(home, version)
+    return replace(result, version=version, already=entry is None, name=version.name, number=version.number)
+
+
+def _open(home: Home, folder: Path, options: AddOptions) -> tuple[Files, Known | None]:
+    files: Files = open_folder(home, folder)
+    if options.tokenizer is not None:
+        from ..artifacts.folder import with_tokenizer
+        files = with_tokenizer(files, open_folder(home, options.tokenizer))
+    parent = Known(resolve(home, options.parent), "given") if options.parent is not None else None
+    return files, parent
+
+
+def is_adapter(files: Files) -> bool:
+    """Whether a folder holds an adapter, told by its configuration's name."""
+    return any(path.rsplit("/", 1)[-1] == "adapter_config.json" for path in files.paths())
+
+
+def _find_or_add_parent(home: Home, folder: Path, name: str, files: Files, options: AddOptions, progress: Progress) -> Known:
+    """The parent an adapter names; one that lies here unregistered comes along if that was asked for, else is named with the command."""
+    from ..artifacts.adapter import read_config
+    from ..artifacts.encoder import layout as layout_of
+    from ..artifacts.tokenizer import read_vocabulary
+    layout = layout_of(files, class_hint=options.model_class, parent_class="SentenceTransformer")
+    config = read_config(files, layout.transformer)
+    vocabulary = read_vocabulary(files, layout.tokenizer)
+    found = find_parent(home, folder, config.base, config.revision, vocabulary.digest)
+    if isinstance(found, Known):
+        return found
+    suggested = f"{name}-base"
+    if not options.with_parents:
+        raise ParentNotFound(f"the base of {str(folder)!r} is {found.named!r}, which is not registered; to register it: "
+                             f"registry add {quote(str(found.folder))} --as {suggested}; or take it along: --with-parents")
+    base_options = AddOptions(message=f"base of {name}, taken from {found.named if found.named.startswith('hf://') else _last_part(found.folder)}",
+                              run=options.run, dry_run=options.dry_run)
+    added = add(home, found.folder, suggested, prefix=None, options=base_options, progress=progress)
+    if added.version is None:
+        raise ParentNotFound(f"a dry run cannot go on: the base {found.named!r} would be registered first, as {suggested}@{added.number}")
+    return Known(added.version, "given")
+
+
+def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str | None, write: bool, progress: Progress) -> Prepared:
+    """Read everything once, checks included, and put the bytes into the store at the same time. Raises what a check refuses.
+
+    The caller holds the store's lock from here to register, so that collect frees nothing in between.
+    """
+    from ..artifacts.checks import Candidate, run_checks
+    from ..artifacts.encoder import layout as layout_of
+    from ..artifacts.inspect import inspect
+    layout = layout_of(files, class_hint=model_class, parent_class=parent.version.model_class if parent else None)
+    root, parent_files, parent_facts = _parent_view(home, parent)
+    before = _stamps(files, layout.belongs)
+    stop = Event()
+    with ThreadPoolExecutor(1) as pool:
+        stored_files = pool.submit(_store, home, files, layout.belongs, parent.version.digest if parent else None, write, stop, progress)
+        try:
+            inspection = inspect(files, layout, root=root)
+            candidate = Candidate(files, layout, inspection, parent=_parent_candidate(home, parent, parent_files, parent_facts))
+            warnings = run_checks(candidate)
+        except BaseException:
+            stop.set()
+            raise
+        kept, originals = stored_files.result()
+    if before != _stamps(files, layout.belongs):
+        raise UnsafeFile("a file was changed while it was read; run the command again when nobody writes there")
+    kind, role, rows = _kind(layout, inspection, parent, root, files, parent_files, parent_facts)
+    edges = (_entry.Edge(role, parent.version.digest, parent.evidence, parent.version.reference),) if parent and role else ()
+    manifest = Manifest(kind, layout.model_class, kept, tuple(Parent(edge.role, edge.digest) for edge in edges))
+    return Prepared(manifest, inspection.facts, inspection.vocabulary, edges, tuple(layout.left_out), originals, tuple(warnings), rows)
+
+
+def _parent_view(home: Home, parent: Known | None) -> tuple[Sequence[Token] | None, Files | None, Facts | None]:
+    """(token list of the root ancestor, the parent's files, its facts)."""
+    from ..artifacts.tokenizer import parse_vocabulary
+    if parent is None:
+        return None, None, None
+    with home.reading() as connection:
+        root = line_of(connection, parent.version)[-1]
+    return parse_vocabulary(home.blobs.read(root.vocabulary)), stored(home, parent.version), facts_of(home, parent.version)
+
+
+def _parent_candidate(home: Home, parent: Known | None, files: Files | None, facts: Facts | None) -> Any:
+    from ..artifacts.checks import ParentView
+    from ..artifacts.encoder import layout
+    from ..artifacts.tokenizer import parse_vocabulary
+    if parent is None or files is None or facts is None:
+        return None
+    tokens = parse_vocabulary(home.blobs.read(facts.vocabulary.digest))
+    return ParentView(parent.version.reference, files, layout(files, class_hint=parent.version.model_class), facts, tokens)
+
+
+def _store(home: Home, files: Files, paths: Sequence[str], parent: Digest | None, write: bool, stop: Event,
+           progress: Progress) -> tuple[tuple[File, ...], dict[str, Any]]:
+    """The files as a manifest lists them, their bytes in the store; and what location-free form replaced, by path."""
+    from ..digest import digest_of, digest_of_stream
+    total, done = sum(files.size(path) for path in paths), 0
+    kept, originals = [], {}
+
+    def count(size: int) -> None:
+        nonlocal done
+        done += size
+        progress("storing" if write else "reading", done, total)
+        if stop.is_set():
+            raise RegistryError("stopped")
+
+    for path in paths:
+        rewritten = rewritten_content(files, path, parent)
+        if rewritten is not None:
+            content, original = rewritten
+            digest, size = (home.blobs.add(content) if write else digest_of(content)), len(content)
+            if original:
+                originals[path] = original
+            count(size)
+        else:
+            with files.open(path) as stream:
+                digest, size = (home.blobs.add_stream(stream.read, progress=count) if write
+                                else digest_of_stream(stream.read, progress=count))
+        kept.append(File(path, digest, size))
+    return tuple(kept), originals
+
+
+def _kind(layout: Layout, inspection: Inspection, parent: Known | None, root: Sequence[Token] | None, files: Files,
+          parent_files: Files | None, parent_facts: Facts | None) -> tuple[str, str | None, str | None]:
+    """(kind, role of the parent, what happened to the token rows)."""
+    if layout.is_adapter:
+        return "adapter", "base", None
+    if parent is None or root is None or parent_files is None or parent_facts is None:
+        return "base", None, None
+    if parent.version.kind == "adapter":
+        raise ParentMismatch(f"{parent.version.reference} is an adapter, and a full model cannot come from one; give the model it was trained from")
+    from ..artifacts.compare import compare_rows
+    own = {token.id: token.content for token in inspection.tokens}
+    lost = [token for token in root if own.get(token.id) != token.content]
+    if lost:
+        raise ParentMismatch(f"the token list does not extend that of {parent.version.reference}: id {lost[0].id} is {own.get(lost[0].id)!r}, "
+                             f"there it is {lost[0].content!r}, and {len(lost) - 1} more differ")
+    report = compare_rows(files, inspection.facts, parent_files, parent_facts)
+    kind = "base" if len(own) == len(root) else "resized"
+    role = "resized-from" if kind == "resized" and report.unchanged else "finetuned-from"
+    return kind, role, report.sentence
+
+
+def _registered(connection: Connection, name: str, digest: Digest) -> Version | None:
+    from ..catalog import queries
+    return next((version for version in queries.with_manifest(connection, digest) if version.name.casefold() == name.casefold()), None)
+
+
+def _refuse_lost_parents(connection: Connection, edges: Sequence[_entry.Edge]) -> None:
+    from ..catalog import queries
+    for edge in edges:
+        if not queries.with_manifest(connection, edge.digest):
+            raise ParentNotFound(f"the parent {edge.reference} was deleted while this was added")
+
+
+def _dry_run(home: Home, result: Added) -> Added:
+    from ..catalog import queries
+    with home.reading() as connection:
+        there = _registered(connection, result.name, result.digest)
+        number = there.number if there is not None else queries.next_number(connection, queries.spelled(connection, result.name) or result.name)
+    return replace(result, version=there, already=there is not None, number=number)
+
+
+def _name_for(folder: Path, name: str | None, prefix: str | None) -> str:
+    if name is not None:
+        return _reference.check_name((prefix or "") + name)
+    if prefix is None:
+        raise InvalidName(f"say what {str(folder)!r} is to be called: --as NAME, or --prefix P/ for several")
+    return _reference.check_name(prefix + Path(os.path.abspath(folder)).name)
+
+
+def _last_part(folder: Path) -> str:
+    return Path(os.path.abspath(folder)).name
+
+
+def _hub_source(folder: Path) -> dict[str, str] | None:
+    known = cache.repository_of(Path(os.path.abspath(folder)))
+    return {"repository": known[0], "commit": known[1]} if known else None
+
+
+def _stamps(files: Files, paths: Sequence[str]) -> list[tuple[int, ...]]:
+    stamps = []
+    for path in paths:
+        with files.open(path) as stream:
+            found = os.fstat(stream.fileno())
+            stamps.append((found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino))
+    return stamps
+
+
+def _keep_originals(home: Home, digest: Digest, folder: Path, originals: dict[str, Any]) -> None:
+    """What location-free form replaced stays on this machine, in local/sources.json."""
+    from .sources import remember
+    remember(home, digest, folder, originals)
+
+

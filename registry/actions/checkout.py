@@ -1,0 +1,131 @@
+"""checkout: a version as files, with its line, loadable by plain sentence-transformers without this package.
+
+In the home, one folder for each manifest: `checkouts/sha256-<manifest>-<hash of the home's path>`, an adapter's base beside it
+in its own. In a folder that the user names, the base lies within, in `.registry/base/`. Either way the adapter's configuration
+names its base by an absolute path, because the loaders know nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..digest import digest_of
+from ..errors import Invalid, InvalidPath, NotEmpty, NotLoadable
+from ..home import Home, make_private
+from ..manifest import Manifest
+from ..results import Checkout, Progress, silent
+from ..store import checkout as _store
+from ..version import Version
+from .common import VersionLike, line_of, look_up, manifest_of, resolve, warn_if_yanked
+
+ADAPTER_CONFIG = "adapter_config.json"
+
+
+def checkout(home: Home, version: VersionLike, folder: Path | None, *, for_path: str | None, force: bool, progress: Progress) -> Checkout:
+    """The version as files: in `folder`, new or empty unless force, or in the home's own checkout.
+
+    for_path is the absolute path where the folder will lie later, e.g. in an image. Raises NotEmpty, Invalid.
+    """
+    if folder is None:
+        if for_path is not None or force:
+            raise Invalid("--for and --force are for a checkout into a folder; name the folder")
+        found = resolve(home, version)
+        return home_checkout(home, found, progress=progress)
+    if for_path is not None and not for_path.startswith("/"):
+        raise InvalidPath(f"--for takes an absolute path, e.g. /app/model, not {for_path!r}")
+    with home.reading() as connection:
+        found = look_up(connection, version)
+        base = base_of(home, line_of(connection, found))
+    warn_if_yanked(home, found)
+    _refuse_used(folder, force)
+    target = Path(os.path.abspath(folder))
+    base_path = str(Path(for_path or target) / ".registry" / "base")
+    pieces = _pieces(home, found, base_path if base else None)
+    if base is not None:
+        pieces += [_store.Piece(f".registry/base/{piece.path}", piece.digest, piece.size, piece.rendered) for piece in _pieces(home, base, None)]
+    with home.store_lock.shared(timeout=60.0):
+        _store.materialise(target, pieces, home.blobs, links=False, marker=_marker(found, base, for_path or str(target)), progress=progress, replace=True)
+    return Checkout(target, found, True)
+
+
+def home_checkout(home: Home, version: Version, *, progress: Progress = silent) -> Checkout:
+    """The home's checkout of a version, its base's beside it; made, or made anew where something was changed on disk."""
+    with home.reading() as connection:
+        base = base_of(home, line_of(connection, version))
+    base_folder, base_fresh = _ready(home, base, None, progress) if base is not None else (None, False)
+    folder, fresh = _ready(home, version, base_folder, progress, base=base)
+    return Checkout(folder, version, fresh or base_fresh)
+
+
+def checkout_folder(home: Home, version: Version) -> Path:
+    """Where the home's checkout of a version lies, whether it is there or not."""
+    root = home.root / "checkouts"
+    if not (os.access(root, os.W_OK) if root.exists() else home.writable):
+        root = home.settings.cache
+    return root / f"sha256-{version.digest.hex}-{place_mark(home)}"
+
+
+def place_mark(home: Home) -> str:
+    """8 hex digits that change when the home moves, since checkouts hold absolute paths."""
+    return digest_of(os.fsencode(os.path.realpath(home.root))).hex[:8]
+
+
+def base_of(home: Home, line: Sequence[Version]) -> Version | None:
+    """The full model that an adapter stands on; None for a full model. Raises NotLoadable if it is gone."""
+    version = line[0]
+    if version.kind != "adapter":
+        return None
+    base = next((item for item in line[1:] if item.digest == version.parents[0].digest), None)
+    if base is None:
+        raise NotLoadable(f"{version.reference} stands on {version.parents[0].reference} ({version.parents[0].digest.short}), which is not here")
+    return base
+
+
+def _ready(home: Home, version: Version, base_folder: Path | None, progress: Progress, base: Version | None = None) -> tuple[Path, bool]:
+    """(folder, whether it was made just now)."""
+    folder = checkout_folder(home, version)
+    there = (folder / ".registry" / "marker.json").is_file()
+    problems = _store.verify(folder) if there else []
+    if there and not problems:
+        return folder, False
+    if problems:
+        home.warn(f"the checkout of {version.reference} was changed on disk ({problems[0]}); it is made anew")
+    make_private(folder.parent)
+    pieces = _pieces(home, version, str(base_folder) if base_folder is not None else None)
+    with home.store_lock.shared(timeout=60.0):
+        _store.materialise(folder, pieces, home.blobs, links=True, marker=_marker(version, base, str(folder)), progress=progress,
+                           replace=bool(problems))
+    return folder, True
+
+
+def _pieces(home: Home, version: Version, base_path: str | None) -> list[_store.Piece]:
+    manifest: Manifest = manifest_of(home, version)
+    pieces = []
+    for file in manifest.files:
+        rendered = None
+        if base_path is not None and file.path.rsplit("/", 1)[-1] == ADAPTER_CONFIG:
+            from ..artifacts.adapter import render_config
+            rendered = render_config(home.blobs.read(file.digest), base_path)
+        pieces.append(_store.Piece(file.path, file.digest, file.size, rendered))
+    return pieces
+
+
+def _marker(version: Version, base: Version | None, place: str) -> _store.Marker:
+    line = [{"role": "self", "name": version.name, "number": version.number, "manifest": str(version.digest)}]
+    if base is not None:
+        line.append({"role": "base", "name": base.name, "number": base.number, "manifest": str(base.digest)})
+    return _store.Marker(manifest=version.digest, place=place, line=line)
+
+
+def _refuse_used(folder: Path, force: bool) -> None:
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise NotEmpty(f"{str(folder)!r} is not a folder; name a new or empty one")
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    ours = (folder / ".registry" / "marker.json").is_file()
+    if not force:
+        raise NotEmpty(f"the folder {str(folder)!r} is not empty; name a new one" + (", or add --force to replace this checkout" if ours else ""))
+    if not ours:
+        raise NotEmpty(f"the folder {str(folder)!r} holds files that no checkout made; --force replaces checkouts only")

@@ -1,0 +1,79 @@
+"""What several actions need: a Version from what a user gave, and the files and facts behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .. import facts as _facts, manifest as _manifest, reference as _reference
+from ..errors import InvalidReference
+from ..facts import Facts
+from ..home import Home
+from ..manifest import Manifest
+from ..store.files import StoredFiles
+from ..version import Version
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+VersionLike = str | Version
+
+
+def look_up(connection: Connection, version: VersionLike) -> Version:
+    """The version a reference means, or the Version as the catalog knows it now. Raises what queries.resolve raises."""
+    from ..catalog import queries
+    text = version.pinned if isinstance(version, Version) else version
+    reference = _reference.parse(text)
+    if reference.path is not None:
+        raise InvalidReference(f"{text!r} names a file, and a version is wanted here; leave out ':{reference.path}'")
+    return queries.resolve(connection, reference)
+
+
+def look_up_named(connection: Connection, version: VersionLike, verb: str) -> Version:
+    """As look_up, but a bare name is refused: `verb` is not done to whatever happens to be latest."""
+    if isinstance(version, str) and _reference.parse(version).bare:
+        raise InvalidReference(f"{version!r} names no version, and {verb} does not guess; say {version}@NUMBER or {version}@ALIAS")
+    return look_up(connection, version)
+
+
+def resolve(home: Home, version: VersionLike) -> Version:
+    """The version a reference means now. A yanked one is given with a warning."""
+    with home.reading() as connection:
+        found = look_up(connection, version)
+    warn_if_yanked(home, found)
+    return found
+
+
+def warn_if_yanked(home: Home, version: Version) -> None:
+    """Keep the one line that somebody who uses a yanked version should see."""
+    if version.yanked:
+        home.warn(f"{version.reference} was yanked: {version.yank_reason or 'no reason given'}")
+
+
+def manifest_of(home: Home, version: Version) -> Manifest:
+    """What the version is. Raises BlobNotFound, DigestMismatch."""
+    return _manifest.parse(home.blobs.read(version.digest))
+
+
+def facts_of(home: Home, version: Version) -> Facts:
+    """What its files say of themselves. Raises BlobNotFound, DigestMismatch."""
+    return _facts.parse(home.blobs.read(version.facts))
+
+
+def stored(home: Home, version: Version) -> StoredFiles:
+    """Its files, read from blobs."""
+    return StoredFiles(manifest_of(home, version), home.blobs)
+
+
+def line_of(connection: Connection, version: Version) -> Sequence[Version]:
+    """The version and all its ancestors, each once, nearest first."""
+    from ..catalog import queries
+    line, waiting = [], [version]
+    while waiting:
+        current = waiting.pop(0)
+        line.append(current)
+        for parent in current.parents:
+            found = queries.with_manifest(connection, parent.digest, deleted=True)
+            if found and all(item.digest != parent.digest for item in [*line, *waiting]):
+                waiting.append(found[0])
+    return line

@@ -1,0 +1,34 @@
+"""config: what people set for a home. No part of the registry, never pushed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..errors import Invalid, InvalidName, NotFound
+from ..home import Home
+from ..settings import read_config, write_config
+
+KEYS = {"user.name": "who is at work, as entries record it; a claim, not a proof"}
+
+
+def config(home: Home, key: str | None = None, value: str | None = None, *, unset: bool = False) -> Mapping[str, str]:
+    """All settings, or the one asked for, after setting or removing it.
+
+    Raises InvalidName for an unknown key, Invalid for a value that is not one line, NotFound for one that is not set.
+    """
+    known = read_config(home.root)
+    if key is None:
+        return known
+    if key not in KEYS:
+        raise InvalidName(f"there is no setting {key!r}; there are: {', '.join(KEYS)}")
+    if value is not None and (not value.strip() or not value.isprintable()):
+        raise Invalid(f"{value!r} cannot be the value of {key}; give one line of text")
+    if value is not None:
+        known[key] = value
+    elif key not in known:
+        raise NotFound(f"{key} is not set; to set it: registry config {key} VALUE")
+    elif unset:
+        del known[key]
+    if value is not None or unset:
+        write_config(home.root, known)
+    return {key: known[key]} if key in known else {}

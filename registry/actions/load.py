@@ -1,0 +1,83 @@
+"""load: a version becomes a working model of its class, verified on disk, asked when loaded, and probed in each new environment."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ..digest import Digest
+from ..errors import DigestMismatch, Invalid, ProbeMismatch, VersionNotFound
+from ..home import Home
+from ..results import Progress
+from ..store import checkout as _store
+from ..version import Version
+from .checkout import home_checkout
+from .common import VersionLike, facts_of, resolve
+
+PROBES = ("refuse", "warn", "skip")
+
+_loaded: weakref.WeakKeyDictionary[Any, tuple[Path, Version]] = weakref.WeakKeyDictionary()
+
+
+def load(home: Home, version: VersionLike, *, probes: str, progress: Progress, **kwargs: Any) -> Any:
+    """The model as registered, an object of its class. Keywords go through to the class.
+
+    Raises DigestMismatch if what was loaded is not what lies in the store, ProbeMismatch if a recorded text encodes otherwise.
+    """
+    if probes not in PROBES:
+        raise Invalid(f"probes is {probes!r}; use one of {', '.join(PROBES)}")
+    found = resolve(home, version)
+    folder = home_checkout(home, found, progress=progress).folder
+    from ..artifacts import loading
+    facts = facts_of(home, found)
+    progress("loading", 0, None)
+    model = loading.load(folder, found.model_class, **kwargs)
+    problems = loading.ask(model, facts, folder=folder, adapter=found.kind == "adapter", kwargs=kwargs)
+    if problems:
+        raise DigestMismatch(f"{found.reference} was loaded, and is not what was registered: {'; '.join(problems)}")
+    if probes != "skip" and found.probes is not None:
+        _probe(home, found, found.probes, folder, model, kwargs, probes)
+    _loaded[model] = (home.root, found)
+    return model
+
+
+def version_of(home: Home, model: Any) -> Version:
+    """The version that load made this object from. Raises VersionNotFound for an object that did not come from this home."""
+    try:
+        known = _loaded.get(model)
+    except TypeError:
+        known = None
+    if known is None or known[0] != home.root:
+        raise VersionNotFound(f"this {type(model).__name__} was not loaded from the registry at {str(home.root)!r}")
+    return resolve(home, known[1])
+
+
+def encode(model: Any, inputs: Iterable[Any]) -> Iterator[Any]:
+    """For each input its encoding as JSON values."""
+    from ..artifacts import loading
+    return iter(loading.encode(model, list(inputs)))
+
+
+def _probe(home: Home, version: Version, digest: Digest, folder: Path, model: Any, kwargs: dict[str, Any], probes: str) -> None:
+    """Compare with what was recorded, once for each environment in which this checkout is loaded."""
+    from ..artifacts import probes as _probes
+    recorded = _probes.parse(home.blobs.read(digest))
+    reason = _probes.unmeasured(model, recorded, kwargs)
+    if reason is not None:
+        home.warn(f"{version.reference} is not measured here: {reason}")
+        return
+    environment = _probes.environment_name(model)
+    marker = _store.read_marker(folder)
+    if marker is not None and environment in marker.environments:
+        return
+    differences = _probes.compare(model, recorded)
+    if not differences:
+        _store.add_environment(folder, environment)
+        return
+    said = f"{version.reference} encodes otherwise than at its registration: {differences[0]}"
+    said += f", and {len(differences) - 1} more" if len(differences) > 1 else ""
+    if probes == "refuse":
+        raise ProbeMismatch(f"{said}; its files are those registered, so a library or this machine differs; to load it all the same: --probes warn")
+    home.warn(said)

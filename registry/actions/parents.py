@@ -1,0 +1,148 @@
+"""How a parent is known. An adapter names its base by a path or a Hub id; here that becomes a registered version, with evidence.
+
+witnessed: trained on an unchanged checkout of this registry; its marker, or the digest in its path, names the version.
+hub:       a full commit is known, and a version was registered from it.
+path:      what lies at the absolute path now is a registered version, and none of its files is newer than the adapter's.
+given:     somebody said so.
+Anything weaker is refused, with the candidates and the command to type. Structure excludes parents, it never chooses one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+
+from ..digest import Digest
+from ..errors import ParentNotFound, RegistryError
+from ..home import Home
+from ..hub import cache
+from ..store import checkout as _checkout
+from ..version import Version
+
+CANDIDATES_SHOWN = 5
+_IN_PATH = re.compile(r"sha256-([0-9a-f]{64})-[0-9a-f]+")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A parent and the evidence for it."""
+
+    version: Version
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Unregistered:
+    """A base that lies on this disk and is not registered: its folder, and what the adapter calls it."""
+
+    folder: Path
+    named: str
+
+
+def find_parent(home: Home, folder: Path, named: str | None, revision: str | None, vocabulary: Digest) -> Known | Unregistered:
+    """The registered version that an adapter's configuration names. Raises ParentNotFound with the command to type.
+
+    named and revision are those of adapter_config.json, verbatim; vocabulary is that of the adapter's own tokenizer.
+    """
+    if not named:
+        raise ParentNotFound(f"{str(folder)!r} names no base" + _candidates(home, folder, vocabulary))
+    place = Path(named).expanduser()
+    if place.is_absolute():
+        return _at_path(home, folder, place, vocabulary)
+    if not named.startswith(".") and cache.is_commit(revision):
+        found = _from_commit(home, named, str(revision))
+        if found is not None:
+            return found
+    if place.is_dir():
+        hint = _registered_at(home, place)
+        said = f"a folder of that name lies here and is {hint.reference}" if hint else "a folder of that name lies here"
+        raise ParentNotFound(f"{str(folder)!r} names its base by the relative path {named!r}, which is another folder in another place; {said}"
+                             + _command(folder, [hint] if hint else [], home, vocabulary))
+    snapshot = cache.snapshot(named, revision) if not named.startswith(".") else None
+    if snapshot is not None:
+        return Unregistered(snapshot, f"hf://{named}@{snapshot.name}")
+    pinned = f" at {revision!r}" if revision else ", without a commit"
+    raise ParentNotFound(f"{str(folder)!r} names the base {named!r}{pinned}, and nothing registered is known to be it"
+                         + _candidates(home, folder, vocabulary))
+
+
+def _at_path(home: Home, folder: Path, place: Path, vocabulary: Digest) -> Known | Unregistered:
+    witnessed = _witnessed(home, place)
+    if witnessed is not None:
+        return Known(witnessed, "witnessed")
+    if not place.is_dir():
+        raise ParentNotFound(f"{str(folder)!r} names the base {str(place)!r}, which is not there any more" + _candidates(home, folder, vocabulary))
+    registered = _registered_at(home, place)
+    if registered is None:
+        return Unregistered(place, str(place))
+    if cache.repository_of(place) is not None:
+        return Known(registered, "hub")
+    newer = _newest(place) > _newest(folder)
+    if newer:
+        raise ParentNotFound(f"the base at {str(place)!r} was changed after {str(folder)!r} was saved, so it may be another one now"
+                             + _command(folder, [registered], home, vocabulary))
+    return Known(registered, "path")
+
+
+def _witnessed(home: Home, place: Path) -> Version | None:
+    """The version whose checkout the place is, or was: named by an unchanged marker, else by the digest in the path."""
+    if (place / ".registry" / "marker.json").is_file():
+        if _checkout.verify(place):
+            return None
+        marker = _checkout.read_marker(place)
+        return _with_manifest(home, marker.manifest) if marker is not None else None
+    found = None if place.exists() else _IN_PATH.search(str(place))
+    return _with_manifest(home, Digest(f"sha256:{found[1]}")) if found else None
+
+
+def _from_commit(home: Home, repository: str, commit: str) -> Known | None:
+    from ..catalog import queries
+    with home.reading() as connection:
+        found = queries.from_hub(connection, repository, commit)
+    return Known(found[0], "hub") if found else None
+
+
+def _registered_at(home: Home, place: Path) -> Version | None:
+    from .look import registered_as
+    from .recognise import examine
+    try:
+        contents = examine(home, place).contents
+    except RegistryError:
+        return None
+    with home.reading() as connection:
+        found = registered_as(home, connection, contents)
+    return found[0] if found else None
+
+
+def _with_manifest(home: Home, manifest: Digest) -> Version | None:
+    from ..catalog import queries
+    with home.reading() as connection:
+        found = queries.with_manifest(connection, manifest)
+    return found[0] if found else None
+
+
+def _newest(folder: Path) -> int:
+    """Nanoseconds: the latest change of content of any file of the model. .registry is ours and counts for nothing."""
+    return max((path.stat().st_mtime_ns for path in folder.rglob("*")
+                if path.is_file() and ".registry" not in path.relative_to(folder).parts), default=0)
+
+
+def _candidates(home: Home, folder: Path, vocabulary: Digest) -> str:
+    from ..catalog import queries
+    with home.reading() as connection:
+        found = [version for version in queries.with_vocabulary(connection, vocabulary) if version.kind != "adapter"]
+    return _command(folder, found, home, vocabulary)
+
+
+def _command(folder: Path, found: Sequence[Version], home: Home, vocabulary: Digest) -> str:
+    """The end of a refusal: which registered versions are not excluded, and what to type."""
+    if not found:
+        return (f"; no registered model has its token list ({vocabulary.short}); register the base first: registry add BASE_FOLDER --as NAME, "
+                f"then say which it is: registry add {quote(str(folder))} --as NAME --parent NAME@1")
+    shown = ", ".join(version.reference for version in found[:CANDIDATES_SHOWN]) + (", …" if len(found) > CANDIDATES_SHOWN else "")
+    return f"; if you know that it is {shown}: registry add {quote(str(folder))} --as NAME --parent {found[0].reference}"
+
+

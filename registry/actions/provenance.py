@@ -1,0 +1,69 @@
+"""Where a version came from: git, command line, library versions, the training's run. No path of this machine is kept."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = ("st-registry", "sentence-transformers", "transformers", "peft", "torch", "tokenizers", "safetensors")
+RUN_VARIABLES = ("WANDB_RUN_ID", "MLFLOW_RUN_ID")
+GIT_WAIT = 5.0
+"""Seconds; a slow work tree is no reason to make somebody wait."""
+
+
+def provenance(*, run: str | None = None, **more: Any) -> dict[str, Any]:
+    """What an entry's `source` holds: what is known of the present moment, and `more`."""
+    known = {"git": _git(), "command": command_line(sys.argv), "libraries": _libraries(), "run": run or _run(),
+             "python": ".".join(map(str, sys.version_info[:3])), **more}
+    return {key: value for key, value in known.items() if value not in (None, [], {})}
+
+
+def command_line(arguments: list[str]) -> list[str]:
+    """The words of a command, each path cut to its last part; only of this package's own command, others may hold anything."""
+    program = Path(arguments[0]).name if arguments else ""
+    if program not in ("registry", "__main__.py"):
+        return [program] if program else []
+    return ["registry", *(_cut(word) for word in arguments[1:])]
+
+
+def _cut(word: str) -> str:
+    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    value = re.sub(r"^file://", "", value)
+    if value.startswith(("/", "~", ".")) or "\\" in value:
+        value = re.split(r"[/\\]", value.rstrip("/\\"))[-1] or value[:1]
+    return option + equals + value
+
+
+def _git() -> dict[str, Any] | None:
+    commit = _ask_git("rev-parse", "HEAD")
+    if not commit:
+        return None
+    status = _ask_git("status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": bool(status)} if status is not None else {"commit": commit}
+
+
+def _ask_git(*words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *words], capture_output=True, text=True, timeout=GIT_WAIT, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _libraries() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _run() -> str | None:
+    return next((os.environ[name] for name in RUN_VARIABLES if os.environ.get(name)), None)

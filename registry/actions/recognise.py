@@ -1,0 +1,73 @@
+"""What a folder on disk is: its layout, and the content each of its files would have in the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..digest import Digest, digest_of, digest_of_stream
+from ..facts import Facts, Files, Token, read
+from ..home import Home
+from ..hub import cache
+from ..results import Progress, silent
+
+if TYPE_CHECKING:
+    from ..artifacts.encoder import Layout
+    from ..artifacts.folder import Folder
+    from ..artifacts.inspect import Inspection
+
+REWRITTEN_LIMIT = 4 << 20
+"""Bytes: a configuration or card larger than this is kept as it is."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A folder that could be registered."""
+
+    layout: Layout
+    facts: Facts
+    inspection: Inspection
+    contents: dict[str, str]
+    """Path to the digest the file would be stored under, adapter_config.json as if it had no parent."""
+
+
+def open_folder(home: Home, folder: Path) -> Folder:
+    """The folder, links followed only into the Hub's cache and into this home. Raises FolderNotFound, UnsafeFile."""
+    from ..artifacts.folder import Folder
+    return Folder(folder, links_into=[home.root / "blobs", cache.cache_folder()])
+
+
+def examine(home: Home, folder: Path, *, model_class: str | None = None, root: Sequence[Token] | None = None,
+            progress: Progress = silent) -> Examined:
+    """Everything a folder says of itself; nothing is written."""
+    from ..artifacts.encoder import layout as layout_of
+    from ..artifacts.inspect import inspect
+    files = open_folder(home, folder)
+    layout = layout_of(files, class_hint=model_class, parent_class="SentenceTransformer" if model_class is None else model_class)
+    inspection = inspect(files, layout, root=root, progress=lambda done: progress("reading", done, None))
+    return Examined(layout, inspection.facts, inspection, contents(files, layout))
+
+
+def contents(files: Files, layout: Layout) -> dict[str, str]:
+    """Path to digest, as the files would be stored; adapter_config.json without a parent."""
+    found: dict[str, str] = {}
+    for path in layout.belongs:
+        rewritten = rewritten_content(files, path, None)
+        if rewritten is not None:
+            found[path] = digest_of(rewritten[0])
+        else:
+            with files.open(path) as stream:
+                found[path] = digest_of_stream(stream.read)[0]
+    return found
+
+
+def rewritten_content(files: Files, path: str, parent: Digest | None) -> tuple[bytes, dict[str, object]] | None:
+    """(location-free content, what was replaced) of a file that may hold a path of this machine; None for all others."""
+    from ..artifacts.encoder import location_free
+    if not path.endswith((".json", ".md")) or files.size(path) > REWRITTEN_LIMIT or path.endswith(("tokenizer.json", "vocab.json")):
+        return None
+    content = read(files, path)
+    replaced, original = location_free(path, content, parent=parent)
+    return replaced, original or {}

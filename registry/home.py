@@ -1,0 +1,240 @@
+"""Home: an open folder that is a registry. commit() and catch_up() are the only ways to change anything.
+
+    HOME/journal/       what was done, the only truth
+    HOME/blobs/         bytes, by digest
+    HOME/staging/       bytes on their way in
+    HOME/catalog/       answers; can be deleted
+    HOME/checkouts/     unpacked versions for loaders; can be deleted
+    HOME/local/         what is of this machine: settings, original paths
+    HOME/write.lock, HOME/store.lock
+
+Lock order is store (shared by who adds, exclusive by collect), then write. Nothing slow happens under the write lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import secrets
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .entry import Body, Entry, Init, now
+from .errors import Busy, CatalogBehind, CatalogDiverged, HomeNotFound, RegistryError, StoreUnavailable
+from .settings import Settings, read_config
+from .store.blobs import Blobs
+from .store.journal import Journal
+from .store.local import LocalBackend, try_place
+from .store.lock import Lock
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from .catalog.engine import Catalog
+    from .store.backend import Backend
+
+WRITE_WAIT = 60.0
+"""Seconds a writer waits for its turn."""
+READ_WAIT = 0.1
+"""Seconds a reader that is behind waits for the writer before it answers as of an older entry."""
+FIRST_ENTRY = Path("journal") / f"{1:020}.json"
+
+
+class Home:
+    """One registry on this machine."""
+
+    def __init__(self, settings: Settings, backend: Backend | None = None) -> None:
+        self.settings = settings
+        self.root = settings.home
+        self.backend: Backend = backend if backend is not None else LocalBackend(self.root)
+        self.blobs = Blobs(self.backend)
+        self.journal = Journal(self.backend)
+        self.store_lock = Lock(self.root / "store.lock")
+        self.write_lock = Lock(self.root / "write.lock")
+        self._catalog: Catalog | None = None
+        self._warnings: list[str] = []
+
+    @classmethod
+    def create(cls, settings: Settings, backend: Backend | None = None) -> Home:
+        """A new home, or the one that is there. Raises StoreUnavailable where a home cannot be."""
+        if (settings.home / FIRST_ENTRY).exists():
+            return cls(settings, backend)
+        make_private(settings.home)
+        try_place(settings.home)
+        home = cls(settings, backend)
+        with home.write_lock.exclusive(WRITE_WAIT):
+            if home.journal.read(1) is None:
+                home._refuse_foreign_folder()
+                home.commit(lambda connection: Init(secrets.token_hex(16)))
+        return home
+
+    @classmethod
+    def open(cls, settings: Settings) -> Home:
+        """The home that is there; the default one makes itself. Raises HomeNotFound."""
+        if (settings.home / FIRST_ENTRY).exists():
+            return cls(settings)
+        if settings.home_was_named:
+            raise HomeNotFound(f"there is no registry at {str(settings.home)!r}; to make one: registry init {_quoted(settings.home)}")
+        return cls.create(settings)
+
+    def close(self) -> None:
+        """Let go of the catalog."""
+        if self._catalog is not None:
+            self._catalog.close()
+            self._catalog = None
+
+    @property
+    def writable(self) -> bool:
+        """Whether this process may write here."""
+        return os.access(self.root, os.W_OK) and os.access(self.root / "journal", os.W_OK)
+
+    @property
+    def user(self) -> str:
+        """Who is at work: the settings' user, else git's, else login@host. A claim, not a proof."""
+        return self.settings.user or read_config(self.root).get("user.name") or _git_user() or f"{_login()}@{socket.gethostname()}"
+
+    def warn(self, text: str) -> None:
+        """Keep a line for whoever asks for warnings."""
+        if text not in self._warnings:
+            self._warnings.append(text)
+
+    def take_warnings(self) -> tuple[str, ...]:
+        """The lines kept since the last time."""
+        taken, self._warnings = tuple(self._warnings), []
+        return taken
+
+    # changing
+
+    def commit(self, decide: Callable[[Connection], Body | None]) -> Entry | None:
+        """Append the entry that decide makes of the up-to-date catalog; None where it decides for nothing.
+
+        The journal's write is the commit. A catalog that then fails to follow is a warning: it heals at the next catch_up.
+        """
+        with self.write_lock.exclusive(WRITE_WAIT):
+            self.catch_up()
+            entry: Entry | None = None
+            appended = False
+            try:
+                with self._open_catalog().writing() as connection:
+                    body = decide(connection)
+                    if body is None:
+                        return None
+                    number, previous = self._open_catalog().head(connection)
+                    entry = Entry(number + 1, secrets.token_hex(16), now(), self.user, body, previous)
+                    self._fold(connection, entry)
+                    self.journal.append(entry)
+                    appended = True
+            except RegistryError as error:
+                if not appended:
+                    raise
+                self.warn(f"recorded, but the catalog could not follow and will at the next command: {error}")
+            return entry
+
+    def catch_up(self) -> None:
+        """Fold what the catalog has not seen. Raises CatalogDiverged if the journal is not the one it was folded from."""
+        with self.write_lock.exclusive(WRITE_WAIT):
+            catalog = self._open_catalog()
+            self.journal.sync()
+            with catalog.reading() as connection:
+                number, digest = catalog.head(connection)
+            if number:
+                self._refuse_another_journal(number, digest)
+            if self.journal.read(number + 1) is None:
+                return
+            with catalog.writing() as connection:
+                for entry in self.journal.follow(number, digest):
+                    self._fold(connection, entry)
+
+    # asking
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A snapshot of the catalog, brought up to the journal if that takes no waiting; else a warning says how old it is."""
+        catalog = self._catalog_for_reading()
+        with catalog.reading() as connection:
+            number, _ = catalog.head(connection)
+            behind = (self.root / "journal" / f"{number + 1:020}.json").exists()
+        if behind:
+            self._catch_up_quickly(number)
+        with catalog.reading() as connection:
+            yield connection
+
+    def _catch_up_quickly(self, number: int) -> None:
+        if not self.writable:
+            self.warn(f"this home is read-only and its catalog is behind; answering as of entry {number}")
+            return
+        try:
+            with self.write_lock.exclusive(READ_WAIT):
+                self.catch_up()
+        except Busy:
+            self.warn(f"another process is writing; answering as of entry {number}")
+
+    def _catalog_for_reading(self) -> Catalog:
+        from .catalog.engine import Catalog
+        if self._catalog is None:
+            found = Catalog.open(self.root / "catalog", readonly=not self.writable)
+            if found is None:
+                if not self.writable:
+                    raise CatalogBehind(f"the home {str(self.root)!r} is read-only and has no catalog; run registry list there once with the right to write")
+                self.catch_up()
+            else:
+                self._catalog = found
+        assert self._catalog is not None
+        return self._catalog
+
+    def _open_catalog(self) -> Catalog:
+        from .catalog.engine import Catalog
+        if self._catalog is None:
+            if not self.writable:
+                raise StoreUnavailable(f"the home {str(self.root)!r} is read-only; nothing can be recorded in it")
+            self._catalog = Catalog.open(self.root / "catalog") or Catalog.create(self.root / "catalog")
+        return self._catalog
+
+    def _fold(self, connection: Connection, entry: Entry) -> None:
+        from .catalog.apply import apply
+        apply(connection, entry, self.blobs.read)
+
+    def _refuse_another_journal(self, number: int, digest: str | None) -> None:
+        entry = self.journal.read(number)
+        if entry is None or entry.digest != digest:
+            found = "is missing" if entry is None else f"has the digest {entry.digest.short}"
+            raise CatalogDiverged(f"the catalog was made from another journal: entry {number} {found}; if this journal is the right one, "
+                                  f"delete the folder {str(self.root / 'catalog')!r} and the catalog is made anew")
+
+    def _refuse_foreign_folder(self) -> None:
+        known = {"journal", "blobs", "staging", "catalog", "checkouts", "local", "write.lock", "store.lock"}
+        foreign = sorted(item.name for item in self.root.iterdir() if item.name not in known)
+        if foreign:
+            raise StoreUnavailable(f"{str(self.root)!r} is not empty: it holds {foreign[0]!r}; a registry is made in a new or empty folder")
+
+
+def make_private(folder: Path) -> None:
+    """The folder, made if it is missing, for this user alone. Raises StoreUnavailable."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StoreUnavailable(f"cannot make the folder {str(folder)!r}: {error.strerror}") from error
+
+
+def _git_user() -> str | None:
+    try:
+        done = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return str(os.getuid())
+
+
+def _quoted(path: Path) -> str:
+    import shlex
+    return shlex.quote(str(path))

@@ -1,0 +1,1 @@
+"""The Hub: another registry, far away; and its cache on this disk."""

@@ -1,0 +1,51 @@
+"""The Hub's cache on this disk: which repository and commit a folder is, and where a repository lies. Never asks the Hub.
+
+Layout: CACHE/models--org--name/{refs/<branch>, snapshots/<commit>/…, blobs/…}. Source: huggingface_hub, "Manage your cache".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+_COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
+
+
+def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
+    """Where the client of the Hub keeps what it fetched: HF_HUB_CACHE, else HF_HOME/hub, else its default."""
+    env = os.environ if environment is None else environment
+    if env.get("HF_HUB_CACHE"):
+        return Path(env["HF_HUB_CACHE"]).expanduser()
+    home = env.get("HF_HOME") or Path(env.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    return Path(home).expanduser() / "hub"
+
+
+def is_commit(text: str | None) -> bool:
+    """Whether a revision is a full commit, and so names one content for ever."""
+    return text is not None and _COMMIT.fullmatch(text) is not None
+
+
+def repository_of(folder: Path) -> tuple[str, str] | None:
+    """(repository, commit) of a folder that is a snapshot in a cache, wherever the cache lies."""
+    snapshots, repository = folder.parent, folder.parent.parent
+    if snapshots.name != "snapshots" or not repository.name.startswith("models--") or not is_commit(folder.name):
+        return None
+    return repository.name.removeprefix("models--").replace("--", "/"), folder.name
+
+
+def snapshot(repository: str, revision: str | None = None) -> Path | None:
+    """The folder of a repository at a commit or branch (by default main), if the cache has it."""
+    root = cache_folder() / ("models--" + repository.replace("/", "--"))
+    commit = revision if is_commit(revision) else _ref(root, revision or "main")
+    folder = root / "snapshots" / commit if commit else None
+    return folder if folder is not None and folder.is_dir() else None
+
+
+def _ref(root: Path, name: str) -> str | None:
+    path = root / "refs" / name
+    if ".." in name.split("/") or not path.is_file():
+        return None
+    commit = path.read_text(encoding="ascii", errors="replace").strip()
+    return commit if is_commit(commit) else None

@@ -188,6 +188,11 @@ class Registry:
         from .actions.checkout import checkout
         return checkout(self.home, version, Path(folder) if folder is not None else None, for_path=for_path, force=force, progress=progress)
 
+    def ready(self, version: str) -> Path | None:
+        """The home's checkout of a version, if it lies there unchanged; None where it takes more than a look to tell."""
+        from .actions.ready import ready
+        return ready(self.settings, version)
+
     def collect(self, *, older_than: float = 3600.0, dry_run: bool = False, progress: Progress = silent) -> Collected:
         """Free the bytes nobody needs; older_than is in seconds."""
         from .actions.collect import collect

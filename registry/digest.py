@@ -69,11 +69,13 @@ def canonical(value: Any) -> bytes:
 
     Raises InvalidManifest for anything else, a float or a lone surrogate included.
     """
-    _refuse_uncanonical(value)
     try:
+        _refuse_uncanonical(value)
         return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
     except UnicodeEncodeError as error:
         raise InvalidManifest(f"text with a lone surrogate cannot be stored: {error.object[error.start:error.end]!r}") from None
+    except RecursionError:
+        raise InvalidManifest("a value nested this deeply has no canonical form") from None
 
 
 def parse_canonical(content: bytes, what: str) -> Any:

@@ -181,6 +181,7 @@ def _body(body_class: type[Body], value: dict[str, Any]) -> Body:
         **value,
         "manifest": Digest(value["manifest"]), "facts": Digest(value["facts"]),
         "probes": Digest(value["probes"]) if value["probes"] is not None else None,
-        "edges": tuple(Edge(edge["role"], Digest(edge["digest"]), edge["evidence"], edge["reference"]) for edge in value["edges"]),
+        "edges": tuple(Edge(item["role"], Digest(item["digest"]), item["evidence"], item["reference"])
+                       for item in value["edges"]),
         "forced": tuple(value["forced"]),
     })

@@ -121,7 +121,7 @@ class Facts:
 
 def parse(content: bytes) -> Facts:
     """The facts these bytes are. Raises InvalidManifest, or NewerFormat."""
-    value = parse_canonical(content, "the facts")
+    value = parse_canonical(content, "the blob of facts")
     try:
         if value["schema"] > SCHEMA:
             raise NewerFormat(f"the facts have schema {value['schema']}, this registry reads {SCHEMA}; update st-registry")
@@ -131,10 +131,18 @@ def parse(content: bytes) -> Facts:
             tokenizer=Digest(value.pop("tokenizer")),
             vocabulary=Vocabulary(Digest(vocabulary["digest"]), vocabulary["size"],
                                   tuple(Token(**token) for token in vocabulary["added"])),
-            weights=Weights(Digest(weights["digest"]), weights["dtype"], weights["parameters"], tuple(
-                Tensor(item["name"], item["dtype"], tuple(item["shape"]), Digest(item["digest"])) for item in weights["tensors"])),
-            adapter=None if adapter is None else Adapter(**{
-                key: tuple(item) if isinstance(item, list) else item for key, item in adapter.items()}),
+            weights=Weights(Digest(weights["digest"]), weights["dtype"], weights["parameters"],
+                            tuple(_tensor(item) for item in weights["tensors"])),
+            adapter=None if adapter is None else _adapter(adapter),
             modules=tuple(value.pop("modules")), **value)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InvalidManifest(f"the facts are malformed: {error}") from None
+
+
+def _tensor(item: dict[str, Any]) -> Tensor:
+    return Tensor(item["name"], item["dtype"], tuple(item["shape"]), Digest(item["digest"]))
+
+
+def _adapter(value: dict[str, Any]) -> Adapter:
+    fields: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+    return Adapter(**fields)

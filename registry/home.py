@@ -163,6 +163,12 @@ class Home:
         with catalog.reading() as connection:
             yield connection
 
+    def dump(self) -> dict[str, list[tuple[object, ...]]]:
+        """Every row of the catalog, by table: what two folds of one journal must agree in."""
+        catalog = self._catalog_for_reading()
+        with catalog.reading() as connection:
+            return catalog.dump(connection)
+
     def _catch_up_quickly(self, number: int) -> None:
         if not self.writable:
             self.warn(f"this home is read-only and its catalog is behind; answering as of entry {number}")

@@ -22,7 +22,7 @@ PATH_LIMIT = 200
 DEPTH_LIMIT = 8
 FILES_LIMIT = 100_000
 
-_DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.IGNORECASE)
+_DEVICES = re.compile(r"(?:con|conin\$|conout\$|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]) *(?:\..*)?", re.IGNORECASE)
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]')
 
 
@@ -60,6 +60,7 @@ class Manifest:
         object.__setattr__(self, "files", tuple(sorted(self.files, key=lambda file: file.path)))
         object.__setattr__(self, "parents", tuple(sorted(self.parents, key=lambda parent: (parent.role, parent.digest))))
         check_paths([file.path for file in self.files])
+        _check_reserved(self.files)
         _check_parents(self.kind, [parent.role for parent in self.parents])
 
     def to_bytes(self) -> bytes:
@@ -97,10 +98,13 @@ def parse(content: bytes) -> Manifest:
             raise NewerFormat(f"the manifest has format {value['format']}, this registry reads {FORMAT}; update st-registry")
         if set(value) != {"format", "kind", "class", "files", "parents"} or value["format"] != FORMAT:
             raise InvalidManifest(f"the manifest has the wrong fields: {', '.join(sorted(value))}")
-        return Manifest(value["kind"], value["class"], tuple(_file(item) for item in value["files"]),
-                        tuple(Parent(item["role"], Digest(item["digest"])) for item in value["parents"]))
+        manifest = Manifest(value["kind"], value["class"], tuple(_file(item) for item in value["files"]),
+                            tuple(Parent(item["role"], Digest(item["digest"])) for item in value["parents"]))
     except (KeyError, TypeError) as error:
         raise InvalidManifest(f"the manifest is malformed: {error}") from None
+    if manifest.to_bytes() != content:
+        raise InvalidManifest("the manifest is not in its one form: files and parents sorted, no fields of others")
+    return manifest
 
 
 def check_path(path: str) -> str:
@@ -125,16 +129,23 @@ def check_path(path: str) -> str:
 
 
 def check_paths(paths: list[str]) -> None:
-    """Raises InvalidPath unless every path is allowed and no two are one on some file system (case, Unicode form)."""
+    """Raises InvalidPath unless every path is allowed and all fit beside each other on every file system.
+
+    Two may not be one when case or Unicode form is ignored, and none may be a folder of another.
+    """
     if len(paths) > FILES_LIMIT:
         raise InvalidPath(f"a version may have {FILES_LIMIT} files, this one has {len(paths)}")
     seen: dict[str, str] = {}
     for path in paths:
         check_path(path)
-        folded = unicodedata.normalize("NFC", path).casefold()
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
         if folded in seen:
             raise InvalidPath(f"{seen[folded]!r} and {path!r} are one file on some systems; rename one")
         seen[folded] = path
+    for folded, path in seen.items():
+        for end in (position for position, character in enumerate(folded) if character == "/"):
+            if folded[:end] in seen:
+                raise InvalidPath(f"{seen[folded[:end]]!r} cannot be a file and, for {path!r}, a folder; rename one")
 
 
 def _utf8(path: str) -> bytes:
@@ -142,6 +153,13 @@ def _utf8(path: str) -> bytes:
         return path.encode()
     except UnicodeEncodeError:
         raise InvalidPath(f"no file of a version can have the path {path!r}: it is not UTF-8") from None
+
+
+def _check_reserved(files: tuple[File, ...]) -> None:
+    # A checkout keeps its marker and an adapter's base there; content at that place could pose as either.
+    for file in files:
+        if file.path.split("/")[0].casefold() == ".registry":
+            raise InvalidPath(f"no file of a version can have the path {file.path!r}: '.registry' belongs to the checkout")
 
 
 def _check_parents(kind: str, roles: list[str]) -> None:
@@ -152,6 +170,7 @@ def _check_parents(kind: str, roles: list[str]) -> None:
 
 
 def _file(item: dict[str, Any]) -> File:
-    if set(item) != {"path", "digest", "size"} or type(item["size"]) is not int or item["size"] < 0:
+    if (set(item) != {"path", "digest", "size"} or type(item["path"]) is not str
+            or type(item["size"]) is not int or item["size"] < 0):
         raise InvalidManifest(f"the manifest has a malformed file: {item!r}")
     return File(item["path"], Digest(item["digest"]), item["size"])

@@ -46,6 +46,8 @@ class Reference:
 
     def __str__(self) -> str:
         label = self.number if self.number is not None else self.alias
+        if self.bare and self.path is not None:
+            label = "latest"
         return (self.name + (f"@{label}" if label is not None else "") + (f"@sha256:{self.digest}" if self.digest else "")
                 + "^" * self.up + (f":{self.path}" if self.path is not None else ""))
 

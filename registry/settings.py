@@ -33,7 +33,8 @@ def from_environment(home: str | os.PathLike[str] | None = None, environment: Ma
     named = os.fspath(home) if home is not None else env.get("REGISTRY_HOME") or None
     root = Path(named).expanduser() if named else _data_folder(env) / "st-registry"
     cache = Path(env["REGISTRY_CACHE"]).expanduser() if env.get("REGISTRY_CACHE") else _cache_folder(env) / "st-registry"
-    return Settings(Path(os.path.abspath(root)), named is not None, Path(os.path.abspath(cache)), env.get("REGISTRY_USER") or None)
+    return Settings(Path(os.path.abspath(root)), named is not None, Path(os.path.abspath(cache)),
+                    env.get("REGISTRY_USER") or None)
 
 
 def _data_folder(env: Mapping[str, str]) -> Path:

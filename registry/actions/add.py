@@ -21,6 +21,7 @@ from ..manifest import File, Manifest, Parent
 from ..results import Added, Progress, Verdict
 from ..version import Version
 from .common import VersionLike, facts_of, line_of, resolve, stored
+from .overlay import with_tokenizer
 from .parents import Known, Unregistered, find_parent
 from .provenance import provenance
 from .recognise import open_folder, rewritten_content
@@ -90,7 +91,7 @@ def add_several(home: Home, folders: Sequence[Path], name: str | None, *, prefix
 
 
 def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any], options: AddOptions, folder: Path | None = None,
-             plan: str | None = None, warnings: tuple[str, ...] = ()) -> Added:
+             plan: str | None = None, warnings: tuple[str, ...] = (), probes: Digest | None = None) -> Added:
     """Make a prepared folder a version of `name`, or find the version that has it; then its alias."""
     digest = prepared.manifest.digest
     edge = prepared.edges[0] if prepared.edges else None
@@ -108,7 +109,7 @@ def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any
         if _registered(connection, spelled, digest) is not None:
             return None
         _refuse_lost_parents(connection, prepared.edges)
-        return _entry.Register(spelled, queries.next_number(connection, spelled), digest, facts, edges=prepared.edges,
+        return _entry.Register(spelled, queries.next_number(connection, spelled), digest, facts, probes, prepared.edges,
                                message=options.message, source=source)
 
     entry = home.commit(decide)
@@ -128,7 +129,6 @@ def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any
 def _open(home: Home, folder: Path, options: AddOptions) -> tuple[Files, Known | None]:
     files: Files = open_folder(home, folder)
     if options.tokenizer is not None:
-        from ..artifacts.folder import with_tokenizer
         files = with_tokenizer(files, open_folder(home, options.tokenizer))
     parent = Known(resolve(home, options.parent), "given") if options.parent is not None else None
     return files, parent

@@ -71,7 +71,7 @@ def _collect_checkouts(home: Home, alive: set[Digest], *, dry_run: bool) -> tupl
     for folder in sorted(root.iterdir()) if root.is_dir() else []:
         kind, _, rest = folder.name.partition("-")
         digest, _, mark = rest.partition("-")
-        if kind == "sha256" and f"sha256:{digest}" in alive and mark == place_mark(home):
+        if kind == "sha256" and f"sha256:{digest}" in alive and mark == place_mark(home.root):
             continue
         count, size = count + 1, size + _size_of(folder)
         if not dry_run:

@@ -1,0 +1,39 @@
+"""Registry: base models, resized bases and adapters of Sentence Transformers, recorded, resolved and loaded exactly.
+
+    import registry
+    model = registry.load("medical@prod")
+
+A model either loads exactly as it was registered, or says in one line why not. Every function here is also a method of
+Registry, which `open` gives; called here, it acts on the home that `home=` or else REGISTRY_HOME names.
+"""
+
+from .api import Registry, init, open
+from .errors import RegistryError
+from .functions import (
+    add,
+    alias,
+    annotate,
+    checkout,
+    collect,
+    config,
+    delete,
+    find,
+    lineage,
+    list,
+    load,
+    log,
+    resize,
+    resolve,
+    show,
+    tokens,
+    version_of,
+    yank,
+)
+from .version import Model, Version
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Model", "Registry", "RegistryError", "Version", "add", "alias", "annotate", "checkout", "collect", "config", "delete", "find",
+    "init", "lineage", "list", "load", "log", "open", "resize", "resolve", "show", "tokens", "version_of", "yank",
+]

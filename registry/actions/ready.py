@@ -1,0 +1,25 @@
+"""ready: where a version's checkout lies, told by a glance: no SQLAlchemy, no torch, no bytes read beside the markers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..catalog import glance
+from ..digest import Digest
+from ..settings import Settings
+from ..store import checkout as _store
+from .checkout import folder_name
+
+
+def ready(settings: Settings, version: str) -> Path | None:
+    """The folder of a checkout that is there and unchanged, its base's too; None where the long way must be taken."""
+    found = glance.resolve(settings.home, version)
+    if found is None:
+        return None
+    roots = (settings.home / "checkouts", settings.cache)
+    needed = [found.manifest] + ([found.base] if found.base else [])
+    for root in roots:
+        folders = [root / folder_name(settings.home, Digest(manifest)) for manifest in needed]
+        if all((folder / ".registry" / "marker.json").is_file() and not _store.verify(folder) for folder in folders):
+            return folders[0]
+    return None

@@ -1,0 +1,208 @@
+"""Tokens: the words a person wants to add, and what is wrong with them.
+
+A list of words is read from lines or from Python values into Wanted values, in order; the order gives the ids. `lint` compares
+them with a vocabulary before anything is changed and reports every bad one at once. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InvalidTokens
+from .lexicon import Lexicon
+
+FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
+_BLANKS_MEAN = "take the blanks away; lstrip and rstrip let a token swallow its neighbours' blanks"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A token that someone asks for."""
+
+    content: str
+    special: bool = False
+    lstrip: bool = False
+    rstrip: bool = False
+    single_word: bool = False
+    normalized: bool = True
+    id: int | None = None
+    """The id it must get, where the list says so; it is checked, never chosen."""
+
+
+@dataclass(frozen=True)
+class Linted:
+    """What can be added, with the pieces each word has now; what was skipped; what a person should know."""
+
+    tokens: tuple[Wanted, ...]
+    pieces: tuple[tuple[int, ...], ...]
+    skipped: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def parse_tokens(tokens: str | Iterable[str | Mapping[str, Any] | Wanted], *, special: bool = False, single_word: bool = False,
+                 normalized: bool | None = None) -> tuple[Wanted, ...]:
+    """The tokens in order, with all their flags; those given here hold for every token that does not say otherwise itself.
+
+    tokens is the text of a token file, or values: one token a line, or a JSON object a line or a value, such as
+    {"content": "[Q]", "special": true}. Empty lines of a file are left out; all other blanks are kept, and judged by lint.
+    normalized is by default the opposite of special, as transformers has it. Raises InvalidTokens for what has no order (a set),
+    for lines that start with `{` and are no JSON, for unknown keys and values of the wrong kind; all bad ones are named.
+    """
+    if isinstance(tokens, (set, frozenset)):
+        raise InvalidTokens("a set has no order, and ids follow the order; give a list")
+    if isinstance(tokens, (bytes, Mapping)):
+        raise InvalidTokens(f"{tokens!r:.80} is one value, not a list of tokens; give a list")
+    found: list[Wanted] = []
+    bad: list[str] = []
+    values = _lines(tokens) if isinstance(tokens, str) else tokens
+    for number, value in enumerate(values, 1):
+        if isinstance(value, Wanted):
+            found.append(value)
+            continue
+        entry: Any = {"content": value} if isinstance(value, str) else value
+        if isinstance(value, str) and value.startswith("{"):
+            try:
+                entry = json.loads(value)
+            except ValueError as error:
+                bad.append(f'token {number} starts with {{ and is not JSON ({error}); write such a token as {{"content": "{{"}}')
+                continue
+        if problem := _malformed(entry):
+            bad.append(problem)
+            continue
+        is_special = entry.get("special", special)
+        plain = (not is_special) if normalized is None else normalized
+        found.append(Wanted(entry["content"], is_special, entry.get("lstrip", False), entry.get("rstrip", False),
+                            entry.get("single_word", single_word), entry.get("normalized", plain), entry.get("id")))
+    if bad:
+        raise InvalidTokens("; ".join(bad))
+    if not found:
+        raise InvalidTokens("the list holds no token")
+    return tuple(found)
+
+
+def lint(tokens: tuple[Wanted, ...], lexicon: Lexicon, *, skip_existing: bool = False, needs_pieces: bool = True) -> Linted:
+    """Those of the tokens that can be added to the vocabulary.
+
+    With skip_existing those already there are left out; without needs_pieces a word that is only the unknown token may stay.
+    Raises InvalidTokens in one line that names every bad token, and where the vocabulary itself has holes in its ids.
+    """
+    if problem := lexicon.holes():
+        raise InvalidTokens(problem)
+    kept: list[Wanted] = []
+    pieces: list[tuple[int, ...]] = []
+    skipped: list[str] = []
+    bad: list[str] = []
+    seen = _Seen(lexicon)
+    for token in tokens:
+        if problem := _unfit(token) or seen.twice(token):
+            bad.append(problem)
+            continue
+        seen.add(token)
+        if there := _there(token, lexicon):
+            if skip_existing:
+                skipped.append(token.content)
+            else:
+                bad.append(f"{token.content!r} {there}")
+            continue
+        ids = lexicon.pieces(token.content)
+        if not ids:
+            bad.append(f"{token.content!r} has no pieces: the tokenizer leaves nothing of it")
+        elif needs_pieces and not lexicon.meaningful(ids):
+            bad.append(f"{token.content!r} is only the unknown token, so its row has nothing to start from; "
+                       "init random with a seed gives it one")
+        elif token.id is not None and token.id != lexicon.size + len(kept):
+            bad.append(f"{token.content!r} asks for id {token.id} and would get {lexicon.size + len(kept)}")
+        else:
+            kept.append(token)
+            pieces.append(lexicon.meaningful(ids))
+    if bad:
+        raise InvalidTokens(f"{len(bad)} of {len(tokens)} tokens cannot be added: " + "; ".join(bad))
+    if not kept:
+        raise InvalidTokens(f"all {len(tokens)} tokens are in the vocabulary already; there is nothing to add")
+    return Linted(tuple(kept), tuple(pieces), tuple(skipped), tuple(_warnings(kept, lexicon)))
+
+
+class _Seen:
+    """The tokens of the list so far, by what makes two of them equal."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self.lexicon = lexicon
+        self.exact: dict[str, Wanted] = {}
+        self.folded: dict[str, Wanted] = {}
+
+    def twice(self, token: Wanted) -> str | None:
+        earlier = self.exact.get(_nfc(token.content))
+        if earlier is not None:
+            return (f"{token.content!r} stands twice" if earlier.content == token.content
+                    else f"{token.content!r} is {earlier.content!r} in another Unicode spelling")
+        earlier = self.folded.get(self.lexicon.fold(token.content))
+        if earlier is not None and (token.normalized or earlier.normalized):
+            return f"{token.content!r} and {earlier.content!r} are one after normalisation, so one is never found"
+        return None
+
+    def add(self, token: Wanted) -> None:
+        self.exact[_nfc(token.content)] = token
+        folded = self.lexicon.fold(token.content)
+        if token.normalized or folded not in self.folded:
+            self.folded[folded] = token
+
+
+def _lines(text: str) -> Iterable[str]:
+    """The lines of a token file that hold something; only a line feed ends a line."""
+    return [line for raw in text.removeprefix("\ufeff").split("\n") if (line := raw.removesuffix("\r"))]
+
+
+def _malformed(entry: Any) -> str | None:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("content"), str):
+        return f'{entry!r} is no token; a token is a text or {{"content": text, flags}}'
+    if unknown := sorted(str(key) for key in entry if key not in (*FLAGS, "content", "id")):
+        return f"{entry['content']!r} has the unknown key {unknown[0]!r}; the flags are {', '.join(FLAGS)}"
+    if wrong := [flag for flag in FLAGS if flag in entry and not isinstance(entry[flag], bool)]:
+        return f"{entry['content']!r} has {wrong[0]} {entry[wrong[0]]!r}; it is true or false"
+    if not isinstance(entry.get("id"), (int, type(None))) or isinstance(entry.get("id"), bool):
+        return f"{entry['content']!r} has the id {entry['id']!r}; an id is a number"
+    return None
+
+
+def _unfit(token: Wanted) -> str | None:
+    if not token.content.strip():
+        return f"{token.content!r} is blank"
+    if token.content != token.content.strip():
+        return f"{token.content!r} has blanks outside; {_BLANKS_MEAN}"
+    if any("\ud800" <= character <= "\udfff" for character in token.content):
+        return f"{token.content!r} holds half a character (a lone surrogate)"
+    return None
+
+
+def _there(token: Wanted, lexicon: Lexicon) -> str | None:
+    for spelled in (token.content, _nfc(token.content), unicodedata.normalize("NFD", token.content)):
+        if spelled in lexicon.ids:
+            return f"is in the vocabulary already (id {lexicon.ids[spelled]})"
+    folded = lexicon.fold(token.content)
+    added = lexicon.folded_added.get(folded)
+    if added is not None and (token.normalized or added.normalized):
+        return f"is {added.content!r} after normalisation, which was added already (id {lexicon.ids[added.content]})"
+    if token.normalized and folded in lexicon.words:
+        entry = lexicon.words[folded]
+        return f"is {folded!r} after normalisation, which is in the vocabulary already (id {lexicon.ids[entry]})"
+    return None
+
+
+def _warnings(tokens: list[Wanted], lexicon: Lexicon) -> Iterable[str]:
+    for token in tokens:
+        if token.single_word:
+            continue
+        plain = lexicon.fold(token.content) if token.normalized else token.content
+        words, count = lexicon.words_with(plain)
+        if count:
+            more = "" if count <= len(words) else f" and {count - len(words)} more"
+            yield (f"{token.content!r} is found inside ordinary words ({', '.join(words)}{more}), so their encodings change; "
+                   "single_word keeps it out of them")
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)

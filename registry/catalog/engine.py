@@ -1,0 +1,232 @@
+"""Engine: one catalog file, opened, made, or migrated. Readers get a snapshot, the writer gets the write lock at once.
+
+Nothing is ever made or migrated in place: it is written whole under another name, then linked to its own. Who loses a
+race uses the winner's file. Callers hold the home's write lock when they write; SQLite's own is only the second fence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..digest import Digest, canonical
+from ..errors import CatalogBehind, SchemaBehind, StoreUnavailable
+from . import tables
+from .schema import Migrations, file_name, newest, newest_older, packaged
+
+BUSY_SECONDS = 60.0
+"""How long SQLite waits for another writer; with a short wait the next step of load fails."""
+
+_PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0")
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+_left_to_parents: list[sa.Engine] = []
+
+
+class Catalog:
+    """An open catalog file. Used from several threads, and after a fork, it gives each its own connection."""
+
+    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+        self.path = path
+        self.readonly = readonly
+        self._process = os.getpid()
+        self._engine = _engine(path, readonly=readonly)
+
+    @classmethod
+    def open(cls, folder: Path, *, readonly: bool = False, migrations: Migrations | None = None) -> Catalog | None:
+        """The newest catalog of this revision; else a migrated copy of an older one; else None, and the caller creates one.
+
+        Raises SchemaBehind where an older one cannot be migrated because nothing may be written.
+        """
+        migrations = migrations or packaged()
+        _, path = newest(folder, migrations.revision)
+        if path is not None:
+            return cls(path, readonly=readonly)
+        older = newest_older(folder, migrations.revision)
+        if older is None:
+            return None
+        if readonly:
+            raise SchemaBehind(f"the catalog {older.name!r} is of an older version of this package, and {str(folder)!r} is read-only; "
+                               "run registry list there once with the right to write")
+        return cls(_publish(folder, migrations, 1, start=older))
+
+    @classmethod
+    def create(cls, folder: Path, *, fill: Callable[[sa.Connection], None] | None = None,
+               migrations: Migrations | None = None) -> Catalog:
+        """A new catalog in a folder that has none of this revision, or the one that another process made meanwhile.
+
+        fill folds the journal before anybody can see the file; without it the catalog begins empty.
+        """
+        return cls(_publish(folder, migrations or packaged(), 1, fill=fill))
+
+    @classmethod
+    def new_generation(cls, folder: Path, *, fill: Callable[[sa.Connection], None] | None = None,
+                       migrations: Migrations | None = None) -> Catalog:
+        """A catalog made from nothing beside those that are there, which stay for whoever has them open."""
+        migrations = migrations or packaged()
+        generation, _ = newest(folder, migrations.revision)
+        return cls(_publish(folder, migrations, generation + 1, fill=fill))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection that sees one state of the catalog, whatever is written meanwhile."""
+        with self._connected("DEFERRED") as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A connection that alone may write; what it wrote is durable when the block ends, and undone if it raises."""
+        with self._connected("IMMEDIATE") as connection:
+            yield connection
+
+    @staticmethod
+    def head(connection: sa.Connection) -> tuple[int, Digest | None]:
+        """Number and digest of the last entry folded; (0, None) in an empty catalog."""
+        found = connection.execute(sa.select(tables.entries.c.number, tables.entries.c.digest)
+                                   .order_by(tables.entries.c.number.desc()).limit(1)).first()
+        return (found.number, Digest(found.digest)) if found is not None else (0, None)
+
+    @staticmethod
+    def dump(connection: sa.Connection) -> dict[str, list[tuple[Any, ...]]]:
+        """All rows of all tables, sorted by key. Two folds of one journal give equal dumps."""
+        return {table.name: [tuple(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key.columns))]
+                for table in tables.metadata.sorted_tables}
+
+    @contextlib.contextmanager
+    def _connected(self, how: str) -> Iterator[sa.Connection]:
+        if os.getpid() != self._process:
+            # A connection must not cross a fork, nor be closed in the child: it is kept, unused, as long as the child lives.
+            _left_to_parents.append(self._engine)
+            self._engine, self._process = _engine(self.path, readonly=self.readonly), os.getpid()
+        try:
+            with self._engine.execution_options(sqlite_begin=how).begin() as connection:
+                yield connection
+        except sa.exc.DatabaseError as error:
+            raise _translated(error, self.path) from error
+
+
+def _translated(error: sa.exc.DatabaseError, path: Path) -> Exception:
+    """What SQLite's medium refuses is ours to say; anything else is a fault of this package and stays what it is."""
+    reason = str(error.orig)
+    if any(text in reason for text in ("disk is full", "readonly", "unable to open", "disk I/O", "locked")):
+        return StoreUnavailable(f"the catalog {str(path)!r} cannot be used: {reason}")
+    if any(text in reason for text in ("malformed", "not a database")):
+        return CatalogBehind(f"the catalog {str(path)!r} is damaged ({reason}); delete the folder {str(path.parent)!r} and it is made anew")
+    return error
+
+
+def _engine(path: Path, *, readonly: bool = False) -> sa.Engine:
+    """Our own BEGIN on every connection: the driver's would be deferred, and a snapshot that turns writer fails at once."""
+    def connect() -> sqlite3.Connection:
+        connection = _connect_readonly(path) if readonly else sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        return connection
+
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.QueuePool, json_serializer=_json)
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN " + connection.get_execution_options().get("sqlite_begin", "IMMEDIATE"))
+
+    return engine
+
+
+def _connect_readonly(path: Path) -> sqlite3.Connection:
+    """`immutable` sees no other writer, so it is only for a file that nobody can write from here and that has no log beside it."""
+    address = path.absolute().as_uri()
+    keywords: dict[str, Any] = {"uri": True, "timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}
+    connection = sqlite3.connect(f"{address}?mode=ro", **keywords)
+    try:
+        connection.execute("SELECT 1 FROM entries").fetchall()
+    except sqlite3.OperationalError:
+        connection.close()
+        log = Path(f"{path}-wal")
+        if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size):
+            raise
+        return sqlite3.connect(f"{address}?mode=ro&immutable=1", **keywords)
+    return connection
+
+
+def _json(value: Any) -> str:
+    return canonical(value).decode()
+
+
+def _publish(folder: Path, migrations: Migrations, generation: int, *, start: Path | None = None,
+             fill: Callable[[sa.Connection], None] | None = None) -> Path:
+    """The catalog file of this generation, made under another name and then linked; or the one that was there first."""
+    target = folder / file_name(migrations.revision, generation)
+    temporary = folder / f"{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(temporary, migrations, start, fill)
+        _link(temporary, target)
+    except OSError as error:
+        raise StoreUnavailable(f"cannot make the catalog {str(target)!r}: {error.strerror or error}") from error
+    except (sqlite3.OperationalError, sa.exc.OperationalError) as error:
+        raise StoreUnavailable(f"cannot make the catalog {str(target)!r}: {getattr(error, 'orig', error)}") from error
+    finally:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            Path(f"{temporary}{suffix}").unlink(missing_ok=True)
+    return target
+
+
+def _make(path: Path, migrations: Migrations, start: Path | None, fill: Callable[[sa.Connection], None] | None) -> None:
+    with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+        path.chmod(0o600)
+        if start is not None:
+            with contextlib.closing(sqlite3.connect(f"{start.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as source:
+                source.backup(connection)
+        connection.execute("PRAGMA journal_mode=WAL")
+    engine = _engine(path)
+    try:
+        with engine.begin() as opened:
+            migrations.upgrade(opened)
+            if fill is not None:
+                fill(opened)
+    finally:
+        engine.dispose()
+    _sync(path)
+
+
+def _link(temporary: Path, target: Path) -> None:
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        return
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _rename_if_absent(temporary, target)
+    _sync(target.parent)
+
+
+def _rename_if_absent(temporary: Path, target: Path) -> None:
+    descriptor = os.open(target.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not target.exists():
+            temporary.rename(target)
+    finally:
+        os.close(descriptor)
+
+
+def _sync(place: Path) -> None:
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

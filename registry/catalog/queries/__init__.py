@@ -1,0 +1,35 @@
+"""Queries: every question the catalog answers. Each takes a Connection, and `at` where it asks for a state.
+
+`at` is the number of an entry and means the state right after it; without it, the newest. `as_of` turns a moment into one.
+"""
+
+from __future__ import annotations
+
+from .finding import find
+from .history import as_of, log, skipped
+from .listing import (
+    aliases,
+    children,
+    files,
+    from_hub,
+    models,
+    next_number,
+    spelled,
+    tokens,
+    version,
+    versions,
+    with_file,
+    with_manifest,
+    with_tokenizer,
+    with_vocabulary,
+    with_weights,
+)
+from .loading import UNREADABLE
+from .marking import marks
+from .resolving import resolve
+
+__all__ = [
+    "UNREADABLE", "aliases", "as_of", "children", "files", "find", "from_hub", "log", "marks", "models", "next_number", "resolve",
+    "skipped", "spelled", "tokens", "version", "versions", "with_file", "with_manifest", "with_tokenizer", "with_vocabulary",
+    "with_weights",
+]

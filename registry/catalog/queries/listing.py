@@ -1,0 +1,142 @@
+"""Listing: models, versions, and versions that have something in common."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Connection, and_, func, select
+
+from ...digest import Digest
+from ...errors import ModelNotFound
+from ...facts import Token
+from ...manifest import File
+from ...version import Model, Version
+from .. import tables as t
+from .loading import UNKNOWN, holds, latest, load, moment
+
+
+def models(connection: Connection, at: int | None = None) -> list[Model]:
+    """Models that have a version, by name."""
+    when = moment(at)
+    v, e = t.versions, t.entries
+    counts = connection.execute(select(v.c.name, func.count(), func.max(v.c.number)).where(holds(v, when)).group_by(v.c.name)).all()
+    newest = latest(connection, when)
+    shown = {name: newest.get(name, highest) for name, _, highest in counts}
+    kinds = {(row.name, row.number): (row.kind or UNKNOWN, row[3] or UNKNOWN) for row in connection.execute(
+        select(v.c.name, v.c.number, t.manifests.c.kind, t.manifests.c["class"])
+        .select_from(v.outerjoin(t.manifests, t.manifests.c.digest == v.c.manifest)).where(holds(v, when)))}
+    last = select(e.c.name, func.max(e.c.number).label("number")).where(e.c.name.is_not(None), e.c.number <= when).group_by(e.c.name).subquery()
+    updated = {name: time for name, time in connection.execute(select(last.c.name, e.c.time).join(e, e.c.number == last.c.number))}
+    named: dict[str, dict[str, int]] = {}
+    for name, alias, number in connection.execute(
+            select(t.aliases.c.name, t.aliases.c.alias, t.aliases.c.number).where(holds(t.aliases, when)).order_by(t.aliases.c.alias)):
+        named.setdefault(name, {})[alias] = number
+    return [Model(name, count, newest.get(name), *kinds[name, shown[name]], named.get(name, {}), updated[name])
+            for name, count, _ in sorted(tuple(row) for row in counts)]
+
+
+def versions(connection: Connection, name: str, at: int | None = None) -> list[Version]:
+    """The versions of a model that were not deleted, newest first. Raises ModelNotFound."""
+    model = spelled(connection, name, at)
+    if model is None:
+        raise ModelNotFound(no_model(connection, name, at))
+    return load(connection, t.versions.c.name == model, at=at)
+
+
+def version(connection: Connection, name: str, number: int, at: int | None = None) -> Version | None:
+    """A version, a deleted one too; None where there never was one."""
+    found = load(connection, t.versions.c.name == (spelled(connection, name, at) or name), t.versions.c.number == number, at=at, deleted=True)
+    return found[0] if found else None
+
+
+def spelled(connection: Connection, name: str, at: int | None = None) -> str | None:
+    """The name as it was first spelled, for any spelling of its case; None where no model has it."""
+    return connection.scalar(select(t.models.c.name).where(t.models.c.folded == name.casefold(), t.models.c.since <= moment(at)))
+
+
+def next_number(connection: Connection, name: str) -> int:
+    """The number that the next version of a model gets; deleted ones keep theirs."""
+    highest = connection.scalar(select(func.max(t.versions.c.number)).where(t.versions.c.name == (spelled(connection, name) or name)))
+    return (highest or 0) + 1
+
+
+def aliases(connection: Connection, name: str, at: int | None = None) -> dict[str, int]:
+    """Aliases of a model and the numbers they point to."""
+    condition = and_(t.aliases.c.name == (spelled(connection, name, at) or name), holds(t.aliases, moment(at)))
+    found = connection.execute(select(t.aliases.c.alias, t.aliases.c.number).where(condition).order_by(t.aliases.c.alias))
+    return {alias: number for alias, number in found}
+
+
+def children(connection: Connection, digest: str, at: int | None = None) -> list[Version]:
+    """Versions not deleted that name this manifest as a parent."""
+    e, v = t.edges, t.versions
+    there = select(e.c.name).where(e.c.parent == digest, e.c.name == v.c.name, e.c.number == v.c.number, e.c.since == v.c.since)
+    return load(connection, there.exists(), at=at)
+
+
+def with_manifest(connection: Connection, digest: str, at: int | None = None, *, deleted: bool = False) -> list[Version]:
+    """Versions that are this manifest, by name; with deleted, deleted ones after the others."""
+    return load(connection, t.versions.c.manifest == digest, at=at, deleted=deleted)
+
+
+def with_weights(connection: Connection, digest: str, at: int | None = None) -> list[Version]:
+    """Versions with these weights: the same tensors, in whatever files."""
+    return load(connection, with_facts(t.facts.c.weights == digest, at), at=at)
+
+
+def with_vocabulary(connection: Connection, digest: str, at: int | None = None) -> list[Version]:
+    """Versions with this token list."""
+    return load(connection, with_facts(t.facts.c.vocabulary == digest, at), at=at)
+
+
+def with_tokenizer(connection: Connection, digest: str, at: int | None = None) -> list[Version]:
+    """Versions whose tokenizer does the same."""
+    return load(connection, with_facts(t.facts.c.tokenizer == digest, at), at=at)
+
+
+def with_file(connection: Connection, digest: str, at: int | None = None) -> list[Version]:
+    """Versions that have a file with this content."""
+    return load(connection, t.versions.c.manifest.in_(select(t.files.c.manifest).where(t.files.c.digest == digest)), at=at)
+
+
+def from_hub(connection: Connection, repository: str, commit: str, at: int | None = None) -> list[Version]:
+    """Versions registered from this commit of a Hub repository, the first registered first."""
+    hub = t.versions.c.source["hub"]
+    found = load(connection, hub["repository"].as_string() == repository, hub["commit"].as_string() == commit, at=at)
+    return sorted(found, key=lambda version: version.entry)
+
+
+def files(connection: Connection, manifest: str) -> list[File]:
+    """The files of a manifest, by path."""
+    found = connection.execute(select(t.files.c.path, t.files.c.digest, t.files.c.size)
+                               .where(t.files.c.manifest == manifest).order_by(t.files.c.path))
+    return [File(path, Digest(digest), size) for path, digest, size in found]
+
+
+def tokens(connection: Connection, version: Version) -> list[Token]:
+    """The tokens of a version that its root ancestor's vocabulary lacks, by id."""
+    added = select(t.facts.c.added_digest).where(t.facts.c.digest == version.facts).scalar_subquery()
+    return [Token(row.id, row.content, bool(row.special), bool(row.lstrip), bool(row.rstrip), bool(row.single_word), bool(row.normalized))
+            for row in connection.execute(select(t.tokens).where(t.tokens.c.added_digest == added).order_by(t.tokens.c.id))]
+
+
+def with_facts(condition: ColumnElement[bool], at: int | None) -> ColumnElement[bool]:
+    """That the facts a version has meet a condition on tables.facts."""
+    f, v = t.version_facts, t.versions
+    return (select(f.c.name).join(t.facts, t.facts.c.digest == f.c.facts)
+            .where(f.c.name == v.c.name, f.c.number == v.c.number, holds(f, moment(at)), condition).exists())
+
+
+def no_model(connection: Connection, name: str, at: int | None = None) -> str:
+    """Why there is no such model, and what was probably meant."""
+    import difflib
+    when = moment(at)
+    known = list(connection.scalars(select(t.versions.c.name).where(holds(t.versions, when)).distinct().order_by(t.versions.c.name)))
+    if not known:
+        return f"there is no model {name!r}; nothing is registered here yet"
+    folded = {item.casefold(): item for item in known}
+    parts = [item for item in known if name.casefold() in item.casefold() or item.casefold().rsplit("/", 1)[-1] == name.casefold()]
+    close = [*dict.fromkeys([*parts, *(folded[item] for item in difflib.get_close_matches(name.casefold(), folded))])][:3]
+    if close:
+        return f"there is no model {name!r}; did you mean {' or '.join(close)}?"
+    return f"there is no model {name!r}; there are: {', '.join(known[:10])}{', …' if len(known) > 10 else ''}"
+
+

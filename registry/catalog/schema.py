@@ -1,0 +1,66 @@
+"""Schema: which revision this package reads and writes, where its files lie, and how Alembic makes them.
+
+A catalog is the file `<revision>-<generation>.db`. It is never replaced: a newer one gets the next generation, so that
+nobody's open file changes under them. Only the standard library is imported here; Alembic when something is migrated.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+REVISION = "0001"
+"""The newest migration. A test compares it with the scripts."""
+
+_FILE = re.compile(r"([0-9]{4})-([0-9]{6})\.db", re.ASCII)
+
+
+def file_name(revision: str, generation: int) -> str:
+    """The name of a catalog's file."""
+    return f"{revision}-{generation:06}.db"
+
+
+def newest(folder: Path, revision: str = REVISION) -> tuple[int, Path | None]:
+    """(generation, file) of the newest catalog of a revision; (0, None) where there is none."""
+    found = [generation for other, generation in _present(folder) if other == revision]
+    return (max(found), folder / file_name(revision, max(found))) if found else (0, None)
+
+
+def newest_older(folder: Path, revision: str = REVISION) -> Path | None:
+    """The newest catalog of the newest revision before this one."""
+    found = [item for item in _present(folder) if item[0] < revision]
+    return folder / file_name(*max(found)) if found else None
+
+
+def _present(folder: Path) -> list[tuple[str, int]]:
+    if not folder.is_dir():
+        return []
+    return [(match[1], int(match[2])) for path in folder.iterdir() if (match := _FILE.fullmatch(path.name))]
+
+
+@dataclass(frozen=True)
+class Migrations:
+    """The scripts of a folder, and the revision they lead to."""
+
+    scripts: Path
+    revision: str = REVISION
+
+    def upgrade(self, connection: Connection) -> None:
+        """Bring a database, empty or of an older revision, to this revision, inside the connection's transaction."""
+        from alembic import command
+        from alembic.config import Config
+        config = Config()
+        config.set_main_option("script_location", str(self.scripts).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, self.revision)
+
+
+def packaged() -> Migrations:
+    """The migrations of this package: inside it when installed, at the top of a working copy."""
+    inside = Path(__file__).parent.parent / "_migrations"
+    return Migrations(inside if inside.is_dir() else inside.parent.parent / "migrations")

@@ -1,0 +1,122 @@
+"""Adding: add and resize. Both end with the line `NAME@N sha256:…`, or that and `already`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..manifest import CLASSES
+from . import values
+from .commands import command, recording_options, version_argument
+from .parameters import Folder, VersionReference
+from .session import Session
+
+if TYPE_CHECKING:
+    from ..results import Added, Verdict
+
+LEFT_OUT_SHOWN = 5
+
+
+@command("add")
+@click.argument("folder", metavar="FOLDER...", nargs=-1, required=True, type=Folder())
+@click.option("--as", "name", metavar="NAME", help="What the model is called; for one folder.")
+@click.option("--prefix", metavar="P/", help="For several: each is called P/ and its folder's name.")
+@click.option("--parent", metavar="REF", type=VersionReference(), help="What it was made from, where the folder does not tell.")
+@click.option("--with-parents", is_flag=True, help="Register the base too, if it lies here and is not registered.")
+@click.option("--class", "model_class", type=click.Choice(CLASSES, case_sensitive=False), metavar="CLASS",
+              help=f"Which class loads it, where that cannot be told: {', '.join(CLASSES)}.")
+@click.option("--tokenizer", metavar="DIR", type=Folder(), help="Where its tokenizer lies, if elsewhere.")
+@recording_options
+@click.pass_obj
+def add(session: Session, /, folder: tuple[str, ...], **options: Any) -> None:
+    """Register a folder: a base, a resized base, an adapter or a merged model.
+
+    Finds out what it is and who its parent is, checks that they fit, and records it. Adding the same again writes nothing.
+
+    \b
+    Examples:
+      registry add ./medical-minilm --as medical --alias prod
+      registry add ./runs/a ./runs/b --prefix runs/
+    """
+    if len(folder) == 1:
+        with session.progress() as progress:
+            result = session.registry.add(folder[0], progress=progress, **options)
+        _put_added(session, result, dry_run=options["dry_run"])
+    else:
+        _add_several(session, folder, options)
+
+
+@command("resize")
+@version_argument()
+@click.option("--as", "name", metavar="NAME", required=True, help="What the resized base is called.")
+@click.option("--tokens", "file", metavar="FILE", type=click.Path(path_type=Path),
+              help='The tokens, one a line in order, or JSON lines like {"content": "zorvaxin", "single_word": true}.')
+@click.option("--token", "words", metavar="WORD", multiple=True, help="A token; give it again for more.")
+@click.option("--special", is_flag=True, help="Special tokens: never split, left out when decoding.")
+@click.option("--single-word", is_flag=True, help="Match whole words only.")
+@click.option("--normalized/--no-normalized", default=None, help="Match after or before normalisation (lower case, accents).")
+@click.option("--init", type=click.Choice(["subwords", "mean", "random"]), default="subwords", show_default=True,
+              help="How new rows begin: from the word's own pieces, from all rows, or drawn.")
+@click.option("--seed", type=int, metavar="N", help="For --init random.")
+@click.option("--skip-existing", is_flag=True, help="Leave out tokens that are there already.")
+@recording_options
+@click.pass_obj
+def resize(session: Session, /, version: str, name: str, file: Path | None, words: tuple[str, ...], **options: Any) -> None:
+    """Add tokens to a version and register the resized base.
+
+    \b
+    Examples:
+      registry resize minilm@1 --as minilm-med --tokens words.txt
+      registry resize minilm@1 --as minilm-med --token zorvaxin --token "[DRUG]"
+    """
+    if (file is None) == (not words):
+        raise click.UsageError("say which tokens: --tokens FILE, or --token WORD once or more")
+    with session.progress() as progress:
+        result = session.registry.resize(version, name, file if file is not None else words, progress=progress, **options)
+    _put_added(session, result, dry_run=options["dry_run"])
+
+
+def _add_several(session: Session, folders: tuple[str, ...], options: dict[str, Any]) -> None:
+    with session.progress() as progress:
+        results: tuple[Verdict, ...] = session.registry.add(list(folders), progress=progress, **options)
+    _put_verdicts(session, results, dry_run=options["dry_run"])
+
+
+def _put_added(session: Session, result: Added, *, dry_run: bool) -> None:
+    _tell(session, result)
+    session.put(values.added(result), [_line(result, dry_run=dry_run)], [f"{result.name}@{result.number}"])
+
+
+def _put_verdicts(session: Session, results: Sequence[Verdict], *, dry_run: bool) -> None:
+    for result in results:
+        if result.added is not None:
+            _tell(session, result.added, folder=result.folder)
+        if result.error is not None:
+            session.exit_code = max(session.exit_code, result.error.exit_code)
+            session.complain(f"{result.folder}: {result.error}")
+    done = [result.added for result in results if result.added is not None]
+    session.put([values.verdict(result) for result in results], [_line(item, dry_run=dry_run) for item in done],
+                [f"{item.name}@{item.number}" for item in done])
+
+
+def _line(result: Added, *, dry_run: bool) -> str:
+    state = " already" if result.already else " dry-run" if dry_run else ""
+    return f"{result.name}@{result.number} {result.digest}{state}"
+
+
+def _tell(session: Session, result: Added, folder: str | None = None) -> None:
+    """What was found out, for the person who watches."""
+    article = "an" if result.kind == "adapter" else "a"
+    parent = f" on {result.parent} (known: {result.evidence})" if result.parent else ""
+    session.note(f"{folder + ': ' if folder else ''}{result.name}@{result.number} is {article} {result.kind}{parent}")
+    for sentence in (result.plan, result.rows):
+        if sentence:
+            session.note(sentence)
+    for path, reason in result.left_out[:LEFT_OUT_SHOWN]:
+        session.note(f"left out {path}: {reason}")
+    if len(result.left_out) > LEFT_OUT_SHOWN:
+        session.note(f"left out {len(result.left_out) - LEFT_OUT_SHOWN} more; --json lists them")
+    session.warn(result.warnings)

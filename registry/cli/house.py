@@ -1,0 +1,117 @@
+"""House: init, config, collect, demo, completion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from . import values
+from .commands import command
+from .parameters import Duration, Folder
+from .session import Session
+from .text import Size, plain, table
+
+if TYPE_CHECKING:
+    from ..results import Collected
+    from .text import Cell
+
+
+@command("init")
+@click.argument("folder", metavar="[DIR]", required=False, type=Folder())
+@click.pass_obj
+def init(session: Session, /, folder: str | None) -> None:
+    """Make a home for a registry, and try there what it needs: locks, links, lasting writes. Prints the home.
+
+    \b
+    Example:
+      registry init ~/models && export REGISTRY_HOME=~/models
+    """
+    from .. import api
+    made = session.adopt(api.init(folder if folder is not None else session.home))
+    session.put({"home": str(made.settings.home)}, [str(made.settings.home)])
+    session.note("next: registry add FOLDER --as NAME")
+
+
+@command("config")
+@click.argument("key", metavar="[KEY]", required=False)
+@click.argument("value", metavar="[VALUE]", required=False)
+@click.option("--unset", is_flag=True, help="Forget the value of KEY.")
+@click.pass_obj
+def config(session: Session, /, key: str | None, value: str | None, unset: bool) -> None:
+    """Show or change the settings of the home. user.name is who you are in the log.
+
+    \b
+    Examples:
+      registry config
+      registry config user.name "Anna Example"
+    """
+    if unset and (key is None or value is not None):
+        raise click.UsageError("with --unset say KEY alone, as in: registry config --unset user.name")
+    found = session.registry.config(key, value, unset=unset)
+    lines = [plain(text) if key is not None else f"{name}={plain(text)}" for name, text in found.items()]
+    session.put(values.settings(found), lines)
+
+
+@command("collect")
+@click.option("--older-than", type=Duration(), default="1h", show_default=True, metavar="TIME",
+              help="Leave alone what is younger: 0, 90 (seconds), 30m, 1h, 7d.")
+@click.option("--dry-run", is_flag=True, help="Say what would be freed, and free nothing.")
+@click.pass_obj
+def collect(session: Session, /, older_than: float, dry_run: bool) -> None:
+    """Free the bytes that no version needs; say what was freed, and what stays and why.
+
+    \b
+    Example:
+      registry collect --dry-run
+    """
+    with session.progress() as progress:
+        result = session.registry.collect(older_than=older_than, dry_run=dry_run, progress=progress)
+    session.put(values.collected(result), table([], _rows(result)))
+
+
+@command("demo")
+@click.option("--model", metavar="DIR", type=Folder(), help="The base to use, else the packaged MiniLM of the extra `demo`.")
+@click.option("--keep", is_flag=True, help="Leave the temporary home there, and say where.")
+@click.pass_obj
+def demo(session: Session, /, model: str | None, keep: bool) -> None:
+    """Tell the whole story on a real model: resize, train, move, load exactly, and a wrong base refused.
+
+    \b
+    Example:
+      registry demo --keep
+    """
+    from .. import api
+    said: list[str] = []
+    api.demo(model, say=said.append if session.as_json else lambda line: click.echo(plain(line)), keep=keep)
+    session.put(said, [])
+
+
+@command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_obj
+def completion(session: Session, /, shell: str) -> None:
+    """Print the script that completes commands, options and references in a shell.
+
+    \b
+    Examples:
+      eval "$(registry completion bash)"       in ~/.bashrc
+      eval "$(registry completion zsh)"        in ~/.zshrc
+      registry completion fish > ~/.config/fish/completions/registry.fish
+    """
+    from .completing import script
+    from .root import root
+    text = script(root, shell)
+    session.put({"shell": shell, "script": text}, text.splitlines())
+
+
+def _rows(result: Collected) -> list[tuple[Cell, ...]]:
+    freed = "would free" if result.dry_run else "freed"
+    rows: list[tuple[Cell, ...]] = [
+        (freed, Size(result.size), f"{result.blobs} files that nobody needs"),
+        (freed, Size(result.checkouts_size), f"{result.checkouts} checkouts of what is gone"),
+        (freed, Size(result.staging), "half written"),
+        ("kept", Size(result.young), "not needed, and not yet old; --older-than 0 frees it"),
+    ]
+    rows = [row for row in rows if row[1]] or [(freed, Size(0), "nothing")]
+    return rows + [("kept", Size(kept.size), kept.why) for kept in result.kept]

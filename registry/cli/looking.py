@@ -1,0 +1,189 @@
+"""Looking: list, show, tokens, find, resolve. What is there, whole or in a line."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from . import values
+from .commands import command, version_argument
+from .parameters import ModelName, VersionReference
+from .session import Session
+from .text import Moment, Size, plain, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..facts import Token
+    from ..results import Details
+    from ..version import Model, Version
+
+
+TOKENS_SHOWN = 8
+
+
+@command("list")
+@click.argument("name", metavar="[NAME]", required=False, type=ModelName())
+@click.pass_obj
+def list_(session: Session, /, name: str | None) -> None:
+    """List the models, or the versions of one, newest first.
+
+    \b
+    Examples:
+      registry list
+      registry list medical --json
+    """
+    if name is None:
+        _put_models(session)
+    else:
+        _put_versions(session, name)
+
+
+@command("show")
+@click.argument("version", metavar="REF[:PATH]", type=VersionReference())
+@click.pass_obj
+def show(session: Session, /, version: str) -> None:
+    """Show one version whole; with :PATH print that file of it, byte for byte.
+
+    \b
+    Examples:
+      registry show medical@prod
+      registry show medical@prod:adapter_config.json
+    """
+    from ..reference import parse
+    if parse(version).path is not None:
+        _put_file(session, version)
+    else:
+        details = session.registry.show(version)
+        session.put(details.to_dict(), table([], _rows(details)), [details.version.reference])
+
+
+@command("tokens")
+@version_argument()
+@click.pass_obj
+def tokens(session: Session, /, version: str) -> None:
+    """List the tokens that a version has and the first ancestor of its line lacks, by id.
+
+    \b
+    Example:
+      registry tokens minilm-med@1
+    """
+    from ..results import token_to_dict
+    found = session.registry.tokens(version)
+    rows = [(token.id, token.content, _flags(token)) for token in found]
+    session.put([token_to_dict(token) for token in found], table(["id", "token", "flags"], rows),
+                [plain(token.content) for token in found])
+
+
+@command("find")
+@click.argument("what", metavar="TEXT|./FOLDER", type=VersionReference())
+@click.pass_obj
+def find(session: Session, /, what: str) -> None:
+    """Find versions by name, kind, token, digest or note; or tell which version a folder on disk is.
+
+    \b
+    Examples:
+      registry find zorvaxin
+      registry find ./some/adapter
+    """
+    found = session.registry.find(what)
+    rows = [(item.version.reference, item.version.kind, item.why) for item in found]
+    session.put([values.match(item) for item in found], table(["version", "kind", "why"], rows),
+                dict.fromkeys(row[0] for row in rows))
+    if not found:
+        session.note(f"nothing matches {what!r}")
+
+
+@command("resolve")
+@version_argument()
+@click.pass_obj
+def resolve(session: Session, /, version: str) -> None:
+    """Print what a reference means now, pinned for a lock file: NAME@N@sha256:…
+
+    \b
+    Example:
+      registry resolve medical@prod
+    """
+    found = session.registry.resolve(version)
+    session.put(values.version(found), [found.pinned], [found.reference])
+
+
+def _put_models(session: Session) -> None:
+    from ..catalog import glance
+    glanced: Sequence[Model] | None = glance.list_models(session.settings.home)
+    found = glanced if glanced is not None else cast("Sequence[Model]", session.registry.list())
+    rows = [(item.name, item.latest, item.versions, item.kind, item.model_class,
+             ", ".join(f"{alias}={number}" for alias, number in item.aliases.items()), Moment(item.updated_at or ""))
+            for item in found]
+    headers = ["model", "latest", "versions", "kind", "class", "aliases", "updated"]
+    session.put([values.model(item) for item in found], table(headers, rows), [item.name for item in found])
+    if not found:
+        session.note("no models yet; to register one: registry add FOLDER --as NAME")
+
+
+def _put_versions(session: Session, name: str) -> None:
+    found = cast("Sequence[Version]", session.registry.list(name))
+    rows = [(item.reference, item.kind, item.model_class, ", ".join(_marks(item)), Size(item.size), Moment(item.created_at),
+             item.message) for item in found]
+    headers = ["version", "kind", "class", "aliases", "size", "created", "message"]
+    session.put([values.version(item) for item in found], table(headers, rows), [item.reference for item in found])
+
+
+def _put_file(session: Session, reference: str) -> None:
+    content = session.registry.read(reference)
+    if session.as_json:
+        from ..digest import digest_of
+        text = content.decode("utf-8", "replace")
+        session.put({"reference": reference, "digest": digest_of(content), "size": len(content),
+                     "text": text if text.encode() == content else None}, [])
+        return
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+
+
+def _marks(version: Version) -> list[str]:
+    return [*version.aliases, *(["latest"] if version.latest else []), *(["yanked"] if version.yanked else [])]
+
+
+def _flags(token: Token) -> str:
+    names = ("special", "lstrip", "rstrip", "single_word", "normalized")
+    return ", ".join(name for name in names if getattr(token, name))
+
+
+def _rows(details: Details) -> list[tuple[str, Any]]:
+    """Key and value of everything worth a line."""
+    version, facts = details.version, details.facts
+    rows: list[tuple[str, Any]] = [
+        ("version", version.reference), ("kind", version.kind), ("class", version.model_class), ("digest", version.digest),
+        *((parent.role, f"{parent.reference} {parent.digest.short} (known: {parent.evidence})") for parent in version.parents),
+        ("aliases", ", ".join(_marks(version))), ("yanked", version.yank_reason if version.yanked else None),
+        ("vocabulary", f"{facts.vocabulary.size} entries, {len(facts.vocabulary.added)} added, {facts.vocabulary.digest.short}"),
+        ("tokens", _some([token.content for token in facts.vocabulary.added])),
+        ("weights", f"{facts.weights.parameters} parameters, {facts.weights.dtype}, {facts.weights.digest.short}"),
+        ("table", f"{facts.rows} rows of {facts.width}" if facts.rows else None),
+        ("modules", ", ".join(facts.modules)), ("adapter", _adapter(details)), ("size", Size(version.size)),
+        ("message", version.message), *((f"note {key}", value) for key, value in version.notes.items()),
+        *((f"source {key}", _short(value)) for key, value in version.source.items()),
+        ("created", f"{version.created_at} by {version.created_by}"),
+        *(("file", f"{file.path} {file.size} {file.digest.short}") for file in details.files),
+    ]
+    return [(key, value) for key, value in rows if value not in (None, "")]
+
+
+def _adapter(details: Details) -> str | None:
+    adapter = details.facts.adapter
+    if adapter is None:
+        return None
+    return f"{adapter.type}, rank {adapter.rank}, alpha {adapter.alpha}, on {', '.join(adapter.targets)}"
+
+
+def _some(texts: Sequence[str]) -> str:
+    return ", ".join(texts[:TOKENS_SHOWN]) + (", …" if len(texts) > TOKENS_SHOWN else "")
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

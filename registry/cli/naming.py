@@ -1,0 +1,121 @@
+"""Naming: alias, annotate, yank, delete. What people say of versions, and unsay."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from . import values
+from .commands import command, version_argument
+from .parameters import VersionReference, notes
+from .session import Session
+from .text import size
+
+if TYPE_CHECKING:
+    from ..results import AliasMove, Deleted
+
+
+@command("alias")
+@version_argument()
+@click.argument("alias", metavar="[ALIAS]", required=False)
+@click.option("--expect", metavar="REF", type=VersionReference(), help="Only if the alias points there now.")
+@click.option("--remove", is_flag=True, help="Take the alias away; REF is then NAME@ALIAS.")
+@click.option("--message", "-m", metavar="TEXT", help="Why, for those who read the log.")
+@click.pass_obj
+def alias(session: Session, /, version: str, alias: str | None, expect: str | None, remove: bool, message: str | None) -> None:
+    """Point an alias at a version, or take one away.
+
+    \b
+    Examples:
+      registry alias medical@4 prod --expect medical@3
+      registry alias --remove medical@prod
+    """
+    if remove and alias is not None:
+        raise click.UsageError(f"with --remove say NAME@ALIAS alone, as in: {version.partition('@')[0]}@{alias}")
+    moved = session.registry.alias(version, alias, expect=expect, remove=remove, message=message)
+    _tell_before(session, moved)
+    line = f"{moved.name}@{moved.alias} -> {moved.after or 'nothing'}"
+    session.put(values.move(moved), [line], [moved.after] if moved.after else [])
+
+
+@command("annotate")
+@version_argument()
+@click.argument("texts", metavar="KEY=VALUE...", nargs=-1)
+@click.option("--remove", "removed", metavar="KEY", multiple=True, help="Take this note away.")
+@click.pass_obj
+def annotate(session: Session, /, version: str, texts: tuple[str, ...], removed: tuple[str, ...]) -> None:
+    """Write notes on a version: results, an owner, a ticket. Notes are for ever in the log.
+
+    \b
+    Example:
+      registry annotate medical@4 spearman=0.861 owner=anna
+    """
+    found = session.registry.annotate(version, notes(texts, removed))
+    session.put(values.version(found), [found.reference])
+
+
+@command("yank")
+@version_argument()
+@click.option("--reason", metavar="TEXT", help="Why; shown to whoever still loads it.")
+@click.option("--undo", is_flag=True, help="Show the version again.")
+@click.pass_obj
+def yank(session: Session, /, version: str, reason: str | None, undo: bool) -> None:
+    """Hide a version from latest and from aliases. By number or digest it still loads, with a warning.
+
+    \b
+    Examples:
+      registry yank medical@3 --reason "trained on the test set"
+      registry yank medical@3 --undo
+    """
+    found = session.registry.yank(version, reason=reason, undo=undo)
+    session.put(values.version(found), [f"{found.reference} {'shown' if undo else 'yanked'}"], [found.reference])
+
+
+@command("delete")
+@click.argument("versions", metavar="REF...", nargs=-1, required=True, type=VersionReference())
+@click.option("--keep-last", type=click.IntRange(min=0), metavar="N", help="REF is a model's name: all but its newest N go.")
+@click.option("--message", "-m", metavar="TEXT", help="Why, for those who read the log.")
+@click.option("--dry-run", is_flag=True, help="Say what would go, and forget nothing.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def delete(session: Session, /, versions: tuple[str, ...], keep_last: int | None, message: str | None, dry_run: bool,
+           yes: bool) -> None:
+    """Forget versions for ever; their numbers are not used again. The bytes go with the next collect.
+
+    \b
+    Examples:
+      registry delete medical@2
+      registry delete medical --keep-last 5 --yes
+    """
+    if not (yes or dry_run) and not _agreed(session, versions, keep_last):
+        return
+    gone = session.registry.delete(versions, keep_last=keep_last, message=message, dry_run=dry_run)
+    _tell_kept(session, gone)
+    references = [version.reference for version in gone.versions]
+    session.put(values.deleted(gone, dry_run=dry_run), references, references)
+    session.note(f"the next collect {'would free' if dry_run else 'frees'} {size(gone.freed)} of it")
+
+
+def _agreed(session: Session, versions: tuple[str, ...], keep_last: int | None) -> bool:
+    """Whether the person at the terminal wants this gone. Raises UsageError where nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise click.UsageError("delete asks first, and there is no terminal to ask on; add --yes")
+    doomed = session.registry.delete(versions, keep_last=keep_last, dry_run=True)
+    names = ", ".join(version.reference for version in doomed.versions)
+    agreed = not names or click.confirm(f"forget {names} for ever ({size(doomed.freed)})?", err=True)
+    if not agreed:
+        session.exit_code = 1
+        click.echo("nothing was deleted", err=True)
+    return agreed
+
+
+def _tell_kept(session: Session, gone: Deleted) -> None:
+    for why in gone.notes.values():
+        session.note(f"kept: {why}")
+
+
+def _tell_before(session: Session, moved: AliasMove) -> None:
+    if moved.before is not None and moved.before != moved.after:
+        session.note(f"{moved.name}@{moved.alias} pointed to {moved.before}")

@@ -1,0 +1,51 @@
+"""Progress: bars on standard error, drawn only once work has taken a moment, gone when it ends."""
+
+from __future__ import annotations
+
+import time
+from threading import Lock
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+PATIENCE = 0.4
+"""Seconds of work before anything is drawn: rich takes a tenth to load, and most commands are over by then."""
+
+
+class Bars:
+    """A progress callback for a terminal. May be called from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._since = time.monotonic()
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, what: str, done: int, total: int | None) -> None:
+        """Show that the stage `what` is at done of total."""
+        if time.monotonic() - self._since < PATIENCE:
+            return
+        with self._lock:
+            bars = self._bars = self._bars or _begin()
+            if what not in self._tasks:
+                self._tasks[what] = bars.add_task(what, total=total)
+            bars.update(self._tasks[what], completed=done, total=total)
+
+    def __enter__(self) -> Bars:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with self._lock:
+            if self._bars is not None:
+                self._bars.stop()
+
+
+def _begin() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    bars = Progress(TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
+                    console=Console(stderr=True), transient=True)
+    bars.start()
+    return bars

@@ -1,0 +1,110 @@
+"""Session: one run of the command line. Which home, in what form to print, and the registry, opened when it is needed.
+
+Text on standard output is escaped, so that a token or a message cannot move the cursor or hide what follows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .text import plain
+
+if TYPE_CHECKING:
+    from ..api import Registry
+    from ..results import Progress
+    from ..settings import Settings
+
+
+class Session:
+    """What the options before or after a command say, and what commands print with."""
+
+    def __init__(self) -> None:
+        self.home: str | None = None
+        self.as_json = False
+        self.quiet = False
+        self.exit_code = 0
+        self._opened: Registry | None = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._opened is not None:
+            if not isinstance(error, KeyboardInterrupt):
+                self.warn(self._opened.warnings)
+            self._opened.close()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Where the home is; told without looking whether it is there."""
+        from ..settings import from_environment
+        return from_environment(self.home)
+
+    @property
+    def registry(self) -> Registry:
+        """The registry of the home."""
+        if self._opened is None:
+            from ..api import Registry
+            self._opened = Registry(self.home)
+        return self._opened
+
+    def adopt(self, registry: Registry) -> Registry:
+        """Use this registry from now on, and close it at the end."""
+        self._opened = registry
+        return registry
+
+    def put(self, value: Any, lines: Iterable[str], references: Iterable[str] | None = None) -> None:
+        """Print the value as JSON if that was asked for, else lines; the references alone if --quiet was."""
+        if self.as_json:
+            click.echo(to_json(value, indent=2))
+            return
+        for line in references if self.quiet and references is not None else lines:
+            click.echo(line)
+
+    def stream(self, values: Iterable[Any]) -> None:
+        """Print JSON lines, each as soon as it is known; with --json one array."""
+        if self.as_json:
+            click.echo(to_json(list(values)))
+            return
+        for value in values:
+            click.echo(to_json(value))
+
+    def note(self, text: str) -> None:
+        """A line for the person who watches; --quiet and --json leave it out."""
+        if not self.quiet and not self.as_json:
+            click.echo(plain(text), err=True)
+
+    def warn(self, texts: Iterable[str]) -> None:
+        """Lines that should be seen whatever was asked for."""
+        for text in texts:
+            click.echo(f"warning: {plain(text)}", err=True)
+
+    def complain(self, text: str) -> None:
+        """An error that does not end the command; with --json it is in the value."""
+        if not self.as_json:
+            click.echo(f"error: {plain(text)}", err=True)
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """Where long work reports how far it is: bars on a terminal, nowhere else."""
+        from ..results import silent
+        if self.quiet or self.as_json or not sys.stderr.isatty():
+            yield silent
+            return
+        from .progress import Bars
+        with Bars() as bars:
+            yield bars
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """JSON text that any stream can carry: escaped where standard output is not UTF-8."""
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    return json.dumps(value, ensure_ascii=not utf8, indent=indent)

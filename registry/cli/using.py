@@ -1,0 +1,97 @@
+"""Using: load and checkout, which turn a version into something that works."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import Invalid
+from . import values
+from .commands import command, version_argument
+from .parameters import Folder
+from .session import Session
+
+if TYPE_CHECKING:
+    from ..api import Probes
+
+
+@command("load")
+@version_argument()
+@click.option("--encode", "texts", metavar="TEXT", multiple=True,
+              help="Print its encoding as a JSON line; - reads standard input.")
+@click.option("--device", metavar="D", help="Where it runs: cpu, cuda, cuda:1, mps.")
+@click.option("--probes", type=click.Choice(["refuse", "warn", "skip"]), default="refuse", show_default=True,
+              help="What to do if a recorded text encodes otherwise here.")
+@click.pass_obj
+def load(session: Session, /, version: str, texts: tuple[str, ...], device: str | None, probes: Probes) -> None:
+    """Load a version, prove that it is what was registered, and print its folder.
+
+    The class is named on standard error. With --encode the results are printed instead, a JSON line for each text: a list of
+    numbers; {token: weight} of a SparseEncoder; a list of lists of a MultiVectorEncoder. A CrossEncoder takes pairs like
+    '["a", "b"]' and gives scores.
+
+    \b
+    Examples:
+      python -c "from sentence_transformers import SentenceTransformer as S; print(S('$(registry load medical@1)'))"
+      registry load medical@prod --encode "zorvaxin 20 mg"
+      registry load reranker@1 --encode '["what is zorvaxin", "zorvaxin is a drug"]'
+    """
+    found = session.registry.resolve(version)
+    inputs = list(_inputs(texts, pairs=found.model_class == "CrossEncoder"))
+    with session.progress() as progress:
+        model = session.registry.load(found, probes=probes, progress=progress, **({"device": device} if device else {}))
+    session.note(f"{found.reference} is loaded as {type(model).__name__}")
+    if texts:
+        session.stream(session.registry.encode(model, inputs))
+    else:
+        _put_checkout(session, session.registry.checkout(found))
+
+
+@command("checkout")
+@version_argument()
+@click.argument("folder", metavar="[DIR]", required=False, type=Folder())
+@click.option("--for", "for_path", metavar="PATH", help="Where DIR will lie later, e.g. /app/model in an image.")
+@click.option("--force", is_flag=True, help="Replace a checkout that lies in DIR.")
+@click.pass_obj
+def checkout(session: Session, /, version: str, folder: str | None, for_path: str | None, force: bool) -> None:
+    """Lay a version out as files, its base with it, and print the folder.
+
+    Plain sentence-transformers loads the folder without this package. Without DIR it is the home's own, shared checkout.
+
+    \b
+    Examples:
+      registry checkout medical@prod ./medical
+      registry checkout medical@prod build/model --for /app/model
+    """
+    ready = session.registry.ready(version) if folder is None and for_path is None and not (force or session.as_json) else None
+    if ready is not None:
+        click.echo(str(ready))
+        return
+    with session.progress() as progress:
+        result = session.registry.checkout(version, folder, for_path=for_path, force=force, progress=progress)
+    _put_checkout(session, result)
+
+
+def _put_checkout(session: Session, result: Any) -> None:
+    session.put(values.checkout(result), [str(result.folder)])
+
+
+def _inputs(texts: Iterable[str], *, pairs: bool) -> Iterator[Any]:
+    """What is to be encoded; lines of standard input where `-` stands."""
+    for text in texts:
+        for line in (item.rstrip("\r\n") for item in sys.stdin) if text == "-" else [text]:
+            yield _pair(line) if pairs else line
+
+
+def _pair(text: str) -> list[str]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, list) or len(value) != 2 or not all(isinstance(item, str) for item in value):
+        raise Invalid(f"{text!r} is no pair; a CrossEncoder takes two texts as JSON, like [\"a\", \"b\"]")
+    return value

@@ -1,0 +1,168 @@
+"""The actions as functions of the module: `registry.load("medical@prod")` is `registry.open().load("medical@prod")`.
+
+Each takes `home=`; what it takes and returns beside that is said at the method of the same name of Registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict, Unpack, overload
+
+from .api import PathLike, Probes, Registry, VersionLike
+from .facts import Token
+from .results import Added, AliasMove, Checkout, Collected, Deleted, Details, Found, Lineage, Progress, Verdict, silent
+from .version import LogRow, Model, Version
+
+
+class AddKeywords(TypedDict, total=False):
+    """Keywords of Registry.add."""
+
+    prefix: str | None
+    parent: VersionLike | None
+    with_parents: bool
+    model_class: str | None
+    tokenizer: PathLike | None
+    alias: str | None
+    message: str | None
+    run: str | None
+    dry_run: bool
+    progress: Progress
+
+
+class ResizeKeywords(TypedDict, total=False):
+    """Keywords of Registry.resize."""
+
+    special: bool
+    single_word: bool
+    normalized: bool | None
+    init: Literal["subwords", "mean", "random"]
+    seed: int | None
+    skip_existing: bool
+    alias: str | None
+    message: str | None
+    run: str | None
+    dry_run: bool
+    progress: Progress
+
+
+@overload
+def add(folder: PathLike, name: str | None = ..., *, home: PathLike | None = ..., **keywords: Unpack[AddKeywords]) -> Added: ...  # type: ignore[overload-overlap]
+@overload
+def add(folder: Sequence[PathLike], name: str | None = ..., *, home: PathLike | None = ...,
+        **keywords: Unpack[AddKeywords]) -> tuple[Verdict, ...]: ...
+
+
+def add(folder: PathLike | Sequence[PathLike], name: str | None = None, *, home: PathLike | None = None,
+        **keywords: Unpack[AddKeywords]) -> Added | tuple[Verdict, ...]:
+    """Register a folder, or several, parents first."""
+    with Registry(home) as registry:
+        return registry.add(folder, name, **keywords)
+
+
+def resize(version: VersionLike, name: str, tokens: PathLike | Sequence[str | Mapping[str, Any]], *, home: PathLike | None = None,
+           **keywords: Unpack[ResizeKeywords]) -> Added:
+    """Add tokens to a version and register the resized base as `name`."""
+    with Registry(home) as registry:
+        return registry.resize(version, name, tokens, **keywords)
+
+
+def load(version: VersionLike, *, home: PathLike | None = None, probes: Probes = "refuse", progress: Progress = silent,
+         **kwargs: Any) -> Any:
+    """The model, as an object of its class, exactly as registered. Keywords go through to the class."""
+    with Registry(home) as registry:
+        return registry.load(version, probes=probes, progress=progress, **kwargs)
+
+
+def version_of(model: Any, *, home: PathLike | None = None) -> Version:
+    """The version that a loaded model is. Raises VersionNotFound."""
+    with Registry(home) as registry:
+        return registry.version_of(model)
+
+
+def list(name: str | None = None, *, home: PathLike | None = None) -> tuple[Model, ...] | tuple[Version, ...]:  # noqa: A001
+    """All models, or the versions of one, newest first."""
+    with Registry(home) as registry:
+        return registry.list(name)
+
+
+def show(version: VersionLike, *, home: PathLike | None = None) -> Details:
+    """One version whole."""
+    with Registry(home) as registry:
+        return registry.show(version)
+
+
+def log(target: str | None = None, *, limit: int | None = None, home: PathLike | None = None) -> tuple[LogRow, ...]:
+    """What was done, newest first: everything, or to one model or one version."""
+    with Registry(home) as registry:
+        return registry.log(target, limit=limit)
+
+
+def lineage(version: VersionLike, *, home: PathLike | None = None) -> Lineage:
+    """Where a version comes from, and what stands on it."""
+    with Registry(home) as registry:
+        return registry.lineage(version)
+
+
+def tokens(version: VersionLike, *, home: PathLike | None = None) -> tuple[Token, ...]:
+    """The added tokens of a version, by id."""
+    with Registry(home) as registry:
+        return registry.tokens(version)
+
+
+def find(what: str, *, home: PathLike | None = None) -> tuple[Found, ...]:
+    """Versions by name, kind, token, digest or note; or, for a path, the version that a folder on disk is."""
+    with Registry(home) as registry:
+        return registry.find(what)
+
+
+def resolve(version: VersionLike, *, home: PathLike | None = None) -> Version:
+    """The version a reference means now; its `pinned` is for lock files."""
+    with Registry(home) as registry:
+        return registry.resolve(version)
+
+
+def alias(version: VersionLike, alias: str | None = None, *, expect: VersionLike | None = None, remove: bool = False,
+          message: str | None = None, home: PathLike | None = None) -> AliasMove:
+    """Point an alias at a version; with remove, version is `name@alias` and the alias goes away."""
+    with Registry(home) as registry:
+        return registry.alias(version, alias, expect=expect, remove=remove, message=message)
+
+
+def annotate(version: VersionLike, notes: Mapping[str, str | float | None], *, home: PathLike | None = None) -> Version:
+    """Set notes of a version; None removes one."""
+    with Registry(home) as registry:
+        return registry.annotate(version, notes)
+
+
+def yank(version: VersionLike, *, reason: str | None = None, undo: bool = False, home: PathLike | None = None) -> Version:
+    """Hide a version from latest and aliases, or show it again."""
+    with Registry(home) as registry:
+        return registry.yank(version, reason=reason, undo=undo)
+
+
+def delete(versions: Sequence[VersionLike] | VersionLike, *, keep_last: int | None = None, message: str | None = None,
+           dry_run: bool = False, home: PathLike | None = None) -> Deleted:
+    """Forget versions; with keep_last, each operand is a model's name and all but its newest N go."""
+    with Registry(home) as registry:
+        return registry.delete(versions, keep_last=keep_last, message=message, dry_run=dry_run)
+
+
+def checkout(version: VersionLike, folder: PathLike | None = None, *, for_path: str | None = None, force: bool = False,
+             progress: Progress = silent, home: PathLike | None = None) -> Checkout:
+    """A version as files, with its line, loadable without this package: in a folder, or in the home's own checkout."""
+    with Registry(home) as registry:
+        return registry.checkout(version, folder, for_path=for_path, force=force, progress=progress)
+
+
+def collect(*, older_than: float = 3600.0, dry_run: bool = False, progress: Progress = silent, home: PathLike | None = None) -> Collected:
+    """Free the bytes nobody needs; older_than is in seconds."""
+    with Registry(home) as registry:
+        return registry.collect(older_than=older_than, dry_run=dry_run, progress=progress)
+
+
+def config(key: str | None = None, value: str | None = None, *, unset: bool = False, home: PathLike | None = None) -> Mapping[str, str]:
+    """The settings of the home that people make: all of them, one, or one made new."""
+    with Registry(home) as registry:
+        return registry.config(key, value, unset=unset)
+
+

@@ -1,0 +1,1 @@
+"""Store: durable bytes. Knows no model and no table."""

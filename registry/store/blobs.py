@@ -1,0 +1,101 @@
+"""Blobs: content named by its SHA-256. What is read back is what was put in, or an error says which digest it is not.
+
+A blob found present is hashed and, if damaged, healed; and made young, so that collect leaves it to whoever adds. A blob may one
+day lie as a recipe of other blobs: `open` and `size` are the only doors to bytes, and look for whole blobs first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from ..digest import Digest, digest_of, digest_of_stream
+from ..errors import BlobNotFound, DigestMismatch
+from .backend import Backend, Stat
+
+PREFIX = "blobs/sha256"
+
+
+class Blobs:
+    """All blobs of a back end."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def add(self, content: bytes) -> Digest:
+        """The digest of content that is now stored, durably."""
+        digest = digest_of(content)
+        if not self._made_young(digest):
+            with self._backend.stage() as staged:
+                staged.write(content)
+                staged.publish(_name(digest), replace=True)
+        return digest
+
+    def add_stream(self, read: Callable[[int], bytes], *, progress: Callable[[int], object] | None = None) -> tuple[Digest, int]:
+        """(digest, size) of what read(n) returns until it is empty, stored in one pass. progress gets bytes per block."""
+        with self._backend.stage() as staged:
+            digest, size = digest_of_stream(read, staged.write, progress)
+            if not self._made_young(digest):
+                staged.publish(_name(digest), replace=True)
+        return digest, size
+
+    def read(self, digest: Digest) -> bytes:
+        """The whole content, checked. Raises BlobNotFound, DigestMismatch."""
+        content = self._backend.read(_name(digest))
+        if digest_of(content) != digest:
+            raise _damaged(digest)
+        return content
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """The content as a stream, unchecked: whoever reads it all compares. Raises BlobNotFound."""
+        return self._backend.open(_name(digest))
+
+    def has(self, digest: Digest) -> bool:
+        """Whether the blob is there."""
+        return self._backend.stat(_name(digest)) is not None
+
+    def size(self, digest: Digest) -> int:
+        """Bytes of the content. Raises BlobNotFound."""
+        stat = self._backend.stat(_name(digest))
+        if stat is None:
+            raise BlobNotFound(f"the store lacks {digest}")
+        return stat.size
+
+    def verify(self, digest: Digest) -> bool:
+        """Whether the blob is there and its content has its digest."""
+        try:
+            with self.open(digest) as stream:
+                return digest_of_stream(stream.read)[0] == digest
+        except BlobNotFound:
+            return False
+
+    def path(self, digest: Digest) -> Path | None:
+        """Where the content lies as a file, if it does."""
+        return self._backend.local_path(_name(digest)) if self.has(digest) else None
+
+    def all(self) -> Iterator[tuple[Digest, Stat]]:
+        """Every blob with its size and age, in no order. Names that are no digest are passed over."""
+        for name in self._backend.list(PREFIX):
+            stat = self._backend.stat(name)
+            if stat is not None and len(name.rsplit("/", 1)[-1]) == 64:
+                yield Digest("sha256:" + name.rsplit("/", 1)[-1]), stat
+
+    def remove(self, digest: Digest) -> None:
+        """Free the blob's bytes."""
+        self._backend.remove(_name(digest))
+
+    def _made_young(self, digest: Digest) -> bool:
+        """Whether the blob is there, whole; it is young now. Touched first: a look that takes long must not be overtaken."""
+        if not self.has(digest):
+            return False
+        self._backend.touch(_name(digest))
+        return self.verify(digest)
+
+
+def _name(digest: Digest) -> str:
+    return f"{PREFIX}/{digest.hex[:2]}/{digest.hex}"
+
+
+def _damaged(digest: Digest) -> DigestMismatch:
+    return DigestMismatch(f"the stored bytes of {digest} are damaged; adding the same files again mends them")

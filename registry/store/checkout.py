@@ -1,0 +1,244 @@
+"""Checkouts: a version's files unpacked into a folder, with a marker that says what each of them must be.
+
+A folder is built beside its place and renamed into it, so it is there whole or not at all. The marker keeps a stamp for each file that
+was hashed: size, times and inode. A later look compares stamps and hashes only what differs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace as changed
+from pathlib import Path
+from typing import Any
+
+from ..digest import Digest, canonical, digest_of, digest_of_stream, parse_json
+from ..errors import DigestMismatch, InvalidManifest, NewerFormat, StoreUnavailable
+from .blobs import Blobs
+
+FORMAT = 1
+MARKER = Path(".registry") / "marker.json"
+LARGE = 1 << 20
+"""Bytes from which a home checkout links to the blob instead of copying it."""
+FRESH = 1_000_000_000
+"""Nanoseconds: a file changed within the last second may change again without its times showing it, so it gets no stamp."""
+_FICLONE = 0x40049409
+
+Stamp = tuple[int, int, int, int]
+"""(size, mtime_ns, ctime_ns, inode)."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A file to be unpacked: a blob's bytes, or `rendered` ones in their place."""
+
+    path: str
+    digest: Digest
+    size: int
+    rendered: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What a checkout says of itself: whose it is, for which place, its line, its files, and where its probes passed."""
+
+    manifest: Digest
+    place: str
+    line: Sequence[dict[str, Any]] = ()
+    files: dict[str, tuple[Digest, Stamp | None]] = field(default_factory=dict)
+    environments: tuple[str, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """The canonical bytes of marker.json."""
+        return canonical({
+            "format": FORMAT, "manifest": self.manifest, "place": self.place, "line": list(self.line), "environments": list(self.environments),
+            "files": {path: {"digest": digest, "stamp": list(stamp) if stamp else None} for path, (digest, stamp) in self.files.items()}})
+
+
+def read_marker(folder: Path) -> Marker | None:
+    """The marker of a checkout; None where there is none, or a damaged one. Raises NewerFormat."""
+    try:
+        value = parse_json((folder / MARKER).read_bytes(), "the marker")
+        if value["format"] > FORMAT:
+            raise NewerFormat(f"the checkout {str(folder)!r} was made by a newer registry; update st-registry, or remove the folder")
+        return Marker(Digest(value["manifest"]), value["place"], value["line"], {
+            path: (Digest(item["digest"]), tuple(item["stamp"]) if item["stamp"] else None) for path, item in value["files"].items()},
+            tuple(value["environments"]))
+    except NewerFormat:
+        raise
+    except (OSError, InvalidManifest, KeyError, TypeError, AttributeError):
+        return None
+
+
+def materialise(target: Path, pieces: Sequence[Piece], blobs: Blobs, *, links: bool, marker: Marker,
+                progress: Callable[[str, int, int | None], object] | None = None, replace: bool = False) -> None:
+    """Unpack into a new folder. Whoever finds it there already, made by another, is content; with replace it is exchanged.
+
+    With links (the home's own checkouts) large files are reflinks or links to the blob, and all are read-only. Each byte that is
+    copied is checked. Raises DigestMismatch for a damaged blob, StoreUnavailable.
+    """
+    beside = target.parent / f".{target.name}.{secrets.token_hex(8)}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside.mkdir(mode=0o700 if links else 0o777)
+        digests = {piece.path: _unpack(beside, piece, blobs, links, progress) for piece in pieces}
+        (beside / ".registry").mkdir(exist_ok=True)
+        _write_marker(beside, changed(marker, files={path: (digest, None) for path, digest in digests.items()}))
+        _put(beside, target, replace=replace)
+    except OSError as error:
+        raise StoreUnavailable(f"cannot make the checkout {str(target)!r}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    _stamp(target)
+
+
+def verify(folder: Path, *, trust_stamps: bool = True) -> list[str]:
+    """What is wrong with a checkout's files: missing, changed, extra; nothing for a good one. Files that hash right are stamped."""
+    marker = read_marker(folder)
+    if marker is None:
+        return ["it has no readable marker"]
+    problems, stamped = [], dict(marker.files)
+    for path, (digest, stamp) in marker.files.items():
+        place = folder / path
+        try:
+            now = _stamp_of(place)
+            if trust_stamps and stamp is not None and stamp == now:
+                continue
+            found = _hash(place)
+        except OSError:
+            problems.append(f"{path} is missing or unreadable")
+            continue
+        if found != digest:
+            problems.append(f"{path} was changed")
+        else:
+            stamped[path] = (digest, _settled(place, now))
+    problems += [f"{path} was not there before" for path in _extra(folder, marker.files)]
+    if not problems and stamped != marker.files:
+        _try_marker(folder, changed(marker, files=stamped))
+    return problems
+
+
+def add_environment(folder: Path, environment: str) -> None:
+    """Record that the probes passed here in an environment."""
+    marker = read_marker(folder)
+    if marker is not None and environment not in marker.environments:
+        _try_marker(folder, changed(marker, environments=(*marker.environments, environment)))
+
+
+def _unpack(beside: Path, piece: Piece, blobs: Blobs, links: bool, progress: Callable[[str, int, int | None], object] | None) -> Digest:
+    place = beside / piece.path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if piece.rendered is not None:
+        place.write_bytes(piece.rendered)
+        digest = digest_of(piece.rendered)
+    else:
+        digest = piece.digest
+        blob = blobs.path(digest)
+        if links and blob is not None and piece.size >= LARGE and os.getuid() != 0 and not _reflinkable(blob, beside):
+            if not blobs.verify(digest):
+                raise DigestMismatch(f"the stored bytes of {piece.path!r} ({digest}) are damaged; adding the same files again mends them")
+            place.symlink_to(blob)
+            return digest
+        _copy(piece, place, blobs)
+    if links:
+        place.chmod(0o444)
+    if progress is not None:
+        progress("checking out", piece.size, None)
+    return digest
+
+
+def _copy(piece: Piece, place: Path, blobs: Blobs) -> None:
+    """Copy and hash in one pass; where the file system can, share the bytes and hash them where they lie."""
+    with blobs.open(piece.digest) as source, place.open("xb") as out:
+        if _reflink(source.fileno() if blobs.path(piece.digest) is not None else -1, out.fileno()):
+            digest, _ = digest_of_stream(source.read)
+        else:
+            digest, _ = digest_of_stream(source.read, out.write)
+    if digest != piece.digest:
+        raise DigestMismatch(f"the stored bytes of {piece.path!r} ({piece.digest}) are damaged; adding the same files again mends them")
+
+
+def _reflink(source: int, target: int) -> bool:
+    if source < 0:
+        return False
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError:
+        return False
+    return True
+
+
+def _reflinkable(blob: Path, folder: Path) -> bool:
+    trial = folder / ".registry-reflink"
+    with blob.open("rb") as source, trial.open("wb") as out:
+        possible = _reflink(source.fileno(), out.fileno())
+    trial.unlink()
+    return possible
+
+
+def _put(beside: Path, target: Path, *, replace: bool) -> None:
+    if replace and target.exists():
+        old = target.parent / f".{target.name}.{secrets.token_hex(8)}"
+        target.rename(old)
+        with contextlib.suppress(FileExistsError, OSError):
+            beside.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+        if not target.exists():
+            beside.rename(target)
+        return
+    try:
+        beside.rename(target)
+    except OSError:
+        if not (target / MARKER).is_file():
+            raise
+
+
+def _stamp(folder: Path) -> None:
+    """Stamp what was just unpacked and hashed, once its times are old enough to tell a later change."""
+    marker = read_marker(folder)
+    if marker is None:
+        return
+    files = {path: (digest, _settled(folder / path, _stamp_of(folder / path))) for path, (digest, _) in marker.files.items()}
+    _try_marker(folder, changed(marker, files=files))
+
+
+def _settled(place: Path, before: Stamp) -> Stamp | None:
+    now = _stamp_of(place)
+    newest = max(now[1], now[2])
+    return now if now == before and time.time_ns() - newest > FRESH else None
+
+
+def _stamp_of(place: Path) -> Stamp:
+    found = place.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def _hash(place: Path) -> Digest:
+    with place.open("rb") as stream:
+        return digest_of_stream(stream.read)[0]
+
+
+def _extra(folder: Path, known: dict[str, Any]) -> list[str]:
+    found = []
+    for root, folders, files in os.walk(folder):
+        relative = Path(root).relative_to(folder)
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        found += [str(relative / name) for name in files if str(relative / name) not in known and relative / name != MARKER]
+    return sorted(found)
+
+
+def _write_marker(folder: Path, marker: Marker) -> None:
+    temporary = folder / f"{MARKER}.{secrets.token_hex(4)}"
+    temporary.write_bytes(marker.to_bytes())
+    temporary.replace(folder / MARKER)
+
+
+def _try_marker(folder: Path, marker: Marker) -> None:
+    """A marker that cannot be written costs a hash at the next look, and nothing else."""
+    with contextlib.suppress(OSError):
+        _write_marker(folder, marker)

@@ -1,0 +1,211 @@
+"""A back end on a local disk.
+
+    ROOT/blobs/sha256/ab/<64 hex>   ROOT/journal/<20 digits>.json   ROOT/staging/<random>
+
+Bytes are staged on the same file system, synced, and given their name by link, which fails if the name exists. Then the
+folder is synced. Files are 0444 and folders 0700, whatever the umask.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from ..errors import BlobNotFound, StoreUnavailable
+from .backend import Stat
+
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+
+
+class LocalBackend:
+    """Bytes below a folder of this machine."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def stage(self) -> _Staged:
+        """A new file in staging. Raises StoreUnavailable."""
+        with _translated(self.root / "staging"):
+            _make_folder(self.root / "staging", self.root)
+            return _Staged(self.root)
+
+    def open(self, name: str) -> BinaryIO:
+        """The file. Raises BlobNotFound."""
+        path = self.root / name
+        try:
+            return path.open("rb")
+        except FileNotFoundError:
+            raise BlobNotFound(f"the store lacks {name}") from None
+        except OSError as error:
+            raise StoreUnavailable(f"cannot read {str(path)!r}: {error.strerror}") from error
+
+    def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Some of the file. Raises BlobNotFound."""
+        with self.open(name) as stream, _translated(self.root / name):
+            stream.seek(offset)
+            return stream.read(-1 if length is None else length)
+
+    def stat(self, name: str) -> Stat | None:
+        """Size and time of the file; None if it is not there."""
+        try:
+            found = os.stat(self.root / name)
+        except FileNotFoundError:
+            return None
+        return Stat(found.st_size, found.st_mtime_ns)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """All files below the prefix."""
+        for folder, _, files in os.walk(self.root / prefix):
+            relative = os.path.relpath(folder, self.root)
+            yield from (f"{relative}/{file}" for file in files)
+
+    def remove(self, name: str) -> None:
+        """Remove the file, if it is there."""
+        with _translated(self.root / name), contextlib.suppress(FileNotFoundError):
+            os.unlink(self.root / name)
+
+    def touch(self, name: str) -> None:
+        """Set the file's time to now. Raises BlobNotFound."""
+        try:
+            os.utime(self.root / name)
+        except FileNotFoundError:
+            raise BlobNotFound(f"the store lacks {name}") from None
+        except PermissionError:
+            return  # another user's file: its owner's store, and its owner's collect
+
+    def sync(self, prefix: str) -> None:
+        """Sync the folder, so that what another process linked there survives a power cut."""
+        if (self.root / prefix).is_dir() and os.access(self.root / prefix, os.W_OK):
+            _sync_folder(self.root / prefix)
+
+    def local_path(self, name: str) -> Path | None:
+        """The file's path."""
+        return self.root / name
+
+
+class _Staged:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._path = root / "staging" / secrets.token_hex(16)
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._written = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)
+
+    def write(self, block: bytes) -> None:
+        """Append to the file."""
+        with _translated(self._path):
+            view = memoryview(block)
+            while view:
+                done = os.write(self._descriptor, view)
+                view = view[done:]
+                self._written += done
+
+    def publish(self, name: str, *, replace: bool = False) -> bool:
+        """Sync, check the length, make read-only, link to the name, sync the folder."""
+        target = self._root / name
+        with _translated(target):
+            os.fchmod(self._descriptor, 0o444)
+            os.fsync(self._descriptor)
+            if os.fstat(self._descriptor).st_size != self._written:
+                raise StoreUnavailable(f"{str(self._path)!r} has another length than was written; the disk may be failing")
+            _make_folder(target.parent, self._root)
+            if replace:
+                os.replace(self._path, target)
+            elif not _put_if_absent(self._path, target):
+                return False
+            _sync_folder(target.parent)
+        return True
+
+
+def try_place(root: Path) -> None:
+    """Try what a home needs: put-if-absent, locks, syncing. Raises StoreUnavailable naming what does not hold there."""
+    one, two, taken = (root / f".try-{secrets.token_hex(8)}" for _ in range(3))
+    try:
+        one.write_bytes(b"1")
+        two.write_bytes(b"2")
+        if not _put_if_absent(one, taken) or _put_if_absent(two, taken) or taken.read_bytes() != b"1":
+            raise StoreUnavailable(f"{str(root)!r} cannot hold a registry: a name there can be taken twice")
+        with two.open("rb") as first, two.open("rb") as second:
+            fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pass
+            else:
+                raise StoreUnavailable(f"{str(root)!r} cannot hold a registry: locks do not hold there")
+        _sync_folder(root)
+    except OSError as error:
+        raise StoreUnavailable(f"{str(root)!r} cannot hold a registry: {error.strerror}") from error
+    finally:
+        for path in (one, two, taken):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _put_if_absent(source: Path, target: Path) -> bool:
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _rename_if_absent(source, target)
+    return True
+
+
+def _rename_if_absent(source: Path, target: Path) -> bool:
+    """For file systems without links: renameat2 with RENAME_NOREPLACE, by the C library."""
+    import ctypes
+    library = ctypes.CDLL(None, use_errno=True)
+    done = library.renameat2(-100, os.fsencode(source), -100, os.fsencode(target), 1)
+    if done == 0:
+        return True
+    if ctypes.get_errno() == errno.EEXIST:
+        return False
+    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def _make_folder(folder: Path, root: Path) -> None:
+    """The folder and those between it and the root, each 0700 and durable."""
+    if folder.is_dir():
+        return
+    if folder != root:
+        _make_folder(folder.parent, root)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems have no such thing for folders
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnavailable(f"cannot write {str(path)!r}: {error.strerror}") from error

@@ -1,0 +1,94 @@
+"""Locks between processes: flock on an open descriptor, freed by the kernel when the holder dies. No pid files.
+
+One Lock object may be taken again by the thread that holds it; other threads of the process wait like other processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import Busy, StoreUnavailable
+
+POLL = 0.005
+"""Seconds between two tries; a writer holds the lock for milliseconds."""
+
+
+class Lock:
+    """A lock file, taken shared or alone."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._guard = threading.Condition()
+        self._holders: dict[int, int] = {}
+        self._alone = False
+        self._descriptor = -1
+
+    def shared(self, timeout: float) -> contextlib.AbstractContextManager[None]:
+        """Hold it together with others. Raises Busy after timeout seconds."""
+        return self._held(timeout, alone=False)
+
+    def exclusive(self, timeout: float) -> contextlib.AbstractContextManager[None]:
+        """Hold it alone. Raises Busy after timeout seconds."""
+        return self._held(timeout, alone=True)
+
+    @contextlib.contextmanager
+    def _held(self, timeout: float, *, alone: bool) -> Iterator[None]:
+        self._acquire(time.monotonic() + timeout, alone)
+        try:
+            yield
+        finally:
+            self._release()
+
+    def _acquire(self, deadline: float, alone: bool) -> None:
+        me = threading.get_ident()
+        with self._guard:
+            if me in self._holders:
+                if alone and not self._alone:
+                    raise RuntimeError(f"{self.path} is held shared by this thread and cannot be taken alone")
+                self._holders[me] += 1
+                return
+            while self._holders and (alone or self._alone):
+                if not self._guard.wait(max(0.0, deadline - time.monotonic())):
+                    raise self._busy()
+            if not self._holders:
+                self._flock(deadline, alone)
+            self._holders[me], self._alone = 1, alone
+
+    def _release(self) -> None:
+        me = threading.get_ident()
+        with self._guard:
+            self._holders[me] -= 1
+            if self._holders[me] == 0:
+                del self._holders[me]
+            if not self._holders:
+                os.close(self._descriptor)
+                self._descriptor, self._alone = -1, False
+            self._guard.notify_all()
+
+    def _flock(self, deadline: float, alone: bool) -> None:
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreUnavailable(f"cannot lock {str(self.path)!r}: {error.strerror}") from error
+        try:
+            while True:
+                try:
+                    fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() >= deadline:
+                        raise self._busy() from None
+                    time.sleep(POLL)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+
+    def _busy(self) -> Busy:
+        return Busy(f"another process holds {str(self.path)!r}; try again when it is done")

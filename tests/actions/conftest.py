@@ -1,0 +1,45 @@
+"""A registry in a folder of its own, and the line base -> resized -> adapter made by hand, torch not imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import registry
+from tests.support import plain
+
+ADDED = ("zorvaxin", "quelora")
+
+
+@pytest.fixture
+def reg(tmp_path):
+    opened = registry.init(tmp_path / "home")
+    yield opened
+    opened.close()
+
+
+@dataclass(frozen=True)
+class Line:
+    base: Path
+    resized: Path
+    adapter: Path
+
+
+@pytest.fixture
+def line(tmp_path) -> Line:
+    folder = tmp_path / "training"
+    folder.mkdir()
+    base = plain.base(folder / "base")
+    resized = plain.base(folder / "resized", added=ADDED)
+    return Line(base, resized, plain.adapter(folder / "medical", resized, added=ADDED))
+
+
+@pytest.fixture
+def registered(reg, line):
+    """The registry with base minilm@1, resized base minilm-medical@1, adapter medical@1."""
+    reg.add(line.base, "minilm")
+    reg.add(line.resized, "minilm-medical", parent="minilm@1")
+    reg.add(line.adapter, "medical")
+    return reg

@@ -1,0 +1,280 @@
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from registry.errors import (
+    FolderNotFound,
+    InvalidName,
+    NotLoadable,
+    ParentMismatch,
+    ParentNotFound,
+    UnsafeFile,
+)
+from tests.support import plain
+
+from .conftest import ADDED
+
+
+def test_a_folder_without_a_parent_becomes_a_base(reg, line):
+    added = reg.add(line.base, "minilm")
+
+    assert added.version.reference == "minilm@1"
+    assert added.version.kind == "base"
+    assert added.version.model_class == "SentenceTransformer"
+    assert added.version.parents == ()
+
+
+def test_the_same_folder_again_writes_nothing(reg, line):
+    first = reg.add(line.base, "minilm")
+    entries = len(reg.log())
+
+    again = reg.add(line.base, "minilm")
+
+    assert again.already
+    assert again.version.reference == first.version.reference
+    assert len(reg.log()) == entries
+
+
+def test_the_same_model_has_the_same_digest_wherever_it_lay(reg, line, tmp_path):
+    elsewhere = Path(shutil.copytree(line.base, tmp_path / "elsewhere"))
+
+    first = reg.add(line.base, "minilm")
+    second = reg.add(elsewhere, "other")
+
+    assert second.digest == first.digest
+    assert second.version.reference == "other@1"
+
+
+def test_an_adapter_has_one_digest_wherever_its_base_lay(reg, line, tmp_path):
+    reg.add(line.base, "minilm")
+    reg.add(line.resized, "minilm-medical", parent="minilm@1")
+    moved = plain.adapter(tmp_path / "copy", "/somewhere/else", added=ADDED)
+    config = json.loads((moved / "adapter_config.json").read_text())
+    config["target_modules"] = list(reversed(config["target_modules"]))
+    (moved / "adapter_config.json").write_text(json.dumps(config))
+
+    first = reg.add(line.adapter, "medical")
+    second = reg.add(moved, "medical", parent="minilm-medical@1")
+
+    assert second.already
+    assert second.digest == first.digest
+
+
+def test_a_full_model_with_more_tokens_is_resized_from_its_parent(reg, line):
+    reg.add(line.base, "minilm")
+
+    added = reg.add(line.resized, "minilm-medical", parent="minilm@1")
+
+    assert added.version.kind == "resized"
+    assert [(parent.role, parent.reference, parent.evidence) for parent in added.version.parents] == [("resized-from", "minilm@1", "given")]
+    assert [token.content for token in reg.tokens("minilm-medical@1")] == list(ADDED)
+    assert "2 rows are new" in added.rows
+
+
+def test_a_full_model_with_other_weights_is_finetuned_from_its_parent(reg, line, tmp_path):
+    reg.add(line.base, "minilm")
+
+    added = reg.add(plain.base(tmp_path / "trained", seed=7), "tuned", parent="minilm@1")
+
+    assert added.version.kind == "base"
+    assert added.version.parents[0].role == "finetuned-from"
+    assert f"{len(plain.WORDS)} old rows moved" in added.rows
+
+
+def test_an_adapter_finds_its_base_by_path_and_says_so(registered):
+    version = registered.resolve("medical@1")
+
+    assert version.kind == "adapter"
+    assert [(parent.role, parent.reference, parent.evidence) for parent in version.parents] == [("base", "minilm-medical@1", "path")]
+
+
+def test_an_adapter_trained_on_a_checkout_is_witnessed_even_when_the_checkout_is_gone(registered, tmp_path):
+    checkout = registered.checkout("minilm-medical@1").folder
+    trained = plain.adapter(tmp_path / "trained", checkout, seed=5, added=ADDED)
+    shutil.rmtree(checkout)
+
+    added = registered.add(trained, "witnessed")
+
+    assert added.evidence == "witnessed"
+    assert added.parent == "minilm-medical@1"
+
+
+def test_a_base_that_is_newer_than_its_adapter_is_no_evidence(reg, line):
+    reg.add(line.base, "minilm")
+    reg.add(line.resized, "minilm-medical", parent="minilm@1")
+    later = (line.adapter / "adapter_model.safetensors").stat().st_mtime + 100
+    os.utime(line.resized / "model.safetensors", (later, later))
+
+    with pytest.raises(ParentNotFound, match=r"changed after .* --parent minilm-medical@1"):
+        reg.add(line.adapter, "medical")
+
+
+def test_a_relative_base_path_is_no_evidence(registered, line, tmp_path, monkeypatch):
+    adapter = plain.adapter(tmp_path / "relative", "resized", seed=3, added=ADDED)
+    monkeypatch.chdir(line.resized.parent)
+
+    with pytest.raises(ParentNotFound, match=r"relative path 'resized'.*--parent minilm-medical@1"):
+        registered.add(adapter, "medical")
+
+
+def test_a_base_that_is_not_registered_is_named_with_the_command(reg, line):
+    with pytest.raises(ParentNotFound, match=r"registry add .*resized.* --as medical-base"):
+        reg.add(line.adapter, "medical")
+
+
+def test_with_parents_the_base_comes_along(reg, line):
+    added = reg.add(line.adapter, "medical", with_parents=True)
+
+    assert added.evidence == "given"
+    assert added.parent == "medical-base@1"
+    assert [model.name for model in reg.list()] == ["medical", "medical-base"]
+
+
+def test_a_base_that_is_gone_is_refused_with_the_candidates(registered, tmp_path):
+    orphan = plain.adapter(tmp_path / "orphan", tmp_path / "gone", seed=4, added=ADDED)
+
+    with pytest.raises(ParentNotFound, match=r"not there any more; if you know that it is minilm-medical@1"):
+        registered.add(orphan, "orphan")
+
+
+def test_a_hub_base_without_a_commit_is_refused(registered, tmp_path):
+    orphan = plain.adapter(tmp_path / "orphan", "org/minilm", seed=4, added=ADDED)
+
+    with pytest.raises(ParentNotFound, match=r"'org/minilm', without a commit"):
+        registered.add(orphan, "orphan")
+
+
+def test_a_hub_base_with_a_commit_is_known_by_it(reg, tmp_path, monkeypatch):
+    commit = "a" * 40
+    cache = tmp_path / "hub"
+    snapshot = plain.base(cache / "models--org--minilm" / "snapshots" / commit, added=ADDED)
+    monkeypatch.setenv("HF_HUB_CACHE", str(cache))
+    reg.add(snapshot, "minilm")
+    adapter = plain.adapter(tmp_path / "adapter", "org/minilm", added=ADDED, revision=commit)
+
+    added = reg.add(adapter, "medical")
+
+    assert added.evidence == "hub"
+    assert reg.resolve("minilm@1").source["hub"] == {"repository": "org/minilm", "commit": commit}
+
+
+def test_tokens_in_another_order_are_refused_in_one_line(reg, tmp_path, line):
+    reg.add(plain.base(tmp_path / "swapped", added=tuple(reversed(ADDED))), "swapped")
+
+    with pytest.raises(ParentMismatch, match="zorvaxin") as refused:
+        reg.add(line.adapter, "medical", parent="swapped@1")
+
+    assert "\n" not in str(refused.value)
+
+
+def test_a_dry_run_writes_nothing(reg, line):
+    before = sorted(path for path in reg.home.root.rglob("*") if path.is_file() and "catalog" not in path.parts)
+
+    told = reg.add(line.base, "minilm", dry_run=True)
+
+    assert told.version is None and told.number == 1 and told.kind == "base"
+    assert sorted(path for path in reg.home.root.rglob("*") if path.is_file() and "catalog" not in path.parts) == before
+    assert reg.list() == ()
+
+
+def test_a_dry_run_foretells_the_digest(reg, line):
+    assert reg.add(line.base, "minilm", dry_run=True).digest == reg.add(line.base, "minilm").digest
+
+
+def test_several_folders_are_added_parents_first(reg, tmp_path):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    resized = plain.base(folder / "z-base", added=ADDED)
+    adapter = plain.adapter(folder / "a-adapter", resized, added=ADDED)
+
+    verdicts = reg.add([adapter, resized, folder / "missing"], prefix="team/")
+
+    assert [(Path(item.folder).name, item.added.version.reference if item.added else type(item.error).__name__) for item in verdicts] == [
+        ("z-base", "team/z-base@1"), ("missing", "FolderNotFound"), ("a-adapter", "team/a-adapter@1")]
+
+
+def test_no_path_of_this_machine_is_in_an_entry_or_a_blob(registered, line):
+    secret = str(line.resized.parent).encode()
+
+    found = [path for folder in ("journal", "blobs") for path in (registered.home.root / folder).rglob("*")
+             if path.is_file() and secret in path.read_bytes()]
+
+    assert found == []
+
+
+def test_an_alias_is_set_with_the_version(reg, line):
+    reg.add(line.base, "minilm", alias="prod")
+
+    assert reg.resolve("minilm@prod").reference == "minilm@1"
+
+
+@pytest.mark.parametrize(("make", "error", "said"), [
+    (lambda place: None, FolderNotFound, "place"),
+    (lambda place: place.mkdir(), FolderNotFound, "empty"),
+    (lambda place: place.write_text("x"), FolderNotFound, "place"),
+    (lambda place: (place.mkdir(), (place / "notes.txt").write_text("x")), NotLoadable, "place"),
+])
+def test_a_place_that_is_no_model_is_refused(reg, tmp_path, make, error, said):
+    make(tmp_path / "place")
+
+    with pytest.raises(error, match=said):
+        reg.add(tmp_path / "place", "x")
+
+
+def test_a_link_out_of_the_folder_is_refused(reg, line, tmp_path):
+    real = line.base / "model.safetensors"
+    (tmp_path / "weights").write_bytes(real.read_bytes())
+    real.unlink()
+    real.symlink_to(tmp_path / "weights")
+
+    with pytest.raises(UnsafeFile, match=r"model\.safetensors"):
+        reg.add(line.base, "minilm")
+
+
+def test_a_pipe_is_refused_without_waiting(reg, line):
+    os.mkfifo(line.base / "vocab.txt")
+
+    with pytest.raises(UnsafeFile, match=r"vocab\.txt"):
+        reg.add(line.base, "minilm")
+
+
+@pytest.mark.parametrize(("path", "content", "error"), [
+    ("model.safetensors", b"", UnsafeFile),
+    ("model.safetensors", b"\x10\x00\x00\x00\x00\x00\x00\x00{}", UnsafeFile),
+    ("config.json", b"{", Exception),
+    ("tokenizer.json", b"[]", Exception),
+    ("modules.json", b'{"a": 1', Exception),
+])
+def test_a_damaged_file_is_refused_by_name_and_leaves_nothing_registered(reg, line, path, content, error):
+    (line.base / path).write_bytes(content)
+
+    with pytest.raises(error, match=path.replace(".", r"\.")):
+        reg.add(line.base, "minilm")
+
+    assert reg.list() == ()
+
+
+def test_the_command_works_once_the_cause_is_mended(reg, line):
+    good = (line.base / "config.json").read_bytes()
+    (line.base / "config.json").write_bytes(b"{")
+    with pytest.raises(Exception, match=r"config\.json"):
+        reg.add(line.base, "minilm")
+    (line.base / "config.json").write_bytes(good)
+
+    assert reg.add(line.base, "minilm").version.reference == "minilm@1"
+
+
+def test_a_name_is_needed(reg, line):
+    with pytest.raises(InvalidName, match="--as NAME"):
+        reg.add(line.base)
+
+
+def test_names_are_unique_ignoring_case(reg, line):
+    reg.add(line.base, "MiniLM")
+
+    added = reg.add(plain.base(line.base.parent / "other", seed=9), "minilm")
+
+    assert added.version.reference == "MiniLM@2"

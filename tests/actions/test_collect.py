@@ -1,0 +1,107 @@
+import os
+
+import pytest
+
+from registry.errors import Busy
+from registry.home import Home
+from tests.support import plain
+
+
+def blobs(reg):
+    return {path.name for path in (reg.home.root / "blobs").rglob("*") if path.is_file()}
+
+
+def test_what_a_version_needs_stays(registered):
+    before = blobs(registered)
+
+    collected = registered.collect(older_than=0)
+
+    assert collected.blobs == 0
+    assert blobs(registered) == before
+    assert any("minilm@1" in kept.why for kept in collected.kept)
+
+
+def test_a_deleted_version_frees_its_files_but_not_what_the_journal_needs(registered):
+    version = registered.resolve("medical@1")
+    weights = next(file for file in registered.show("medical@1").files if file.path == "adapter_model.safetensors")
+    registered.delete("medical@1")
+
+    collected = registered.collect(older_than=0)
+
+    assert collected.size >= weights.size
+    assert weights.digest.hex not in blobs(registered)
+    assert {version.digest.hex, version.facts.hex} <= blobs(registered)
+
+
+def test_a_file_shared_with_another_version_stays(registered, tmp_path):
+    registered.add(plain.base(tmp_path / "same"), "twin")
+    registered.delete("twin@1")
+
+    registered.collect(older_than=0)
+
+    assert registered.home.blobs.verify(registered.show("minilm@1").files[0].digest)
+
+
+def test_young_bytes_stay(reg):
+    digest = reg.home.blobs.add(b"just arrived")
+
+    collected = reg.collect()
+
+    assert collected.young == len(b"just arrived")
+    assert reg.home.blobs.has(digest)
+
+
+def test_a_dry_run_tells_and_frees_nothing(reg):
+    digest = reg.home.blobs.add(b"nobody needs this")
+
+    told = reg.collect(older_than=0, dry_run=True)
+
+    assert (told.blobs, told.size) == (1, len(b"nobody needs this"))
+    assert reg.home.blobs.has(digest)
+
+
+def test_what_died_on_its_way_in_goes(reg):
+    left = reg.home.root / "staging" / "left-behind"
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"half a file")
+
+    collected = reg.collect(older_than=0)
+
+    assert collected.staging == len(b"half a file")
+    assert not left.exists()
+
+
+def test_the_checkout_of_a_deleted_version_goes(registered):
+    folder = registered.checkout("medical@1").folder
+    registered.delete("medical@1")
+
+    collected = registered.collect()
+
+    assert collected.checkouts == 1
+    assert not folder.exists()
+
+
+def test_collect_waits_for_whoever_adds(reg, tmp_path):
+    other = Home.open(reg.settings)
+    with other.store_lock.shared(timeout=1.0):
+        pid = os.fork()
+        if pid == 0:
+            held = Home.open(reg.settings).store_lock
+            try:
+                with held.exclusive(timeout=0.2):
+                    os._exit(1)
+            except Busy:
+                os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_a_deleted_version_still_folds_after_collect(registered):
+    registered.delete("medical@1")
+    registered.collect(older_than=0)
+    registered.close()
+    for path in (registered.settings.home / "catalog").iterdir():
+        path.unlink()
+
+    assert [model.name for model in registered.list()] == ["medical", "minilm", "minilm-medical"]
+    with pytest.raises(LookupError):
+        registered.resolve("medical@1")

@@ -1,0 +1,160 @@
+"""Token lists: how they are read, and what is refused before anything is changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies
+
+from registry.artifacts.lexicon import Lexicon
+from registry.artifacts.tokens import Wanted, lint, parse_tokens
+from registry.errors import InvalidTokens
+from tests.artifacts import small
+
+
+@pytest.fixture(scope="module")
+def bert() -> Lexicon:
+    return Lexicon(small.word_piece().backend_tokenizer)
+
+
+def refusal(words: list[Any], lexicon: Lexicon, **options: Any) -> str:
+    with pytest.raises(InvalidTokens) as caught:
+        lint(parse_tokens(words), lexicon, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_file_holds_one_token_a_line_or_json_with_flags() -> None:
+    text = '\ufeffzorvaxin\r\n\ncardio mab\n{"content": "[Q]", "special": true}\n'
+
+    tokens = parse_tokens(text, single_word=True)
+
+    assert tokens == (Wanted("zorvaxin", single_word=True), Wanted("cardio mab", single_word=True),
+                      Wanted("[Q]", special=True, single_word=True, normalized=False))
+
+
+def test_only_a_line_feed_ends_a_token() -> None:
+    assert [token.content for token in parse_tokens("one\u2028two\nthree")] == ["one\u2028two", "three"]
+
+
+def test_a_tokens_own_flags_win_over_those_for_all() -> None:
+    tokens = parse_tokens([{"content": "a1", "special": False, "normalized": False}, "b2"], special=True, normalized=True)
+
+    assert tokens == (Wanted("a1", special=False, normalized=False), Wanted("b2", special=True, normalized=True))
+
+
+@pytest.mark.parametrize(("tokens", "said"), [
+    ({"one", "two"}, "a set has no order"), (frozenset({"one"}), "a set has no order"), ({"content": "one"}, "one value"),
+    ([], "holds no token"), ("\n\n", "holds no token"), ([3], "3 is no token"),
+    ("{not json", "token 1 starts with {"), ([{"content": "a", "colour": "red"}], "unknown key 'colour'"),
+    ([{"content": "a", "special": 1}], "special 1"), ([{"content": "a", "id": "x"}], "id 'x'"), ([{"special": True}], "is no token"),
+])
+def test_what_is_no_ordered_list_of_tokens_is_refused(tokens: Any, said: str) -> None:
+    with pytest.raises(InvalidTokens, match=said):
+        parse_tokens(tokens)
+
+
+def test_every_malformed_token_is_named_at_once() -> None:
+    with pytest.raises(InvalidTokens, match=r"unknown key 'x'.*3 is no token"):
+        parse_tokens([{"content": "a", "x": 1}, 3])
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["cat"], "'cat' is in the vocabulary already"), (["[CLS]"], "'[CLS]' is in the vocabulary already"),
+    (["Cat"], "'Cat' is 'cat' after normalisation, which is in the vocabulary already"),
+    (["zor", "Zorvaxin", "zorvaxin"], "'zorvaxin' and 'Zorvaxin' are one after normalisation"),
+    (["zorváxin", "zorvaxin"], "are one after normalisation"), (["zorvaxin", "zorvaxin"], "'zorvaxin' stands twice"),
+    (["zorvé", "zorve\u0301"], "in another Unicode spelling"),
+    ([" zorvaxin"], "' zorvaxin' has blanks outside"), (["zorvaxin\t"], "has blanks outside"), ([" "], "' ' is blank"),
+    ([""], "'' is blank"), (["\u200d"], "has no pieces"), (["😀"], "'😀' is only the unknown token"), (["\ud800"], "lone surrogate"),
+    ([{"content": "zorvaxin", "id": 7}], "asks for id 7 and would get"), (["[cls]"], "is '[CLS]' after normalisation"),
+])
+def test_a_token_that_would_do_harm_is_refused(bert: Lexicon, words: list[Any], said: str) -> None:
+    assert said in refusal(words, bert)
+
+
+def test_all_bad_tokens_are_reported_in_one_line(bert: Lexicon) -> None:
+    said = refusal(["zorvaxin", "cat", " x1", "😀"], bert)
+
+    assert said.startswith("3 of 4 tokens cannot be added: 'cat'")
+    assert "' x1'" in said
+    assert "'😀'" in said
+
+
+def test_tokens_that_are_there_can_be_skipped(bert: Lexicon) -> None:
+    linted = lint(parse_tokens(["cat", "zorvaxin", "Dog"]), bert, skip_existing=True)
+
+    assert linted.skipped == ("cat", "Dog")
+    assert [token.content for token in linted.tokens] == ["zorvaxin"]
+
+
+def test_nothing_left_to_add_is_said(bert: Lexicon) -> None:
+    assert "all 2 tokens are in the vocabulary already" in refusal(["cat", "dog"], bert, skip_existing=True)
+
+
+def test_tokens_that_are_not_normalised_keep_their_case_apart(bert: Lexicon) -> None:
+    linted = lint(parse_tokens(["Zorvaxin", "ZORVAXIN"], normalized=False), bert)
+
+    assert len(linted.tokens) == 2
+
+
+def test_an_emoji_can_be_added_where_its_row_needs_no_pieces(bert: Lexicon) -> None:
+    linted = lint(parse_tokens(["😀"]), bert, needs_pieces=False)
+
+    assert linted.pieces == ((),)
+
+
+def test_pieces_are_those_before_any_token_is_added(bert: Lexicon) -> None:
+    linted = lint(parse_tokens(["zor", "zorvaxin"]), bert, skip_existing=True)
+
+    assert [bert.contents[id] for id in linted.pieces[0]] == ["zor", "##va", "##xin"]
+
+
+def test_a_plain_token_inside_ordinary_words_is_warned_of_with_the_words(bert: Lexicon) -> None:
+    (warning,) = lint(parse_tokens(["ova"]), bert).warnings
+
+    assert "'ova' is found inside ordinary words (innovation)" in warning
+
+
+def test_a_single_word_token_is_not_warned_of(bert: Lexicon) -> None:
+    assert lint(parse_tokens(["ova"], single_word=True), bert).warnings == ()
+
+
+def test_a_byte_level_word_with_a_blank_in_front_counts_as_there() -> None:
+    assert "is 'cat' after normalisation" in refusal(["cat"], Lexicon(small.byte_level().backend_tokenizer))
+
+
+def test_a_unigram_word_with_a_mark_in_front_counts_as_there_and_a_lone_mark_is_no_piece() -> None:
+    lexicon = Lexicon(small.unigram().backend_tokenizer)
+
+    said, linted = refusal(["cat"], lexicon), lint(parse_tokens(["zx"]), lexicon)
+
+    assert "is 'cat' after normalisation" in said
+    assert [lexicon.contents[id] for id in linted.pieces[0]] == ["z", "x"]
+
+
+def test_a_vocabulary_with_holes_in_its_ids_is_refused() -> None:
+    from tokenizers import Tokenizer, models
+    holed = Tokenizer(models.WordLevel({"[UNK]": 0, "cat": 1, "dog": 5}, unk_token="[UNK]"))
+
+    assert "the vocabulary's ids have holes: 3 entries, the highest id 5, id 2 free" in refusal(["zorvaxin"], Lexicon(holed))
+
+
+@settings(max_examples=60)
+@given(words=strategies.lists(strategies.text(strategies.sampled_from("aAáe\u0301cotCOT -.3😀中\u200d"), max_size=6), min_size=1, max_size=6),
+       special=strategies.booleans(), single_word=strategies.booleans())
+def test_what_lint_lets_through_becomes_one_token_each_in_order(words: list[str], special: bool, single_word: bool) -> None:
+    from tokenizers import AddedToken
+    backend = small.word_piece().backend_tokenizer
+    lexicon = Lexicon(backend)
+
+    try:
+        linted = lint(parse_tokens([{"content": word} for word in words], special=special, single_word=single_word), lexicon)
+    except InvalidTokens:
+        return
+
+    backend.add_tokens([AddedToken(token.content, special=token.special, single_word=token.single_word, normalized=token.normalized)
+                        for token in linted.tokens])
+    assert [backend.encode(token.content, add_special_tokens=False).ids for token in linted.tokens] == [
+        [lexicon.size + index] for index in range(len(linted.tokens))]

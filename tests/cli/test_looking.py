@@ -1,0 +1,140 @@
+import re
+
+from tests.cli.conftest import ADDED
+
+REQUIRED = {"reference", "kind", "class", "digest", "parents", "aliases", "vocabulary", "weights", "files", "source", "message",
+            "notes", "created_at", "created_by", "yanked"}
+DIGEST = re.compile("sha256:[0-9a-f]{64}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+
+def test_list_in_a_pipe_is_tab_separated_without_a_header(run, filled):
+    rows = [line.split("\t") for line in run("list", home=filled).lines]
+
+    assert [row[:6] for row in rows] == [
+        ["medical", "1", "1", "adapter", "SentenceTransformer", "prod=1"],
+        ["minilm", "1", "1", "base", "SentenceTransformer", ""],
+        ["minilm-medical", "1", "1", "resized", "SentenceTransformer", ""]]
+    assert all(TIME.fullmatch(row[6]) for row in rows)
+
+
+def test_list_says_the_same_at_a_glance_and_the_long_way(run, filled, process):
+    import registry
+    with registry.open(filled) as opened:
+        models = opened.list()
+
+    glanced = run("list", "--json", home=filled).json
+
+    assert [(item["name"], item["latest"], item["aliases"], item["updated_at"]) for item in glanced] == [
+        (model.name, model.latest, dict(model.aliases), model.updated_at) for model in models]
+
+
+def test_list_of_a_model_gives_its_versions(run, filled):
+    row = run("list", "medical", home=filled).lines[0].split("\t")
+    (value,) = run("list", "medical", "--json", home=filled).json
+
+    assert row[:4] == ["medical@1", "adapter", "SentenceTransformer", "prod, latest"]
+    assert (value["reference"], value["aliases"], value["latest"], value["size"]) == ("medical@1", ["prod"], True, int(row[4]))
+
+
+def test_an_empty_registry_lists_nothing_and_says_how_to_begin(run, tmp_path):
+    run("init", tmp_path / "empty")
+
+    ran = run("list", home=tmp_path / "empty")
+
+    assert (ran.code, ran.out) == (0, "")
+    assert "registry add" in ran.err
+    assert run("list", "--json", home=tmp_path / "empty").json == []
+
+
+def test_show_has_every_field_that_programs_count_on(run, filled):
+    shown = run("show", "medical@prod", "--json", home=filled).json
+
+    assert set(shown) >= REQUIRED
+    assert shown["reference"] == "medical@1"
+    assert [set(parent) for parent in shown["parents"]] == [{"role", "reference", "digest", "evidence"}]
+    assert set(shown["vocabulary"]) == {"digest", "size", "added"}
+    assert [token["content"] for token in shown["vocabulary"]["added"]] == list(ADDED)
+    assert set(shown["vocabulary"]["added"][0]) == {"id", "content", "special", "lstrip", "rstrip", "single_word", "normalized"}
+    assert set(shown["weights"]) == {"digest", "tensors", "parameters", "dtype"}
+    assert all(set(file) == {"path", "digest", "size"} and isinstance(file["size"], int) for file in shown["files"])
+
+
+def test_show_gives_whole_digests_and_iso_dates(run, filled):
+    shown = run("show", "medical@prod", "--json", home=filled).json
+
+    digests = [shown["digest"], shown["vocabulary"]["digest"], shown["weights"]["digest"],
+               *(file["digest"] for file in shown["files"])]
+    assert all(DIGEST.fullmatch(digest) for digest in digests)
+    assert TIME.fullmatch(shown["created_at"])
+    assert (shown["notes"], shown["yanked"], shown["message"]) == ({"owner": "anna"}, False, None)
+
+
+def test_show_for_people_says_where_it_comes_from(run, filled):
+    rows = dict(line.split("\t", 1) for line in run("show", "medical@prod", home=filled).lines)
+
+    assert rows["version"] == "medical@1"
+    assert rows["base"].startswith("minilm-medical@1 sha256:")
+    assert rows["note owner"] == "anna"
+    assert ", ".join(ADDED) in rows["tokens"]
+
+
+def test_show_of_a_file_is_the_file_byte_for_byte(process, filled, folders):
+    ran = process("show", "minilm@1:config.json", home=filled)
+
+    assert ran.out.encode() == (folders.base / "config.json").read_bytes()
+    assert ran.err == ""
+
+
+def test_show_of_a_file_in_json_has_its_digest_and_its_text(run, filled, folders):
+    text = run("show", "minilm@1:tokenizer.json", "--json", home=filled).json
+    weights = run("show", "minilm@1:model.safetensors", "--json", home=filled).json
+
+    assert text["text"] == (folders.base / "tokenizer.json").read_text()
+    assert weights["size"] == (folders.base / "model.safetensors").stat().st_size
+    assert DIGEST.fullmatch(weights["digest"])
+
+
+def test_tokens_are_listed_by_id(run, filled):
+    rows = [line.split("\t") for line in run("tokens", "medical@1", home=filled).lines]
+
+    assert [row[1] for row in rows] == list(ADDED)
+    assert [int(row[0]) for row in rows] == sorted(int(row[0]) for row in rows)
+    assert run("tokens", "medical@1", "-q", home=filled).lines == list(ADDED)
+    assert run("tokens", "minilm@1", "--json", home=filled).json == []
+
+
+def test_find_tells_versions_and_why(run, filled):
+    found = run("find", "zorvaxin", "--json", home=filled).json
+
+    assert {item["reference"] for item in found} >= {"minilm-medical@1"}
+    assert all("zorvaxin" in item["why"] for item in found)
+
+
+def test_find_tells_which_version_a_folder_is(run, filled, folders):
+    assert run("find", folders.adapter, "-q", home=filled).lines == ["medical@1"]
+    assert run("find", folders.base, "-q", home=filled).lines == ["minilm@1"]
+
+
+def test_what_is_not_found_is_no_error(run, filled):
+    ran = run("find", "nowhere-at-all", home=filled)
+
+    assert (ran.code, ran.out) == (0, "")
+    assert "nothing matches" in ran.err
+
+
+def test_resolve_pins_a_reference(run, filled):
+    pinned = run("resolve", "medical@prod", home=filled).out.strip()
+
+    assert re.fullmatch("medical@1@sha256:[0-9a-f]{64}", pinned)
+    assert run("resolve", pinned, home=filled).out.strip() == pinned
+    assert run("resolve", "medical@prod^", "-q", home=filled).lines == ["minilm-medical@1"]
+
+
+def test_a_yanked_version_is_found_with_one_line_of_warning(run, home):
+    run("yank", "minilm@1", "--reason", "wrong\x1b[2J words", home=home)
+
+    ran = run("resolve", "minilm@1", home=home)
+
+    assert ran.out.startswith("minilm@1@sha256:")
+    assert ran.err == "warning: minilm@1 was yanked: wrong\\x1b[2J words\n"

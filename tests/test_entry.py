@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry.digest import Digest, canonical, digest_of
+from registry.entry import BODIES, Alias, Annotate, Body, Delete, Edge, Entry, Init, Register, Yank, now, parse
+from registry.errors import InvalidManifest, NewerFormat
+
+ONE, TWO, THREE, FOUR = (Digest(f"sha256:{digit * 64}") for digit in "1234")
+TIME = "2025-06-01T12:00:00.000000Z"
+
+GOLDEN = Entry(
+    number=3, id="5f0c", time=TIME, by="Ada <ada@example.org>", previous=FOUR,
+    body=Register(
+        name="medical", number=1, manifest=ONE, facts=TWO, probes=None, message="first",
+        edges=(Edge("base", THREE, "witnessed", "minilm-medical@1"),),
+        source={"command": "registry add", "git": {"dirty": False}}))
+GOLDEN_UNSIGNED = (
+    '{"body":{"checkpoint":false,"edges":['
+    f'{{"digest":"{THREE}","evidence":"witnessed","reference":"minilm-medical@1","role":"base"}}],"facts":"{TWO}","forced":[],'
+    f'"manifest":"{ONE}","message":"first","name":"medical","number":1,"probes":null,'
+    '"source":{"command":"registry add","git":{"dirty":false}}},"by":"Ada <ada@example.org>",'
+    'SIGNATURE"format":1,"id":"5f0c","kind":"Register","number":3,'
+    f'"previous":"{FOUR}","time":"{TIME}"}}')
+GOLDEN_DIGEST = "sha256:55f161ede5122277950a7c2e183088dd7fe011950fd5957ea8f0f1f960e6f56e"
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+DIGESTS = st.binary(max_size=4).map(digest_of)
+NUMBERS = st.integers(1, 10 ** 9)
+JSON = st.dictionaries(TEXT, st.none() | st.booleans() | st.integers() | TEXT | st.lists(TEXT, max_size=2), max_size=3)
+BODY: st.SearchStrategy[Body] = st.one_of(
+    st.builds(Init, TEXT),
+    st.builds(Register, TEXT, NUMBERS, DIGESTS, DIGESTS, st.none() | DIGESTS,
+              st.lists(st.builds(Edge, TEXT, DIGESTS, TEXT, TEXT), max_size=2).map(tuple), st.none() | TEXT, st.booleans(),
+              st.lists(TEXT, max_size=2).map(tuple), JSON),
+    st.builds(Alias, TEXT, TEXT, st.none() | NUMBERS, st.none() | TEXT),
+    st.builds(Yank, TEXT, NUMBERS, st.none() | TEXT, st.booleans()),
+    st.builds(Annotate, TEXT, NUMBERS, st.dictionaries(TEXT, st.none() | TEXT, max_size=3)),
+    st.builds(Delete, TEXT, NUMBERS, st.none() | TEXT))
+TIMES = st.datetimes().map(lambda time: time.isoformat(timespec="microseconds") + "Z")
+ENTRIES = st.builds(Entry, NUMBERS, TEXT, TIMES, TEXT, BODY, st.none() | DIGESTS)
+
+
+def signed(**fields: Any) -> bytes:
+    """The golden entry with these fields, signed again as a writer of such an entry would."""
+    value = {**json.loads(GOLDEN_UNSIGNED.replace("SIGNATURE", "")), **fields}
+    return canonical({**value, "digest": digest_of(canonical(value))})
+
+
+def body(**fields: Any) -> dict[str, Any]:
+    return {**json.loads(GOLDEN_UNSIGNED.replace("SIGNATURE", ""))["body"], **fields}
+
+
+def test_an_entry_has_these_bytes_for_ever() -> None:
+    assert GOLDEN.to_bytes().decode() == GOLDEN_UNSIGNED.replace("SIGNATURE", f'"digest":"{GOLDEN_DIGEST}",')
+    assert GOLDEN.digest == GOLDEN_DIGEST
+
+
+def test_the_digest_of_an_entry_is_that_of_its_bytes_without_the_digest() -> None:
+    assert digest_of(GOLDEN_UNSIGNED.replace("SIGNATURE", "").encode()) == GOLDEN_DIGEST
+
+
+def test_an_entry_reads_back_from_these_bytes() -> None:
+    assert parse(GOLDEN_UNSIGNED.replace("SIGNATURE", f'"digest":"{GOLDEN_DIGEST}",').encode()) == GOLDEN
+
+
+@given(ENTRIES)
+def test_an_entry_of_any_kind_reads_back_from_its_bytes(entry: Entry) -> None:
+    assert parse(entry.to_bytes()) == entry
+    assert parse(entry.to_bytes()).digest == entry.digest
+
+
+def test_every_kind_has_its_word() -> None:
+    assert list(BODIES) == ["Init", "Register", "Alias", "Yank", "Annotate", "Delete"]
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (signed(format=2), "entry 3 is of a newer kind than this registry reads: format 2, known is 1; update st-registry"),
+    (signed(kind="Attest"), "entry 3 is of a newer kind than this registry reads: 'Attest'; update st-registry"),
+    (signed(body=body(licence="MIT")), "entry 3 is of a newer kind than this registry reads: Register with licence"),
+])
+def test_what_a_newer_version_wrote_is_refused_as_newer(content: bytes, message: str) -> None:
+    with pytest.raises(NewerFormat, match=re.escape(message)):
+        parse(content, "entry 3")
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (b"", "entry 3 is not JSON"),
+    (signed()[:-1], "entry 3 is not JSON"),
+    (signed() + b"\n", "entry 3 is not canonical JSON"),
+    (b"[]", "entry 3 is malformed"),
+    (b"{}", "entry 3 is malformed: 'format'"),
+    (signed(format="1"), "entry 3 is malformed"),
+    (signed(format=0), "entry 3 says its digest is"),
+    (signed(kind=["Init"]), "entry 3 is malformed"),
+    (signed(host="laptop"), "entry 3 has the wrong fields: body, by, digest, format, host"),
+    (signed(number=0), "entry 3 has the number 0"),
+    (signed(number="3"), "entry 3 has the number '3'"),
+    (signed(number=True), "entry 3 has the number True"),
+    (signed(time="2025-06-01T12:00:00Z"), "and the time '2025-06-01T12:00:00Z'"),
+    (signed(time="2025-06-01T12:00:00.000000+02:00"), "and the time"),
+    (signed(time=5), "entry 3 is malformed"),
+    (signed(body=None), "entry 3 is malformed"),
+    (signed(body=[]), "entry 3 is malformed"),
+    (signed(kind="Yank", body={"name": "medical"}), "entry 3 is malformed: .*missing 1 required positional argument: 'number'"),
+    (signed(body=body(manifest="1" * 64)), "is no digest"),
+    (signed(body=body(edges=[{"role": "base"}])), "entry 3 is malformed: 'digest'"),
+    (signed(body=body(edges=[{"role": "base", "digest": ONE, "evidence": "given", "reference": "a@1", "note": ""}])),
+     "entry 3 says its digest is"),
+    (signed(previous="no"), "'no' is no digest"),
+])
+def test_bytes_that_are_no_entry_are_refused(content: bytes, message: str) -> None:
+    with pytest.raises(InvalidManifest, match=message):
+        parse(content, "entry 3")
+
+
+@pytest.mark.parametrize("field", ["number", "id", "time", "by", "previous", "body"])
+def test_an_entry_changed_after_it_was_signed_is_refused(field: str) -> None:
+    other = {"number": 4, "id": "5f0d", "time": TIME.replace("12", "13"), "by": "Eve", "previous": ONE, "body": body(number=2)}
+    value = {**json.loads(signed()), field: other[field]}
+
+    with pytest.raises(InvalidManifest, match=f"says its digest is {GOLDEN_DIGEST}, its content has sha256:"):
+        parse(canonical(value))
+
+
+def test_the_present_is_written_as_entries_write_it() -> None:
+    entry = Entry(1, "1", now(), "ada", Init("store"), None)
+
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", entry.time)
+    assert parse(entry.to_bytes()) == entry

@@ -1,0 +1,180 @@
+"""The home: one journal, a catalog that follows it, and deaths at every step."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+from pathlib import Path
+
+import pytest
+
+import registry
+from registry import entry as _entry
+from registry.errors import CatalogDiverged, HomeNotFound, NewerFormat, StoreUnavailable
+from registry.home import Home
+from registry.settings import from_environment
+from registry.store.local import LocalBackend
+from tests.support import plain
+from tests.support.failing import Died, FailingBackend
+
+
+def fold(home: Home) -> dict[str, object]:
+    with home.reading():
+        pass
+    return home.dump()
+
+
+def test_a_named_home_that_is_not_there_is_refused_with_the_command(tmp_path):
+    with pytest.raises(HomeNotFound, match="registry init .*typo"):
+        registry.open(tmp_path / "typo")
+
+    assert not (tmp_path / "typo").exists()
+
+
+def test_the_default_home_makes_itself(tmp_path, monkeypatch):
+    monkeypatch.delenv("REGISTRY_HOME", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+
+    assert registry.open().list() == ()
+    assert (tmp_path / "st-registry" / "journal").is_dir()
+
+
+def test_making_a_home_twice_leaves_it_as_it_is(tmp_path):
+    first = registry.init(tmp_path / "home")
+    head = first.log()
+
+    assert registry.init(tmp_path / "home").log() == head
+
+
+def test_a_home_is_not_made_among_other_files(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+
+    with pytest.raises(StoreUnavailable, match="thesis"):
+        registry.init(tmp_path)
+
+
+def test_a_home_is_for_its_owner_alone(tmp_path):
+    registry.init(tmp_path / "home")
+
+    assert (tmp_path / "home").stat().st_mode & 0o077 == 0
+
+
+def test_the_catalog_deleted_is_rebuilt_row_for_row(tmp_path):
+    home = a_full_home(tmp_path)
+    before = fold(home)
+    home.close()
+    shutil.rmtree(home.root / "catalog")
+
+    assert fold(Home.open(home.settings)) == before
+
+
+def test_a_catalog_of_another_journal_is_refused(tmp_path):
+    one, two = a_full_home(tmp_path / "one"), registry.init(tmp_path / "two" / "home").home
+    one.close()
+    two.close()
+    shutil.rmtree(two.root / "catalog")
+    shutil.copytree(one.root / "catalog", two.root / "catalog")
+
+    with pytest.raises(CatalogDiverged, match="another journal"):
+        Home.open(two.settings).commit(lambda connection: None)
+
+
+def test_an_entry_of_a_newer_kind_is_refused_and_nothing_written(tmp_path):
+    home = registry.init(tmp_path / "home").home
+    first = home.journal.read(1)
+    content = _entry.Entry(2, "x" * 32, _entry.now(), "me", _entry.Init("0" * 32), first.digest)
+    newer = content.to_bytes().replace(b'"Init"', b'"Sign"')
+    (home.root / "journal" / f"{2:020}.json").write_bytes(newer)
+    before = sorted(home.root.rglob("*"))
+
+    with pytest.raises(NewerFormat, match="update st-registry"):
+        home.commit(lambda connection: _entry.Init("1" * 32))
+
+    assert [path for path in sorted(home.root.rglob("*")) if "journal" in path.parts] == [path for path in before if "journal" in path.parts]
+
+
+def test_sixteen_processes_register_at_once_on_a_cold_home(tmp_path):
+    folders = [plain.base(tmp_path / f"model-{number}", seed=number) for number in range(16)]
+    start = multiprocessing.get_context("spawn")
+    with start.Pool(16) as pool:
+        numbers = pool.starmap(register_one, [(str(tmp_path / "home"), str(folder)) for folder in folders])
+
+    home = registry.open(tmp_path / "home")
+    assert sorted(numbers) == list(range(1, 17))
+    assert [version.number for version in home.list("shared")] == list(range(16, 0, -1))
+    assert len(home.log()) == 17
+
+
+def register_one(home: str, folder: str) -> int:
+    version = registry.init(home).add(folder, "shared").version
+    assert version is not None
+    return version.number
+
+
+# Deaths: each writing command dies at its n-th call of the back end, for all n. The registry must work then, and the same
+# command, repeated, must succeed.
+
+def a_full_home(place: Path) -> Home:
+    made = registry.init(place / "home")
+    base = plain.base(place / "base")
+    resized = plain.base(place / "resized", added=("zorvaxin",))
+    adapter = plain.adapter(place / "adapter", resized, added=("zorvaxin",))
+    made.add(base, "minilm")
+    made.add(resized, "resized", parent="minilm@1")
+    made.add(adapter, "medical", alias="prod")
+    made.add(plain.base(place / "second", seed=5), "minilm")
+    made.annotate("minilm@2", {"owner": "anna"})
+    return made.home
+
+
+COMMANDS = {
+    "add": lambda reg, place: reg.add(place / "third", "third", alias="new"),
+    "alias": lambda reg, place: reg.alias("minilm@2", "stage"),
+    "annotate": lambda reg, place: reg.annotate("minilm@1", {"k": "v"}),
+    "yank": lambda reg, place: reg.yank("minilm@2", reason="wrong"),
+    "delete": lambda reg, place: reg.delete("minilm@2"),
+    "collect": lambda reg, place: reg.collect(older_than=0),
+    "checkout": lambda reg, place: reg.checkout("medical@1"),
+}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_death_at_any_call_leaves_a_registry_that_works(tmp_path, command, after):
+    home = a_full_home(tmp_path)
+    plain.base(tmp_path / "third", seed=11)
+    home.blobs.add(b"nobody needs this")
+    home.close()
+    deaths = 0
+    for call in range(1, 1000):
+        place = Path(shutil.copytree(home.root, tmp_path / f"home-{call}", symlinks=True))
+        if survives(place, call, after, lambda reg: COMMANDS[command](reg, tmp_path)):
+            break
+        deaths += 1
+        works_again(place, lambda reg: COMMANDS[command](reg, tmp_path))
+        shutil.rmtree(place)
+    assert deaths > 0
+
+
+def survives(place: Path, call: int, after: bool, run) -> bool:
+    reg = registry.Registry(place)
+    reg._home = Home(reg.settings, FailingBackend(LocalBackend(place), call, "die", after=after))
+    try:
+        run(reg)
+    except Died:
+        return False
+    finally:
+        reg.close()
+    return True
+
+
+def works_again(place: Path, run) -> None:
+    reg = registry.open(place)
+    assert {model.name for model in reg.list()} >= {"minilm", "resized", "medical"}
+    assert reg.show("medical@1").version.parents[0].reference == "resized@1"
+    run(reg)
+    assert all(reg.home.blobs.verify(file.digest) for name in ("minilm@1", "resized@1", "medical@1") for file in reg.show(name).files)
+    before = fold(reg.home)
+    reg.close()
+    shutil.rmtree(place / "catalog")
+    assert fold(Home.open(from_environment(place))) == before

@@ -64,11 +64,11 @@ class Home:
         if (settings.home / FIRST_ENTRY).exists():
             return cls(settings, backend)
         make_private(settings.home)
+        _refuse_foreign(settings.home)
         try_place(settings.home)
         home = cls(settings, backend)
         with home.write_lock.exclusive(WRITE_WAIT):
             if home.journal.read(1) is None:
-                home._refuse_foreign_folder()
                 home.commit(lambda connection: Init(secrets.token_hex(16)))
         return home
 
@@ -90,7 +90,8 @@ class Home:
     @property
     def writable(self) -> bool:
         """Whether this process may write here."""
-        return os.access(self.root, os.W_OK) and os.access(self.root / "journal", os.W_OK)
+        journal = self.root / "journal"
+        return os.access(self.root, os.W_OK) and (not journal.exists() or os.access(journal, os.W_OK))
 
     @property
     def user(self) -> str:
@@ -211,12 +212,6 @@ class Home:
             raise CatalogDiverged(f"the catalog was made from another journal: entry {number} {found}; if this journal is the right one, "
                                   f"delete the folder {str(self.root / 'catalog')!r} and the catalog is made anew")
 
-    def _refuse_foreign_folder(self) -> None:
-        known = {"journal", "blobs", "staging", "catalog", "checkouts", "local", "write.lock", "store.lock"}
-        foreign = sorted(item.name for item in self.root.iterdir() if item.name not in known)
-        if foreign:
-            raise StoreUnavailable(f"{str(self.root)!r} is not empty: it holds {foreign[0]!r}; a registry is made in a new or empty folder")
-
 
 def make_private(folder: Path) -> None:
     """The folder, made if it is missing, for this user alone. Raises StoreUnavailable."""
@@ -224,6 +219,13 @@ def make_private(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise StoreUnavailable(f"cannot make the folder {str(folder)!r}: {error.strerror}") from error
+
+
+def _refuse_foreign(folder: Path) -> None:
+    ours = {"journal", "blobs", "staging", "catalog", "checkouts", "local", "write.lock", "store.lock"}
+    foreign = sorted(item.name for item in folder.iterdir() if item.name not in ours and not item.name.startswith(".try-"))
+    if foreign:
+        raise StoreUnavailable(f"{str(folder)!r} is not empty: it holds {foreign[0]!r}; a registry is made in a new or empty folder")
 
 
 def _git_user() -> str | None:

@@ -6,8 +6,7 @@ import math
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from registry.digest import BLOCK, Digest, canonical, digest_of, digest_of_stream, parse_canonical, parse_json, real
 from registry.errors import InvalidManifest

@@ -5,8 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from registry.digest import Digest, canonical, digest_of
 from registry.entry import BODIES, Alias, Annotate, Body, Delete, Edge, Entry, Init, Register, Yank, now, parse

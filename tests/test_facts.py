@@ -6,8 +6,7 @@ import json
 from typing import BinaryIO
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from registry.digest import Digest, canonical, digest_of
 from registry.errors import InvalidManifest, NewerFormat

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from registry.errors import InvalidName, InvalidReference
 from registry.reference import HubReference, Reference, check_alias, check_name, looks_like_path, parse, parse_hub

@@ -20,8 +20,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("skipped", "tensors", "weights", "tokens", "facts", "parents", "files", "manifests", "notes", "yanks", "aliases",
-                  "edges", "version_facts", "versions", "models", "entries"):
+    for table in ("skipped", "tensors", "weights", "tokens", "facts", "parents", "files", "manifests", "notes", "yanks",
+                  "aliases", "edges", "version_facts", "versions", "models", "entries"):
         op.drop_table(table)
 
 
@@ -53,8 +53,8 @@ def _what_is_called_what() -> None:
     op.create_index("ix_versions_manifest", "versions", ["manifest"])
     op.create_table(
         "edges",
-        _text("name"), _number("number"), _number("since"), _number("position"), _text("role"), _text("parent"), _text("evidence"),
-        _text("reference"),
+        _text("name"), _number("number"), _number("since"), _number("position"), _text("role"), _text("parent"),
+        _text("evidence"), _text("reference"),
         _key("edges", "name", "number", "since", "position"),
         sa.ForeignKeyConstraint(["name", "number", "since"], ["versions.name", "versions.number", "versions.since"],
                                 name="fk_edges_name_number_since_versions"),
@@ -72,7 +72,8 @@ def _what_changes() -> None:
     op.create_index("ix_version_facts_facts", "version_facts", ["facts"])
     op.create_table(
         "aliases",
-        _text("name"), _text("alias"), _number("number"), _text("message", null=True), _number("since"), _number("until", null=True),
+        _text("name"), _text("alias"), _number("number"), _text("message", null=True), _number("since"),
+        _number("until", null=True),
         _key("aliases", "name", "alias", "since"), *_interval_of_model("aliases"),
     )
     _one_open("aliases", "name", "alias")
@@ -117,7 +118,8 @@ def _what_facts_say() -> None:
         "facts",
         _text("digest"), _number("schema"), _text("class"), _text("tokenizer"), _text("vocabulary"), _number("vocabulary_size"),
         _text("added_digest"), _number("added"), _text("weights"), _number("rows", null=True), _number("width", null=True),
-        _number("max_length", null=True), _text("architecture", null=True), _text("adapter", null=True), _number("rank", null=True),
+        _number("max_length", null=True), _text("architecture", null=True), _text("adapter", null=True),
+        _number("rank", null=True),
         _key("facts", "digest"),
     )
     for column in ("tokenizer", "vocabulary", "added_digest", "weights"):
@@ -163,8 +165,8 @@ def _refers(table: str, column: str, to: str) -> sa.ForeignKeyConstraint:
     return sa.ForeignKeyConstraint([column], [to], name=f"fk_{table}_{column}_{to.split('.')[0]}")
 
 
-def _interval_of_model(table: str) -> tuple[sa.ForeignKeyConstraint, sa.CheckConstraint]:
-    return _refers(table, "name", "models.name"), sa.CheckConstraint("until > since", name=op.f(f"ck_{table}_interval"))
+def _interval_of_model(table: str) -> tuple[sa.CheckConstraint, sa.ForeignKeyConstraint]:
+    return sa.CheckConstraint("until > since", name=op.f(f"ck_{table}_interval")), _refers(table, "name", "models.name")
 
 
 def _one_open(table: str, *columns: str) -> None:

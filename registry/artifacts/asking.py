@@ -21,6 +21,8 @@ _NUMBERS = 32
 """Numbers compared at either end of a parameter."""
 _TOKENS = 64
 """Added tokens asked for; beyond that the first and the last ones."""
+_WRAPPERS = frozenset({"base_layer", "original_module", "token_adapter"})
+_ADAPTERS_OWN = ("lora_", "ia3_", "trainable_tokens_delta", "oft_", "vera_", "hada_", "boft_")
 _TORCH = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
@@ -51,13 +53,15 @@ def ask(model: Any, facts: Facts, *, folder: Path, adapter: bool = False,
     exported to another back end has no numbers to compare.
     """
     asked = kwargs or {}
-    problems = [*_tokens(model, facts), *_modules(model, facts), *_adapters(model, adapter=adapter)]
+    # walked once: for a model with an adapter this is most of the time
+    named = list(model.named_modules())
+    problems = [*_tokens(model, facts), *_modules(model, facts), *_adapters(model, named, adapter=adapter)]
     if facts.rows is not None and (found := rows(model)) is not None and found != facts.rows:
         problems.append(f"the token table has {found} rows, registered were {facts.rows}")
     options, settings = asked.get("model_kwargs") or {}, asked.get("config_kwargs") or {}
     if asked.get("backend", "torch") == "torch" and not {"quantization_config", "device_map", "tp_plan"} & set(options):
         wishes = [place[key] for place in (options, settings) for key in ("dtype", "torch_dtype") if place.get(key) is not None]
-        problems += _parameters(model, folder, _base(folder) if adapter else None, wishes[0] if wishes else None)
+        problems += _parameters(named, folder, _base(folder) if adapter else None, wishes[0] if wishes else None)
     return problems
 
 
@@ -95,12 +99,13 @@ def _flags(token: Any | Token) -> tuple[bool, ...]:
 
 def _modules(model: Any, facts: Facts) -> Iterator[str]:
     live = tuple(type(module).__name__ for module in model)
+    expected = tuple("Router" if name == "Asym" else name for name in facts.modules)  # its name before sentence-transformers 5
     # late-interaction models of other libraries are completed while they are loaded
-    if facts.modules and live[:len(facts.modules)] != facts.modules:
+    if expected and live[:len(expected)] != expected:
         yield f"the modules are {', '.join(live)}, registered were {', '.join(facts.modules)}"
 
 
-def _adapters(model: Any, *, adapter: bool) -> Iterator[str]:
+def _adapters(model: Any, named: Sequence[tuple[str, Any]], *, adapter: bool) -> Iterator[str]:
     transformer = model.transformers_model
     loaded = bool(getattr(transformer, "_hf_peft_config_loaded", False))
     if not adapter:
@@ -113,19 +118,26 @@ def _adapters(model: Any, *, adapter: bool) -> Iterator[str]:
     active = transformer.active_adapters()
     if len(transformer.peft_config) != 1 or list(active) != list(transformer.peft_config):
         yield f"the adapters are {', '.join(transformer.peft_config)}, active are {', '.join(active) or 'none'}; it should be one"
-    for name, module in transformer.named_modules():
-        if getattr(module, "disable_adapters", False) is True or getattr(module, "merged", False) is True:
+    for name, module in named:
+        # asked of the class first: for a module, an attribute that it lacks is slow to find missing
+        switch = getattr(type(module), "disable_adapters", None)
+        if isinstance(switch, property) and (module.disable_adapters or getattr(module, "merged", False)):
             yield f"the adapter is switched off or merged in {name}"
             return
 
 
-def _parameters(model: Any, folder: Path, base: Path | None, wish: Any) -> Iterator[str]:
+def _parameters(named: Sequence[tuple[str, Any]], folder: Path, base: Path | None, wish: Any) -> Iterator[str]:
     """Problems of the parameters: each must come from a tensor of the files, and a sample must have its numbers."""
     stored = _stored(folder)
     adapters = _Files([tensor for tensor in stored if tensor.path.name == "adapter_model.safetensors"])
     own = _Files([tensor for tensor in stored if tensor.path.name != "adapter_model.safetensors"])
     parents = _Files(_stored(base)) if base is not None else own
-    live = [(*_plain(name), tensor) for name, tensor in model.named_parameters() if tensor.device.type != "meta"]
+    tensors: dict[int, tuple[str, Any]] = {}
+    for place, module in named:
+        for name, tensor in module._parameters.items():
+            if tensor is not None and tensor.device.type != "meta":
+                tensors.setdefault(id(tensor), (f"{place}.{name}", tensor))
+    live = [(*_plain(name), tensor) for name, tensor in tensors.values()]
     step = max(1, len(live) // _SAMPLE)
     for index, (name, is_adapters, tensor) in enumerate(live):
         files = adapters if is_adapters else own
@@ -196,29 +208,23 @@ def _modern(name: str) -> str:
 
 def _plain(name: str) -> tuple[str, bool]:
     """(the name without what the libraries put around it, whether it is the adapter's own)."""
-    parts = name.split(".")
-    own = False
     kept: list[str] = []
-    skip = False
-    for index, part in enumerate(parts):
+    own = skip = False
+    for part in name.split("."):
         if skip:
-            skip = False
-        elif part in ("base_layer", "original_module", "token_adapter"):
-            continue
+            skip = False  # the adapter's name
         elif part == "modules_to_save":
-            own, skip = True, True
-        elif part.startswith(("lora_", "ia3_", "trainable_tokens_delta", "oft_", "vera_", "hada_", "boft_")):
-            own = True
+            own = skip = True
+        elif part.startswith(_ADAPTERS_OWN):
+            own = skip = True
             kept.append(part)
-            skip = index + 1 < len(parts)
-        else:
+        elif part not in _WRAPPERS:
             kept.append(part)
-    plain = [part for part in kept if part]
-    if plain and plain[0].isdigit():
-        plain = plain[1:]
-    if plain and plain[0] in ("model", "auto_model") and len(plain) > 1:
-        plain = plain[1:]
-    return ".".join(plain), own
+    # the place in the list of modules, and the attribute that holds the transformer
+    first = 1 if kept[0].isdigit() else 0
+    if len(kept) > first + 1 and kept[first] in ("model", "auto_model"):
+        first += 1
+    return ".".join(kept[first:]), own
 
 
 def _end(name: str) -> str:

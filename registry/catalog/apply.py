@@ -59,11 +59,12 @@ def _record(connection: Connection, entry: Entry) -> None:
                               .order_by(t.entries.c.number.desc()).limit(1)).first()
     number, digest, clock = tuple(last) if last is not None else (0, None, "")
     if entry.number != number + 1 or entry.previous != digest:
-        raise BrokenChain(f"entry {entry.number} follows {entry.previous or 'nothing'}, and the catalog ends with entry {number}, {digest or 'none'}")
+        raise BrokenChain(f"entry {entry.number} follows {entry.previous or 'nothing'}, and the catalog ends with entry "
+                          f"{number}, {digest or 'nothing'}")
     _add(connection, t.entries, {
-        "number": entry.number, "id": entry.id, "time": entry.time, "clock": max(clock, entry.time), "by": entry.by, "kind": entry.kind,
-        "name": getattr(entry.body, "name", None), "version": getattr(entry.body, "number", None), "digest": str(entry.digest),
-        "body": dataclasses.asdict(entry.body)})
+        "number": entry.number, "id": entry.id, "time": entry.time, "clock": max(clock, entry.time), "by": entry.by,
+        "kind": entry.kind, "name": getattr(entry.body, "name", None), "version": getattr(entry.body, "number", None),
+        "digest": entry.digest, "body": dataclasses.asdict(entry.body)})
 
 
 def _register(connection: Connection, number: int, body: Register) -> None:
@@ -77,7 +78,8 @@ def _register(connection: Connection, number: int, body: Register) -> None:
         if earlier.until is None:
             raise BrokenChain(f"entry {number} registers {body.name}@{body.number}, which is registered already")
         if earlier.manifest != body.manifest:
-            raise BrokenChain(f"entry {number} registers {body.name}@{body.number} anew with another content; numbers are not used twice")
+            raise BrokenChain(f"entry {number} registers {body.name}@{body.number} anew with another content; "
+                              "numbers are not used twice")
     _add(connection, t.versions, {
         **key, "manifest": body.manifest, "probes": body.probes, "message": body.message, "source": body.source,
         "checkpoint": int(body.checkpoint), "forced": list(body.forced), "since": number})
@@ -127,7 +129,8 @@ def _read_manifest(connection: Connection, digest: Digest, read_blob: ReadBlob) 
     _add(connection, t.manifests, {"digest": digest, "kind": manifest.kind, "class": manifest.model_class, "size": manifest.size})
     _add_all(connection, t.files, ({"manifest": digest, "path": file.path, "digest": file.digest, "size": file.size}
                                    for file in manifest.files))
-    _add_all(connection, t.parents, ({"manifest": digest, "role": parent.role, "parent": parent.digest} for parent in manifest.parents))
+    _add_all(connection, t.parents, ({"manifest": digest, "role": parent.role, "parent": parent.digest}
+                                     for parent in manifest.parents))
 
 
 def _read_facts(connection: Connection, digest: Digest, read_blob: ReadBlob) -> None:
@@ -144,8 +147,9 @@ def _read_facts(connection: Connection, digest: Digest, read_blob: ReadBlob) -> 
     vocabulary, adapter = facts.vocabulary, facts.adapter
     _add(connection, t.facts, {
         "digest": digest, "schema": _facts.SCHEMA, "class": facts.model_class, "tokenizer": facts.tokenizer,
-        "vocabulary": vocabulary.digest, "vocabulary_size": vocabulary.size, "added_digest": _read_tokens(connection, vocabulary.added),
-        "added": len(vocabulary.added), "weights": _read_weights(connection, facts.weights), "rows": facts.rows, "width": facts.width,
+        "vocabulary": vocabulary.digest, "vocabulary_size": vocabulary.size,
+        "added_digest": _read_tokens(connection, vocabulary.added), "added": len(vocabulary.added),
+        "weights": _read_weights(connection, facts.weights), "rows": facts.rows, "width": facts.width,
         "max_length": facts.max_length, "architecture": facts.architecture, "adapter": adapter.type if adapter else None,
         "rank": adapter.rank if adapter else None})
 
@@ -165,8 +169,8 @@ def _read_weights(connection: Connection, weights: _facts.Weights) -> Digest:
         _add(connection, t.weights, {"digest": weights.digest, "dtype": weights.dtype, "parameters": weights.parameters,
                                      "tensors": len(weights.tensors)})
         _add_all(connection, t.tensors, ({
-            "weights": weights.digest, "name": tensor.name, "dtype": tensor.dtype, "shape": list(tensor.shape), "digest": tensor.digest}
-            for tensor in weights.tensors))
+            "weights": weights.digest, "name": tensor.name, "dtype": tensor.dtype, "shape": list(tensor.shape),
+            "digest": tensor.digest} for tensor in weights.tensors))
     return weights.digest
 
 

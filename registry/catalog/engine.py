@@ -19,7 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..digest import Digest, canonical
-from ..errors import CatalogBehind, SchemaBehind, StoreUnavailable
+from ..errors import Busy, CatalogDiverged, RegistryError, SchemaBehind, StoreUnavailable
 from . import tables
 from .schema import Migrations, file_name, newest, newest_older, packaged
 
@@ -54,8 +54,8 @@ class Catalog:
         if older is None:
             return None
         if readonly:
-            raise SchemaBehind(f"the catalog {older.name!r} is of an older version of this package, and {str(folder)!r} is read-only; "
-                               "run registry list there once with the right to write")
+            raise SchemaBehind(f"the catalog {older.name!r} is of an older version of this package, and {str(folder)!r} is "
+                               "read-only; run registry list there once with the right to write")
         return cls(_publish(folder, migrations, 1, start=older))
 
     @classmethod
@@ -114,29 +114,36 @@ class Catalog:
             with self._engine.execution_options(sqlite_begin=how).begin() as connection:
                 yield connection
         except sa.exc.DatabaseError as error:
-            raise _translated(error, self.path) from error
+            translated = _translated(error, self.path)
+            if translated is None:
+                raise
+            raise translated from error
 
 
-def _translated(error: sa.exc.DatabaseError, path: Path) -> Exception:
-    """What SQLite's medium refuses is ours to say; anything else is a fault of this package and stays what it is."""
+def _translated(error: sa.exc.DatabaseError, path: Path) -> RegistryError | None:
+    """What the medium or another process refuses is ours to say; None for a fault of this package, which stays what it is."""
     reason = str(error.orig)
-    if any(text in reason for text in ("disk is full", "readonly", "unable to open", "disk I/O", "locked")):
+    if any(text in reason for text in ("disk is full", "readonly", "unable to open", "disk I/O")):
         return StoreUnavailable(f"the catalog {str(path)!r} cannot be used: {reason}")
+    if "locked" in reason:
+        return Busy(f"another program holds the catalog {str(path)!r}; run the command again when it has ended")
     if any(text in reason for text in ("malformed", "not a database")):
-        return CatalogBehind(f"the catalog {str(path)!r} is damaged ({reason}); delete the folder {str(path.parent)!r} and it is made anew")
-    return error
+        return CatalogDiverged(f"the catalog {str(path)!r} is damaged ({reason}); delete the folder {str(path.parent)!r} "
+                               "and it is made anew")
+    return None
 
 
 def _engine(path: Path, *, readonly: bool = False) -> sa.Engine:
     """Our own BEGIN on every connection: the driver's would be deferred, and a snapshot that turns writer fails at once."""
     def connect() -> sqlite3.Connection:
-        connection = _connect_readonly(path) if readonly else sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection = _connect_readonly(path) if readonly else _connect(f"{path.absolute().as_uri()}?mode=rw")
         for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").fetchall()
         return connection
 
-    engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.QueuePool, json_serializer=_json)
+    # A file opened as immutable is not looked at again, so a connection to it must not outlive one question.
+    pool = sa.pool.NullPool if readonly else sa.pool.QueuePool
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=pool, json_serializer=_json)
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
@@ -145,19 +152,22 @@ def _engine(path: Path, *, readonly: bool = False) -> sa.Engine:
     return engine
 
 
+def _connect(address: str) -> sqlite3.Connection:
+    return sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
 def _connect_readonly(path: Path) -> sqlite3.Connection:
-    """`immutable` sees no other writer, so it is only for a file that nobody can write from here and that has no log beside it."""
+    """`immutable` sees no other writer, so it is only for a file that cannot be written from here and has no log."""
     address = path.absolute().as_uri()
-    keywords: dict[str, Any] = {"uri": True, "timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}
-    connection = sqlite3.connect(f"{address}?mode=ro", **keywords)
+    connection = _connect(f"{address}?mode=ro")
     try:
-        connection.execute("SELECT 1 FROM entries").fetchall()
+        connection.execute("SELECT 1 FROM entries LIMIT 1").fetchall()
     except sqlite3.OperationalError:
         connection.close()
         log = Path(f"{path}-wal")
         if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size):
             raise
-        return sqlite3.connect(f"{address}?mode=ro&immutable=1", **keywords)
+        return _connect(f"{address}?mode=ro&immutable=1")
     return connection
 
 
@@ -172,25 +182,27 @@ def _publish(folder: Path, migrations: Migrations, generation: int, *, start: Pa
     temporary = folder / f"{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _make(temporary, migrations, start, fill)
-        _link(temporary, target)
+        try:
+            _make(temporary, migrations, start, fill)
+            _link(temporary, target)
+        finally:
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                Path(f"{temporary}{suffix}").unlink(missing_ok=True)
     except OSError as error:
         raise StoreUnavailable(f"cannot make the catalog {str(target)!r}: {error.strerror or error}") from error
     except (sqlite3.OperationalError, sa.exc.OperationalError) as error:
         raise StoreUnavailable(f"cannot make the catalog {str(target)!r}: {getattr(error, 'orig', error)}") from error
-    finally:
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            Path(f"{temporary}{suffix}").unlink(missing_ok=True)
     return target
 
 
 def _make(path: Path, migrations: Migrations, start: Path | None, fill: Callable[[sa.Connection], None] | None) -> None:
     with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
-        path.chmod(0o600)
+        path.chmod(0o644)
         if start is not None:
-            with contextlib.closing(sqlite3.connect(f"{start.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as source:
+            address = f"{start.absolute().as_uri()}?mode=ro"
+            with contextlib.closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as source:
                 source.backup(connection)
-        connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA journal_mode=DELETE")
     engine = _engine(path)
     try:
         with engine.begin() as opened:
@@ -199,6 +211,9 @@ def _make(path: Path, migrations: Migrations, start: Path | None, fill: Callable
                 fill(opened)
     finally:
         engine.dispose()
+    # Only now, when all is in the one file: what a write-ahead log still held would be left behind.
+    with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
     _sync(path)
 
 

@@ -7,6 +7,7 @@ nobody's open file changes under them. Only the standard library is imported her
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 REVISION = "0001"
 """The newest migration. A test compares it with the scripts."""
+
+_one_at_a_time = threading.Lock()
+"""Alembic keeps the running environment in a module."""
 
 _FILE = re.compile(r"([0-9]{4})-([0-9]{6})\.db", re.ASCII)
 
@@ -57,7 +61,8 @@ class Migrations:
         config = Config()
         config.set_main_option("script_location", str(self.scripts).replace("%", "%%"))
         config.attributes["connection"] = connection
-        command.upgrade(config, self.revision)
+        with _one_at_a_time:
+            command.upgrade(config, self.revision)
 
 
 def packaged() -> Migrations:

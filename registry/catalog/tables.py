@@ -56,7 +56,8 @@ models = sa.Table(
 versions = sa.Table(
     "versions", metadata,
     _of_model(), _number("number", key=True), _text("manifest"), _text("probes", null=True), _text("message", null=True),
-    sa.Column("source", sa.JSON, nullable=False), _number("checkpoint"), sa.Column("forced", sa.JSON, nullable=False), *_interval(),
+    sa.Column("source", sa.JSON, nullable=False), _number("checkpoint"), sa.Column("forced", sa.JSON, nullable=False),
+    *_interval(),
     _one_open("versions", "name", "number"), sa.Index(None, "manifest"),
 )
 version_facts = sa.Table(
@@ -109,9 +110,10 @@ parents = sa.Table(
 )
 facts = sa.Table(
     "facts", metadata,
-    _text("digest", key=True), _number("schema"), _text("class"), _text("tokenizer"), _text("vocabulary"), _number("vocabulary_size"),
-    _text("added_digest"), _number("added"), _text("weights"), _number("rows", null=True), _number("width", null=True),
-    _number("max_length", null=True), _text("architecture", null=True), _text("adapter", null=True), _number("rank", null=True),
+    _text("digest", key=True), _number("schema"), _text("class"), _text("tokenizer"), _text("vocabulary"),
+    _number("vocabulary_size"), _text("added_digest"), _number("added"), _text("weights"), _number("rows", null=True),
+    _number("width", null=True), _number("max_length", null=True),
+    _text("architecture", null=True), _text("adapter", null=True), _number("rank", null=True),
     sa.Index(None, "tokenizer"), sa.Index(None, "vocabulary"), sa.Index(None, "added_digest"), sa.Index(None, "weights"),
 )
 tokens = sa.Table(

@@ -90,6 +90,6 @@ def references(context: click.Context, incomplete: str) -> list[CompletionItem[A
     from ..catalog import glance
     session = context.find_object(Session) or Session()
     try:
-        return [CompletionItem(text) for text in glance.complete(session.settings.home, incomplete)]
+        return [CompletionItem(text) for text in glance.complete(session.settings.home, incomplete) or ()]
     except (OSError, sqlite3.Error, RegistryError):
         return []

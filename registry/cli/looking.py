@@ -9,7 +9,7 @@ import click
 
 from . import values
 from .commands import command, version_argument
-from .parameters import ModelName, VersionReference
+from .parameters import ModelName, VersionOrFolder, VersionReference
 from .session import Session
 from .text import Moment, Size, plain, table
 
@@ -78,7 +78,7 @@ def tokens(session: Session, /, version: str) -> None:
 
 
 @command("find")
-@click.argument("what", metavar="TEXT|./FOLDER", type=VersionReference())
+@click.argument("what", metavar="TEXT|./FOLDER", type=VersionOrFolder())
 @click.pass_obj
 def find(session: Session, /, what: str) -> None:
     """Find versions by name, kind, token, digest or note; or tell which version a folder on disk is.
@@ -124,7 +124,9 @@ def _put_models(session: Session) -> None:
 
 
 def _put_versions(session: Session, name: str) -> None:
-    found = cast("Sequence[Version]", session.registry.list(name))
+    from ..catalog import glance
+    glanced: Sequence[Version] | None = glance.list_versions(session.settings.home, name)
+    found = glanced if glanced is not None else cast("Sequence[Version]", session.registry.list(name))
     rows = [(item.reference, item.kind, item.model_class, ", ".join(_marks(item)), Size(item.size), Moment(item.created_at),
              item.message) for item in found]
     headers = ["version", "kind", "class", "aliases", "size", "created", "message"]

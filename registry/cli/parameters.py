@@ -45,6 +45,16 @@ class ModelName(Text):
         return [item for item in references(context, incomplete) if "@" not in item.value]
 
 
+class VersionOrFolder(VersionReference):
+    """A version or any text, or a folder on disk, told by its first character."""
+
+    def shell_complete(self, context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+        """Folders where one begins, else references."""
+        if incomplete.startswith((".", "/", "~")):
+            return Folder().shell_complete(context, parameter, incomplete)
+        return super().shell_complete(context, parameter, incomplete)
+
+
 class Folder(Text):
     """A folder on disk. Whether it is there is for the action to say."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -64,6 +63,7 @@ def _run(arguments: list[str], session: Session) -> int:
 def report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What Python calls for an exception nobody expected: one line, and how to see more."""
     if os.environ.get("REGISTRY_DEBUG"):
+        import traceback
         traceback.print_exception(kind, error, trace)
     elif issubclass(kind, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
@@ -74,6 +74,7 @@ def report_bug(kind: type[BaseException], error: BaseException, trace: Traceback
 
 def _fail(kind: str, message: str, exit_code: int, session: Session, arguments: Sequence[str]) -> int:
     if os.environ.get("REGISTRY_DEBUG"):
+        import traceback
         traceback.print_exc()
     if session.as_json or "--json" in arguments:
         line = json.dumps({"error": {"kind": kind, "message": message, "exit_code": exit_code}})

@@ -6,7 +6,6 @@ integers and times ISO 8601. Nothing printed here can hold a control character.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Sequence
 
@@ -79,7 +78,8 @@ def _shown(cell: Cell) -> str:
 
 def _fit(widths: list[int]) -> list[int]:
     """The widths, the widest made narrower until a line fits the window."""
-    window = shutil.get_terminal_size().columns
+    from shutil import get_terminal_size
+    window = get_terminal_size().columns
     while sum(widths) + len(GAP) * (len(widths) - 1) > window and max(widths) > LEAST_WIDTH:
         widths[widths.index(max(widths))] -= 1
     return widths

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-WORDS = ["the", "cat", "sat", "on", "mat", "a", "dog", "innovation", "paris", "is", "capital", "of", "france", "heart", "##s", "##t",
-         "card", "##io", "##mab", "zor", "##va", "##xin", "##e", "##r", "pre", "concatenate"]
+WORDS = ["the", "cat", "sat", "on", "mat", "a", "dog", "innovation", "paris", "is", "capital", "of", "france", "heart", "##s",
+         "##t", "card", "##io", "##mab", "zor", "##va", "##xin", "##e", "##r", "pre", "concatenate"]
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?-()[]"
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 TEXTS = ["the cat sat on the mat", "Paris is the capital of France", "a dog", "hearts!"]
@@ -35,8 +35,8 @@ def byte_level() -> Any:
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=SPECIALS, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-                                  show_progress=False)
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=SPECIALS, show_progress=False,
+                                  initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))
     raw.train_from_iterator([" the cat sat on the mat", " Paris is the capital of France", " innovation innovation"] * 5, trainer)
     return _fast(PreTrainedTokenizerFast, raw)
 
@@ -140,5 +140,5 @@ def routed(folder: Path) -> Path:
 
 
 def _fast(kind: Any, raw: Any) -> Any:
-    return kind(tokenizer_object=raw, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]",
-                model_max_length=32)
+    return kind(tokenizer_object=raw, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]",
+                mask_token="[MASK]", model_max_length=32)

@@ -18,6 +18,7 @@ from registry.facts import Facts, Token, Vocabulary, Weights
 from tests.artifacts import small
 
 NOTHING = Digest("sha256:" + "0" * 64)
+DENSE = ("Transformer", "Pooling", "Normalize")
 
 
 def facts(folder: Path, added: tuple[Token, ...] = (), *, modules: tuple[str, ...] = (), table: int | None = None) -> Facts:
@@ -26,14 +27,15 @@ def facts(folder: Path, added: tuple[Token, ...] = (), *, modules: tuple[str, ..
     vocabulary = tokenizer["model"]["vocab"]
     known = set(vocabulary if isinstance(vocabulary, dict) else [piece for piece, _ in vocabulary])
     size = len(known | {token["content"] for token in tokenizer["added_tokens"]})
-    return Facts("SentenceTransformer", NOTHING, Vocabulary(NOTHING, size, added), Weights(NOTHING, "F32", 0, ()), rows=table, modules=modules)
+    weights = Weights(NOTHING, "F32", 0, ())
+    return Facts("SentenceTransformer", NOTHING, Vocabulary(NOTHING, size, added), weights, rows=table, modules=modules)
 
 
 @pytest.fixture(scope="module")
 def resized(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Facts]:
     folder = tmp_path_factory.mktemp("resized")
     report = resize(small.dense(folder / "parent"), small.NEW, folder / "model", model_class="SentenceTransformer")
-    return folder / "model", facts(folder / "model", report.tokens, modules=("Transformer", "Pooling", "Normalize"), table=report.new_rows)
+    return folder / "model", facts(folder / "model", report.tokens, modules=DENSE, table=report.new_rows)
 
 
 @pytest.fixture
@@ -159,7 +161,7 @@ def test_a_model_that_is_what_was_registered_raises_no_question(resized: tuple[P
 def test_the_real_model_with_its_older_names_raises_no_question(minilm_folder: Path, splade_folder: Path) -> None:
     dense, sparse = load(minilm_folder, "SentenceTransformer", device="cpu"), load(splade_folder, "SparseEncoder", device="cpu")
 
-    assert ask(dense, facts(minilm_folder, modules=("Transformer", "Pooling", "Normalize"), table=30522), folder=minilm_folder) == []
+    assert ask(dense, facts(minilm_folder, modules=DENSE, table=30522), folder=minilm_folder) == []
     assert ask(sparse, facts(splade_folder, table=30522), folder=splade_folder) == []
 
 
@@ -220,20 +222,21 @@ def test_a_layer_that_no_file_holds_is_found(copied: tuple[Path, Facts]) -> None
 
 
 def test_numbers_that_are_not_those_of_the_file_are_found(resized: tuple[Path, Facts]) -> None:
-    import torch
     model = load(resized[0], "SentenceTransformer", device="cpu")
+    table = model.transformers_model.get_input_embeddings().weight
 
-    with torch.no_grad():
-        model.transformers_model.get_input_embeddings().weight.data = model.transformers_model.get_input_embeddings().weight.flip(0)
+    table.data = table.detach().flip(0)
 
-    assert ask(model, resized[1], folder=resized[0]) == ["parameter embeddings.word_embeddings.weight is not what lies in model.safetensors"]
+    assert ask(model, resized[1], folder=resized[0]) == [
+        "parameter embeddings.word_embeddings.weight is not what lies in model.safetensors"]
 
 
 @pytest.mark.parametrize("settings", [
     {}, {"modules_to_save": ["pooler"]}, {"trainable_token_indices": [107, 108, 109]},
     {"modules_to_save": ["word_embeddings"]},
 ], ids=["lora", "a module", "tokens", "embeddings"])
-def test_an_adapter_and_its_base_are_told_apart_and_raise_no_question(settings: dict[str, Any], resized: tuple[Path, Facts], tmp_path: Path) -> None:
+def test_an_adapter_and_its_base_are_told_apart_and_raise_no_question(
+        settings: dict[str, Any], resized: tuple[Path, Facts], tmp_path: Path) -> None:
     folder = adapter(resized[0], tmp_path / "adapter", **settings)
 
     assert ask(load(folder, "SentenceTransformer", device="cpu"), resized[1], folder=folder, adapter=True) == []
@@ -259,7 +262,8 @@ def test_an_adapter_whose_keys_were_not_applied_is_found(resized: tuple[Path, Fa
     from safetensors.torch import load_file, save_file
     folder = adapter(resized[0], tmp_path / "adapter")
     weights = load_file(folder / "adapter_model.safetensors")
-    save_file({name.replace("layer", "floor"): tensor.clone() for name, tensor in weights.items()}, folder / "adapter_model.safetensors")
+    renamed = {name.replace("layer", "floor"): tensor.clone() for name, tensor in weights.items()}
+    save_file(renamed, folder / "adapter_model.safetensors")
 
     problems = ask(load(folder, "SentenceTransformer", device="cpu"), resized[1], folder=folder, adapter=True)
 

@@ -16,9 +16,11 @@ from registry.errors import InvalidManifest, NewerFormat
 from registry.facts import Token
 from tests.artifacts import small
 
+Resized = tuple[Path, tuple[Token, ...], probes.Probes]
+
 
 @pytest.fixture(scope="module")
-def resized(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[Token, ...], probes.Probes]:
+def resized(tmp_path_factory: pytest.TempPathFactory) -> Resized:
     folder = tmp_path_factory.mktemp("resized")
     report = resize(small.dense(folder / "parent"), small.NEW, folder / "model", model_class="SentenceTransformer")
     model = load(folder / "model", "SentenceTransformer", device="cpu")
@@ -29,7 +31,8 @@ def resized(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[Token
     (small.dense, "SentenceTransformer"), (small.static, "SentenceTransformer"), (small.sparse, "SparseEncoder"),
     (small.cross, "CrossEncoder"), (small.multi_vector, "MultiVectorEncoder"),
 ])
-def test_a_model_loaded_again_gives_no_difference_and_one_changed_weight_does(build: Any, model_class: str, tmp_path: Path) -> None:
+def test_a_model_loaded_again_gives_no_difference_and_one_changed_weight_does(
+        build: Any, model_class: str, tmp_path: Path) -> None:
     import torch
     folder = build(tmp_path / "model")
     stored = probes.record(load(folder, model_class, device="cpu")).to_bytes()
@@ -43,14 +46,14 @@ def test_a_model_loaded_again_gives_no_difference_and_one_changed_weight_does(bu
     assert probes.compare(again, probes.parse(stored))
 
 
-def test_stored_probes_are_canonical_and_come_back_equal(resized: tuple[Path, tuple[Token, ...], probes.Probes]) -> None:
+def test_stored_probes_are_canonical_and_come_back_equal(resized: Resized) -> None:
     content = resized[2].to_bytes()
 
     assert probes.parse(content).to_bytes() == content
     assert probes.parse(content).probes == resized[2].probes
 
 
-def test_probes_of_a_newer_format_are_refused(resized: tuple[Path, tuple[Token, ...], probes.Probes]) -> None:
+def test_probes_of_a_newer_format_are_refused(resized: Resized) -> None:
     value = json.loads(resized[2].to_bytes())
 
     with pytest.raises(NewerFormat):
@@ -59,7 +62,7 @@ def test_probes_of_a_newer_format_are_refused(resized: tuple[Path, tuple[Token, 
         probes.parse(canonical(value | {"probes": [{"text": ["a"], "colour": 1}]}))
 
 
-def test_rows_that_changed_places_are_noticed_though_plain_texts_are_equal(resized: tuple[Path, tuple[Token, ...], probes.Probes]) -> None:
+def test_rows_that_changed_places_are_noticed_though_plain_texts_are_equal(resized: Resized) -> None:
     import torch
     folder, tokens, recorded = resized
     model = load(folder, "SentenceTransformer", device="cpu")
@@ -71,8 +74,9 @@ def test_rows_that_changed_places_are_noticed_though_plain_texts_are_equal(resiz
     assert {difference.text for difference in probes.compare(model, recorded)} == {tokens[0].content, tokens[1].content}
 
 
-def test_other_flags_are_noticed_by_the_ids_of_variants(resized: tuple[Path, tuple[Token, ...], probes.Probes], tmp_path: Path) -> None:
-    report = resize(resized[0].parent / "parent", small.NEW, tmp_path / "out", model_class="SentenceTransformer", single_word=True)
+def test_other_flags_are_noticed_by_the_ids_of_variants(resized: Resized, tmp_path: Path) -> None:
+    parent = resized[0].parent / "parent"
+    report = resize(parent, small.NEW, tmp_path / "out", model_class="SentenceTransformer", single_word=True)
 
     found = probes.compare(load(tmp_path / "out", "SentenceTransformer", device="cpu"), resized[2])
 
@@ -81,7 +85,7 @@ def test_other_flags_are_noticed_by_the_ids_of_variants(resized: tuple[Path, tup
     assert "prezorvaxin" in {difference.text for difference in found}
 
 
-def test_another_pooling_is_noticed(resized: tuple[Path, tuple[Token, ...], probes.Probes]) -> None:
+def test_another_pooling_is_noticed(resized: Resized) -> None:
     model = load(resized[0], "SentenceTransformer", device="cpu")
 
     model[1].pooling_mode = ("cls",)
@@ -90,7 +94,7 @@ def test_another_pooling_is_noticed(resized: tuple[Path, tuple[Token, ...], prob
 
 
 def test_a_coarser_dtype_has_a_wider_tolerance_and_still_shows_a_wrong_row(
-        resized: tuple[Path, tuple[Token, ...], probes.Probes]) -> None:
+        resized: Resized) -> None:
     import torch
     model = load(resized[0], "SentenceTransformer", device="cpu", model_kwargs={"dtype": "bfloat16"})
 
@@ -102,7 +106,7 @@ def test_a_coarser_dtype_has_a_wider_tolerance_and_still_shows_a_wrong_row(
     assert [difference.text for difference in probes.compare(model, resized[2])] == ["zorvaxin"]
 
 
-def test_probing_leaves_the_model_as_it_was(resized: tuple[Path, tuple[Token, ...], probes.Probes]) -> None:
+def test_probing_leaves_the_model_as_it_was(resized: Resized) -> None:
     import torch
     model = load(resized[0], "SentenceTransformer", device="cpu", model_kwargs={"dtype": "float16"}, truncate_dim=4).train()
     before = [(parameter.data_ptr(), parameter.dtype) for parameter in model.parameters()]
@@ -116,7 +120,7 @@ def test_probing_leaves_the_model_as_it_was(resized: tuple[Path, tuple[Token, ..
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_each_named_prompt_is_probed(resized: tuple[Path, tuple[Token, ...], probes.Probes]) -> None:
+def test_each_named_prompt_is_probed(resized: Resized) -> None:
     model = load(resized[0], "SentenceTransformer", device="cpu", prompts={"query": "find: "})
 
     recorded = probes.record(model)
@@ -124,7 +128,7 @@ def test_each_named_prompt_is_probed(resized: tuple[Path, tuple[Token, ...], pro
     assert [probe.prompt for probe in recorded.probes if probe.prompt] == ["find: "]
 
 
-def test_many_tokens_are_all_probed_by_ids_and_some_by_encoding(resized: tuple[Path, tuple[Token, ...], probes.Probes]) -> None:
+def test_many_tokens_are_all_probed_by_ids_and_some_by_encoding(resized: Resized) -> None:
     model = load(resized[0], "SentenceTransformer", device="cpu")
 
     recorded = probes.record(model, [Token(id, f"word{id}") for id in range(300)])
@@ -139,13 +143,13 @@ def test_many_tokens_are_all_probed_by_ids_and_some_by_encoding(resized: tuple[P
     ({"processor_kwargs": {"model_max_length": 3}}, "processor_kwargs change"),
 ])
 def test_what_a_comparison_cannot_judge_is_said(
-        kwargs: dict[str, Any], said: str | None, resized: tuple[Path, tuple[Token, ...], probes.Probes]) -> None:
+        kwargs: dict[str, Any], said: str | None, resized: Resized) -> None:
     reason = probes.unmeasured(load(resized[0], "SentenceTransformer", device="cpu"), resized[2], kwargs)
 
     assert (reason is None) if said is None else (reason is not None and said in reason)
 
 
-def test_the_name_of_an_environment_tells_dtypes_apart_and_is_one_line(resized: tuple[Path, tuple[Token, ...], probes.Probes]) -> None:
+def test_the_name_of_an_environment_tells_dtypes_apart_and_is_one_line(resized: Resized) -> None:
     plain = load(resized[0], "SentenceTransformer", device="cpu")
     half = load(resized[0], "SentenceTransformer", device="cpu", model_kwargs={"dtype": "float16"})
 

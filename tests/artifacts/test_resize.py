@@ -55,7 +55,8 @@ def without_new(encoded: list[Any]) -> list[Any]:
 PAIRS = [(text, small.TEXTS[0]) for text in small.TEXTS]
 MODELS: dict[str, tuple[Callable[[Path], Path], str, list[Any]]] = {
     "dense": (small.dense, "SentenceTransformer", small.TEXTS),
-    "dense, byte-level": (lambda folder: small.dense(folder, small.byte_level(), "ModernBertModel"), "SentenceTransformer", small.TEXTS),
+    "dense, byte-level": (lambda folder: small.dense(
+        folder, small.byte_level(), "ModernBertModel"), "SentenceTransformer", small.TEXTS),
     "dense, unigram": (lambda folder: small.dense(folder, small.unigram()), "SentenceTransformer", small.TEXTS),
     "dense, spare rows": (lambda folder: small.dense(folder, rows=128), "SentenceTransformer", small.TEXTS),
     "static": (small.static, "SentenceTransformer", small.TEXTS),
@@ -120,9 +121,10 @@ def test_new_rows_have_the_same_bytes_in_a_process_that_adds_otherwise(
         minilm_folder: Path, minilm_resized: tuple[Path, ResizeReport], tmp_path: Path) -> None:
     program = ("import sys; from pathlib import Path; from registry.artifacts.resize import resize; "
                "resize(Path(sys.argv[1]), ['zorvaxin', 'cardiomab'], Path(sys.argv[2]), model_class='SentenceTransformer')")
-    plain = {"ATEN_CPU_CAPABILITY": "default", "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3", "OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "7"}
+    other = {"ATEN_CPU_CAPABILITY": "default", "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3", "OMP_NUM_THREADS": "2",
+             "PYTHONHASHSEED": "7"}
 
-    subprocess.run([sys.executable, "-c", program, str(minilm_folder), str(tmp_path / "out")], check=True, env=os.environ | plain)
+    subprocess.run([sys.executable, "-c", program, str(minilm_folder), str(tmp_path / "out")], check=True, env=os.environ | other)
 
     assert _digests(tmp_path / "out") == _digests(minilm_resized[0])
 
@@ -185,7 +187,8 @@ def test_a_sparse_output_grows_with_its_dimension_and_that_is_said(tmp_path: Pat
 def test_the_packaged_splade_keeps_plain_texts_and_loses_its_pickle(splade_folder: Path, tmp_path: Path) -> None:
     resize(splade_folder, ["zorvaxin"], tmp_path / "out", model_class="SparseEncoder")
 
-    assert encodings(tmp_path / "out", "SparseEncoder", ["the cat sat"]) == encodings(splade_folder, "SparseEncoder", ["the cat sat"])
+    text = ["the cat sat"]
+    assert encodings(tmp_path / "out", "SparseEncoder", text) == encodings(splade_folder, "SparseEncoder", text)
     assert not (tmp_path / "out" / "heads.pt").exists()
 
 
@@ -225,7 +228,8 @@ def test_each_plan_is_said_before_it_is_done_and_recorded(rows: int, kind: str, 
     assert said == [(report.plan.text, False)]
     assert (report.plan.kind, report.old_rows, report.new_rows) == (kind, rows, after)
     assert (report.recipe()["plan"], report.recipe()["new_rows"]) == (kind, after)
-    assert stored(tmp_path / "out", ROWS).shape[0] == after == json.loads((tmp_path / "out" / "config.json").read_text())["vocab_size"]
+    assert stored(tmp_path / "out", ROWS).shape[0] == after
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["vocab_size"] == after
 
 
 def test_spare_rows_behind_the_used_ones_keep_their_bytes(tmp_path: Path) -> None:
@@ -262,7 +266,8 @@ def test_flags_and_ids_are_kept_by_save_and_reload(dense: Path, tmp_path: Path) 
 def test_resizing_twice_adds_behind_what_was_added(dense: Path, tmp_path: Path) -> None:
     resize(dense, small.NEW, tmp_path / "one", model_class="SentenceTransformer")
 
-    report = resize(tmp_path / "one", ["zorvaxin", "qqx"], tmp_path / "two", model_class="SentenceTransformer", skip_existing=True)
+    report = resize(tmp_path / "one", ["zorvaxin", "qqx"], tmp_path / "two", model_class="SentenceTransformer",
+                    skip_existing=True)
 
     assert [(token.id, token.content) for token in report.tokens] == [(COUNT + 3, "qqx")]
     assert report.skipped == ("zorvaxin",)

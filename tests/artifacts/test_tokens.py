@@ -48,7 +48,8 @@ def test_a_tokens_own_flags_win_over_those_for_all() -> None:
     ({"one", "two"}, "a set has no order"), (frozenset({"one"}), "a set has no order"), ({"content": "one"}, "one value"),
     ([], "holds no token"), ("\n\n", "holds no token"), ([3], "3 is no token"),
     ("{not json", "token 1 starts with {"), ([{"content": "a", "colour": "red"}], "unknown key 'colour'"),
-    ([{"content": "a", "special": 1}], "special 1"), ([{"content": "a", "id": "x"}], "id 'x'"), ([{"special": True}], "is no token"),
+    ([{"content": "a", "special": 1}], "special 1"), ([{"content": "a", "id": "x"}], "id 'x'"),
+    ([{"special": True}], "is no token"),
 ])
 def test_what_is_no_ordered_list_of_tokens_is_refused(tokens: Any, said: str) -> None:
     with pytest.raises(InvalidTokens, match=said):
@@ -67,7 +68,8 @@ def test_every_malformed_token_is_named_at_once() -> None:
     (["zorváxin", "zorvaxin"], "are one after normalisation"), (["zorvaxin", "zorvaxin"], "'zorvaxin' stands twice"),
     (["zorvé", "zorve\u0301"], "in another Unicode spelling"),
     ([" zorvaxin"], "' zorvaxin' has blanks outside"), (["zorvaxin\t"], "has blanks outside"), ([" "], "' ' is blank"),
-    ([""], "'' is blank"), (["\u200d"], "has no pieces"), (["😀"], "'😀' is only the unknown token"), (["\ud800"], "lone surrogate"),
+    ([""], "'' is blank"), (["\u200d"], "has no pieces"), (["😀"], "'😀' is only the unknown token"),
+    (["\ud800"], "lone surrogate"),
     ([{"content": "zorvaxin", "id": 7}], "asks for id 7 and would get"), (["[cls]"], "is '[CLS]' after normalisation"),
 ])
 def test_a_token_that_would_do_harm_is_refused(bert: Lexicon, words: list[Any], said: str) -> None:
@@ -142,7 +144,8 @@ def test_a_vocabulary_with_holes_in_its_ids_is_refused() -> None:
 
 
 @settings(max_examples=60)
-@given(words=strategies.lists(strategies.text(strategies.sampled_from("aAáe\u0301cotCOT -.3😀中\u200d"), max_size=6), min_size=1, max_size=6),
+@given(words=strategies.lists(strategies.text(strategies.sampled_from("aAáe\u0301cotCOT -.3😀中\u200d"), max_size=6),
+                              min_size=1, max_size=6),
        special=strategies.booleans(), single_word=strategies.booleans())
 def test_what_lint_lets_through_becomes_one_token_each_in_order(words: list[str], special: bool, single_word: bool) -> None:
     from tokenizers import AddedToken
@@ -154,7 +157,8 @@ def test_what_lint_lets_through_becomes_one_token_each_in_order(words: list[str]
     except InvalidTokens:
         return
 
-    backend.add_tokens([AddedToken(token.content, special=token.special, single_word=token.single_word, normalized=token.normalized)
-                        for token in linted.tokens])
+    backend.add_tokens([
+        AddedToken(token.content, special=token.special, single_word=token.single_word, normalized=token.normalized)
+        for token in linted.tokens])
     assert [backend.encode(token.content, add_special_tokens=False).ids for token in linted.tokens] == [
         [lexicon.size + index] for index in range(len(linted.tokens))]

@@ -33,7 +33,8 @@ def some_facts(content: str, *, tokens: tuple[Token, ...] = (), adapter: Adapter
     """Facts of a small model whose weights are told apart by `content`."""
     tensors = (Tensor("embeddings", "F32", (100 + len(tokens), 8), a_digest(f"embeddings {content}")),
                Tensor("layer", "F32", (8, 8), a_digest(f"layer {content}")))
-    return Facts("SentenceTransformer", a_digest(f"tokenizer {tokens}"), Vocabulary(a_digest(f"vocabulary {tokens}"), 100 + len(tokens), tokens),
+    vocabulary = Vocabulary(a_digest(f"vocabulary {tokens}"), 100 + len(tokens), tokens)
+    return Facts("SentenceTransformer", a_digest(f"tokenizer {tokens}"), vocabulary,
                  Weights(a_digest(f"weights {content}"), "F32", 864 + 8 * len(tokens), tensors), rows=100 + len(tokens), width=8,
                  max_length=128, architecture="BertModel", adapter=adapter)
 
@@ -69,14 +70,14 @@ class Journal:
         return entry
 
     def register(self, name: str, number: int, content: str | None = None, *, kind: str = "base", tokens: tuple[Token, ...] = (),
-                 parents: tuple[tuple[str, Digest, str], ...] = (), adapter: Adapter | None = None, model_class: str = "SentenceTransformer",
-                 **more: Any) -> Manifest:
+                 parents: tuple[tuple[str, Digest, str], ...] = (), adapter: Adapter | None = None,
+                 model_class: str = "SentenceTransformer", **more: Any) -> Manifest:
         """Register a version; parents are (role, digest, reference)."""
         content = content or f"{name.lower()}@{number}"
         manifest = a_manifest(content, kind=kind, parents=tuple(item[:2] for item in parents), model_class=model_class)
         edges = tuple(Edge(role, digest, "given", reference) for role, digest, reference in parents)
-        self.write(Register(name, number, self.add(manifest.to_bytes()), self.add(some_facts(content, tokens=tokens, adapter=adapter).to_bytes()),
-                            edges=edges, **more))
+        facts = some_facts(content, tokens=tokens, adapter=adapter)
+        self.write(Register(name, number, self.add(manifest.to_bytes()), self.add(facts.to_bytes()), edges=edges, **more))
         return manifest
 
 

@@ -55,8 +55,9 @@ def test_references_are_completed_in_options(bash):
     assert bash("registry add . --parent medical@pr") == ["prod"]
 
 
-def test_folders_are_left_to_the_shell(bash):
-    assert bash("registry add ./m") == ["option", "-o", "dirnames"]
+@pytest.mark.parametrize("line", ["registry add ./m", "registry find ./m", "registry checkout medical@1 m"])
+def test_folders_are_left_to_the_shell(bash, line):
+    assert bash(line) == ["option", "-o", "dirnames"]
 
 
 def test_a_line_that_was_not_finished_is_completed_all_the_same(bash, filled):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import Connection, FromClause, Select, and_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, func, select
 
 from ...version import Version
 from .. import tables as t
@@ -36,7 +37,7 @@ def _hits(connection: Connection, text: str, when: int) -> Iterator[tuple[_Key, 
             yield (name, number), why.format(what)
 
 
-def _searches(text: str, when: int) -> Iterator[tuple[Select[tuple[str, int, str]], str]]:
+def _searches(text: str, when: int) -> Iterator[tuple[Select[Any], str]]:
     """(query for name, number and what matched; the reason, with a place for what matched)."""
     v, m, f, vf = t.versions, t.manifests, t.facts, t.version_facts
     facts = v.join(vf, and_(vf.c.name == v.c.name, vf.c.number == v.c.number, holds(vf, when))).join(f, f.c.digest == vf.c.facts)
@@ -50,8 +51,9 @@ def _searches(text: str, when: int) -> Iterator[tuple[Select[tuple[str, int, str
                .where(t.files.c.digest.startswith(prefix, autoescape=True))), "file {0}"
     yield _asked(v, when, v.c.name).where(v.c.name.icontains(text, autoescape=True)), "name"
     yield _asked(manifests, when, m.c.kind).where(m.c.kind == text.lower()), "kind"
-    yield _asked(manifests, when, m.c["class"]).where(m.c["class"].ilike(text, escape="\0")), "class"
-    yield (_asked(_with(t.aliases, when), when, t.aliases.c.alias).where(t.aliases.c.alias.icontains(text, autoescape=True))), "alias {0}"
+    yield _asked(manifests, when, m.c["class"]).where(func.lower(m.c["class"]) == text.lower()), "class"
+    alias = t.aliases.c.alias
+    yield _asked(_with(t.aliases, when), when, alias).where(alias.icontains(text, autoescape=True)), "alias {0}"
     yield (_asked(facts.join(t.tokens, t.tokens.c.added_digest == f.c.added_digest), when, t.tokens.c.content)
            .where(t.tokens.c.content.icontains(text, autoescape=True)).order_by(t.tokens.c.id)), "token {0!r}"
     note = t.notes.c.key + "=" + t.notes.c.value
@@ -59,9 +61,9 @@ def _searches(text: str, when: int) -> Iterator[tuple[Select[tuple[str, int, str
     yield _asked(v, when, v.c.message).where(v.c.message.icontains(text, autoescape=True)), "message"
 
 
-def _asked(source: FromClause, when: int, column: object) -> Select[tuple[str, int, str]]:
+def _asked(source: FromClause, when: int, column: ColumnElement[Any]) -> Select[Any]:
     v = t.versions
-    return select(v.c.name, v.c.number, column).select_from(source).where(holds(v, when))  # type: ignore[call-overload, no-any-return]
+    return select(v.c.name, v.c.number, column).select_from(source).where(holds(v, when))
 
 
 def _with(table: FromClause, when: int) -> FromClause:

@@ -17,20 +17,20 @@ def models(connection: Connection, at: int | None = None) -> list[Model]:
     """Models that have a version, by name."""
     when = moment(at)
     v, e = t.versions, t.entries
-    counts = connection.execute(select(v.c.name, func.count(), func.max(v.c.number)).where(holds(v, when)).group_by(v.c.name)).all()
+    counted = select(v.c.name, func.count(), func.max(v.c.number)).where(holds(v, when)).group_by(v.c.name).order_by(v.c.name)
+    counts = connection.execute(counted).all()
     newest = latest(connection, when)
     shown = {name: newest.get(name, highest) for name, _, highest in counts}
     kinds = {(row.name, row.number): (row.kind or UNKNOWN, row[3] or UNKNOWN) for row in connection.execute(
         select(v.c.name, v.c.number, t.manifests.c.kind, t.manifests.c["class"])
         .select_from(v.outerjoin(t.manifests, t.manifests.c.digest == v.c.manifest)).where(holds(v, when)))}
-    last = select(e.c.name, func.max(e.c.number).label("number")).where(e.c.name.is_not(None), e.c.number <= when).group_by(e.c.name).subquery()
-    updated = {name: time for name, time in connection.execute(select(last.c.name, e.c.time).join(e, e.c.number == last.c.number))}
+    last = select(func.max(e.c.number)).where(e.c.name.is_not(None), e.c.number <= when).group_by(e.c.name)
+    updated = {row.name: row.time for row in connection.execute(select(e.c.name, e.c.time).where(e.c.number.in_(last)))}
     named: dict[str, dict[str, int]] = {}
-    for name, alias, number in connection.execute(
-            select(t.aliases.c.name, t.aliases.c.alias, t.aliases.c.number).where(holds(t.aliases, when)).order_by(t.aliases.c.alias)):
-        named.setdefault(name, {})[alias] = number
+    for row in connection.execute(select(t.aliases).where(holds(t.aliases, when)).order_by(t.aliases.c.alias)):
+        named.setdefault(row.name, {})[row.alias] = row.number
     return [Model(name, count, newest.get(name), *kinds[name, shown[name]], named.get(name, {}), updated[name])
-            for name, count, _ in sorted(tuple(row) for row in counts)]
+            for name, count, _ in counts]
 
 
 def versions(connection: Connection, name: str, at: int | None = None) -> list[Version]:
@@ -43,7 +43,8 @@ def versions(connection: Connection, name: str, at: int | None = None) -> list[V
 
 def version(connection: Connection, name: str, number: int, at: int | None = None) -> Version | None:
     """A version, a deleted one too; None where there never was one."""
-    found = load(connection, t.versions.c.name == (spelled(connection, name, at) or name), t.versions.c.number == number, at=at, deleted=True)
+    spelling = spelled(connection, name, at) or name
+    found = load(connection, t.versions.c.name == spelling, t.versions.c.number == number, at=at, deleted=True)
     return found[0] if found else None
 
 
@@ -54,7 +55,8 @@ def spelled(connection: Connection, name: str, at: int | None = None) -> str | N
 
 def next_number(connection: Connection, name: str) -> int:
     """The number that the next version of a model gets; deleted ones keep theirs."""
-    highest = connection.scalar(select(func.max(t.versions.c.number)).where(t.versions.c.name == (spelled(connection, name) or name)))
+    spelling = spelled(connection, name) or name
+    highest = connection.scalar(select(func.max(t.versions.c.number)).where(t.versions.c.name == spelling))
     return (highest or 0) + 1
 
 
@@ -62,14 +64,14 @@ def aliases(connection: Connection, name: str, at: int | None = None) -> dict[st
     """Aliases of a model and the numbers they point to."""
     condition = and_(t.aliases.c.name == (spelled(connection, name, at) or name), holds(t.aliases, moment(at)))
     found = connection.execute(select(t.aliases.c.alias, t.aliases.c.number).where(condition).order_by(t.aliases.c.alias))
-    return {alias: number for alias, number in found}
+    return {row.alias: row.number for row in found}
 
 
 def children(connection: Connection, digest: str, at: int | None = None) -> list[Version]:
     """Versions not deleted that name this manifest as a parent."""
     e, v = t.edges, t.versions
     there = select(e.c.name).where(e.c.parent == digest, e.c.name == v.c.name, e.c.number == v.c.number, e.c.since == v.c.since)
-    return load(connection, there.exists(), at=at)
+    return load(connection, there.correlate(v).exists(), at=at)
 
 
 def with_manifest(connection: Connection, digest: str, at: int | None = None, *, deleted: bool = False) -> list[Version]:
@@ -114,26 +116,27 @@ def files(connection: Connection, manifest: str) -> list[File]:
 def tokens(connection: Connection, version: Version) -> list[Token]:
     """The tokens of a version that its root ancestor's vocabulary lacks, by id."""
     added = select(t.facts.c.added_digest).where(t.facts.c.digest == version.facts).scalar_subquery()
-    return [Token(row.id, row.content, bool(row.special), bool(row.lstrip), bool(row.rstrip), bool(row.single_word), bool(row.normalized))
-            for row in connection.execute(select(t.tokens).where(t.tokens.c.added_digest == added).order_by(t.tokens.c.id))]
+    found = connection.execute(select(t.tokens).where(t.tokens.c.added_digest == added).order_by(t.tokens.c.id))
+    return [Token(row.id, row.content, bool(row.special), bool(row.lstrip), bool(row.rstrip), bool(row.single_word),
+                  bool(row.normalized)) for row in found]
 
 
 def with_facts(condition: ColumnElement[bool], at: int | None) -> ColumnElement[bool]:
     """That the facts a version has meet a condition on tables.facts."""
     f, v = t.version_facts, t.versions
     return (select(f.c.name).join(t.facts, t.facts.c.digest == f.c.facts)
-            .where(f.c.name == v.c.name, f.c.number == v.c.number, holds(f, moment(at)), condition).exists())
+            .where(f.c.name == v.c.name, f.c.number == v.c.number, holds(f, moment(at)), condition).correlate(v).exists())
 
 
 def no_model(connection: Connection, name: str, at: int | None = None) -> str:
     """Why there is no such model, and what was probably meant."""
     import difflib
-    when = moment(at)
-    known = list(connection.scalars(select(t.versions.c.name).where(holds(t.versions, when)).distinct().order_by(t.versions.c.name)))
+    v, when = t.versions, moment(at)
+    known = list(connection.scalars(select(v.c.name).where(holds(v, when)).distinct().order_by(v.c.name)))
     if not known:
         return f"there is no model {name!r}; nothing is registered here yet"
     folded = {item.casefold(): item for item in known}
-    parts = [item for item in known if name.casefold() in item.casefold() or item.casefold().rsplit("/", 1)[-1] == name.casefold()]
+    parts = [item for item in known if name.casefold() in item.casefold()]
     close = [*dict.fromkeys([*parts, *(folded[item] for item in difflib.get_close_matches(name.casefold(), folded))])][:3]
     if close:
         return f"there is no model {name!r}; did you mean {' or '.join(close)}?"

@@ -60,7 +60,7 @@ def latest(connection: Connection, when: int, chosen: ColumnElement[bool] | None
     found = select(v.c.name, func.max(v.c.number)).where(holds(v, when), v.c.checkpoint == 0, ~yanked).group_by(v.c.name)
     if chosen is not None:
         found = found.where(v.c.name.in_(select(t.versions.c.name).where(chosen)))
-    return {name: number for name, number in connection.execute(found)}
+    return {row[0]: row[1] for row in connection.execute(found)}
 
 
 def _main(chosen: ColumnElement[bool], when: int) -> Select[Any]:
@@ -73,9 +73,9 @@ def _main(chosen: ColumnElement[bool], when: int) -> Select[Any]:
               .outerjoin(f, f.c.digest == t.version_facts.c.facts)
               .outerjoin(w, w.c.digest == f.c.weights))
     return (select(v.c.name, v.c.number, v.c.since, v.c.manifest, v.c.probes, v.c.message, v.c.source, v.c.checkpoint, v.c.forced,
-                   gone.label("deleted"), t.version_facts.c.facts, m.c.kind, m.c["class"].label("model_class"), m.c.size, y.c.reason,
-                   y.c.since.label("yanked"), e.c.time, e.c.by, f.c.vocabulary, f.c.vocabulary_size, f.c.added, f.c.weights,
-                   w.c.parameters, w.c.dtype)
+                   gone.label("deleted"), t.version_facts.c.facts, m.c.kind, m.c["class"].label("model_class"), m.c.size,
+                   y.c.reason, y.c.since.label("yanked"), e.c.time, e.c.by, f.c.vocabulary, f.c.vocabulary_size, f.c.added,
+                   f.c.weights, w.c.parameters, w.c.dtype)
             .select_from(joined).where(chosen).order_by(gone, v.c.name, v.c.number.desc(), v.c.since.desc()))
 
 
@@ -113,15 +113,16 @@ def _notes(connection: Connection, chosen: ColumnElement[bool], when: int) -> di
     return found
 
 
-def _key(row: Row[Any]) -> Key:
+def _key(row: Any) -> Key:
     return row.name, row.number, row.since
 
 
 def _version(row: Row[Any], parents: Sequence[ParentVersion], aliases: Sequence[str], notes: dict[str, str], newest: int | None,
              when: int) -> Version:
     return Version(
-        name=row.name, number=row.number, digest=Digest(row.manifest), kind=row.kind or UNKNOWN, model_class=row.model_class or UNKNOWN,
-        facts=Digest(row.facts), probes=Digest(row.probes) if row.probes else None, parents=tuple(parents), aliases=tuple(aliases),
+        name=row.name, number=row.number, digest=Digest(row.manifest), kind=row.kind or UNKNOWN,
+        model_class=row.model_class or UNKNOWN, facts=Digest(row.facts), probes=Digest(row.probes) if row.probes else None,
+        parents=tuple(parents), aliases=tuple(aliases),
         latest=newest == row.number and not row.deleted, yanked=row.yanked is not None, yank_reason=row.reason,
         deleted=bool(row.deleted), checkpoint=bool(row.checkpoint), message=row.message, notes=notes, source=row.source,
         forced=tuple(row.forced), created_at=row.time, created_by=row.by, entry=row.since, size=row.size or 0,

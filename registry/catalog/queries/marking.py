@@ -77,5 +77,5 @@ def _refuse_gaps(connection: Connection) -> None:
         joined = v.join(vf, (vf.c.name == v.c.name) & (vf.c.number == v.c.number)).join(t.skipped, t.skipped.c.digest == column)
         row = connection.execute(select(v.c.name, v.c.number, column).select_from(joined).limit(1)).first()
         if row is not None:
-            raise BlobNotFound(f"the {what} of {row.name}@{row.number}, {row[2]}, could not be read, so nobody knows which files it needs; "
-                               "put that blob back, delete the folder catalog, and it is made anew")
+            raise BlobNotFound(f"the {what} of {row.name}@{row.number}, {row[2]}, could not be read, so nobody knows which files "
+                               "it needs; put that blob back, then delete the folder catalog, and it is made anew")

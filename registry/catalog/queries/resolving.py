@@ -47,7 +47,8 @@ def _by_number(connection: Connection, name: str, number: int, at: int | None) -
     if found is None:
         raise VersionNotFound(f"{name} has no version {number}; it has: {_numbers(connection, name, at)}")
     if found.deleted:
-        raise VersionNotFound(f"{found.reference} was deleted{_deletion(connection, found)}; {name} has: {_numbers(connection, name, at)}")
+        raise VersionNotFound(f"{found.reference} was deleted {_deletion(connection, found)}; "
+                              f"{name} has: {_numbers(connection, name, at)}")
     return found
 
 
@@ -69,9 +70,11 @@ def _by_digest(connection: Connection, name: str, prefix: str, at: int | None) -
     different = {item.digest: item for item in there}
     if len(different) > 1:
         shown = _few([f"{item.digest.short} ({item.reference})" for item in different.values()])
-        raise InvalidReference(f"several versions of {name} have a digest that begins with sha256:{prefix}: {shown}; give more digits")
+        raise InvalidReference(f"several versions of {name} have a digest that begins with sha256:{prefix}: {shown}; "
+                               "give more digits")
     if not there and found:
-        raise VersionNotFound(f"{found[0].reference}, with the digest sha256:{prefix}, was deleted{_deletion(connection, found[0])}")
+        raise VersionNotFound(f"{found[0].reference}, with the digest sha256:{prefix}, was deleted "
+                              f"{_deletion(connection, found[0])}")
     if not there:
         elsewhere = [item for item in load(connection, starts, at=at) if item.name != name]
         hint = f"; {elsewhere[0].reference} has it" if elsewhere else f"; it has the versions: {_numbers(connection, name, at)}"
@@ -96,7 +99,8 @@ def _parent(connection: Connection, child: Version, at: int | None) -> Version:
     parent = parents.get("base") or next(iter(parents.values()))
     found = with_manifest(connection, parent.digest, at)
     if not found:
-        raise ParentNotFound(f"the parent of {child.reference}, {parent.reference} ({parent.digest.short}), is not registered here any more")
+        raise ParentNotFound(f"the parent of {child.reference}, {parent.reference} ({parent.digest.short}), "
+                             "is not registered here any more")
     return _as_said(found, parent)
 
 
@@ -111,7 +115,7 @@ def _deletion(connection: Connection, gone: Version) -> str:
     row = connection.execute(
         select(e.c.time, e.c.by).join(v, v.c.until == e.c.number)
         .where(and_(v.c.name == gone.name, v.c.number == gone.number, v.c.since == gone.entry))).one()
-    return f" at {row.time} by {row.by}"
+    return f"at {row.time} by {row.by}"
 
 
 def _numbers(connection: Connection, name: str, at: int | None) -> str:

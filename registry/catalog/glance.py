@@ -1,0 +1,218 @@
+"""Glance: the questions asked a hundred times a day, answered by sqlite3 alone, read-only; SQLAlchemy would cost 0.2 s.
+
+Every answer is None where a glance does not suffice: no catalog of this revision, one that is behind the journal, something
+that is not there, or that takes a warning. The caller then takes the long way, which knows how to say it. The answers are
+the same values that `queries` gives; a test compares them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from ..digest import Digest
+from ..errors import InvalidReference
+from ..reference import Reference, parse
+from ..version import Model, ParentVersion, Version
+from .schema import newest
+
+Answer = TypeVar("Answer")
+
+NUMBERS_OFFERED = 100
+"""How many versions of a model completion offers."""
+
+_UNKNOWN = "unknown"
+_NO_DIGEST = Digest("sha256:" + "0" * 64)
+_LATEST = """
+    (SELECT max(number) FROM versions AS other WHERE other.name = v.name AND until IS NULL AND NOT checkpoint AND NOT EXISTS
+     (SELECT 1 FROM yanks WHERE yanks.name = other.name AND yanks.number = other.number AND yanks.until IS NULL))
+"""
+_VERSIONS = """
+    SELECT v.*, e.time, e.by, vf.facts, m.kind, m.class, m.size, y.reason, y.since AS yanked, f.vocabulary, f.vocabulary_size,
+           f.added, f.weights, w.parameters, w.dtype
+    FROM versions AS v JOIN entries AS e ON e.number = v.since
+    LEFT JOIN version_facts AS vf ON vf.name = v.name AND vf.number = v.number AND vf.until IS NULL
+    LEFT JOIN yanks AS y ON y.name = v.name AND y.number = v.number AND y.until IS NULL
+    LEFT JOIN manifests AS m ON m.digest = v.manifest
+    LEFT JOIN facts AS f ON f.digest = vf.facts LEFT JOIN weights AS w ON w.digest = f.weights
+    WHERE v.name = ? AND v.until IS NULL ORDER BY v.number DESC
+"""
+_MODELS = f"""
+    SELECT v.name, counted.versions, {_LATEST} AS latest, m.kind, m.class,
+           (SELECT time FROM entries WHERE number = (SELECT max(number) FROM entries WHERE name = v.name)) AS updated
+    FROM (SELECT name, count(*) AS versions, max(number) AS highest FROM versions WHERE until IS NULL GROUP BY name) AS counted
+    JOIN versions AS v ON v.name = counted.name AND v.until IS NULL
+     AND v.number = coalesce({_LATEST.replace("v.name", "counted.name")}, counted.highest)
+    LEFT JOIN manifests AS m ON m.digest = v.manifest ORDER BY v.name
+"""
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """What it takes to find a ready checkout."""
+
+    name: str
+    number: int
+    manifest: Digest
+    kind: str
+    model_class: str
+    base: Digest | None
+    """Manifest of the base that an adapter is loaded on."""
+
+
+def complete(home: Path, text: str) -> list[str] | None:
+    """References that begin with a text: models; after a whole name or its `@`, aliases and the newest numbers too."""
+    return _ask(home, lambda connection: _completions(connection, text))
+
+
+def list_models(home: Path) -> list[Model] | None:
+    """All models, as queries.models gives them."""
+    return _ask(home, _models)
+
+
+def list_versions(home: Path, name: str) -> list[Version] | None:
+    """The versions of a model, as queries.versions gives them."""
+    return _ask(home, lambda connection: _versions(connection, name))
+
+
+def resolve(home: Path, text: str) -> Glimpse | None:
+    """The version that a reference without `^` and path means, unless it was yanked."""
+    try:
+        reference = parse(text)
+    except InvalidReference:
+        return None
+    if reference.up or reference.path is not None:
+        return None
+    return _ask(home, lambda connection: _resolve(connection, reference))
+
+
+def _completions(connection: sqlite3.Connection, text: str) -> list[str]:
+    name, at, selector = text.partition("@")
+    names = [row["name"] for row in connection.execute("SELECT DISTINCT name FROM versions WHERE until IS NULL ORDER BY name")]
+    offered = [] if at else [item for item in names if item.startswith(text)]
+    model = next((item for item in names if item.casefold() == name.casefold()), None)
+    if model is None:
+        return offered
+    aliases = [*sorted(_aliases(connection, model)[model]), "latest"]
+    numbers = [str(row["number"]) for row in connection.execute(
+        "SELECT number FROM versions WHERE name = ? AND until IS NULL ORDER BY number DESC", (model,))]
+    fitting = [*(item for item in aliases if item.startswith(selector)),
+               *[number for number in numbers if number.startswith(selector)][:NUMBERS_OFFERED]]
+    return [*offered, *(f"{name}@{item}" for item in fitting)]
+
+
+def _models(connection: sqlite3.Connection) -> list[Model]:
+    aliases = _aliases(connection)
+    return [Model(row["name"], row["versions"], row["latest"], row["kind"] or _UNKNOWN, row["class"] or _UNKNOWN,
+                  aliases[row["name"]], row["updated"]) for row in connection.execute(_MODELS)]
+
+
+def _resolve(connection: sqlite3.Connection, reference: Reference) -> Glimpse | None:
+    model = _spelled(connection, reference.name)
+    if model is None:
+        return None
+    number = reference.number
+    if reference.alias is not None:
+        number = _aliases(connection, model)[model].get(reference.alias)
+    elif reference.bare:
+        number = _latest(connection, model)
+    if number is None and (reference.digest is None or reference.alias is not None):
+        return None
+    return _glimpse(connection, model, number, reference.digest or "")
+
+
+def _glimpse(connection: sqlite3.Connection, model: str, number: int | None, digest: str) -> Glimpse | None:
+    rows = connection.execute("""
+        SELECT v.name, v.number, v.manifest, m.kind, m.class, p.parent,
+               EXISTS (SELECT 1 FROM yanks WHERE yanks.name = v.name AND yanks.number = v.number AND until IS NULL) AS yanked
+        FROM versions AS v JOIN manifests AS m ON m.digest = v.manifest
+        LEFT JOIN parents AS p ON p.manifest = v.manifest AND p.role = 'base' AND m.kind = 'adapter'
+        WHERE v.name = ? AND v.until IS NULL AND (? IS NULL OR v.number = ?) AND substr(v.manifest, 8, length(?)) = ?
+        LIMIT 2""", (model, number, number, digest, digest)).fetchall()
+    if len(rows) != 1 or rows[0]["yanked"]:
+        return None
+    row = rows[0]
+    return Glimpse(row["name"], row["number"], Digest(row["manifest"]), row["kind"], row["class"],
+                   Digest(row["parent"]) if row["parent"] else None)
+
+
+def _versions(connection: sqlite3.Connection, name: str) -> list[Version] | None:
+    model = _spelled(connection, name)
+    if model is None:
+        return None
+    parents: dict[tuple[int, int], list[ParentVersion]] = defaultdict(list)
+    for row in connection.execute("SELECT * FROM edges WHERE name = ? ORDER BY position", (model,)):
+        parent = ParentVersion(row["role"], row["reference"], Digest(row["parent"]), row["evidence"])
+        parents[row["number"], row["since"]].append(parent)
+    aliases: dict[int, list[str]] = defaultdict(list)
+    for alias, number in sorted(_aliases(connection, model)[model].items()):
+        aliases[number].append(alias)
+    notes: dict[int, dict[str, str]] = defaultdict(dict)
+    for row in connection.execute("SELECT * FROM notes WHERE name = ? AND until IS NULL ORDER BY key", (model,)):
+        notes[row["number"]][row["key"]] = row["value"]
+    latest = _latest(connection, model)
+    return [_version(row, parents[row["number"], row["since"]], aliases[row["number"]], notes[row["number"]], latest)
+            for row in connection.execute(_VERSIONS, (model,))]
+
+
+def _version(row: sqlite3.Row, parents: list[ParentVersion], aliases: list[str], notes: dict[str, str],
+             latest: int | None) -> Version:
+    return Version(
+        name=row["name"], number=row["number"], digest=Digest(row["manifest"]), kind=row["kind"] or _UNKNOWN,
+        model_class=row["class"] or _UNKNOWN, facts=Digest(row["facts"]), probes=Digest(row["probes"]) if row["probes"] else None,
+        parents=tuple(parents), aliases=tuple(aliases), latest=row["number"] == latest, yanked=row["yanked"] is not None,
+        yank_reason=row["reason"], deleted=False, checkpoint=bool(row["checkpoint"]), message=row["message"], notes=notes,
+        source=json.loads(row["source"]), forced=tuple(json.loads(row["forced"])), created_at=row["time"], created_by=row["by"],
+        entry=row["since"], size=row["size"] or 0, vocabulary=Digest(row["vocabulary"]) if row["vocabulary"] else _NO_DIGEST,
+        vocabulary_size=row["vocabulary_size"] or 0, added=row["added"] or 0,
+        weights=Digest(row["weights"]) if row["weights"] else _NO_DIGEST, parameters=row["parameters"] or 0,
+        dtype=row["dtype"] or _UNKNOWN)
+
+
+def _latest(connection: sqlite3.Connection, model: str) -> int | None:
+    row = connection.execute(f"SELECT {_LATEST} AS latest FROM (SELECT ? AS name) AS v", (model,)).fetchone()
+    return None if row["latest"] is None else int(row["latest"])
+
+
+def _aliases(connection: sqlite3.Connection, model: str | None = None) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    asked = "SELECT name, alias, number FROM aliases WHERE until IS NULL AND (? IS NULL OR name = ?) ORDER BY alias"
+    for row in connection.execute(asked, (model, model)):
+        found[row["name"]][row["alias"]] = row["number"]
+    return found
+
+
+def _spelled(connection: sqlite3.Connection, name: str) -> str | None:
+    row = connection.execute("SELECT name FROM models WHERE folded = ?", (name.casefold(),)).fetchone()
+    return None if row is None else str(row["name"])
+
+
+def _ask(home: Path, question: Callable[[sqlite3.Connection], Answer]) -> Answer | None:
+    """The answer of one state of the home's catalog; None where there is none, where it is behind or cannot be read."""
+    _, path = newest(home / "catalog")
+    if path is None:
+        return None
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    if not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
+        # Without a log and the right to make one SQLite opens only what it is told nobody changes.
+        address += "&immutable=1"
+    try:
+        with contextlib.closing(sqlite3.connect(address, uri=True, timeout=1.0, isolation_level=None)) as connection:
+            connection.row_factory = sqlite3.Row
+            connection.execute("BEGIN")
+            return question(connection) if _is_up_to_date(connection, home) else None
+    except sqlite3.Error:
+        return None
+
+
+def _is_up_to_date(connection: sqlite3.Connection, home: Path) -> bool:
+    (head,) = connection.execute("SELECT max(number) FROM entries").fetchone()
+    journal = home / "journal"
+    return bool(head) and (journal / f"{head:020}.json").exists() and not (journal / f"{head + 1:020}.json").exists()

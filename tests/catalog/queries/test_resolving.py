@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+
+from registry import reference
+from registry.catalog import queries
+from registry.entry import Delete
+from registry.errors import (
+    AliasNotFound,
+    DigestMismatch,
+    InvalidReference,
+    ModelNotFound,
+    ParentNotFound,
+    RegistryError,
+    VersionNotFound,
+)
+from registry.manifest import Manifest, parse
+
+from ..writing import Journal, a_digest, a_journal
+
+
+def resolve(catalog: Connection, text: str, at: int | None = None) -> str:
+    return queries.resolve(catalog, reference.parse(text), at).reference
+
+
+def message(catalog: Connection, text: str, error: type[RegistryError], at: int | None = None) -> str:
+    with pytest.raises(error) as caught:
+        resolve(catalog, text, at)
+    assert type(caught.value) is error
+    return str(caught.value)
+
+
+def manifest(story: Journal, name: str, number: int) -> Manifest:
+    (body,) = [entry.body for entry in story.entries if (entry.kind, getattr(entry.body, "name", ""), getattr(entry.body, "number", 0)) == (
+        "Register", name, number)]
+    return parse(story.blobs[body.manifest])  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("minilm", "minilm@1"), ("MiniLM@1", "minilm@1"), ("TEAM/med", "team/Med@1"), ("medical", "medical@1"), ("medical@latest", "medical@1"),
+    ("medical@2", "medical@2"), ("medical@3", "medical@3"), ("medical@prod", "medical@1"), ("medical^", "team/Med@1"),
+    ("medical@2^^", "minilm@1"), ("merged^", "team/Med@1"), ("medical@1:config.json", "medical@1"), ("hidden@1", "hidden@1"),
+])
+def test_a_reference_means_one_version(catalog: Connection, text: str, expected: str) -> None:
+    assert resolve(catalog, text) == expected
+
+
+def test_a_digest_finds_a_yanked_version_too(catalog: Connection, story: Journal) -> None:
+    digest = manifest(story, "medical", 2).digest
+
+    assert resolve(catalog, f"medical@{digest}") == resolve(catalog, f"medical@{digest[:15]}") == "medical@2"
+    assert resolve(catalog, f"medical@2@{digest}") == "medical@2"
+
+
+def test_a_parent_is_the_version_that_was_named_and_not_another_with_its_content(catalog: Connection) -> None:
+    assert resolve(catalog, "team/Med^") == "minilm@1"
+
+
+def test_a_parent_that_is_known_under_another_name_is_found(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path)
+    base = journal.register("base", 1, "same")
+    journal.register("twin", 1, "same")
+    journal.register("adapter", 1, kind="adapter", parents=(("base", base.digest, "base@1"),))
+    journal.write(Delete("base", 1))
+
+    with journal.catalogs[0].reading() as connection:
+        assert resolve(connection, "adapter^") == "twin@1"
+
+
+def test_a_name_that_is_nearly_there_is_named(catalog: Connection) -> None:
+    assert message(catalog, "medicla", ModelNotFound) == "there is no model 'medicla'; did you mean medical?"
+    assert message(catalog, "med@1", ModelNotFound) == "there is no model 'med'; did you mean medical or team/Med?"
+
+
+def test_a_name_like_no_other_brings_the_list(catalog: Connection) -> None:
+    assert message(catalog, "xyz", ModelNotFound) == "there is no model 'xyz'; there are: copy, hidden, medical, merged, minilm, team/Med"
+
+
+def test_an_empty_registry_says_so(tmp_path: Path) -> None:
+    with a_journal(tmp_path).catalogs[0].reading() as connection:
+        assert message(connection, "minilm", ModelNotFound) == "there is no model 'minilm'; nothing is registered here yet"
+
+
+def test_an_unknown_number_brings_the_known_ones(catalog: Connection) -> None:
+    assert message(catalog, "medical@7", VersionNotFound) == "medical has no version 7; it has: 1-3"
+
+
+def test_many_known_numbers_are_shown_from_the_newest(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path)
+    for number in range(1, 30, 2):
+        journal.register("gaps", number)
+
+    with journal.catalogs[0].reading() as connection:
+        assert message(connection, "gaps@2", VersionNotFound) == "gaps has no version 2; it has: 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, …"
+
+
+def test_a_deleted_version_says_who_deleted_it(catalog: Connection, story: Journal) -> None:
+    when = next(entry.time for entry in story.entries if entry.kind == "Delete")
+    digest = manifest(story, "medical", 4).digest
+
+    assert message(catalog, "medical@4", VersionNotFound) == f"medical@4 was deleted at {when} by bob; medical has: 1-3"
+    assert message(catalog, f"medical@{digest[:19]}", VersionNotFound) == (
+        f"medical@4, with the digest {digest[:19]}, was deleted at {when} by bob")
+
+
+def test_an_unknown_alias_brings_the_known_ones(catalog: Connection) -> None:
+    assert message(catalog, "medical@staging", AliasNotFound) == "medical has no alias 'staging'; it has: dev, prod"
+    assert message(catalog, "hidden@prod", AliasNotFound) == "hidden has no alias 'prod'; it has: none"
+
+
+def test_an_alias_of_a_yanked_version_says_how_to_have_it_all_the_same(catalog: Connection) -> None:
+    assert message(catalog, "medical@dev", VersionNotFound) == (
+        "medical@dev is medical@2, which was yanked: wrong labels; to use it all the same, write medical@2")
+
+
+def test_a_name_without_a_latest_version_says_why(catalog: Connection) -> None:
+    assert message(catalog, "hidden", VersionNotFound) == (
+        "hidden has no latest version: all are yanked or checkpoints; by number there are: 1")
+    assert message(catalog, "old", VersionNotFound) == "old has no latest version: all were deleted"
+
+
+def test_a_digest_of_another_model_is_found_there(catalog: Connection, story: Journal) -> None:
+    digest = manifest(story, "team/Med", 1).digest
+
+    assert message(catalog, f"medical@{digest}", VersionNotFound) == f"medical has no version with the digest {digest}; team/Med@1 has it"
+
+
+def test_a_digest_of_nothing_brings_the_known_versions(catalog: Connection) -> None:
+    assert message(catalog, "medical@sha256:00000000", VersionNotFound) == (
+        "medical has no version with the digest sha256:00000000; it has the versions: 1-3")
+
+
+def test_a_digest_that_begins_several_wants_more_digits(tmp_path: Path) -> None:
+    # 32 bits in common take 100,000 tries; a reference made by hand may have fewer digits than one that is typed.
+    journal = a_journal(tmp_path)
+    first = journal.register("many", 1).digest
+    number = 2
+    while not (second := journal.register("many", number).digest).hex.startswith(first.hex[0]):
+        number += 1
+
+    with journal.catalogs[0].reading() as connection, pytest.raises(InvalidReference) as caught:
+        queries.resolve(connection, reference.Reference("many", digest=first.hex[0]))
+
+    assert str(caught.value) == (f"several versions of many have a digest that begins with sha256:{first.hex[0]}: "
+                                 f"{second.short} (many@{number}), {first.short} (many@1); give more digits")
+
+
+def test_a_pinned_version_that_is_another_one_is_refused(catalog: Connection, story: Journal) -> None:
+    there, other = manifest(story, "medical", 1).digest, a_digest("other")
+
+    assert message(catalog, f"medical@1@{other}", DigestMismatch) == (
+        f"medical@1 has the digest {there}, not {other}; it is not what was pinned")
+    assert message(catalog, f"medical@prod@{other[:15]}", DigestMismatch) == (
+        f"medical@prod (medical@1) has the digest {there}, not {other[:15]}; it is not what was pinned")
+
+
+def test_a_line_ends_somewhere(catalog: Connection) -> None:
+    assert message(catalog, "medical^^^", ParentNotFound) == "minilm@1 has no parent; it is where its line begins"
+
+
+def test_a_parent_that_was_deleted_is_named(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path)
+    base = journal.register("base", 1)
+    journal.register("adapter", 1, kind="adapter", parents=(("base", base.digest, "base@1"),))
+    journal.write(Delete("base", 1))
+
+    with journal.catalogs[0].reading() as connection:
+        assert message(connection, "adapter^", ParentNotFound) == (
+            f"the parent of adapter@1, base@1 ({base.digest.short}), is not registered here any more")
+
+
+def test_a_reference_can_be_resolved_as_of_an_entry(catalog: Connection) -> None:
+    assert resolve(catalog, "medical", at=4) == "medical@1"
+    assert resolve(catalog, "medical", at=5) == "medical@2"
+    assert message(catalog, "medical@prod", AliasNotFound, at=5) == "medical has no alias 'prod'; it has: none"
+    assert message(catalog, "medical", ModelNotFound, at=2) == "there is no model 'medical'; there are: minilm"

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from registry.catalog import queries, tables
+from registry.catalog.apply import apply
+from registry.catalog.engine import Catalog
+from registry.digest import canonical, digest_of
+from registry.entry import Alias, Annotate, Body, Delete, Entry, Init, Register, Yank
+from registry.errors import BrokenChain, DigestMismatch, InvalidName, NewerFormat
+from registry.facts import Token
+from registry.version import Version
+
+from .writing import Journal, a_digest, a_journal, a_manifest, fold, some_facts
+
+TOKENS = (Token(100, "zorvaxin", special=True), Token(101, "mibrutan", single_word=True, normalized=True))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    """A line of three, and one of each other change."""
+    journal = a_journal(tmp_path / "catalog")
+    base = journal.register("minilm", 1)
+    resized = journal.register("minilm-med", 1, kind="resized", tokens=TOKENS, parents=(("resized-from", base.digest, "minilm@1"),))
+    journal.register("medical", 1, kind="adapter", tokens=TOKENS, parents=(("base", resized.digest, "minilm-med@1"),),
+                     source={"command": "registry add"}, message="first", forced=("finite",), checkpoint=True)
+    journal.register("medical", 2, kind="adapter", tokens=TOKENS, parents=(("base", resized.digest, "minilm-med@1"),))
+    for body in (Alias("medical", "prod", 2, "go"), Annotate("medical", 2, {"mrr": "0.5", "owner": "anna"}), Annotate("medical", 2, {"owner": None}),
+                 Yank("medical", 1, "stale"), Alias("medical", "prod", None), Delete("medical", 2)):
+        journal.write(body)
+    return journal
+
+
+def rows(catalog: Catalog, table: sa.Table) -> list[tuple[object, ...]]:
+    with catalog.reading() as connection:
+        return catalog.dump(connection)[table.name]
+
+
+def dump(catalog: Catalog) -> dict[str, list[tuple[object, ...]]]:
+    with catalog.reading() as connection:
+        return catalog.dump(connection)
+
+
+def refused(journal: Journal, body: Body) -> str:
+    """The message with which a body is refused; nothing of it is kept."""
+    before = dump(journal.catalogs[0])
+    with pytest.raises(BrokenChain) as caught:
+        journal.write(body)
+    assert dump(journal.catalogs[0]) == before
+    return str(caught.value)
+
+
+def version_of(catalog: Catalog, name: str, number: int) -> Version:
+    with catalog.reading() as connection:
+        found = queries.version(connection, name, number)
+    assert found is not None
+    return found
+
+
+def test_two_folds_of_one_journal_are_equal_row_for_row(tmp_path: Path, journal: Journal) -> None:
+    again = fold(journal, tmp_path / "again")
+
+    assert dump(again) == dump(journal.catalogs[0])
+
+
+def test_a_fold_fills_every_table_but_skipped(journal: Journal) -> None:
+    found = {name for name, content in dump(journal.catalogs[0]).items() if content}
+
+    assert found == set(tables.metadata.tables) - {"skipped"}
+
+
+def test_what_changes_is_kept_as_intervals(journal: Journal) -> None:
+    catalog = journal.catalogs[0]
+
+    assert rows(catalog, tables.aliases) == [("medical", "prod", 2, "go", 6, 10)]
+    assert rows(catalog, tables.yanks) == [("medical", 1, "stale", 9, None)]
+    assert rows(catalog, tables.notes) == [("medical", 2, "mrr", "0.5", 0.5, 7, 11), ("medical", 2, "owner", "anna", None, 7, 8)]
+    assert [(row[0], row[1], row[-2], row[-1]) for row in rows(catalog, tables.versions)] == [
+        ("medical", 1, 4, None), ("medical", 2, 5, 11), ("minilm", 1, 2, None), ("minilm-med", 1, 3, None)]
+
+
+def test_a_token_list_and_weights_are_kept_once(journal: Journal) -> None:
+    catalog = journal.catalogs[0]
+
+    journal.write(Register("copy", 1, *(journal.entries[2].body.manifest, journal.entries[2].body.facts)))  # type: ignore[union-attr]
+
+    assert [row[1:3] for row in rows(catalog, tables.tokens)] == [(100, "zorvaxin"), (101, "mibrutan")]
+    assert len(rows(catalog, tables.weights)) == 4
+    assert len(rows(catalog, tables.tensors)) == 8
+
+
+def test_the_clock_never_goes_back_and_the_time_stays_what_was_said(journal: Journal) -> None:
+    journal.write(Yank("minilm", 1, "late"), time="2027-01-01T00:00:00.000000Z")
+    journal.write(Yank("minilm", 1, undo=True), time="2020-01-01T00:00:00.000000Z")
+
+    found = [row[2:4] for row in rows(journal.catalogs[0], tables.entries)][-1]
+
+    assert found == ("2020-01-01T00:00:00.000000Z", "2027-01-01T00:00:00.000000Z")
+
+
+@pytest.mark.parametrize(("text", "number"), [("4", 4.0), ("-0.25", -0.25), ("1e-05", 1e-05), ("1_000", None), ("nan", None), ("1e999", None),
+                                              ("0x10", None), (" 4", None), ("", None), ("four", None)])
+def test_a_note_that_is_a_number_is_one_for_sorting_too(journal: Journal, text: str, number: float | None) -> None:
+    journal.write(Annotate("minilm", 1, {"value": text}))
+
+    assert rows(journal.catalogs[0], tables.notes)[-1][:5] == ("minilm", 1, "value", text, number)
+
+
+def test_an_entry_that_does_not_come_next_is_refused(journal: Journal) -> None:
+    catalog, last = journal.catalogs[0], journal.entries[-1]
+    time = "2026-01-02T03:04:05.000006Z"
+    with pytest.raises(BrokenChain, match=r"entry 13 follows sha256:\w+, and the catalog ends with entry 11, sha256:\w+"), \
+            catalog.writing() as connection:
+        apply(connection, Entry(13, "a", time, "anna", Init("0"), last.digest), journal.read)
+
+    with pytest.raises(BrokenChain, match="entry 12 follows nothing"), catalog.writing() as connection:
+        apply(connection, Entry(12, "a", time, "anna", Init("0"), None), journal.read)
+
+
+@pytest.mark.parametrize("body", [Alias("medical", "prod", 2), Alias("nothing", "prod", 1), Yank("medical", 2, "again"), Yank("medical", 7),
+                                  Annotate("medical", 2, {"a": "b"}), Delete("medical", 2), Delete("Minilm", 1)])
+def test_an_entry_about_what_is_not_there_is_refused(journal: Journal, body: Body) -> None:
+    message = refused(journal, body)
+
+    assert message == f"entry 12 is about {body.name}@{body.number}, which is not registered there"  # type: ignore[union-attr]
+
+
+def test_a_number_that_is_taken_is_refused(journal: Journal) -> None:
+    manifest, facts = journal.add(a_manifest("x").to_bytes()), journal.add(some_facts("x").to_bytes())
+
+    message = refused(journal, Register("minilm", 1, manifest, facts))
+
+    assert message == "entry 12 registers minilm@1, which is registered already"
+
+
+def test_a_deleted_number_comes_back_with_its_own_content_only(journal: Journal) -> None:
+    deleted, first = journal.entries[4].body, journal.entries[1].body
+    assert isinstance(deleted, Register)
+    assert isinstance(first, Register)
+
+    message = refused(journal, Register("medical", 2, first.manifest, first.facts))
+    journal.write(deleted)
+
+    assert message == "entry 12 registers medical@2 anew with another content; numbers are not used twice"
+    back = version_of(journal.catalogs[0], "medical", 2)
+    assert (back.deleted, back.entry, back.aliases, back.notes) == (False, 12, (), {})
+
+
+def test_names_are_unique_ignoring_case(journal: Journal) -> None:
+    with pytest.raises(InvalidName, match="'MiniLM' differs only by case from the model 'minilm'; use that name"):
+        journal.register("MiniLM", 2)
+
+    assert len(journal.entries) == 11
+
+
+def test_a_fold_goes_on_past_blobs_it_cannot_read_and_lists_them(tmp_path: Path, journal: Journal) -> None:
+    lost, damaged = journal.entries[2].body, journal.entries[3].body
+    assert isinstance(lost, Register)
+    assert isinstance(damaged, Register)
+    del journal.blobs[lost.manifest], journal.blobs[lost.facts]
+    journal.blobs[damaged.manifest] = b"{}"
+
+    catalog = fold(journal, tmp_path / "again")
+
+    with catalog.reading() as connection:
+        assert catalog.head(connection)[0] == 11
+        assert queries.skipped(connection) == {lost.manifest: ("manifest", "BlobNotFound"), lost.facts: ("facts", "BlobNotFound"),
+                                               damaged.manifest: ("manifest", "InvalidManifest")}
+    found = version_of(catalog, "minilm-med", 1)
+    assert (found.kind, found.model_class, found.digest, found.vocabulary) == ("unknown", "unknown", lost.manifest, queries.UNREADABLE)
+    assert [parent.reference for parent in found.parents] == ["minilm@1"]
+    assert version_of(catalog, "medical", 1).vocabulary_size == 102
+
+
+def test_a_blob_that_can_be_read_later_is_listed_no_more(tmp_path: Path, journal: Journal) -> None:
+    body = journal.entries[1].body
+    assert isinstance(body, Register)
+    kept = journal.blobs.pop(body.manifest)
+    journal.catalogs = [fold(journal, tmp_path / "again")]
+
+    journal.blobs[body.manifest] = kept
+    journal.write(Register("copy", 1, body.manifest, body.facts))
+
+    assert rows(journal.catalogs[0], tables.skipped) == []
+    assert version_of(journal.catalogs[0], "minilm", 1).kind == "base"
+
+
+def test_content_that_is_not_what_its_name_says_is_skipped(tmp_path: Path, journal: Journal) -> None:
+    def read(digest: str) -> bytes:
+        raise DigestMismatch(f"the blob {digest} is damaged")
+
+    catalog = Catalog.create(tmp_path / "again")
+    with catalog.writing() as connection:
+        for entry in journal.entries:
+            apply(connection, entry, read)
+
+    assert {row[2] for row in rows(catalog, tables.skipped)} == {"DigestMismatch"}
+
+
+def test_numbers_that_no_column_holds_are_damage_and_no_crash(journal: Journal) -> None:
+    manifest = a_manifest("x").to_bytes().replace(b'"size":600', b'"size":9999999999999999999')
+
+    journal.write(Register("big", 1, journal.add(manifest), journal.add(some_facts("x").to_bytes())))
+
+    assert rows(journal.catalogs[0], tables.skipped) == [(digest_of(manifest), "manifest", "InvalidManifest")]
+
+
+def test_a_manifest_of_a_newer_format_stops_the_fold(journal: Journal) -> None:
+    manifest = journal.add(canonical({"format": 2}))
+
+    with pytest.raises(NewerFormat, match="format 2"):
+        journal.write(Register("new", 1, manifest, a_digest("facts")))
+
+    assert len(rows(journal.catalogs[0], tables.entries)) == 11

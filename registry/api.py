@@ -6,12 +6,25 @@ A version is given as a reference (`"medical@prod"`) or as a Version. The librar
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from . import settings as _settings
-from .results import Added, AliasMove, Checkout, Collected, Deleted, Details, Found, Lineage, Progress, Verdict, silent
+from .results import (
+    Added,
+    AliasMove,
+    Checkout,
+    Collected,
+    Deleted,
+    DemoResult,
+    Details,
+    Found,
+    Lineage,
+    Progress,
+    Verdict,
+    silent,
+)
 from .version import LogRow, Model, Version
 
 if TYPE_CHECKING:
@@ -217,3 +230,13 @@ def init(folder: PathLike | None = None) -> Registry:
     registry = Registry(folder)
     registry._home = Home.create(registry.settings)
     return registry
+
+
+def demo(model: PathLike | None = None, *, say: Callable[[str], None], keep: bool = False) -> DemoResult:
+    """The whole story on a real model, in a temporary home: each step is said, each claim computed, and one untrue fails it.
+
+    say is given each line, as in demo(say=print); model is a folder, else the one that the extra `demo` installs; with keep,
+    everything stays, and the result says where.
+    """
+    from .actions.demo import demo
+    return demo(model=Path(model) if model is not None else None, say=say, keep=keep)

@@ -178,3 +178,22 @@ class Deleted:
     freed: int
     """Bytes that the next collect can free because of it."""
     notes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo found out; each number was computed in it."""
+
+    reference: str
+    """The adapter that was made, moved and loaded."""
+    evidence: str
+    difference: float
+    """Largest difference between what training ended with and what was loaded; 0, else the demo fails."""
+    wrong_cosine: float
+    """Mean cosine to the right vectors, of what plain sentence-transformers loads on the wrong base."""
+    wrong_cosine_lowest: float
+    refusal: str
+    """What the registry says to the wrong base."""
+    seconds: float
+    folder: Path | None
+    """Where everything lies, if it was kept."""

@@ -257,7 +257,7 @@ def _kind(layout: Layout, inspection: Inspection, parent: Known | None, root: Se
     if lost:
         raise ParentMismatch(f"the token list does not extend that of {parent.version.reference}: id {lost[0].id} is {own.get(lost[0].id)!r}, "
                              f"there it is {lost[0].content!r}, and {len(lost) - 1} more differ")
-    report = compare_rows(files, inspection.facts, parent_files, parent_facts)
+    report = compare_rows(files, inspection.facts, parent_files, parent_facts, parent_facts.vocabulary.size)
     kind = "base" if len(own) == len(root) else "resized"
     role = "resized-from" if kind == "resized" and report.unchanged else "finetuned-from"
     return kind, role, report.sentence

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..results import Added, Verdict
 
 LEFT_OUT_SHOWN = 5
+SPOKEN = {"base": "a base", "resized": "a resized base", "adapter": "an adapter", "merged": "a merged model"}
 
 
 @command("add")
@@ -26,7 +27,7 @@ LEFT_OUT_SHOWN = 5
 @click.option("--prefix", metavar="P/", help="For several: each is called P/ and its folder's name.")
 @click.option("--parent", metavar="REF", type=VersionReference(), help="What it was made from, where the folder does not tell.")
 @click.option("--with-parents", is_flag=True, help="Register the base too, if it lies here and is not registered.")
-@click.option("--class", "model_class", type=click.Choice(CLASSES, case_sensitive=False), metavar="CLASS",
+@click.option("--class", "model_class", type=click.Choice(CLASSES), metavar="CLASS",
               help=f"Which class loads it, where that cannot be told: {', '.join(CLASSES)}.")
 @click.option("--tokenizer", metavar="DIR", type=Folder(), help="Where its tokenizer lies, if elsewhere.")
 @recording_options
@@ -109,9 +110,8 @@ def _line(result: Added, *, dry_run: bool) -> str:
 
 def _tell(session: Session, result: Added, folder: str | None = None) -> None:
     """What was found out, for the person who watches."""
-    article = "an" if result.kind == "adapter" else "a"
     parent = f" on {result.parent} (known: {result.evidence})" if result.parent else ""
-    session.note(f"{folder + ': ' if folder else ''}{result.name}@{result.number} is {article} {result.kind}{parent}")
+    session.note(f"{folder + ': ' if folder else ''}{result.name}@{result.number} is {SPOKEN[result.kind]}{parent}")
     for sentence in (result.plan, result.rows):
         if sentence:
             session.note(sentence)

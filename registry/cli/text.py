@@ -44,7 +44,7 @@ def size(count: int) -> str:
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[str]:
-    """The lines of a table; `headers` may be empty. Columns of numbers stand to the right."""
+    """The lines of a table, columns of numbers to the right. Without headers it is a list of keys and values, never cut."""
     if not sys.stdout.isatty():
         return ["\t".join(_bare(cell) for cell in row) for row in rows]
     if not rows:
@@ -52,7 +52,8 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[str]:
     shown = [[_shown(cell) for cell in row] for row in rows]
     right = [all(isinstance(row[column], int) or row[column] is None for row in rows) for column in range(len(rows[0]))]
     lines = [[header.upper() for header in headers], *shown] if headers else shown
-    widths = _fit([max(width(line[column]) for line in lines) for column in range(len(right))])
+    widths = [max(width(line[column]) for line in lines) for column in range(len(right))]
+    widths = _fit(widths) if headers else widths
     return [GAP.join(map(_cell, line, widths, right)).rstrip() for line in lines]
 
 

@@ -24,12 +24,29 @@ def journal(tmp_path: Path) -> Journal:
     """A line of three, and one of each other change."""
     journal = a_journal(tmp_path / "catalog")
     base = journal.register("minilm", 1)
-    resized = journal.register("minilm-med", 1, kind="resized", tokens=TOKENS, parents=(("resized-from", base.digest, "minilm@1"),))
-    journal.register("medical", 1, kind="adapter", tokens=TOKENS, parents=(("base", resized.digest, "minilm-med@1"),),
-                     source={"command": "registry add"}, message="first", forced=("finite",), checkpoint=True)
+    resized = journal.register(
+        "minilm-med", 1, kind="resized", tokens=TOKENS, parents=(("resized-from", base.digest, "minilm@1"),)
+    )
+    journal.register(
+        "medical",
+        1,
+        kind="adapter",
+        tokens=TOKENS,
+        parents=(("base", resized.digest, "minilm-med@1"),),
+        source={"command": "registry add"},
+        message="first",
+        forced=("finite",),
+        checkpoint=True,
+    )
     journal.register("medical", 2, kind="adapter", tokens=TOKENS, parents=(("base", resized.digest, "minilm-med@1"),))
-    for body in (Alias("medical", "prod", 2, "go"), Annotate("medical", 2, {"mrr": "0.5", "owner": "anna"}), Annotate("medical", 2, {"owner": None}),
-                 Yank("medical", 1, "stale"), Alias("medical", "prod", None), Delete("medical", 2)):
+    for body in (
+        Alias("medical", "prod", 2, "go"),
+        Annotate("medical", 2, {"mrr": "0.5", "owner": "anna"}),
+        Annotate("medical", 2, {"owner": None}),
+        Yank("medical", 1, "stale"),
+        Alias("medical", "prod", None),
+        Delete("medical", 2),
+    ):
         journal.write(body)
     return journal
 
@@ -79,7 +96,11 @@ def test_what_changes_is_kept_as_intervals(journal: Journal) -> None:
     assert rows(catalog, tables.yanks) == [("medical", 1, "stale", 9, None)]
     assert rows(catalog, tables.notes) == [("medical", 2, "mrr", "0.5", 0.5, 7, 11), ("medical", 2, "owner", "anna", None, 7, 8)]
     assert [(row[0], row[1], row[-2], row[-1]) for row in rows(catalog, tables.versions)] == [
-        ("medical", 1, 4, None), ("medical", 2, 5, 11), ("minilm", 1, 2, None), ("minilm-med", 1, 3, None)]
+        ("medical", 1, 4, None),
+        ("medical", 2, 5, 11),
+        ("minilm", 1, 2, None),
+        ("minilm-med", 1, 3, None),
+    ]
 
 
 def test_a_token_list_and_weights_are_kept_once(journal: Journal) -> None:
@@ -101,8 +122,21 @@ def test_the_clock_never_goes_back_and_the_time_stays_what_was_said(journal: Jou
     assert found == ("2020-01-01T00:00:00.000000Z", "2027-01-01T00:00:00.000000Z")
 
 
-@pytest.mark.parametrize(("text", "number"), [("4", 4.0), ("-0.25", -0.25), ("1e-05", 1e-05), ("1_000", None), ("nan", None), ("1e999", None),
-                                              ("0x10", None), (" 4", None), ("", None), ("four", None)])
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("4", 4.0),
+        ("-0.25", -0.25),
+        ("1e-05", 1e-05),
+        ("1_000", None),
+        ("nan", None),
+        ("1e999", None),
+        ("0x10", None),
+        (" 4", None),
+        ("", None),
+        ("four", None),
+    ],
+)
 def test_a_note_that_is_a_number_is_one_for_sorting_too(journal: Journal, text: str, number: float | None) -> None:
     journal.write(Annotate("minilm", 1, {"value": text}))
 
@@ -112,16 +146,28 @@ def test_a_note_that_is_a_number_is_one_for_sorting_too(journal: Journal, text: 
 def test_an_entry_that_does_not_come_next_is_refused(journal: Journal) -> None:
     catalog, last = journal.catalogs[0], journal.entries[-1]
     time = "2026-01-02T03:04:05.000006Z"
-    with pytest.raises(BrokenChain, match=r"entry 13 follows sha256:\w+, and the catalog ends with entry 11, sha256:\w+"), \
-            catalog.writing() as connection:
+    with (
+        pytest.raises(BrokenChain, match=r"entry 13 follows sha256:\w+, and the catalog ends with entry 11, sha256:\w+"),
+        catalog.writing() as connection,
+    ):
         apply(connection, Entry(13, "a", time, "anna", Init("0"), last.digest), journal.read)
 
     with pytest.raises(BrokenChain, match="entry 12 follows nothing"), catalog.writing() as connection:
         apply(connection, Entry(12, "a", time, "anna", Init("0"), None), journal.read)
 
 
-@pytest.mark.parametrize("body", [Alias("medical", "prod", 2), Alias("nothing", "prod", 1), Yank("medical", 2, "again"), Yank("medical", 7),
-                                  Annotate("medical", 2, {"a": "b"}), Delete("medical", 2), Delete("Minilm", 1)])
+@pytest.mark.parametrize(
+    "body",
+    [
+        Alias("medical", "prod", 2),
+        Alias("nothing", "prod", 1),
+        Yank("medical", 2, "again"),
+        Yank("medical", 7),
+        Annotate("medical", 2, {"a": "b"}),
+        Delete("medical", 2),
+        Delete("Minilm", 1),
+    ],
+)
 def test_an_entry_about_what_is_not_there_is_refused(journal: Journal, body: Body) -> None:
     message = refused(journal, body)
 
@@ -167,10 +213,18 @@ def test_a_fold_goes_on_past_blobs_it_cannot_read_and_lists_them(tmp_path: Path,
 
     with catalog.reading() as connection:
         assert catalog.head(connection)[0] == 11
-        assert queries.skipped(connection) == {lost.manifest: ("manifest", "BlobNotFound"), lost.facts: ("facts", "BlobNotFound"),
-                                               damaged.manifest: ("manifest", "InvalidManifest")}
+        assert queries.skipped(connection) == {
+            lost.manifest: ("manifest", "BlobNotFound"),
+            lost.facts: ("facts", "BlobNotFound"),
+            damaged.manifest: ("manifest", "InvalidManifest"),
+        }
     found = version_of(catalog, "minilm-med", 1)
-    assert (found.kind, found.model_class, found.digest, found.vocabulary) == ("unknown", "unknown", lost.manifest, queries.UNREADABLE)
+    assert (found.kind, found.model_class, found.digest, found.vocabulary) == (
+        "unknown",
+        "unknown",
+        lost.manifest,
+        queries.UNREADABLE,
+    )
     assert [parent.reference for parent in found.parents] == ["minilm@1"]
     assert version_of(catalog, "medical", 1).vocabulary_size == 102
 

@@ -30,7 +30,12 @@ def home(tmp_path: Path, story: Journal) -> Iterator[Path]:
 
 
 def everything(home: Path) -> list[object]:
-    return [glance.list_models(home), glance.list_versions(home, "medical"), glance.resolve(home, "medical@1"), glance.complete(home, "m")]
+    return [
+        glance.list_models(home),
+        glance.list_versions(home, "medical"),
+        glance.resolve(home, "medical@1"),
+        glance.complete(home, "m"),
+    ]
 
 
 def as_queries_say(catalog: Connection, text: str) -> Glimpse | None:
@@ -46,14 +51,36 @@ def test_models_and_versions_are_those_that_queries_give(home: Path, catalog: Co
     models = queries.models(catalog)
 
     assert glance.list_models(home) == models
-    assert [glance.list_versions(home, model.name.upper()) for model in models] == [queries.versions(catalog, model.name) for model in models]
+    assert [glance.list_versions(home, model.name.upper()) for model in models] == [
+        queries.versions(catalog, model.name) for model in models
+    ]
     assert glance.list_versions(home, "old") == queries.versions(catalog, "old") == []
 
 
-@pytest.mark.parametrize("text", [
-    "minilm", "MiniLM@1", "team/med", "medical", "medical@latest", "medical@3", "medical@prod", "merged", "medical@4", "medical@7", "medical@x",
-    "old", "hidden", "nothing", "medical@dev", "medical@1@sha256:00000000", "medical@sha256:00000000", "a text that is no reference", "./medical",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "minilm",
+        "MiniLM@1",
+        "team/med",
+        "medical",
+        "medical@latest",
+        "medical@3",
+        "medical@prod",
+        "merged",
+        "medical@4",
+        "medical@7",
+        "medical@x",
+        "old",
+        "hidden",
+        "nothing",
+        "medical@dev",
+        "medical@1@sha256:00000000",
+        "medical@sha256:00000000",
+        "a text that is no reference",
+        "./medical",
+    ],
+)
 def test_a_reference_means_what_queries_say(home: Path, catalog: Connection, text: str) -> None:
     expected = as_queries_say(catalog, text) if " " not in text and not text.startswith(".") else None
 
@@ -63,10 +90,17 @@ def test_a_reference_means_what_queries_say(home: Path, catalog: Connection, tex
 def test_a_digest_means_what_queries_say(home: Path, catalog: Connection) -> None:
     versions = {version.reference: version for version in queries.versions(catalog, "medical")}
 
-    found = [glance.resolve(home, f"medical@{versions['medical@3'].digest[:15]}"), glance.resolve(home, versions["medical@3"].pinned),
-             glance.resolve(home, f"medical@prod@{versions['medical@1'].digest}")]
+    found = [
+        glance.resolve(home, f"medical@{versions['medical@3'].digest[:15]}"),
+        glance.resolve(home, versions["medical@3"].pinned),
+        glance.resolve(home, f"medical@prod@{versions['medical@1'].digest}"),
+    ]
 
-    assert found == [as_queries_say(catalog, "medical@3"), as_queries_say(catalog, "medical@3"), as_queries_say(catalog, "medical@1")]
+    assert found == [
+        as_queries_say(catalog, "medical@3"),
+        as_queries_say(catalog, "medical@3"),
+        as_queries_say(catalog, "medical@1"),
+    ]
     assert glance.resolve(home, f"medical@prod@{versions['medical@3'].digest}") is None
 
 
@@ -75,12 +109,20 @@ def test_what_takes_a_warning_or_another_version_goes_the_long_way(home: Path, t
     assert glance.resolve(home, text) is None
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("m", ["medical", "merged", "minilm"]), ("old", []), ("x", []), ("team/", ["team/Med"]),
-    ("minilm", ["minilm", "minilm@prod", "minilm@latest", "minilm@1"]),
-    ("Medical@", ["Medical@dev", "Medical@prod", "Medical@latest", "Medical@3", "Medical@2", "Medical@1"]),
-    ("medical@p", ["medical@prod"]), ("medical@3", ["medical@3"]), ("nothing@", []),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("m", ["medical", "merged", "minilm"]),
+        ("old", []),
+        ("x", []),
+        ("team/", ["team/Med"]),
+        ("minilm", ["minilm", "minilm@prod", "minilm@latest", "minilm@1"]),
+        ("Medical@", ["Medical@dev", "Medical@prod", "Medical@latest", "Medical@3", "Medical@2", "Medical@1"]),
+        ("medical@p", ["medical@prod"]),
+        ("medical@3", ["medical@3"]),
+        ("nothing@", []),
+    ],
+)
 def test_completion_offers_what_can_be_meant(home: Path, text: str, expected: list[str]) -> None:
     assert glance.complete(home, text) == expected
 
@@ -148,8 +190,10 @@ def test_what_was_just_written_and_not_yet_put_into_the_file_is_seen(tmp_path: P
 
 
 def test_a_glance_imports_neither_sqlalchemy_nor_alembic(home: Path) -> None:
-    code = ("import sys; from pathlib import Path; from registry.catalog import glance\n"
-            "glance.list_models(Path(sys.argv[1])); print([name for name in ('sqlalchemy', 'alembic') if name in sys.modules])")
+    code = (
+        "import sys; from pathlib import Path; from registry.catalog import glance\n"
+        "glance.list_models(Path(sys.argv[1])); print([name for name in ('sqlalchemy', 'alembic') if name in sys.modules])"
+    )
 
     done = subprocess.run([sys.executable, "-c", code, str(home)], capture_output=True, text=True, check=True)
 

@@ -20,7 +20,9 @@ GOLDEN = Path(__file__).parent / "golden_schema.sql"
 
 def schema_text(connection: sa.Connection) -> str:
     """Everything that SQLite says of the schema, Alembic's own table left out."""
-    found = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'alembic_version' ORDER BY name")
+    found = connection.exec_driver_sql(
+        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'alembic_version' ORDER BY name"
+    )
     return "".join(re.sub(r"[ \t]+\n", "\n", row.sql) + ";\n\n" for row in found)
 
 
@@ -83,7 +85,9 @@ def test_the_revision_that_the_package_names_is_the_newest_script() -> None:
     scripts = ScriptDirectory(str(packaged().scripts))
 
     assert scripts.get_current_head() == REVISION
-    assert [script.revision for script in scripts.walk_revisions()] == sorted((script.revision for script in scripts.walk_revisions()), reverse=True)
+    assert [script.revision for script in scripts.walk_revisions()] == sorted(
+        (script.revision for script in scripts.walk_revisions()), reverse=True
+    )
 
 
 def test_the_newest_generation_of_the_own_revision_is_the_catalog(tmp_path: Path) -> None:

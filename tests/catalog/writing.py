@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from registry.catalog import tables
 from registry.catalog.apply import apply
 from registry.catalog.engine import Catalog
 from registry.digest import Digest, digest_of
@@ -22,8 +23,9 @@ def a_digest(text: str) -> Digest:
     return digest_of(text.encode())
 
 
-def a_manifest(content: str, *, kind: str = "base", parents: tuple[tuple[str, Digest], ...] = (),
-               model_class: str = "SentenceTransformer") -> Manifest:
+def a_manifest(
+    content: str, *, kind: str = "base", parents: tuple[tuple[str, Digest], ...] = (), model_class: str = "SentenceTransformer"
+) -> Manifest:
     """A manifest of two files; `content` tells it from others."""
     files = (File("config.json", a_digest("config"), 600), File("model.safetensors", a_digest(f"weights file {content}"), 1000))
     return Manifest(kind, model_class, files, tuple(Parent(role, digest) for role, digest in parents))
@@ -31,12 +33,22 @@ def a_manifest(content: str, *, kind: str = "base", parents: tuple[tuple[str, Di
 
 def some_facts(content: str, *, tokens: tuple[Token, ...] = (), adapter: Adapter | None = None) -> Facts:
     """Facts of a small model whose weights are told apart by `content`."""
-    tensors = (Tensor("embeddings", "F32", (100 + len(tokens), 8), a_digest(f"embeddings {content}")),
-               Tensor("layer", "F32", (8, 8), a_digest(f"layer {content}")))
+    tensors = (
+        Tensor("embeddings", "F32", (100 + len(tokens), 8), a_digest(f"embeddings {content}")),
+        Tensor("layer", "F32", (8, 8), a_digest(f"layer {content}")),
+    )
     vocabulary = Vocabulary(a_digest(f"vocabulary {tokens}"), 100 + len(tokens), tokens)
-    return Facts("SentenceTransformer", a_digest(f"tokenizer {tokens}"), vocabulary,
-                 Weights(a_digest(f"weights {content}"), "F32", 864 + 8 * len(tokens), tensors), rows=100 + len(tokens), width=8,
-                 max_length=128, architecture="BertModel", adapter=adapter)
+    return Facts(
+        "SentenceTransformer",
+        a_digest(f"tokenizer {tokens}"),
+        vocabulary,
+        Weights(a_digest(f"weights {content}"), "F32", 864 + 8 * len(tokens), tensors),
+        rows=100 + len(tokens),
+        width=8,
+        max_length=128,
+        architecture="BertModel",
+        adapter=adapter,
+    )
 
 
 @dataclass
@@ -61,17 +73,33 @@ class Journal:
     def write(self, body: Body, *, by: str = "anna", time: str | None = None) -> Entry:
         """Append an entry, if every catalog takes it."""
         number = len(self.entries) + 1
-        entry = Entry(number, f"{number:032x}", time or TIME.format(number % 60, number), by, body,
-                      self.entries[-1].digest if self.entries else None)
+        entry = Entry(
+            number,
+            f"{number:032x}",
+            time or TIME.format(number % 60, number),
+            by,
+            body,
+            self.entries[-1].digest if self.entries else None,
+        )
         for catalog in self.catalogs:
             with catalog.writing() as connection:
                 apply(connection, entry, self.read)
         self.entries.append(entry)
         return entry
 
-    def register(self, name: str, number: int, content: str | None = None, *, kind: str = "base", tokens: tuple[Token, ...] = (),
-                 parents: tuple[tuple[str, Digest, str], ...] = (), adapter: Adapter | None = None,
-                 model_class: str = "SentenceTransformer", **more: Any) -> Manifest:
+    def register(
+        self,
+        name: str,
+        number: int,
+        content: str | None = None,
+        *,
+        kind: str = "base",
+        tokens: tuple[Token, ...] = (),
+        parents: tuple[tuple[str, Digest, str], ...] = (),
+        adapter: Adapter | None = None,
+        model_class: str = "SentenceTransformer",
+        **more: Any,
+    ) -> Manifest:
         """Register a version; parents are (role, digest, reference)."""
         content = content or f"{name.lower()}@{number}"
         manifest = a_manifest(content, kind=kind, parents=tuple(item[:2] for item in parents), model_class=model_class)
@@ -94,4 +122,23 @@ def fold(journal: Journal, folder: Path) -> Catalog:
     with catalog.writing() as connection:
         for entry in journal.entries:
             apply(connection, entry, journal.read)
+    return catalog
+
+
+def head_of(catalog: Catalog) -> tuple[int, Digest | None]:
+    """Number and digest of the last entry."""
+    with catalog.reading() as connection:
+        return catalog.head(connection)
+
+
+def names_of(catalog: Catalog) -> list[str]:
+    """Every name there ever was, sorted."""
+    with catalog.reading() as connection:
+        return [row.name for row in connection.execute(tables.models.select().order_by(tables.models.c.name))]
+
+
+def opened(folder: Path, *, readonly: bool = False) -> Catalog:
+    """The catalog that is there."""
+    catalog = Catalog.open(folder, readonly=readonly)
+    assert catalog is not None
     return catalog

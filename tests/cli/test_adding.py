@@ -3,7 +3,6 @@ import shutil
 
 import pytest
 
-from tests.cli.conftest import ADDED
 from tests.support import plain
 
 LINE = r"{}@{} sha256:[0-9a-f]{{64}}{}"
@@ -106,17 +105,18 @@ def test_a_class_that_does_not_exist_is_refused_with_those_that_do(run, home, fo
 
 def test_resize_ends_with_the_line_of_the_version(run, home, tmp_path):
     words = tmp_path / "words.txt"
-    words.write_text("\n".join(ADDED) + "\n")
+    words.write_text("zorvaxin\nquine\n")
 
     ran = run("resize", "minilm@1", "--as", "bigger", "--tokens", words, home=home)
 
     assert ran.code == 0
     assert re.fullmatch(LINE.format("bigger", 1, ""), ran.lines[-1])
-    assert [line.split("\t")[1] for line in run("tokens", "bigger@1", home=home).lines] == list(ADDED)
+    assert [line.split("\t")[1] for line in run("tokens", "bigger@1", home=home).lines] == ["zorvaxin", "quine"]
 
 
 def test_resize_takes_words_and_flags_from_the_command_line(run, home):
-    ran = run("resize", "minilm@1", "--as", "bigger", "--token", "[DRUG]", "--token", "[DOSE]", "--special", home=home)
+    ran = run("resize", "minilm@1", "--as", "bigger", "--token", "[DRUG]", "--token", "[DOSE]", "--special", "--init", "random",
+              "--seed", "7", home=home)
 
     tokens = run("tokens", "bigger@1", "--json", home=home).json
     assert ran.code == 0

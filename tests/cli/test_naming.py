@@ -8,7 +8,7 @@ from tests.support import plain
 
 
 def answered(home, answer, *arguments):
-    """(exit code, standard output) of the command on a terminal where somebody types the answer."""
+    """(exit code, standard output, standard error) of the command where somebody sits at a terminal and types the answer."""
     ours, theirs = pty.openpty()
     asked = subprocess.Popen([sys.executable, "-m", "registry", *arguments], stdin=theirs, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True, env=process_environment(home))

@@ -65,5 +65,9 @@ def test_a_table_on_a_terminal_fits_the_window(on_terminal):
     assert lines[1].endswith("…")
 
 
+def test_keys_and_values_on_a_terminal_are_whole(on_terminal):
+    assert on_terminal([], [("digest", "a" * 71), ("kind", "base")]) == ["digest  " + "a" * 71, "kind    base"]
+
+
 def test_a_cell_cannot_break_a_line_or_a_column():
     assert table([], [("a\tb", "c\nd")]) == ["a\\tb\tc\\nd"]

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 import registry
+from tests.artifacts import small
 
 
 def test_checkout_prints_the_folder_of_the_home(run, home):
@@ -84,3 +85,15 @@ def test_load_refuses_what_cannot_be_meant_before_it_loads(run, home, option):
     ran = run("load", "medical@prod", *option, home=home)
 
     assert (ran.code, ran.out) == (2, "")
+
+
+def test_a_cross_encoder_takes_pairs_and_prints_scores(run, home, tmp_path):
+    run("add", small.cross(tmp_path / "reranker"), "--as", "reranker", home=home)
+
+    refused = run("load", "reranker@1", "--encode", '["one text"]', home=home)
+    scored = run("load", "reranker@1", "--encode", '["the patient", "takes one"]', "--json", home=home)
+
+    assert (refused.code, refused.out) == (2, "")
+    assert "no pair" in refused.err
+    assert scored.code == 0
+    assert [type(score) for score in scored.json] == [float]

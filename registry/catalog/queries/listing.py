@@ -136,8 +136,8 @@ def no_model(connection: Connection, name: str, at: int | None = None) -> str:
     if not known:
         return f"there is no model {name!r}; nothing is registered here yet"
     folded = {item.casefold(): item for item in known}
-    parts = [item for item in known if name.casefold() in item.casefold()]
-    close = [*dict.fromkeys([*parts, *(folded[item] for item in difflib.get_close_matches(name.casefold(), folded))])][:3]
+    close = ([item for item in known if name.casefold() in item.casefold()]
+             or [folded[item] for item in difflib.get_close_matches(name.casefold(), folded)])[:3]
     if close:
         return f"there is no model {name!r}; did you mean {' or '.join(close)}?"
     return f"there is no model {name!r}; there are: {', '.join(known[:10])}{', …' if len(known) > 10 else ''}"

@@ -83,7 +83,7 @@ def _same_version(table: FromClause, when: int) -> ColumnElement[bool]:
     """What was true of the version then, or just before it was deleted: deleting ends everything that is true of it."""
     v = t.versions
     seen = case((v.c.until <= when, v.c.until - 1), else_=when)
-    return and_(table.c.name == v.c.name, table.c.number == v.c.number, table.c.since >= v.c.since, holds(table, seen))
+    return and_(table.c.name == v.c.name, table.c.number == v.c.number, holds(table, seen))
 
 
 def _edges(connection: Connection, chosen: ColumnElement[bool]) -> dict[Key, list[ParentVersion]]:

@@ -19,19 +19,21 @@ def marks(connection: Connection, *, partial: bool = False) -> dict[Digest, list
     """For each needed blob the versions that need it, and `journal` where the journal does.
 
     A version needs its files, probes and vocabulary, and those of all its ancestors. Raises BlobNotFound where a manifest or
-    facts could not be read, since nobody knows what they need; with partial these are left out, so it is not for deleting.
+    facts in a line could not be read, since nobody knows what they need; with partial that is left out, and no ground to delete.
     """
-    if not partial:
-        _refuse_gaps(connection)
     found: dict[Digest, list[str]] = defaultdict(list)
     for column in (t.versions.c.manifest, t.version_facts.c.facts):
         for digest in connection.scalars(select(column).distinct()):
             found[Digest(digest)].append(JOURNAL)
     parents, own = _parents(connection), _own(connection)
+    unknown = {} if partial else _unknown(connection)
     alive = select(t.versions.c.name, t.versions.c.number, t.versions.c.manifest).where(holds(t.versions, NOW))
     for name, number, manifest in connection.execute(alive.order_by(t.versions.c.name, t.versions.c.number)):
-        needed = {digest for ancestor in _line(manifest, parents) for digest in own[ancestor]}
-        for digest in sorted(needed):
+        line = _line(manifest, parents)
+        for gap in sorted(line & unknown.keys()):
+            raise BlobNotFound(f"{unknown[gap]} could not be read, so nobody knows which files {name}@{number} needs; "
+                               "put that blob back, then delete the folder catalog, and it is made anew")
+        for digest in sorted({digest for ancestor in line for digest in own[ancestor]}):
             found[Digest(digest)].append(f"{name}@{number}")
     return dict(found)
 
@@ -51,13 +53,9 @@ def _own(connection: Connection) -> dict[str, set[str]]:
 
 
 def _parents(connection: Connection) -> dict[str, set[str]]:
-    """Parents of each manifest, by the manifests and by the entries: either may be the one that could be read."""
-    e, v = t.edges, t.versions
-    said = select(v.c.manifest, e.c.parent).select_from(
-        e.join(v, (e.c.name == v.c.name) & (e.c.number == v.c.number) & (e.c.since == v.c.since)))
     parents: dict[str, set[str]] = defaultdict(set)
-    for manifest, digest in connection.execute(select(t.parents.c.manifest, t.parents.c.parent).union(said)):
-        parents[manifest].add(digest)
+    for manifest, parent in connection.execute(select(t.parents.c.manifest, t.parents.c.parent)):
+        parents[manifest].add(parent)
     return parents
 
 
@@ -71,11 +69,12 @@ def _line(manifest: str, parents: dict[str, set[str]]) -> set[str]:
     return line
 
 
-def _refuse_gaps(connection: Connection) -> None:
-    v, vf = t.versions, t.version_facts
-    for what, column in (("manifest", v.c.manifest), ("facts", vf.c.facts)):
-        joined = v.join(vf, (vf.c.name == v.c.name) & (vf.c.number == v.c.number)).join(t.skipped, t.skipped.c.digest == column)
-        row = connection.execute(select(v.c.name, v.c.number, column).select_from(joined).limit(1)).first()
-        if row is not None:
-            raise BlobNotFound(f"the {what} of {row.name}@{row.number}, {row[2]}, could not be read, so nobody knows which files "
-                               "it needs; put that blob back, then delete the folder catalog, and it is made anew")
+def _unknown(connection: Connection) -> dict[str, str]:
+    """What could not be read of a manifest, by the manifest's digest."""
+    v, vf, skipped = t.versions, t.version_facts, t.skipped
+    facts = (select(v.c.manifest, v.c.name, v.c.number, skipped.c.digest).select_from(
+        v.join(vf, (vf.c.name == v.c.name) & (vf.c.number == v.c.number)).join(skipped, skipped.c.digest == vf.c.facts)))
+    manifests = select(v.c.manifest, v.c.name, v.c.number).join(skipped, skipped.c.digest == v.c.manifest)
+    unknown = {row.manifest: f"the facts of {row.name}@{row.number}, {row.digest}," for row in connection.execute(facts)}
+    return unknown | {row.manifest: f"the manifest of {row.name}@{row.number}, {row.manifest},"
+                      for row in connection.execute(manifests)}

@@ -12,32 +12,38 @@ def find(catalog: Connection, text: str, at: int | None = None) -> dict[str, str
     return {version.reference: why for version, why in queries.find(catalog, text, at)}
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("MiniLM", {"minilm@1": "name"}),
-    ("resized", {"team/Med@1": "kind"}),
-    ("sparseencoder", {"merged@1": "class"}),
-    ("dev", {"medical@2": "alias dev"}),
-    ("anna", {"medical@1": "note owner=Anna"}),
-    ("mrr=0.5", {"medical@1": "note mrr=0.5"}),
-    ("from the hub", {"minilm@1": "message"}),
-    ("100%_mib", dict.fromkeys(["medical@3", "medical@2", "medical@1", "merged@1", "team/Med@1"], "token '100%_Mibrutan'")),
-    ("merged", {"merged@1": "name, kind"}),
-    ("%", dict.fromkeys(["medical@3", "medical@2", "medical@1", "merged@1", "team/Med@1"], "token '100%_Mibrutan'")),
-    ("old", {}),
-    ("nothing like it", {}),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("MiniLM", {"minilm@1": "name"}),
+        ("resized", {"team/Med@1": "kind"}),
+        ("sparseencoder", {"merged@1": "class"}),
+        ("dev", {"medical@2": "alias dev"}),
+        ("anna", {"medical@1": "note owner=Anna"}),
+        ("mrr=0.5", {"medical@1": "note mrr=0.5"}),
+        ("from the hub", {"minilm@1": "message"}),
+        ("100%_mib", dict.fromkeys(["medical@3", "medical@2", "medical@1", "merged@1", "team/Med@1"], "token '100%_Mibrutan'")),
+        ("merged", {"merged@1": "name, kind"}),
+        ("%", dict.fromkeys(["medical@3", "medical@2", "medical@1", "merged@1", "team/Med@1"], "token '100%_Mibrutan'")),
+        ("old", {}),
+        ("nothing like it", {}),
+    ],
+)
 def test_a_text_finds_versions_and_says_by_what(catalog: Connection, text: str, expected: dict[str, str]) -> None:
     assert find(catalog, text) == expected
 
 
-@pytest.mark.parametrize(("digest", "expected"), [
-    (a_manifest("minilm@1").digest, {"copy@1": "digest", "minilm@1": "digest"}),
-    (a_digest("weights hidden@1"), {"hidden@1": "weights"}),
-    (a_digest("vocabulary ()"), dict.fromkeys(["copy@1", "hidden@1", "minilm@1"], "vocabulary")),
-    (a_digest("tokenizer ()"), dict.fromkeys(["copy@1", "hidden@1", "minilm@1"], "tokenizer")),
-    (a_digest("weights file medical@3"), {"medical@3": "file model.safetensors"}),
-    (a_digest("weights file old@1"), {}),
-])
+@pytest.mark.parametrize(
+    ("digest", "expected"),
+    [
+        (a_manifest("minilm@1").digest, {"copy@1": "digest", "minilm@1": "digest"}),
+        (a_digest("weights hidden@1"), {"hidden@1": "weights"}),
+        (a_digest("vocabulary ()"), dict.fromkeys(["copy@1", "hidden@1", "minilm@1"], "vocabulary")),
+        (a_digest("tokenizer ()"), dict.fromkeys(["copy@1", "hidden@1", "minilm@1"], "tokenizer")),
+        (a_digest("weights file medical@3"), {"medical@3": "file model.safetensors"}),
+        (a_digest("weights file old@1"), {}),
+    ],
+)
 def test_a_digest_or_its_beginning_finds_what_has_it(catalog: Connection, digest: str, expected: dict[str, str]) -> None:
     assert find(catalog, digest) == find(catalog, digest[:17]) == find(catalog, digest[7:15].upper()) == expected
 

@@ -25,7 +25,11 @@ def test_the_log_is_the_journal_newest_first(catalog: Connection, story: Journal
 
 def test_the_log_of_a_model_and_of_a_version(catalog: Connection) -> None:
     assert [row.kind for row in queries.log(catalog, "Minilm")] == ["Alias", "Register"]
-    assert [(row.kind, row.by) for row in queries.log(catalog, "medical", 2)] == [("Yank", "bob"), ("Alias", "bob"), ("Register", "anna")]
+    assert [(row.kind, row.by) for row in queries.log(catalog, "medical", 2)] == [
+        ("Yank", "bob"),
+        ("Alias", "bob"),
+        ("Register", "anna"),
+    ]
     assert numbers(queries.log(catalog, "medical", limit=2)) == [18, 16]
     assert numbers(queries.log(catalog, at=2)) == [2, 1]
 
@@ -37,7 +41,14 @@ def test_a_moment_means_the_last_entry_before_it_even_where_a_clock_went_back(tm
     journal.write(Yank("a", 1, undo=True), time="2026-04-01T00:00:00.000000Z")
 
     with journal.catalogs[0].reading() as connection:
-        moments = [queries.as_of(connection, time) for time in (
-            "2025-12-31T23:59:59.999999Z", "2026-02-01T00:00:00.000000Z", "2026-04-15T00:00:00.000000Z", "2026-05-01T00:00:00.000000Z")]
+        moments = [
+            queries.as_of(connection, time)
+            for time in (
+                "2025-12-31T23:59:59.999999Z",
+                "2026-02-01T00:00:00.000000Z",
+                "2026-04-15T00:00:00.000000Z",
+                "2026-05-01T00:00:00.000000Z",
+            )
+        ]
 
     assert moments == [0, 2, 2, 4]

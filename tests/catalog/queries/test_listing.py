@@ -48,19 +48,48 @@ def test_a_version_has_all_that_its_entry_its_manifest_and_its_facts_say(catalog
     facts = some_facts("team/med@1", tokens=TOKENS)
 
     assert the(catalog, "team/med", 1) == Version(
-        name="team/Med", number=1, digest=a_manifest("team/med@1", kind="resized", parents=(("resized-from", parent),)).digest,
-        kind="resized", model_class="SentenceTransformer", facts=story.add(facts.to_bytes()), probes=None,
-        parents=(ParentVersion("resized-from", "minilm@1", parent, "given"),), aliases=(), latest=True, yanked=False, yank_reason=None,
-        deleted=False, checkpoint=False, message=None, notes={}, source={}, forced=(), created_at=story.entries[2].time,
-        created_by="anna", entry=3, size=1600, vocabulary=facts.vocabulary.digest, vocabulary_size=102, added=2,
-        weights=facts.weights.digest, parameters=880, dtype="F32")
+        name="team/Med",
+        number=1,
+        digest=a_manifest("team/med@1", kind="resized", parents=(("resized-from", parent),)).digest,
+        kind="resized",
+        model_class="SentenceTransformer",
+        facts=story.add(facts.to_bytes()),
+        probes=None,
+        parents=(ParentVersion("resized-from", "minilm@1", parent, "given"),),
+        aliases=(),
+        latest=True,
+        yanked=False,
+        yank_reason=None,
+        deleted=False,
+        checkpoint=False,
+        message=None,
+        notes={},
+        source={},
+        forced=(),
+        created_at=story.entries[2].time,
+        created_by="anna",
+        entry=3,
+        size=1600,
+        vocabulary=facts.vocabulary.digest,
+        vocabulary_size=102,
+        added=2,
+        weights=facts.weights.digest,
+        parameters=880,
+        dtype="F32",
+    )
 
 
 def test_a_version_has_what_was_said_of_it_later(catalog: Connection) -> None:
     first, second = the(catalog, "medical", 1), the(catalog, "medical", 2)
 
     assert (first.aliases, first.notes, first.latest, first.yanked) == (("prod",), {"mrr": "0.5", "owner": "Anna"}, True, False)
-    assert (second.aliases, second.notes, second.latest, second.yanked, second.yank_reason) == (("dev",), {}, False, True, "wrong labels")
+    assert (second.aliases, second.notes, second.latest, second.yanked, second.yank_reason) == (
+        ("dev",),
+        {},
+        False,
+        True,
+        "wrong labels",
+    )
     assert (the(catalog, "hidden", 1).yanked, the(catalog, "hidden", 1).yank_reason) == (True, None)
     assert the(catalog, "minilm", 1).source == HUB
 
@@ -71,6 +100,16 @@ def test_a_deleted_version_is_shown_as_it_was_before(story: Journal, catalog: Co
     assert before is not None
     assert (gone.deleted, gone.latest, before.deleted, before.latest) == (True, False, False, True)
     assert (gone.facts, gone.kind, gone.parents) == (before.facts, before.kind, before.parents)
+
+
+def test_a_version_is_deleted_from_the_deleting_entry_on(catalog: Connection) -> None:
+    before, after = queries.version(catalog, "medical", 4, at=17), queries.version(catalog, "medical", 4, at=18)
+
+    assert before is not None
+    assert after is not None
+    assert (before.deleted, after.deleted) == (False, True)
+    assert references(queries.versions(catalog, "medical", at=17))[0] == "medical@4"
+    assert references(queries.versions(catalog, "medical", at=18))[0] == "medical@3"
 
 
 def test_what_never_was_is_none(catalog: Connection) -> None:
@@ -118,7 +157,12 @@ def test_versions_are_found_by_what_they_share(catalog: Connection) -> None:
 
     assert references(queries.with_weights(catalog, base.weights)) == ["copy@1", "minilm@1"]
     assert references(queries.with_vocabulary(catalog, adapter.vocabulary)) == [
-        "medical@3", "medical@2", "medical@1", "merged@1", "team/Med@1"]
+        "medical@3",
+        "medical@2",
+        "medical@1",
+        "merged@1",
+        "team/Med@1",
+    ]
     assert references(queries.with_tokenizer(catalog, a_digest("tokenizer ()"))) == ["copy@1", "hidden@1", "minilm@1"]
     assert references(queries.with_file(catalog, a_digest("weights file medical@2"))) == ["medical@2"]
     assert references(queries.with_file(catalog, a_digest("weights file old@1"))) == []
@@ -132,7 +176,9 @@ def test_versions_are_found_by_the_commit_they_came_from(catalog: Connection) ->
 
 def test_the_files_of_a_manifest(catalog: Connection) -> None:
     assert queries.files(catalog, the(catalog, "old", 1).digest) == [
-        File("config.json", a_digest("config"), 600), File("model.safetensors", a_digest("weights file old@1"), 1000)]
+        File("config.json", a_digest("config"), 600),
+        File("model.safetensors", a_digest("weights file old@1"), 1000),
+    ]
 
 
 def test_the_added_tokens_of_a_version(catalog: Connection) -> None:

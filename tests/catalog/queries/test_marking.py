@@ -43,7 +43,12 @@ def test_nothing_needs_the_files_of_what_was_deleted(catalog: Connection) -> Non
 
 def test_the_journal_needs_every_manifest_and_all_facts_for_ever(catalog: Connection, story: Journal) -> None:
     marks = queries.marks(catalog)
-    registered = {digest for entry in story.entries if isinstance(entry.body, Register) for digest in (entry.body.manifest, entry.body.facts)}
+    registered = {
+        digest
+        for entry in story.entries
+        if isinstance(entry.body, Register)
+        for digest in (entry.body.manifest, entry.body.facts)
+    }
 
     assert {digest for digest, who in marks.items() if who == ["journal"]} == registered
 
@@ -61,7 +66,7 @@ def test_ancestors_stay_whole_although_they_were_deleted(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("what", ["manifest", "facts"])
-def test_nothing_is_called_free_while_it_is_not_known_what_a_version_needs(tmp_path: Path, what: str) -> None:
+def test_nothing_is_called_free_while_it_is_not_known_what_a_line_needs(tmp_path: Path, what: str) -> None:
     journal = a_journal(tmp_path / "first")
     base = journal.register("base", 1)
     journal.register("adapter", 1, kind="adapter", parents=(("base", base.digest, "base@1"),))
@@ -73,5 +78,22 @@ def test_nothing_is_called_free_while_it_is_not_known_what_a_version_needs(tmp_p
             queries.marks(connection)
         partial = queries.marks(connection, partial=True)
 
-    assert str(caught.value).startswith(f"the {what} of base@1, {lost}, could not be read, so nobody knows which files it needs")
-    assert partial[a_digest("weights file adapter@1")] == ["adapter@1"]
+    assert str(caught.value) == (
+        f"the {what} of base@1, {lost}, could not be read, so nobody knows which files adapter@1 needs; "
+        "put that blob back, then delete the folder catalog, and it is made anew"
+    )
+    assert a_digest("weights file adapter@1") in partial
+
+
+def test_what_a_deleted_version_needed_need_not_be_known(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path / "first")
+    lost = journal.register("gone", 1)
+    journal.register("base", 1)
+    journal.write(Delete("gone", 1))
+    del journal.blobs[lost.digest]
+
+    with fold(journal, tmp_path / "again").reading() as connection:
+        marks = queries.marks(connection)
+
+    assert marks[lost.digest] == ["journal"]
+    assert marks[a_digest("weights file base@1")] == ["base@1"]

@@ -34,16 +34,32 @@ def message(catalog: Connection, text: str, error: type[RegistryError], at: int 
 
 
 def manifest(story: Journal, name: str, number: int) -> Manifest:
-    (body,) = [entry.body for entry in story.entries if (entry.kind, getattr(entry.body, "name", ""), getattr(entry.body, "number", 0)) == (
-        "Register", name, number)]
+    (body,) = [
+        entry.body
+        for entry in story.entries
+        if (entry.kind, getattr(entry.body, "name", ""), getattr(entry.body, "number", 0)) == ("Register", name, number)
+    ]
     return parse(story.blobs[body.manifest])  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("minilm", "minilm@1"), ("MiniLM@1", "minilm@1"), ("TEAM/med", "team/Med@1"), ("medical", "medical@1"), ("medical@latest", "medical@1"),
-    ("medical@2", "medical@2"), ("medical@3", "medical@3"), ("medical@prod", "medical@1"), ("medical^", "team/Med@1"),
-    ("medical@2^^", "minilm@1"), ("merged^", "team/Med@1"), ("medical@1:config.json", "medical@1"), ("hidden@1", "hidden@1"),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("minilm", "minilm@1"),
+        ("MiniLM@1", "minilm@1"),
+        ("TEAM/med", "team/Med@1"),
+        ("medical", "medical@1"),
+        ("medical@latest", "medical@1"),
+        ("medical@2", "medical@2"),
+        ("medical@3", "medical@3"),
+        ("medical@prod", "medical@1"),
+        ("medical^", "team/Med@1"),
+        ("medical@2^^", "minilm@1"),
+        ("merged^", "team/Med@1"),
+        ("medical@1:config.json", "medical@1"),
+        ("hidden@1", "hidden@1"),
+    ],
+)
 def test_a_reference_means_one_version(catalog: Connection, text: str, expected: str) -> None:
     assert resolve(catalog, text) == expected
 
@@ -76,7 +92,10 @@ def test_a_name_that_is_nearly_there_is_named(catalog: Connection) -> None:
 
 
 def test_a_name_like_no_other_brings_the_list(catalog: Connection) -> None:
-    assert message(catalog, "xyz", ModelNotFound) == "there is no model 'xyz'; there are: copy, hidden, medical, merged, minilm, team/Med"
+    assert (
+        message(catalog, "xyz", ModelNotFound)
+        == "there is no model 'xyz'; there are: copy, hidden, medical, merged, minilm, team/Med"
+    )
 
 
 def test_an_empty_registry_says_so(tmp_path: Path) -> None:
@@ -94,7 +113,10 @@ def test_many_known_numbers_are_shown_from_the_newest(tmp_path: Path) -> None:
         journal.register("gaps", number)
 
     with journal.catalogs[0].reading() as connection:
-        assert message(connection, "gaps@2", VersionNotFound) == "gaps has no version 2; it has: 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, …"
+        assert (
+            message(connection, "gaps@2", VersionNotFound)
+            == "gaps has no version 2; it has: 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, …"
+        )
 
 
 def test_a_deleted_version_says_who_deleted_it(catalog: Connection, story: Journal) -> None:
@@ -103,7 +125,8 @@ def test_a_deleted_version_says_who_deleted_it(catalog: Connection, story: Journ
 
     assert message(catalog, "medical@4", VersionNotFound) == f"medical@4 was deleted at {when} by bob; medical has: 1-3"
     assert message(catalog, f"medical@{digest[:19]}", VersionNotFound) == (
-        f"medical@4, with the digest {digest[:19]}, was deleted at {when} by bob")
+        f"medical@4, with the digest {digest[:19]}, was deleted at {when} by bob"
+    )
 
 
 def test_an_unknown_alias_brings_the_known_ones(catalog: Connection) -> None:
@@ -113,24 +136,30 @@ def test_an_unknown_alias_brings_the_known_ones(catalog: Connection) -> None:
 
 def test_an_alias_of_a_yanked_version_says_how_to_have_it_all_the_same(catalog: Connection) -> None:
     assert message(catalog, "medical@dev", VersionNotFound) == (
-        "medical@dev is medical@2, which was yanked: wrong labels; to use it all the same, write medical@2")
+        "medical@dev is medical@2, which was yanked: wrong labels; to use it all the same, write medical@2"
+    )
 
 
 def test_a_name_without_a_latest_version_says_why(catalog: Connection) -> None:
     assert message(catalog, "hidden", VersionNotFound) == (
-        "hidden has no latest version: all are yanked or checkpoints; by number there are: 1")
+        "hidden has no latest version: all are yanked or checkpoints; by number there are: 1"
+    )
     assert message(catalog, "old", VersionNotFound) == "old has no latest version: all were deleted"
 
 
 def test_a_digest_of_another_model_is_found_there(catalog: Connection, story: Journal) -> None:
     digest = manifest(story, "team/Med", 1).digest
 
-    assert message(catalog, f"medical@{digest}", VersionNotFound) == f"medical has no version with the digest {digest}; team/Med@1 has it"
+    assert (
+        message(catalog, f"medical@{digest}", VersionNotFound)
+        == f"medical has no version with the digest {digest}; team/Med@1 has it"
+    )
 
 
 def test_a_digest_of_nothing_brings_the_known_versions(catalog: Connection) -> None:
     assert message(catalog, "medical@sha256:00000000", VersionNotFound) == (
-        "medical has no version with the digest sha256:00000000; it has the versions: 1-3")
+        "medical has no version with the digest sha256:00000000; it has the versions: 1-3"
+    )
 
 
 def test_a_digest_that_begins_several_wants_more_digits(tmp_path: Path) -> None:
@@ -144,17 +173,21 @@ def test_a_digest_that_begins_several_wants_more_digits(tmp_path: Path) -> None:
     with journal.catalogs[0].reading() as connection, pytest.raises(InvalidReference) as caught:
         queries.resolve(connection, reference.Reference("many", digest=first.hex[0]))
 
-    assert str(caught.value) == (f"several versions of many have a digest that begins with sha256:{first.hex[0]}: "
-                                 f"{second.short} (many@{number}), {first.short} (many@1); give more digits")
+    assert str(caught.value) == (
+        f"several versions of many have a digest that begins with sha256:{first.hex[0]}: "
+        f"{second.short} (many@{number}), {first.short} (many@1); give more digits"
+    )
 
 
 def test_a_pinned_version_that_is_another_one_is_refused(catalog: Connection, story: Journal) -> None:
     there, other = manifest(story, "medical", 1).digest, a_digest("other")
 
     assert message(catalog, f"medical@1@{other}", DigestMismatch) == (
-        f"medical@1 has the digest {there}, not {other}; it is not what was pinned")
+        f"medical@1 has the digest {there}, not {other}; it is not what was pinned"
+    )
     assert message(catalog, f"medical@prod@{other[:15]}", DigestMismatch) == (
-        f"medical@prod (medical@1) has the digest {there}, not {other[:15]}; it is not what was pinned")
+        f"medical@prod (medical@1) has the digest {there}, not {other[:15]}; it is not what was pinned"
+    )
 
 
 def test_a_line_ends_somewhere(catalog: Connection) -> None:
@@ -169,7 +202,8 @@ def test_a_parent_that_was_deleted_is_named(tmp_path: Path) -> None:
 
     with journal.catalogs[0].reading() as connection:
         assert message(connection, "adapter^", ParentNotFound) == (
-            f"the parent of adapter@1, base@1 ({base.digest.short}), is not registered here any more")
+            f"the parent of adapter@1, base@1 ({base.digest.short}), is not registered here any more"
+        )
 
 
 def test_a_reference_can_be_resolved_as_of_an_entry(catalog: Connection) -> None:

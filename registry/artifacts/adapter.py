@@ -1,0 +1,140 @@
+"""Adapters: what adapter_config.json says, and its form in the registry and in a checkout.
+
+In the registry the configuration is canonical JSON: the base is the parent's manifest digest, `revision` is null, what the
+library keeps as sets is sorted; real numbers stay numbers. In a checkout it names the place where the base lies, because the
+loaders know nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..digest import Digest, real
+from ..errors import NotLoadable
+from ..facts import Adapter, Files
+from .configuration import parse, read_object
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+_PLACE = ("base_model_name_or_path", "revision")
+_SETS = ("target_modules", "exclude_modules")
+
+
+@dataclass(frozen=True)
+class AdapterConfig:
+    """An adapter_config.json. base and revision are as written there: a path, a Hub id, or in the registry a digest."""
+
+    type: str
+    base: str | None
+    revision: str | None
+    rank: int | None
+    alpha: int | float | None
+    targets: tuple[str, ...] | str
+    """Names that modules end with; a text is a regular expression, or `all-linear`."""
+    modules_to_save: tuple[str, ...]
+    trainable_tokens: Mapping[str, tuple[int, ...]]
+    """Module to token ids; the module is "" where the configuration leaves it to the library, the input embeddings."""
+    dora: bool
+    fields: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The whole object."""
+
+    @property
+    def facts(self) -> Adapter:
+        """What of it belongs into the facts of a version."""
+        targets = (self.targets,) if isinstance(self.targets, str) else self.targets
+        ids = sorted({index for indices in self.trainable_tokens.values() for index in indices})
+        return Adapter(self.type, self.rank, None if self.alpha is None else real(self.alpha), tuple(sorted(targets)),
+                       self.modules_to_save, tuple(ids), self.dora)
+
+
+def read_config(files: Files, folder: str = "") -> AdapterConfig:
+    """The configuration of the adapter in a folder of a model. Raises NotLoadable if it is not one."""
+    path = f"{folder}/{CONFIG}" if folder else CONFIG
+    if path not in files.paths():
+        raise NotLoadable(f"there is no adapter: {path} is missing")
+    return config_of(read_object(files, path), path)
+
+
+def config_of(value: Mapping[str, Any], path: str = CONFIG) -> AdapterConfig:
+    """The same from its value. Raises NotLoadable naming the field that has the wrong form."""
+    kind = value.get("peft_type")
+    if not isinstance(kind, str):
+        raise NotLoadable(f"{path} has no peft_type, so no loader knows what kind of adapter it is")
+    rank, alpha = value.get("r"), value.get("lora_alpha")
+    if rank is not None and (type(rank) is not int or rank < (1 if kind == "LORA" else 0)):
+        raise NotLoadable(f"{path} has the rank {rank!r}; it is a whole number above 0")
+    if alpha is not None and (isinstance(alpha, bool) or not isinstance(alpha, (int, float))):
+        raise NotLoadable(f"{path} has the lora_alpha {alpha!r}; it is a number")
+    tokens = value.get("token_indices") if kind == "TRAINABLE_TOKENS" else value.get("trainable_token_indices")
+    targets = value.get("target_modules")
+    return AdapterConfig(
+        kind, _text(value, "base_model_name_or_path", path), _text(value, "revision", path), rank, alpha,
+        targets if isinstance(targets, str) else _names(value, "target_modules", path), _names(value, "modules_to_save", path),
+        _tokens(tokens, path), value.get("use_dora") is True, value)
+
+
+def location_free_config(content: bytes, parent: Digest | None) -> bytes:
+    """The canonical bytes, the base named by the parent's manifest; without a parent it is null. Raises NotLoadable."""
+    value = _object(content)
+    value["base_model_name_or_path"] = parent
+    if "revision" in value:
+        value["revision"] = None
+    for name in _SETS:
+        if isinstance(value.get(name), list):
+            value[name] = sorted(set(_names(value, name, CONFIG)))
+    try:
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("utf-8")
+    except ValueError as error:
+        raise NotLoadable(f"{CONFIG} has no canonical form: {error}") from None
+
+
+def location_of(content: bytes) -> dict[str, Any]:
+    """Where the configuration says that its base lies: base_model_name_or_path and revision, as far as it has them."""
+    value = _object(content)
+    return {name: value[name] for name in _PLACE if value.get(name) is not None}
+
+
+def render_config(content: bytes, base_path: str, revision: str | None = None) -> bytes:
+    """The configuration for where its base is called base_path: a folder in a checkout, a repository and its commit in a push."""
+    value = _object(content)
+    value["base_model_name_or_path"] = base_path
+    if revision is not None or "revision" in value:
+        value["revision"] = revision
+    return json.dumps(value, indent=2, sort_keys=True).encode("ascii")
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    value = parse(content, CONFIG)
+    if not isinstance(value, dict):
+        raise NotLoadable(f"{CONFIG} is no JSON object")
+    return value
+
+
+def _text(value: Mapping[str, Any], name: str, path: str) -> str | None:
+    found = value.get(name)
+    if found is not None and not isinstance(found, str):
+        raise NotLoadable(f"{path} has the {name} {found!r}; it is a text")
+    return found
+
+
+def _names(value: Mapping[str, Any], name: str, path: str) -> tuple[str, ...]:
+    found = value.get(name)
+    if found is None:
+        return ()
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise NotLoadable(f"{path} has the {name} {found!r:.80}; it is a list of names")
+    return tuple(found)
+
+
+def _tokens(value: object, path: str) -> dict[str, tuple[int, ...]]:
+    groups: Mapping[str, object] = value if isinstance(value, dict) else {} if value is None else {"": value}
+    return {name: _ids(indices, path) for name, indices in groups.items()}
+
+
+def _ids(value: object, path: str) -> tuple[int, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str) or not all(type(index) is int and index >= 0 for index in value):
+        raise NotLoadable(f"{path} has the trainable tokens {value!r:.80}; they are ids of tokens")
+    return tuple(value)

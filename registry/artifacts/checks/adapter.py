@@ -1,0 +1,203 @@
+"""Checks of an adapter against its parent, from headers and configurations. Loaders make a log line of a misfit at most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...errors import NotLoadable, ParentMismatch
+from ...facts import Tensor
+from ..adapter import WEIGHTS, AdapterConfig, read_config
+from ..encoder.layout import Layout
+from ..encoder.modules import TRANSFORMERS
+from ..inspect import table_of
+from ..structure import Fault, Shape, ends_with, faults
+from ..targets import check_patterns
+from .check import Candidate, ParentView, checks
+
+CHECKS, check = checks()
+_UNLOADABLE = ("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "ADAPTION_PROMPT", "VERA", "XLORA")
+_HEADS = ("classifier", "score", "classification_head", "lm_head", "cls")
+
+
+@check("its kind can be loaded", "protects from an adapter that sentence-transformers refuses or applies to nothing", NotLoadable)
+def kind_can_be_loaded(candidate: Candidate) -> str | None:
+    """The kind is one that can be put into a model, and its patterns are regular expressions that end."""
+    config = _config(candidate)
+    if config is None:
+        return None
+    if config.type in _UNLOADABLE:
+        return f"adapters of type {config.type} cannot be loaded by sentence-transformers; LORA, IA3 and TRAINABLE_TOKENS can"
+    try:
+        check_patterns(config)
+    except NotLoadable as error:
+        return str(error)
+    return None
+
+
+@check("it stands on a full model", "protects from a line that no loader follows", ParentMismatch)
+def stands_on_a_full_model(candidate: Candidate) -> str | None:
+    """The parent is no adapter, and has a transformer."""
+    parent = candidate.parent
+    if parent is None or not candidate.layout.is_adapter:
+        return None
+    if parent.layout.is_adapter:
+        return f"{parent.reference} is an adapter too; name the full model that both were trained on with --parent"
+    kinds = [module.type for module in parent.layout.modules]
+    if kinds and not any(kind in TRANSFORMERS for kind in kinds):
+        return f"{parent.reference} has no transformer for an adapter to change; it is made of {', '.join(kinds)}"
+    return None
+
+
+@check("its token table is its parent's", "protects from a table that was resized in memory only", ParentMismatch)
+def token_table_is_its_parents(candidate: Candidate) -> str | None:
+    """A token table that the adapter carries whole has as many rows as the parent's; trained tokens have rows there."""
+    found = _faults(candidate, "table")
+    if found:
+        return (f"the adapter carries the whole table {found[0].name!r} with {found[0].found} rows, and {_reference(candidate)} "
+                f"has {found[0].wanted}: the table was resized in memory and that base was never saved; save the resized model "
+                "without the adapter, register it, and train on it, or name it with --parent")
+    config, parent = _config(candidate), candidate.parent
+    if config is None or parent is None or parent.facts.rows is None:
+        return None
+    last = max((index for ids in config.trainable_tokens.values() for index in ids), default=0)
+    if last < parent.facts.rows:
+        return None
+    return (f"the adapter trains the token with the id {last}, and {parent.reference} has {parent.facts.rows} rows; register "
+            "the resized base that it was trained on and name it with --parent")
+
+
+@check("its modules are its parent's", "protects from an adapter that is applied to nothing", ParentMismatch)
+def modules_are_its_parents(candidate: Candidate) -> str | None:
+    """Every module that it changes is one of the parent's."""
+    found = _faults(candidate, "module")
+    return (f"the adapter changes {found[0].name!r}{_more(found)}, and {_reference(candidate)} has no such "
+            "module: it was trained on another base; name that with --parent") if found else None
+
+
+@check("its shapes are its parent's", "protects from an adapter of a base of another width", ParentMismatch)
+def shapes_are_its_parents(candidate: Candidate) -> str | None:
+    """Every tensor has the shape that the parent's weight asks for."""
+    found = _faults(candidate, "shape")
+    return (f"the adapter's {found[0].name!r} has the shape {_said(found[0].found)}{_more(found)}, and on "
+            f"{_reference(candidate)} it would be {_said(found[0].wanted)}: it was trained on another base; "
+            "name that with --parent") if found else None
+
+
+@check("its rank is its configuration's", "protects from weights and configuration of two different trainings", NotLoadable)
+def rank_is_its_configurations(candidate: Candidate) -> str | None:
+    """The rank of every tensor is that of `r` or of rank_pattern."""
+    found = _faults(candidate, "rank")
+    return (f"the adapter's {found[0].name!r} has the rank {found[0].found}{_more(found)}, and "
+            f"adapter_config.json says {found[0].wanted}; take the configuration that was saved with these "
+            "weights") if found else None
+
+
+@check("no tensor is missing", "protects from layers that are left unadapted with a log line", NotLoadable)
+def no_tensor_is_missing(candidate: Candidate) -> str | None:
+    """There is a tensor for every target in every layer of the parent, and for all that is to be saved whole."""
+    found = _faults(candidate, "missing")
+    return (f"the adapter lacks {found[0].name!r}{_more(found)}, which adapter_config.json asks for on "
+            f"{_reference(candidate)}; save the adapter again, or name the base it was trained on with "
+            "--parent") if found else None
+
+
+@check("no tensor is over", "protects from trained weights that a loader drops with a log line", NotLoadable)
+def no_tensor_is_over(candidate: Candidate) -> str | None:
+    """Every tensor is one that the configuration asks for."""
+    found = _faults(candidate, "over")
+    return (f"the adapter holds {found[0].name!r}{_more(found)}, which adapter_config.json does not ask for, "
+            "so that a loader would drop it; take the configuration that was saved with these weights") if found else None
+
+
+@check("its magnitudes are read", "protects from a DoRA adapter that loads without its magnitudes and a log line", NotLoadable)
+def magnitudes_are_read(candidate: Candidate) -> str | None:
+    """The magnitudes of DoRA have the name that loaders look for, not the one that save_pretrained writes."""
+    own = _own(candidate) if candidate.layout.is_adapter else []
+    lost = [tensor.name for tensor in own if tensor.name.endswith(".lora_magnitude_vector")]
+    return (f"loaders drop DoRA magnitudes of the name {lost[0]!r} ({len(lost)} there), so that the model "
+            f"encodes otherwise than it did; rename them in {WEIGHTS} so that they end with "
+            "'.lora_magnitude_vector.weight'") if lost else None
+
+
+@check("its head is somewhere", "protects from scores of a head that is random at every load", ParentMismatch)
+def head_is_somewhere(candidate: Candidate) -> str | None:
+    """The head of a CrossEncoder is in the adapter or in its parent."""
+    parent = candidate.parent
+    if parent is None or not candidate.layout.is_adapter or candidate.layout.model_class != "CrossEncoder":
+        return None
+    if any(module.type == "LogitScore" for module in candidate.layout.modules):
+        return None
+    tensors = [*_own(candidate), *parent.facts.weights.tensors]
+    if any(ends_with(tensor.name.rpartition(".")[0], head) for tensor in tensors for head in _HEADS):
+        return None
+    return (f"neither the adapter nor {parent.reference} holds the CrossEncoder's head, so it would be random at every load; "
+            'train with modules_to_save=["classifier"], or on a base that was saved with its head')
+
+
+@check("its modules.json is there", "protects from a pooling or normalisation that a loader makes up", NotLoadable)
+def modules_json_is_there(candidate: Candidate) -> str | None:
+    """An adapter saved without the model around it is one whose parent has nothing around its transformer either."""
+    parent = candidate.parent
+    if parent is None or not candidate.layout.is_adapter or candidate.layout.modules or not parent.layout.modules:
+        return None
+    kinds = ", ".join(module.type for module in parent.layout.modules)
+    return (f"the adapter's folder has no modules.json, and {parent.reference} is made of {kinds}: a loader would make up what "
+            "follows the transformer; save the whole model with save_pretrained")
+
+
+@check("its patterns mean something", "tells of a rank or alpha that nothing gets", None)
+def patterns_mean_something(candidate: Candidate) -> str | None:
+    """Every key of rank_pattern and alpha_pattern matches a module that is changed."""
+    import re
+    config = _config(candidate)
+    if config is None or candidate.parent is None:
+        return None
+    modules = {tensor.name.rpartition(".lora_")[0] for tensor in _own(candidate) if ".lora_" in tensor.name}
+    for field in ("rank_pattern", "alpha_pattern"):
+        for key in config.fields.get(field) or {}:
+            if not any(re.match(rf"(.*\.)?({key})$", module) for module in modules):
+                return f"{key!r} in {field} of adapter_config.json matches no module that the adapter changes"
+    return None
+
+
+def _config(candidate: Candidate) -> AdapterConfig | None:
+    return read_config(candidate.files, candidate.layout.transformer) if candidate.layout.is_adapter else None
+
+
+def _faults(candidate: Candidate, kind: str) -> list[Fault]:
+    config, parent = _config(candidate), candidate.parent
+    if config is None or parent is None:
+        return []
+    base = _within(parent.facts.weights.tensors, parent.layout)
+    table = table_of(base)
+    found = faults(config, _shapes(_own(candidate)), _shapes(base), table.name if table is not None else None)
+    return [fault for fault in found if fault.kind == kind]
+
+
+def _own(candidate: Candidate) -> list[Tensor]:
+    return _within(candidate.inspection.facts.weights.tensors, candidate.layout)
+
+
+def _within(tensors: Sequence[Tensor], layout: Layout) -> list[Tensor]:
+    """The tensors of the transformer alone, without its folder in front."""
+    own = f"{layout.transformer}/" if layout.transformer else ""
+    others = tuple(prefix for _, prefix in layout.weights if prefix and prefix != own)
+    return [Tensor(tensor.name.removeprefix(own), tensor.dtype, tensor.shape, tensor.digest) for tensor in tensors
+            if tensor.name.startswith(own) and not (others and tensor.name.startswith(others))]
+
+
+def _shapes(tensors: Sequence[Tensor]) -> dict[str, Shape]:
+    return {tensor.name: tensor.shape for tensor in tensors}
+
+
+def _reference(candidate: Candidate) -> str:
+    parent: ParentView | None = candidate.parent
+    return parent.reference if parent is not None else "its parent"
+
+
+def _more(found: Sequence[Fault]) -> str:
+    return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+
+
+def _said(shape: object) -> str:
+    return str(list(shape)) if isinstance(shape, tuple) else str(shape)

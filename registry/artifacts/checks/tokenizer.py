@@ -1,0 +1,86 @@
+"""Checks of the tokenizer: its ids have rows, and an adapter has the one of its parent."""
+
+from __future__ import annotations
+
+from ...errors import NotLoadable, ParentMismatch
+from ...facts import Token
+from ..configuration import read_if_there
+from ..encoder.belongs import join
+from .check import Candidate, ParentView, checks
+
+CHECKS, check = checks()
+_FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
+
+
+@check("ids are unique", "protects from two tokens that share a row", NotLoadable)
+def ids_are_unique(candidate: Candidate) -> str | None:
+    """No id stands twice in the token list."""
+    ids: dict[int, str] = {}
+    for token in candidate.inspection.tokens:
+        if token.id in ids:
+            return f"the id {token.id} belongs to two tokens, {ids[token.id]!r} and {token.content!r}"
+        ids[token.id] = token.content
+    return None
+
+
+@check("ids have rows", "protects from an index error at the first text that holds a new token", NotLoadable)
+def ids_have_rows(candidate: Candidate) -> str | None:
+    """The highest id is below the number of rows of the input embeddings."""
+    rows, last = candidate.inspection.facts.rows, max(candidate.inspection.tokens, key=lambda token: token.id, default=None)
+    if rows is None or last is None or last.id < rows:
+        return None
+    over = sum(token.id >= rows for token in candidate.inspection.tokens)
+    return (f"{over} token{' has' if over == 1 else 's have'} no row: {last.content!r} has the id {last.id}, and the table of "
+            f"embeddings has {rows} rows; call resize_token_embeddings({last.id + 1}) before saving, or use registry resize on "
+            "the model as it was")
+
+
+@check("config.json counts the rows", "protects from a size mismatch at load", NotLoadable)
+def config_counts_the_rows(candidate: Candidate) -> str | None:
+    """vocab_size is the number of rows that the loader will make."""
+    layout, rows = candidate.layout, candidate.inspection.facts.rows
+    path = join(layout.transformer, "config.json")
+    size = read_if_there(candidate.files, path, set(layout.belongs)).get("vocab_size")
+    if layout.is_adapter or rows is None or type(size) is not int or size == rows:
+        return None
+    return (f"{path} says vocab_size {size}, and the table of embeddings has {rows} rows; save the model again with "
+            "save_pretrained")
+
+
+@check("an adapter has its parent's tokenizer", "protects from tokens that silently find the rows of others", ParentMismatch)
+def adapter_has_its_parents_tokenizer(candidate: Candidate) -> str | None:
+    """Same tokens with the same ids and flags, and the same way to them."""
+    parent, facts = candidate.parent, candidate.inspection.facts
+    if parent is None or not candidate.layout.is_adapter:
+        return None
+    if facts.vocabulary.digest != parent.facts.vocabulary.digest:
+        common = len(parent.tokens)
+        more, plural = candidate.inspection.tokens[common:], "" if len(candidate.inspection.tokens) == common + 1 else "s"
+        if more and tuple(candidate.inspection.tokens[:common]) == tuple(parent.tokens):
+            return (f"the adapter's tokenizer has {len(more)} token{plural} that {parent.reference} lacks, "
+                    f"{more[0].content!r} first: it was trained on a resized base; name that with --parent (if that was resized "
+                    "in memory and never saved, its rows are lost: resize again and train again)")
+        return (f"the tokens are not those of {parent.reference}: {_difference(candidate, parent)}; name the base it was trained "
+                "on with --parent")
+    if facts.tokenizer != parent.facts.tokenizer:
+        return (f"the tokens are those of {parent.reference}, but the tokenizer splits texts in another way: tokenizer.json or "
+                "the settings in tokenizer_config.json (class, do_lower_case, strip_accents, special tokens) differ; take the "
+                "parent's with --tokenizer DIR")
+    return None
+
+
+def _difference(candidate: Candidate, parent: ParentView) -> str:
+    """The first difference of two token lists that differ."""
+    own, other = ({token.id: token for token in tokens} for tokens in (candidate.inspection.tokens, parent.tokens))
+    first = min(index for index in own.keys() | other.keys() if own.get(index) != other.get(index))
+    count = sum(own.get(index) != other.get(index) for index in own.keys() | other.keys())
+    return (f"id {first} is {_said(own.get(first), other.get(first))}, there it is {_said(other.get(first), own.get(first))} "
+            f"({count} differ)")
+
+
+def _said(token: Token | None, other: Token | None) -> str:
+    if token is None:
+        return "no token"
+    same = other is not None and other.content == token.content
+    flags = [name for name in _FLAGS if same and getattr(token, name) != getattr(other, name)]
+    return repr(token.content) + "".join(f" with {name}={getattr(token, name)}" for name in flags)

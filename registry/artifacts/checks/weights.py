@@ -1,0 +1,71 @@
+"""Checks of the weights: whole, finite, and those of a model as its class reads them."""
+
+from __future__ import annotations
+
+import re
+
+from ...errors import NotLoadable, RegistryError, UnsafeFile
+from ..configuration import read_if_there
+from ..encoder.belongs import join
+from ..weights import names, shards
+from .check import Candidate, checks
+
+CHECKS, check = checks()
+_WRAPPED = re.compile(r"(^|\.)base_model\.model\.|\.base_layer\.|\.lora_[AB]\.|\.original_module\.|\.modules_to_save\.")
+_LAYER = re.compile(r"(?:.*\.)?(?:encoder\.layer|layers)\.(\d+)\.")
+
+
+@check("weights are safetensors", "protects from pickles, which run code when they are read", UnsafeFile)
+def weights_are_safetensors(candidate: Candidate) -> str | None:
+    """Every file that loaders take weights from is one whose header was read."""
+    other = [path for path, _ in candidate.layout.weights if not path.endswith(".safetensors")]
+    return f"the weights {other[0]!r} are no safetensors file; save the model with save_pretrained" if other else None
+
+
+@check("the shard index is whole", "protects from layers that a loader would fill at random", UnsafeFile)
+def shard_index_is_whole(candidate: Candidate) -> str | None:
+    """The index names exactly the shards and tensors that are there."""
+    if candidate.layout.index is not None:
+        try:
+            shards(candidate.files, candidate.layout.index)
+        except RegistryError as error:
+            return str(error)
+    return None
+
+
+@check("values are finite", "protects from embeddings that are no numbers", NotLoadable)
+def values_are_finite(candidate: Candidate) -> str | None:
+    """No weight is infinite or not a number."""
+    found = candidate.inspection.not_finite
+    if not found:
+        return None
+    count = sum(item.count for item in found)
+    return (f"{count} value{'' if count == 1 else 's'} of {names(found)} {'is' if count == 1 else 'are'} not finite; the "
+            "training diverged")
+
+
+@check("no wrapper's names", "protects from a model that loads with random weights and a log line", NotLoadable)
+def no_wrapper_names(candidate: Candidate) -> str | None:
+    """A full model's tensors have their own names, not those they had inside an adapter."""
+    if candidate.layout.is_adapter:
+        return None
+    wrapped = [tensor.name for tensor in candidate.inspection.facts.weights.tensors if _WRAPPED.search(tensor.name)]
+    if not wrapped:
+        return None
+    return (f"{len(wrapped)} tensors have names of an adapter's wrapper, {wrapped[0]!r} first: a loader would take random ones "
+            "instead; merge with PeftModel.merge_and_unload() and save that model")
+
+
+@check("all layers are there", "protects from a layer that is random and another one at every load", NotLoadable)
+def all_layers_are_there(candidate: Candidate) -> str | None:
+    """The file has as many layers as config.json says, where the naming is one of the two usual ones."""
+    layout = candidate.layout
+    config = read_if_there(candidate.files, join(layout.transformer, "config.json"), set(layout.belongs))
+    expected = config.get("num_hidden_layers")
+    numbers = {int(found[1]) for tensor in candidate.inspection.facts.weights.tensors if (found := _LAYER.match(tensor.name))}
+    if layout.is_adapter or type(expected) is not int or not numbers:
+        return None
+    missing = sorted(set(range(min(expected, 10_000))) - numbers)
+    return (f"config.json says {expected} layers, and the weights lack layer "
+            f"{', '.join(map(str, missing[:5]))}: a loader would make it up at random; copy the whole "
+            "model again") if missing else None

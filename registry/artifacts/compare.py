@@ -1,0 +1,84 @@
+"""Comparing a full model with its parent: are the old rows and all other tensors bit-equal, and which rows moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..facts import Facts, Files, Tensor
+from .inspect import table_of
+from .weights import Header, read_header
+
+BUFFERS = ("position_ids",)
+"""Buffers that older libraries wrote into the file and newer ones do not; they hold no weights."""
+ROWS_SHOWN = 5
+_BLOCK_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class RowReport:
+    """unchanged: every old row, and every other tensor, has the parent's bytes. sentence says it for a person."""
+
+    unchanged: bool
+    sentence: str
+
+
+def compare_rows(child_files: Files, child: Facts, parent_files: Files, parent: Facts, old_rows: int) -> RowReport:
+    """How a model differs from its parent in its token rows; old_rows is the length of the parent's token list.
+
+    Rows from old_rows on are new, also where the parent's table is longer than its token list (spare rows).
+    """
+    own, old = ({tensor.name: tensor for tensor in facts.weights.tensors if not tensor.name.endswith(BUFFERS)} for facts in (child, parent))
+    grown = [name for name in own.keys() & old.keys() if own[name].digest != old[name].digest and _may_grow(own[name], old[name], parent.rows)]
+    others = sorted(name for name in own.keys() | old.keys() if name not in grown and (
+        name not in own or name not in old or own[name].digest != old[name].digest))
+    moved: set[int] = set()
+    for name in sorted(grown):
+        moved |= set(_moved(child_files, own[name], parent_files, old[name], old_rows))
+    table, old_table = table_of(list(own.values())), table_of(list(old.values()))
+    new = (child.vocabulary.size - old_rows) if table is not None and old_table is not None else 0
+    return RowReport(not moved and not others, _sentence(new, sorted(moved), others))
+
+
+def _may_grow(own: Tensor, old: Tensor, rows: int | None) -> bool:
+    """Whether a tensor has a row for each token, so that it may get more of them."""
+    return (own.dtype == old.dtype and bool(old.shape) and bool(own.shape) and old.shape[0] == rows
+            and own.shape[0] >= old.shape[0] and own.shape[1:] == old.shape[1:])
+
+
+def _moved(child: Files, own: Tensor, parent: Files, old: Tensor, old_rows: int) -> list[int]:
+    """Which of the old rows have other bytes, compared in blocks."""
+    found = []
+    with child.open(_file_of(child, own)[0]) as one, parent.open(_file_of(parent, old)[0]) as two:
+        first, second = _file_of(child, own)[1], _file_of(parent, old)[1]
+        width = second.length // max(old.shape[0], 1)
+        for start in range(0, old_rows, _BLOCK_ROWS):
+            count = min(_BLOCK_ROWS, old_rows - start)
+            one.seek(first.offset + start * width)
+            two.seek(second.offset + start * width)
+            left, right = one.read(count * width), two.read(count * width)
+            if left != right:
+                found += [start + row for row in range(count) if left[row * width:(row + 1) * width] != right[row * width:(row + 1) * width]]
+    return found
+
+
+def _file_of(files: Files, tensor: Tensor) -> tuple[str, Header]:
+    """The file and place of a tensor, whose name has its module's folder in front."""
+    folder, _, name = tensor.name.rpartition("/")
+    for path in files.paths():
+        if path.endswith(".safetensors") and path.rpartition("/")[0] == folder:
+            with files.open(path) as stream:
+                header = read_header(stream, path, files.size(path)).get(name)
+            if header is not None:
+                return path, header
+    raise LookupError(f"no file has the tensor {tensor.name!r}, which the facts list")
+
+
+def _sentence(new: int, moved: list[int], others: list[str]) -> str:
+    said = [f"{new} row{' is' if new == 1 else 's are'} new"] if new else []
+    if moved:
+        shown = ", ".join(map(str, moved[:ROWS_SHOWN])) + (", …" if len(moved) > ROWS_SHOWN else "")
+        said.append(f"{len(moved)} old row{'' if len(moved) == 1 else 's'} moved (ids {shown})")
+    else:
+        said.append("no old row moved")
+    said.append(f"{len(others)} other tensors differ, {others[0]!r} first" if others else "all other tensors are the same")
+    return ", ".join(said)

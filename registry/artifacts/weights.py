@@ -1,0 +1,177 @@
+"""Weights: what safetensors files say of themselves, and the digests of their tensors. Nothing here imports torch or opens a pickle.
+
+    tensor digest = SHA-256 of canonical JSON {"dtype", "shape"}, a zero byte, and the tensor's bytes as they lie in the file
+    weights digest = digest of canonical JSON [[name, dtype, [shape], tensor digest], …] sorted by name
+
+so other headers, shards or orders of the same tensors have the same weights digest. The reader takes less than the library
+does: whatever that refuses is refused here, and names that stand twice, unknown fields and oversized headers too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from ..digest import BLOCK, Digest, canonical, digest_of, parse_json
+from ..errors import InvalidManifest, UnsafeFile
+from ..facts import Files, Tensor, Weights, read
+
+HEADER_LIMIT = 16 << 20
+"""Bytes of a header."""
+TENSORS_LIMIT = 200_000
+DIMENSIONS_LIMIT = 32
+NAME_LIMIT = 512
+
+BITS = {"BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16, "U32": 32,
+        "I32": 32, "F32": 32, "U64": 64, "I64": 64, "F64": 64}
+"""Bits of an element, by the dtype's name in the header."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """A tensor as a file declares it; offset is counted from the beginning of the file, length in bytes."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True)
+class NotFinite:
+    """A tensor with values that are no numbers."""
+
+    name: str
+    count: int
+
+
+def read_header(stream: BinaryIO, what: str, size: int) -> dict[str, Header]:
+    """The tensors a safetensors file of `size` bytes declares, by name; their data is left unread.
+
+    Raises UnsafeFile for whatever is not exactly the format. Source: safetensors README, "Format".
+    """
+    stream.seek(0)
+    first = stream.read(8)
+    if len(first) < 8:
+        raise UnsafeFile(f"{what} is no safetensors file: it has {size} bytes")
+    length = int.from_bytes(first, "little")
+    if length > HEADER_LIMIT or length > size - 8:
+        raise UnsafeFile(f"{what} is no safetensors file, or cut off: its header should have {length} bytes, the file has {size}")
+    text = stream.read(length)
+    if not text.startswith(b"{"):
+        raise UnsafeFile(f"{what} is no safetensors file: its header is no JSON object")
+    try:
+        value = parse_json(text.rstrip(b" "), f"the header of {what}")
+    except InvalidManifest as error:
+        raise UnsafeFile(str(error)) from None
+    return _headers(value, what, start=8 + length, size=size)
+
+
+def weights_of(tensors: Iterable[Tensor]) -> Weights:
+    """Weights from their tensors."""
+    ordered = tuple(sorted(tensors, key=lambda tensor: tensor.name))
+    digest = digest_of(canonical([[item.name, item.dtype, list(item.shape), item.digest] for item in ordered]))
+    dtypes = {item.dtype for item in ordered}
+    return Weights(digest, dtypes.pop() if len(dtypes) == 1 else "mixed", sum(math.prod(item.shape) for item in ordered), ordered)
+
+
+def tensors(files: Files, path: str, *, prefix: str = "", progress: Callable[[int], object] | None = None) -> tuple[list[Tensor], list[NotFinite]]:
+    """(tensors of one safetensors file with their digests, those with values that are not finite), in one pass over its bytes."""
+    found, bad = [], []
+    with files.open(path) as stream:
+        for header in sorted(read_header(stream, path, files.size(path)).values(), key=lambda header: header.offset):
+            digest, strange = _digest(stream, header, progress, path)
+            found.append(Tensor(prefix + header.name, header.dtype, header.shape, digest))
+            if strange:
+                bad.append(NotFinite(prefix + header.name, strange))
+    return found, bad
+
+
+def shards(files: Files, index: str) -> list[str]:
+    """The weights files that an index names, checked to hold exactly the tensors it says. Raises UnsafeFile."""
+    value = parse_json(read(files, index), index)
+    weight_map = value.get("weight_map") if isinstance(value, dict) else None
+    if not isinstance(weight_map, dict) or not weight_map or not all(isinstance(name, str) for name in weight_map.values()):
+        raise UnsafeFile(f"{index} has no weight_map")
+    folder = index.rpartition("/")[0]
+    there = set(files.paths())
+    names: dict[str, set[str]] = {}
+    for tensor, shard in weight_map.items():
+        names.setdefault(f"{folder}/{shard}" if folder else shard, set()).add(tensor)
+    for path, expected in names.items():
+        if path not in there:
+            raise UnsafeFile(f"{index} names the shard {path!r}, which is missing")
+        with files.open(path) as stream:
+            declared = set(read_header(stream, path, files.size(path)))
+        if declared != expected:
+            odd = sorted(declared ^ expected)[0]
+            raise UnsafeFile(f"{index} and {path} disagree about the tensor {odd!r}")
+    return sorted(names)
+
+
+def _headers(value: Any, what: str, *, start: int, size: int) -> dict[str, Header]:
+    metadata = value.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(item, str) for item in metadata.values()):
+        raise UnsafeFile(f"{what} has metadata that is not text")
+    if len(value) > TENSORS_LIMIT:
+        raise UnsafeFile(f"{what} declares {len(value)} tensors; {TENSORS_LIMIT} are allowed")
+    found = {name: _header(name, item, what, start) for name, item in value.items()}
+    end = start
+    for header in sorted(found.values(), key=lambda header: (header.offset, header.length)):
+        if header.offset != end:
+            raise UnsafeFile(f"{what} has {'an overlap' if header.offset < end else 'a hole'} before the tensor {header.name!r}")
+        end += header.length
+    if end != size:
+        raise UnsafeFile(f"{what} is cut off or has bytes after its end: it should have {end} bytes and has {size}")
+    return found
+
+
+def _header(name: str, item: Any, what: str, start: int) -> Header:
+    if not name or len(name) > NAME_LIMIT or not name.isprintable() or ".." in name.split("/"):
+        raise UnsafeFile(f"{what} has a tensor with the name {name[:80]!r}")
+    if not isinstance(item, dict) or set(item) != {"dtype", "shape", "data_offsets"} or item["dtype"] not in BITS:
+        raise UnsafeFile(f"{what} describes the tensor {name!r} in an unknown way")
+    shape, offsets = item["shape"], item["data_offsets"]
+    if (not isinstance(shape, list) or len(shape) > DIMENSIONS_LIMIT or not all(type(length) is int and length >= 0 for length in shape)
+            or not isinstance(offsets, list) or len(offsets) != 2 or not all(type(place) is int and place >= 0 for place in offsets)):
+        raise UnsafeFile(f"{what} gives the tensor {name!r} an impossible shape or place")
+    length = math.prod(shape) * BITS[item["dtype"]] // 8
+    if offsets[1] - offsets[0] != length:
+        raise UnsafeFile(f"{what} gives the tensor {name!r} {offsets[1] - offsets[0]} bytes, its shape needs {length}")
+    return Header(name, item["dtype"], tuple(shape), start + offsets[0], length)
+
+
+def _digest(stream: BinaryIO, header: Header, progress: Callable[[int], object] | None, what: str) -> tuple[Digest, int]:
+    hashed = hashlib.sha256(canonical({"dtype": header.dtype, "shape": list(header.shape)}) + b"\0")
+    stream.seek(header.offset)
+    left, strange = header.length, 0
+    while left:
+        block = stream.read(min(BLOCK, left))
+        if not block:
+            raise UnsafeFile(f"{what} ended inside the tensor {header.name!r}")
+        hashed.update(block)
+        strange += _not_finite(block, header.dtype)
+        left -= len(block)
+        if progress is not None:
+            progress(len(block))
+    return Digest("sha256:" + hashed.hexdigest()), strange
+
+
+def _not_finite(block: bytes, dtype: str) -> int:
+    """How many values of a block have an exponent of all ones: infinities and what is no number. Blocks hold whole values."""
+    import numpy
+    masks = {"F64": ("<u8", 0x7FF0000000000000), "F32": ("<u4", 0x7F800000), "F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80)}
+    if dtype not in masks:
+        return 0
+    kind, mask = masks[dtype]
+    values = numpy.frombuffer(block, kind)
+    return int(numpy.count_nonzero((values & numpy.array(mask, kind)) == mask))
+
+
+def names(found: Sequence[NotFinite]) -> str:
+    """The tensors' names for a message, three at most."""
+    return ", ".join(repr(item.name) for item in found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")

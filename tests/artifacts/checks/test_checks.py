@@ -1,0 +1,28 @@
+"""The list of checks: each has its name, its reason and its error, and is one of the families of refusal."""
+
+from __future__ import annotations
+
+from registry.artifacts.checks import CHECKS
+from registry.errors import Refused
+
+
+def test_every_check_has_a_name_of_its_own_and_a_reason():
+    assert len({check.name for check in CHECKS}) == len(CHECKS)
+    assert all(check.reason.startswith(("protects from ", "tells of ")) for check in CHECKS)
+
+
+def test_a_check_refuses_or_warns():
+    assert {check.error for check in CHECKS if check.reason.startswith("protects from ")} <= {*Refused.__subclasses__()}
+    assert [check.error for check in CHECKS if check.reason.startswith("tells of ")] == [None]
+
+
+def test_the_real_models_pass(minilm_folder, splade_folder):
+    from registry.artifacts.checks import Candidate, run_checks
+    from registry.artifacts.encoder import layout
+    from registry.artifacts.folder import Folder
+    from registry.artifacts.inspect import inspect
+
+    found = [(Folder(minilm_folder), None), (Folder(splade_folder), "SparseEncoder")]
+
+    laid = [(files, layout(files, class_hint=hint)) for files, hint in found]
+    assert [run_checks(Candidate(files, one, inspect(files, one, root=None))) for files, one in laid] == [(), ()]

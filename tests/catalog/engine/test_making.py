@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from registry.catalog.apply import apply
+from registry.catalog.engine import Catalog
+from registry.catalog.schema import Migrations, packaged
+from registry.entry import Entry, Init
+from registry.errors import BrokenChain, SchemaBehind, StoreUnavailable
+
+from ..writing import Journal, head_of, names_of, opened
+
+SECOND_REVISION = '''"""Where each version was published."""
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+
+
+def upgrade() -> None:
+    op.create_table("copies", sa.Column("name", sa.Text, primary_key=True))
+
+
+def downgrade() -> None:
+    op.drop_table("copies")
+'''
+
+
+@pytest.fixture
+def second_revision(tmp_path: Path) -> Migrations:
+    """The migrations of a later version of the package."""
+    scripts = tmp_path / "migrations"
+    shutil.copytree(packaged().scripts, scripts, ignore=shutil.ignore_patterns("__pycache__"))
+    (scripts / "versions" / "0002_copies.py").write_text(SECOND_REVISION)
+    return Migrations(scripts, "0002")
+
+
+def test_a_folder_without_a_catalog_has_none_to_open(tmp_path: Path) -> None:
+    assert Catalog.open(tmp_path) is None
+    assert Catalog.open(tmp_path / "missing") is None
+
+
+def test_a_new_catalog_is_empty_and_leaves_nothing_else_behind(tmp_path: Path) -> None:
+    catalog = Catalog.create(tmp_path)
+
+    assert head_of(catalog) == (0, None)
+    catalog.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["0001-000001.db"]
+
+
+def test_a_catalog_that_is_there_already_wins(tmp_path: Path, journal: Journal) -> None:
+    again = Catalog.create(tmp_path / "catalog")
+
+    assert head_of(again) == (2, journal.entries[-1].digest)
+
+
+def test_a_catalog_can_be_filled_before_anybody_sees_it(tmp_path: Path, journal: Journal) -> None:
+    seen: list[list[Path]] = []
+
+    def fold_all(connection: object) -> None:
+        seen.append(list((tmp_path / "new").glob("*.db")))
+        for entry in journal.entries:
+            apply(connection, entry, journal.read)  # type: ignore[arg-type]
+
+    filled = Catalog.create(tmp_path / "new", fill=fold_all)
+
+    assert seen == [[]]
+    assert head_of(filled) == (2, journal.entries[-1].digest)
+
+
+def test_a_catalog_whose_filling_fails_is_not_made(tmp_path: Path) -> None:
+    def fail(connection: object) -> None:
+        raise BrokenChain("entry 2 is damaged")
+
+    with pytest.raises(BrokenChain):
+        Catalog.create(tmp_path, fill=fail)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sixteen_processes_open_a_cold_folder_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / "catalog"
+    context = multiprocessing.get_context("fork")
+    start = context.Barrier(16)
+    files = context.SimpleQueue()
+
+    def work(who: int) -> None:
+        start.wait()
+        catalog = Catalog.open(folder) or Catalog.create(folder)
+        files.put(catalog.path.stat().st_ino)
+        with catalog.writing() as connection:
+            number, previous = catalog.head(connection)
+            apply(
+                connection,
+                Entry(number + 1, f"{who:032x}", "2026-01-02T03:04:05.000006Z", "anna", Init("0"), previous),
+                Journal().read,
+            )
+
+    processes = [context.Process(target=work, args=(who,)) for who in range(16)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+
+    assert [process.exitcode for process in processes] == [0] * 16
+    assert len({files.get() for _ in processes}) == 1
+    assert head_of(opened(folder))[0] == 16
+    assert [path.name for path in folder.iterdir() if path.suffix == ".tmp"] == []
+
+
+def test_a_new_generation_stands_beside_the_one_that_is_open(tmp_path: Path, journal: Journal) -> None:
+    old = journal.catalogs[0]
+
+    new = Catalog.new_generation(tmp_path / "catalog")
+
+    assert new.path.name == "0001-000002.db"
+    assert head_of(new) == (0, None)
+    assert head_of(old)[0] == 2
+    assert opened(tmp_path / "catalog").path == new.path
+
+
+def test_an_upgrade_migrates_a_copy_and_leaves_the_open_file_alone(
+    tmp_path: Path, journal: Journal, second_revision: Migrations
+) -> None:
+    old = journal.catalogs[0]
+    inode = old.path.stat().st_ino
+
+    new = Catalog.open(tmp_path / "catalog", migrations=second_revision)
+    journal.register("later", 1)
+
+    assert new is not None
+    assert new.path.name == "0002-000001.db"
+    assert names_of(new) == ["minilm"]
+    with new.reading() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM copies").scalar() == 0
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    assert old.path.stat().st_ino == inode
+    assert names_of(old) == ["later", "minilm"]
+    assert opened(tmp_path / "catalog").path == old.path
+
+
+def test_a_catalog_of_a_later_revision_only_is_left_alone(tmp_path: Path, second_revision: Migrations) -> None:
+    folder = tmp_path / "catalog"
+    Catalog.create(folder, migrations=second_revision).close()
+
+    assert Catalog.open(folder) is None
+    own = Catalog.create(folder)
+
+    assert own.path.name == "0001-000001.db"
+    assert (folder / "0002-000001.db").exists()
+
+
+def test_an_older_catalog_is_not_migrated_where_nothing_may_be_written(
+    tmp_path: Path, journal: Journal, second_revision: Migrations
+) -> None:
+    with pytest.raises(SchemaBehind, match="'0001-000001.db' is of an older version of this package, and .* is read-only"):
+        Catalog.open(tmp_path / "catalog", readonly=True, migrations=second_revision)
+
+    assert not (tmp_path / "catalog" / "0002-000001.db").exists()
+
+
+def test_a_place_that_is_a_file_cannot_hold_a_catalog(tmp_path: Path) -> None:
+    (tmp_path / "catalog").write_text("no folder")
+
+    with pytest.raises(StoreUnavailable, match="cannot make the catalog"):
+        Catalog.create(tmp_path / "catalog")
+
+
+def test_a_catalog_may_lie_in_a_folder_with_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "50% of #1? ü"
+
+    Catalog.create(folder).close()
+
+    assert head_of(opened(folder)) == head_of(opened(folder, readonly=True)) == (0, None)
+
+
+def test_a_whole_catalog_passes_sqlite_s_own_check(tmp_path: Path, journal: Journal) -> None:
+    journal.catalogs[0].close()
+
+    with sqlite3.connect(journal.catalogs[0].path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []

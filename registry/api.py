@@ -74,7 +74,8 @@ class Registry:
     # everyday
 
     @overload
-    def add(self, folder: PathLike, name: str | None = ..., *, prefix: str | None = ..., parent: VersionLike | None = ...,
+    def add(self, folder: PathLike, name: str | None = ..., *, prefix: str | None = ...,  # type: ignore[overload-overlap]
+            parent: VersionLike | None = ...,
             with_parents: bool = ..., model_class: str | None = ..., tokenizer: PathLike | None = ..., alias: str | None = ...,
             message: str | None = ..., run: str | None = ..., dry_run: bool = ..., progress: Progress = ...) -> Added: ...
     @overload
@@ -163,7 +164,7 @@ class Registry:
 
     def resolve(self, version: VersionLike) -> Version:
         """The version a reference means now; its `pinned` is for lock files."""
-        from .actions.look import resolve
+        from .actions.common import resolve
         return resolve(self.home, version)
 
     # name
@@ -217,7 +218,7 @@ class Registry:
         return config(self.home, key, value, unset=unset)
 
 
-def open(home: PathLike | None = None) -> Registry:  # noqa: A001
+def open(home: PathLike | None = None) -> Registry:
     """The registry at a home; by default REGISTRY_HOME, else the user's data folder. Raises HomeNotFound."""
     registry = Registry(home)
     registry.home  # noqa: B018  # a home that is not there is said here, not at the first question

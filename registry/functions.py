@@ -79,7 +79,7 @@ def version_of(model: Any, *, home: PathLike | None = None) -> Version:
         return registry.version_of(model)
 
 
-def list(name: str | None = None, *, home: PathLike | None = None) -> tuple[Model, ...] | tuple[Version, ...]:  # noqa: A001
+def list(name: str | None = None, *, home: PathLike | None = None) -> tuple[Model, ...] | tuple[Version, ...]:
     """All models, or the versions of one, newest first."""
     with Registry(home) as registry:
         return registry.list(name)

@@ -186,7 +186,8 @@ class Home:
             found = Catalog.open(self.root / "catalog", readonly=not self.writable)
             if found is None:
                 if not self.writable:
-                    raise CatalogBehind(f"the home {str(self.root)!r} is read-only and has no catalog; run registry list there once with the right to write")
+                    raise CatalogBehind(f"the home {str(self.root)!r} is read-only and has no catalog; "
+                                        "run registry list there once with the right to write")
                 self.catch_up()
             else:
                 self._catalog = found

@@ -22,7 +22,7 @@ from ..results import Added, Progress, Verdict
 from ..version import Version
 from .common import VersionLike, facts_of, line_of, resolve, stored
 from .overlay import with_tokenizer
-from .parents import Known, Unregistered, find_parent
+from .parents import Known, find_parent
 from .provenance import provenance
 from .recognise import open_folder, rewritten_content
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from ..artifacts.encoder import Layout
-    from ..artifacts.folder import Folder
     from ..artifacts.inspect import Inspection
 
 
@@ -301,7 +300,7 @@ def _hub_source(folder: Path) -> dict[str, str] | None:
 
 
 def _stamps(files: Files, paths: Sequence[str]) -> list[tuple[int, ...]]:
-    stamps = []
+    stamps: list[tuple[int, ...]] = []
     for path in paths:
         with files.open(path) as stream:
             found = os.fstat(stream.fileno())

@@ -46,7 +46,8 @@ def checkout(home: Home, version: VersionLike, folder: Path | None, *, for_path:
     if base is not None:
         pieces += [_store.Piece(f".registry/base/{piece.path}", piece.digest, piece.size, piece.rendered) for piece in _pieces(home, base, None)]
     with home.store_lock.shared(timeout=60.0):
-        _store.materialise(target, pieces, home.blobs, links=False, marker=_marker(found, base, for_path or str(target)), progress=progress, replace=True)
+        marker = _marker(found, base, for_path or str(target))
+        _store.materialise(target, pieces, home.blobs, links=False, marker=marker, progress=progress, replace=True)
     return Checkout(target, found, True)
 
 

@@ -13,7 +13,7 @@ from ..manifest import Manifest
 from ..results import Details, Found, Lineage, LineageEdge
 from ..store.files import StoredFiles
 from ..version import LogRow, Model, Version
-from .common import VersionLike, facts_of, line_of, look_up, manifest_of, resolve as resolve
+from .common import VersionLike, facts_of, line_of, look_up, manifest_of, resolve
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

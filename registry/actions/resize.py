@@ -51,7 +51,8 @@ def resize(home: Home, version: VersionLike, name: str, tokens: os.PathLike[str]
         _reference.check_alias(options.alias)
     parent = resolve(home, version)
     if parent.kind == "adapter":
-        raise ParentMismatch(f"{parent.reference} is an adapter; tokens are added to its base, {parent.parents[0].reference}, and the adapter trained anew")
+        raise ParentMismatch(f"{parent.reference} is an adapter; tokens are added to its base, {parent.parents[0].reference}, "
+                             "and the adapter trained anew")
     given = _given(tokens)
     with home.store_lock.shared(timeout=60.0):
         return _resize(home, parent, name, given, options, progress)

@@ -61,7 +61,7 @@ class Folder:
             raise FolderNotFound(f"there is no folder {str(self.path)!r}")
         if not self.path.is_dir():
             raise FolderNotFound(f"{str(self.path)!r} is a file; give the folder that holds the model")
-        sizes = {}
+        sizes: dict[str, int] = {}
         for path, entry in self._walk(self.path, ""):
             if len(sizes) >= FILES_LIMIT:
                 raise UnsafeFile(f"{str(self.path)!r} holds more than {FILES_LIMIT} files")

@@ -82,7 +82,8 @@ def _facts(files: Files, layout: Layout, tokenizer: Tokenizer, tensors: list[Ten
 def table_of(tensors: Sequence[Tensor]) -> Tensor | None:
     """The table of token rows, (rows, width), if one can be told by its name."""
     for ending in EMBEDDINGS:
-        found = [tensor for tensor in tensors if (tensor.name == ending or tensor.name.endswith((f".{ending}", f"/{ending}"))) and len(tensor.shape) == 2]
+        endings = (f".{ending}", f"/{ending}")
+        found = [tensor for tensor in tensors if len(tensor.shape) == 2 and (tensor.name == ending or tensor.name.endswith(endings))]
         if found:
             return min(found, key=lambda tensor: (tensor.name.count("decoder"), len(tensor.name)))
     return None

@@ -54,7 +54,7 @@ class LocalBackend:
     def stat(self, name: str) -> Stat | None:
         """Size and time of the file; None if it is not there."""
         try:
-            found = os.stat(self.root / name)
+            found = (self.root / name).stat()
         except FileNotFoundError:
             return None
         return Stat(found.st_size, found.st_mtime_ns)
@@ -68,7 +68,7 @@ class LocalBackend:
     def remove(self, name: str) -> None:
         """Remove the file, if it is there."""
         with _translated(self.root / name), contextlib.suppress(FileNotFoundError):
-            os.unlink(self.root / name)
+            (self.root / name).unlink()
 
     def touch(self, name: str) -> None:
         """Set the file's time to now. Raises BlobNotFound."""
@@ -104,7 +104,7 @@ class _Staged:
             os.close(self._descriptor)
             self._descriptor = -1
         with contextlib.suppress(OSError):
-            os.unlink(self._path)
+            self._path.unlink()
 
     def write(self, block: bytes) -> None:
         """Append to the file."""
@@ -125,7 +125,7 @@ class _Staged:
                 raise StoreUnavailable(f"{str(self._path)!r} has another length than was written; the disk may be failing")
             _make_folder(target.parent, self._root)
             if replace:
-                os.replace(self._path, target)
+                self._path.replace(target)
             elif not _put_if_absent(self._path, target):
                 return False
             _sync_folder(target.parent)
@@ -188,7 +188,7 @@ def _make_folder(folder: Path, root: Path) -> None:
     if folder != root:
         _make_folder(folder.parent, root)
     with contextlib.suppress(FileExistsError):
-        os.mkdir(folder, 0o700)
+        folder.mkdir(0o700)
         _sync_folder(folder.parent)
 
 

@@ -72,7 +72,7 @@ def test_a_yanked_version_is_not_latest_but_loads_by_number_with_a_warning(regis
     registered.yank("minilm@2", reason="wrong words")
 
     assert registered.resolve("minilm").number == 1
-    registered.warnings  # noqa: B018
+    _ = registered.warnings
     assert registered.resolve("minilm@2").yanked
     assert any("wrong words" in line for line in registered.warnings)
     registered.yank("minilm@2", undo=True)

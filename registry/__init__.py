@@ -4,32 +4,37 @@
     model = registry.load("medical@prod")
 
 A model either loads exactly as it was registered, or says in one line why not. Every function here is also a method of
-Registry, which `open` gives; called here, it acts on the home that `home=` or else REGISTRY_HOME names.
+Registry, which `open` gives; called here, it acts on the home that `home=` or else REGISTRY_HOME names. What a name needs is
+imported when it is first used, since the command line is typed a hundred times a day.
 """
 
-from .api import Registry, init, open
-from .errors import RegistryError
-from .functions import (
-    add,
-    alias,
-    annotate,
-    checkout,
-    collect,
-    config,
-    delete,
-    find,
-    lineage,
-    list,
-    load,
-    log,
-    resize,
-    resolve,
-    show,
-    tokens,
-    version_of,
-    yank,
-)
-from .version import Model, Version
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api import Registry, init, open
+    from .errors import RegistryError
+    from .functions import (
+        add,
+        alias,
+        annotate,
+        checkout,
+        collect,
+        config,
+        delete,
+        find,
+        lineage,
+        list,
+        load,
+        log,
+        resize,
+        resolve,
+        show,
+        tokens,
+        version_of,
+        yank,
+    )
+    from .version import Model, Version
 
 __version__ = "0.1.0"
 
@@ -37,3 +42,17 @@ __all__ = [
     "Model", "Registry", "RegistryError", "Version", "add", "alias", "annotate", "checkout", "collect", "config", "delete", "find",
     "init", "lineage", "list", "load", "log", "open", "resize", "resolve", "show", "tokens", "version_of", "yank",
 ]
+
+_ELSEWHERE = {"Model": "version", "Version": "version", "RegistryError": "errors", "Registry": "api", "init": "api", "open": "api"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'registry' has no attribute {name!r}")
+    value = getattr(import_module(f".{_ELSEWHERE.get(name, 'functions')}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> "list[str]":  # type: ignore[valid-type]
+    return sorted({*globals(), *__all__})

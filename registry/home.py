@@ -199,8 +199,13 @@ class Home:
         if self._catalog is None:
             if not self.writable:
                 raise StoreUnavailable(f"the home {str(self.root)!r} is read-only; nothing can be recorded in it")
-            self._catalog = Catalog.open(self.root / "catalog") or Catalog.create(self.root / "catalog")
+            self._catalog = Catalog.open(self.root / "catalog") or Catalog.create(self.root / "catalog", fill=self._fold_all)
         return self._catalog
+
+    def _fold_all(self, connection: Connection) -> None:
+        """The whole journal, into a catalog that nobody sees before it is done."""
+        for entry in self.journal.follow(0, None):
+            self._fold(connection, entry)
 
     def _fold(self, connection: Connection, entry: Entry) -> None:
         from .catalog.apply import apply

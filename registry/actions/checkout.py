@@ -11,7 +11,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..digest import Digest, digest_of
 from ..errors import Invalid, InvalidPath, NotEmpty, NotLoadable
 from ..home import Home, make_private
 from ..manifest import Manifest
@@ -65,17 +64,7 @@ def checkout_folder(home: Home, version: Version) -> Path:
     root = home.root / "checkouts"
     if not (os.access(root, os.W_OK) if root.exists() else home.writable):
         root = home.settings.cache
-    return root / folder_name(home.root, version.digest)
-
-
-def folder_name(home: Path, manifest: Digest) -> str:
-    """The name of a home checkout: the manifest's digest, and a mark of where the home lies."""
-    return f"sha256-{manifest.hex}-{place_mark(home)}"
-
-
-def place_mark(home: Path) -> str:
-    """8 hex digits that change when the home moves, since checkouts hold absolute paths."""
-    return digest_of(os.fsencode(os.path.realpath(home))).hex[:8]
+    return root / _store.folder_name(home.root, version.digest)
 
 
 def base_of(home: Home, line: Sequence[Version]) -> Version | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..digest import Digest
 from ..home import Home
 from ..results import Collected, Kept, Progress
-from .checkout import place_mark
+from ..store.checkout import place_mark
 
 NEVER_OLD = 0.0
 REASONS_SHOWN = 3

@@ -8,7 +8,6 @@ from ..catalog import glance
 from ..digest import Digest
 from ..settings import Settings
 from ..store import checkout as _store
-from .checkout import folder_name
 
 
 def ready(settings: Settings, version: str) -> Path | None:
@@ -19,7 +18,7 @@ def ready(settings: Settings, version: str) -> Path | None:
     roots = (settings.home / "checkouts", settings.cache)
     needed = [found.manifest] + ([found.base] if found.base else [])
     for root in roots:
-        folders = [root / folder_name(settings.home, Digest(manifest)) for manifest in needed]
+        folders = [root / _store.folder_name(settings.home, Digest(manifest)) for manifest in needed]
         if all((folder / ".registry" / "marker.json").is_file() and not _store.verify(folder) for folder in folders):
             return folders[0]
     return None

@@ -27,8 +27,7 @@ def _interval() -> tuple[sa.Column[int], sa.Column[int], sa.CheckConstraint]:
 
 
 def _one_open(table: str, *columns: str) -> sa.Index:
-    return sa.Index(f"uq_{table}_open", *columns, unique=True, sqlite_where=sa.text("until IS NULL"),
-                    postgresql_where=sa.text("until IS NULL"))
+    return sa.Index(f"uq_{table}_open", *columns, unique=True, sqlite_where=sa.text("until IS NULL"))
 
 
 def _of_model() -> sa.Column[str]:

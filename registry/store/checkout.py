@@ -75,6 +75,16 @@ def read_marker(folder: Path) -> Marker | None:
         return None
 
 
+def folder_name(home: Path, manifest: Digest) -> str:
+    """The name of a home's own checkout: the manifest's digest, and a mark of where the home lies."""
+    return f"sha256-{manifest.hex}-{place_mark(home)}"
+
+
+def place_mark(home: Path) -> str:
+    """8 hex digits that change when the home moves, since checkouts hold absolute paths."""
+    return digest_of(os.fsencode(os.path.realpath(home))).hex[:8]
+
+
 def materialise(target: Path, pieces: Sequence[Piece], blobs: Blobs, *, links: bool, marker: Marker,
                 progress: Callable[[str, int, int | None], object] | None = None, replace: bool = False) -> None:
     """Unpack into a new folder. Whoever finds it there already, made by another, is content; with replace it is exchanged.

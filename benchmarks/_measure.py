@@ -42,7 +42,7 @@ class Row:
 
 
 def in_turn(cases: Mapping[str, Callable[[], object]], rounds: int, *, warm: int = 1) -> dict[str, float]:
-    """Seconds each case takes, the median of the rounds; every other round in the reverse order, so that none always goes first."""
+    """Seconds each case takes, the median of the rounds; every other round goes backwards, so that none always goes first."""
     taken: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(warm + rounds):
         for name in list(cases)[:: 1 if number % 2 else -1]:

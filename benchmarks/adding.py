@@ -28,7 +28,8 @@ def main() -> None:
         large_model = large(folder / "large")
         big = _compare(large_model, folder, rounds=3)
         size = (large_model / "model.safetensors").stat().st_size
-        table("copy + SHA-256 + fsync", [Row("add MiniLM, 91 MB", *small, 1.7), Row(f"add a model of {size / 1e9:.2f} GB", *big, 1.3)])
+        rows = [Row("add MiniLM, 91 MB", *small, 1.7), Row(f"add a model of {size / 1e9:.2f} GB", *big, 1.3)]
+        table("copy + SHA-256 + fsync", rows)
         peak = _memory(large_model, folder / "memory")
         told = "not known here, /proc is missing" if peak is None else f"{peak / 1e6:.0f} MB"
         print(f"\nmemory of registry add, {size / 1e9:.2f} GB, beyond the page cache: {told}; limit {MEMORY_LIMIT / 1e6:.0f} MB"

@@ -8,30 +8,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from . import settings as _settings
-from .results import (
-    Added,
-    AliasMove,
-    Checkout,
-    Collected,
-    Deleted,
-    DemoResult,
-    Details,
-    Found,
-    Lineage,
-    Progress,
-    Verdict,
-    silent,
-)
-from .version import LogRow, Model, Version
+from .progress import Progress, silent
 
 if TYPE_CHECKING:
     from .facts import Token
     from .home import Home
+    from .results import Added, AliasMove, Checkout, Collected, Deleted, DemoResult, Details, Found, Lineage, Verdict
+    from .version import LogRow, Model, Version
 
-VersionLike = str | Version
+VersionLike: TypeAlias = "str | Version"
 PathLike = str | os.PathLike[str]
 Probes = Literal["refuse", "warn", "skip"]
 
@@ -191,7 +179,7 @@ class Registry:
                dry_run: bool = False) -> Deleted:
         """Forget versions; with keep_last, each operand is a model's name and all but its newest N go."""
         from .actions.delete import delete
-        items = [versions] if isinstance(versions, (str, Version)) else versions
+        items = versions if isinstance(versions, Sequence) and not isinstance(versions, str) else [versions]
         return delete(self.home, items, keep_last=keep_last, message=message, dry_run=dry_run)
 
     # files and house

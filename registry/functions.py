@@ -10,7 +10,8 @@ from typing import Any, Literal, TypedDict, Unpack, overload
 
 from .api import PathLike, Probes, Registry, VersionLike
 from .facts import Token
-from .results import Added, AliasMove, Checkout, Collected, Deleted, Details, Found, Lineage, Progress, Verdict, silent
+from .progress import Progress, silent
+from .results import Added, AliasMove, Checkout, Collected, Deleted, Details, Found, Lineage, Verdict
 from .version import LogRow, Model, Version
 
 

@@ -14,11 +14,8 @@ Lock order is store (shared by who adds, exclusive by collect), then write. Noth
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
 import secrets
-import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,6 +93,7 @@ class Home:
     @property
     def user(self) -> str:
         """Who is at work: the settings' user, else git's, else login@host. A claim, not a proof."""
+        import socket
         return self.settings.user or read_config(self.root).get("user.name") or _git_user() or f"{_login()}@{socket.gethostname()}"
 
     def warn(self, text: str) -> None:
@@ -235,6 +233,7 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _git_user() -> str | None:
+    import subprocess
     try:
         done = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -243,6 +242,7 @@ def _git_user() -> str | None:
 
 
 def _login() -> str:
+    import getpass
     try:
         return getpass.getuser()
     except (OSError, KeyError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,6 @@ from .errors import RegistryError
 from .facts import Facts, Token
 from .manifest import File
 from .version import Version
-
-Progress = Callable[[str, int, int | None], None]
-"""progress(what, done, total): `what` names the stage; done and total are in bytes, or in steps for stages without bytes;
-total is None where it is not known. Called from the working thread, often."""
-
-
-def silent(what: str, done: int, total: int | None) -> None:
-    """The progress of a caller who does not want to know."""
 
 
 @dataclass(frozen=True)

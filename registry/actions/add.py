@@ -18,7 +18,8 @@ from ..facts import Facts, Files, Token
 from ..home import Home
 from ..hub import cache
 from ..manifest import File, Manifest, Parent
-from ..results import Added, Progress, Verdict
+from ..progress import Progress
+from ..results import Added, Verdict
 from ..version import Version
 from .common import VersionLike, facts_of, line_of, resolve, stored
 from .overlay import with_tokenizer

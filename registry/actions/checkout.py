@@ -14,7 +14,8 @@ from pathlib import Path
 from ..errors import Invalid, InvalidPath, NotEmpty, NotLoadable
 from ..home import Home, make_private
 from ..manifest import Manifest
-from ..results import Checkout, Progress, silent
+from ..progress import Progress, silent
+from ..results import Checkout
 from ..store import checkout as _store
 from ..version import Version
 from .common import VersionLike, line_of, look_up, manifest_of, resolve, warn_if_yanked

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from ..digest import Digest
 from ..home import Home
-from ..results import Collected, Kept, Progress
+from ..progress import Progress
+from ..results import Collected, Kept
 from ..store.checkout import place_mark
 
 NEVER_OLD = 0.0

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from ..errors import FolderNotFound, MissingExtra, ParentMismatch, RegistryError
 from ..home import Home
-from ..results import DemoResult, silent
+from ..progress import silent
+from ..results import DemoResult
 from ..settings import from_environment
 from .add import AddOptions, add
 from .checkout import home_checkout

@@ -10,7 +10,7 @@ from typing import Any
 from ..digest import Digest
 from ..errors import DigestMismatch, Invalid, ProbeMismatch, VersionNotFound
 from ..home import Home
-from ..results import Progress
+from ..progress import Progress
 from ..store import checkout as _store
 from ..version import Version
 from .checkout import home_checkout

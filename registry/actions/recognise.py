@@ -11,7 +11,7 @@ from ..digest import Digest, digest_of, digest_of_stream
 from ..facts import Facts, Files, Token, read
 from ..home import Home
 from ..hub import cache
-from ..results import Progress, silent
+from ..progress import Progress, silent
 
 if TYPE_CHECKING:
     from ..artifacts.encoder import Layout

@@ -15,7 +15,8 @@ from ..digest import Digest
 from ..errors import FolderNotFound, InvalidTokens, ParentMismatch
 from ..facts import Token
 from ..home import Home, make_private
-from ..results import Added, Progress
+from ..progress import Progress
+from ..results import Added
 from ..version import Version
 from .add import AddOptions, Prepared, prepare, register
 from .checkout import home_checkout

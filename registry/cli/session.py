@@ -19,7 +19,7 @@ from .text import plain
 
 if TYPE_CHECKING:
     from ..api import Registry
-    from ..results import Progress
+    from ..progress import Progress
     from ..settings import Settings
 
 
@@ -95,7 +95,7 @@ class Session:
     @contextlib.contextmanager
     def progress(self) -> Iterator[Progress]:
         """Where long work reports how far it is: bars on a terminal, nowhere else."""
-        from ..results import silent
+        from ..progress import silent
         if self.quiet or self.as_json or not sys.stderr.isatty():
             yield silent
             return

@@ -15,11 +15,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace as changed
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..digest import Digest, canonical, digest_of, digest_of_stream, parse_json
 from ..errors import DigestMismatch, InvalidManifest, NewerFormat, StoreUnavailable
-from .blobs import Blobs
+
+if TYPE_CHECKING:
+    from .blobs import Blobs
 
 FORMAT = 1
 MARKER = Path(".registry") / "marker.json"

@@ -1,0 +1,13 @@
+"""Progress: how long work tells its caller how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Progress = Callable[[str, int, int | None], None]
+"""progress(what, done, total): `what` names the stage; done and total are in bytes, or in steps for stages without bytes;
+total is None where it is not known. Called from the working thread, often."""
+
+
+def silent(what: str, done: int, total: int | None) -> None:
+    """The progress of a caller who does not want to know."""

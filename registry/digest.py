@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from .errors import InvalidManifest
 
-BLOCK = 1 << 20
+BLOCK = 4 << 20
 """Bytes read at a time: large enough for full hashing speed, small enough for constant memory."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from .digest import Digest, canonical, parse_canonical
 from .errors import InvalidManifest, NewerFormat
@@ -39,9 +39,11 @@ def read(files: Files, path: str) -> bytes:
         return stream.read()
 
 
-@dataclass(frozen=True)
-class Token:
-    """An entry of a tokenizer's vocabulary. Ordinary entries have every flag False."""
+class Token(NamedTuple):
+    """An entry of a tokenizer's vocabulary. Ordinary entries have every flag False.
+
+    A tuple, since a vocabulary has tens of thousands; its order of fields is that of a row of the vocabulary blob.
+    """
 
     id: int
     content: str
@@ -116,7 +118,9 @@ class Facts:
 
     def to_bytes(self) -> bytes:
         """The canonical bytes."""
-        return canonical({"schema": SCHEMA, **dataclasses.asdict(self)})
+        value = dataclasses.asdict(self)
+        value["vocabulary"]["added"] = [token._asdict() for token in self.vocabulary.added]
+        return canonical({"schema": SCHEMA, **value})
 
 
 def parse(content: bytes) -> Facts:

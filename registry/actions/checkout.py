@@ -53,8 +53,10 @@ def checkout(home: Home, version: VersionLike, folder: Path | None, *, for_path:
 
 def home_checkout(home: Home, version: Version, *, progress: Progress = silent) -> Checkout:
     """The home's checkout of a version, its base's beside it; made, or made anew where something was changed on disk."""
-    with home.reading() as connection:
-        base = base_of(home, line_of(connection, version))
+    base = None
+    if version.kind == "adapter":
+        with home.reading() as connection:
+            base = base_of(home, line_of(connection, version))
     base_folder, base_fresh = _ready(home, base, None, progress) if base is not None else (None, False)
     folder, fresh = _ready(home, version, base_folder, progress, base=base)
     return Checkout(folder, version, fresh or base_fresh)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .. import facts as _facts, manifest as _manifest, reference as _reference
+from ..catalog import glance
 from ..errors import InvalidReference
 from ..facts import Facts
 from ..home import Home
@@ -37,11 +38,25 @@ def look_up_named(connection: Connection, version: VersionLike, verb: str) -> Ve
 
 
 def resolve(home: Home, version: VersionLike) -> Version:
-    """The version a reference means now. A yanked one is given with a warning."""
+    """The version a reference means now. A yanked one is given with a warning.
+
+    A glance suffices for most, and saves the import of SQLAlchemy.
+    """
+    found = _at_a_glance(home, version)
+    if found is not None:
+        return found
     with home.reading() as connection:
         found = look_up(connection, version)
     warn_if_yanked(home, found)
     return found
+
+
+def _at_a_glance(home: Home, version: VersionLike) -> Version | None:
+    """The version, where the catalog is up to date and the reference is a plain one, not yanked; else None."""
+    text = version.pinned if isinstance(version, Version) else version
+    found = glance.resolve(home.root, text)
+    versions = glance.list_versions(home.root, found.name) if found is not None else None
+    return next((item for item in versions or () if found is not None and item.number == found.number), None)
 
 
 def warn_if_yanked(home: Home, version: Version) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import reference as _reference
-from ..catalog import glance
 from ..errors import InvalidReference, ModelNotFound, VersionNotFound
 from ..facts import Token
 from ..home import Home
@@ -36,17 +35,9 @@ def list_versions(home: Home, name: str) -> tuple[Version, ...]:
 
 
 def show(home: Home, version: VersionLike) -> Details:
-    """One version whole: catalog, manifest and facts. A glance suffices for most, and saves the import of SQLAlchemy."""
-    found = _at_a_glance(home, version) or resolve(home, version)
+    """One version whole: catalog, manifest and facts."""
+    found = resolve(home, version)
     return Details(found, manifest_of(home, found).files, facts_of(home, found))
-
-
-def _at_a_glance(home: Home, version: VersionLike) -> Version | None:
-    if not isinstance(version, str):
-        return None
-    found = glance.resolve(home.root, version)
-    versions = glance.list_versions(home.root, found.name) if found is not None else None
-    return next((item for item in versions or () if found is not None and item.number == found.number), None)
 
 
 def read(home: Home, reference: str) -> bytes:

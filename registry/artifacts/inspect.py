@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from . import weights as _weights
 from .adapter import read_config
 from .encoder.belongs import INDEX, join
 from .encoder.layout import Layout
-from .tokenizer import Tokenizer, added_over, read_vocabulary, vocabulary_bytes
+from .tokenizer import Tokenizer, added_over, read_vocabulary
 
 EMBEDDINGS = ("word_embeddings.weight", "tok_embeddings.weight", "embed_tokens.weight", "shared.weight", "wte.weight", "embeddings.weight",
               "embedding.weight")
@@ -34,15 +33,13 @@ class Inspection:
 def inspect(files: Files, layout: Layout, *, root: Sequence[Token] | None, progress: Callable[[int], object] | None = None) -> Inspection:
     """The facts of a folder; root is the token list of the root ancestor, None for a model that is its own.
 
-    Weights and vocabulary are read side by side. Raises what the readers raise: UnsafeFile, NotLoadable, InvalidManifest.
+    Weights and vocabulary are read one after the other: a thread for the weights would wait for the interpreter as long as the
+    vocabulary takes, and gain nothing. Raises what the readers raise: UnsafeFile, NotLoadable, InvalidManifest.
     """
-    with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(_tensors, files, layout, progress)
-        tokenizer = read_vocabulary(files, layout.tokenizer)
-        vocabulary = vocabulary_bytes(tokenizer.tokens)
-        tensors, strange = reading.result()
+    tokenizer = read_vocabulary(files, layout.tokenizer)
+    tensors, strange = _tensors(files, layout, progress)
     adapter = read_config(files, layout.transformer).facts if layout.is_adapter else None
-    return Inspection(_facts(files, layout, tokenizer, tensors, root, adapter), vocabulary, tokenizer.tokens, tuple(strange))
+    return Inspection(_facts(files, layout, tokenizer, tensors, root, adapter), tokenizer.blob, tokenizer.tokens, tuple(strange))
 
 
 def _tensors(files: Files, layout: Layout, progress: Callable[[int], object] | None) -> tuple[list[Tensor], list[_weights.NotFinite]]:

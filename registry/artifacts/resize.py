@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class ResizeReport:
     def recipe(self) -> dict[str, Any]:
         """How it was made, for the journal: with the parent and this, anyone gets the same bytes."""
         return {"init": self.init, "rule": RULE, "seed": self.seed, "plan": self.plan.kind, "old_rows": self.old_rows,
-                "new_rows": self.new_rows, "tables": list(self.tables), "tokens": [asdict(token) for token in self.tokens]}
+                "new_rows": self.new_rows, "tables": list(self.tables), "tokens": [token._asdict() for token in self.tokens]}
 
 
 def plan(vocabulary: int, rows: int, tokens: int) -> Plan:

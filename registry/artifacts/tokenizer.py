@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 from ..digest import Digest, digest_of, parse_canonical, parse_json
@@ -43,8 +45,8 @@ class Tokenizer:
     tokenizer: Digest
     """Of everything that changes what it does."""
     max_length: int | None
-    unknown: str | None = None
-    """The content of the unknown token."""
+    blob: bytes
+    """The vocabulary blob: canonical JSON of [id, content, special, lstrip, rstrip, single_word, normalized], by id."""
 
 
 def read_vocabulary(files: Files, folder: str = "") -> Tokenizer:
@@ -55,25 +57,26 @@ def read_vocabulary(files: Files, folder: str = "") -> Tokenizer:
     if path in there:
         value = _object(files, path)
         tokens = _tokens(value, path)
-        described: object = {key: item for key, item in value.items() if key not in ("truncation", "padding")}
+        described: object = _without_vocabulary({key: item for key, item in value.items() if key not in ("truncation", "padding")})
     elif words in there:
         lines = read(files, words).decode("utf-8", "replace").splitlines()
-        tokens = _by_id(((index, word, {}) for index, word in enumerate(lines)), words)
+        tokens = _by_id([Token(index, word) for index, word in enumerate(lines)], words)
         described = lines
     else:
         raise NotLoadable(f"there is no tokenizer: neither {path} nor {words}; take that of another folder with --tokenizer DIR")
+    blob = vocabulary_bytes(tokens)
+    digest = digest_of(blob)
     settings = _settings(config)
-    whole = json.dumps({"tokenizer": described, "config": settings}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    whole = json.dumps({"tokenizer": described, "vocabulary": digest, "config": settings}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     length = config.get("model_max_length")
-    return Tokenizer(tokens, digest_of(vocabulary_bytes(tokens)), digest_of(whole.encode("utf-8", "surrogatepass")),
-                     length if type(length) is int and 0 < length < ID_LIMIT else None, _content(config.get("unk_token")))
+    return Tokenizer(tokens, digest, digest_of(whole.encode("utf-8", "surrogatepass")),
+                     length if type(length) is int and 0 < length < ID_LIMIT else None, blob)
 
 
 def vocabulary_bytes(tokens: Sequence[Token]) -> bytes:
     """The vocabulary blob: canonical JSON of [id, content, special, lstrip, rstrip, single_word, normalized], by id."""
-    rows = [[token.id, token.content, token.special, token.lstrip, token.rstrip, token.single_word, token.normalized] for token in tokens]
     try:  # the rows are canonical by their types, so the slower check of canonical() is left out
-        return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode()
+        return json.dumps(tokens, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
         raise UnsafeFile("the vocabulary holds text that is no Unicode (a lone surrogate)") from None
 
@@ -92,6 +95,14 @@ def added_over(tokens: Sequence[Token], root: Sequence[Token]) -> tuple[Token, .
     return tuple(token for token in tokens if (token.id, token.content) not in known)
 
 
+def _without_vocabulary(value: dict[str, Any]) -> dict[str, Any]:
+    """tokenizer.json without its table of ids, for which the vocabulary's digest stands; scores and merges stay."""
+    model = value.get("model")
+    if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict):
+        return value
+    return {**value, "model": {key: item for key, item in model.items() if key != "vocab"}}
+
+
 def _object(files: Files, path: str) -> dict[str, Any]:
     value = parse_json(read(files, path), path)
     if not isinstance(value, dict):
@@ -102,34 +113,37 @@ def _object(files: Files, path: str) -> dict[str, Any]:
 def _tokens(value: dict[str, Any], path: str) -> tuple[Token, ...]:
     model = value.get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
-    if isinstance(vocabulary, dict):
-        entries: list[tuple[Any, Any, dict[str, Any]]] = [(index, word, {}) for word, index in vocabulary.items()]
-    elif isinstance(vocabulary, list) and all(isinstance(item, list) and item for item in vocabulary):
-        entries = [(index, item[0], {}) for index, item in enumerate(vocabulary)]
+    if isinstance(vocabulary, list) and all(isinstance(item, list) and item for item in vocabulary):
+        pairs = [(item[0], index) for index, item in enumerate(vocabulary)]
+    elif isinstance(vocabulary, dict):
+        pairs = list(vocabulary.items())
     else:
         raise UnsafeFile(f"{path} has no vocabulary that could be read")
     added = value.get("added_tokens") or []
     if not isinstance(added, list) or not all(isinstance(item, dict) for item in added):
         raise UnsafeFile(f"{path} has added tokens that are no list of objects")
-    known = {word: index for index, word, _ in entries}
-    marked = set()
+    known = dict(pairs) if all(isinstance(word, str) for word, _ in pairs) else {}
     for item in added:
         index, word = item.get("id"), item.get("content")
-        if known.get(word, index) != index:
+        if isinstance(word, str) and known.get(word, index) != index:
             raise UnsafeFile(f"{path} gives the token {word!r} two ids, {known[word]} and {index}")
-        marked.add(word)
-    return _by_id([*(entry for entry in entries if entry[1] not in marked), *((item.get("id"), item.get("content"), item) for item in added)], path)
+    marked = {item.get("content") for item in added if isinstance(item.get("content"), str)}
+    tokens = [Token(index, word) for word, index in pairs if word not in marked]
+    tokens += [Token(item.get("id"), item.get("content"), *(bool(item.get(flag, False)) for flag in _FLAGS)) for item in added]
+    return _by_id(tokens, path)
 
 
-def _by_id(entries: Iterable[tuple[Any, Any, Mapping[str, Any]]], path: str) -> tuple[Token, ...]:
-    found: dict[int, Token] = {}
-    for index, content, flags in entries:
-        if type(index) is not int or not 0 <= index < ID_LIMIT or not isinstance(content, str):
-            raise UnsafeFile(f"{path} has the token {content!r} with the id {index!r}")
-        if index in found:
-            raise UnsafeFile(f"{path} has two tokens with the id {index}: {found[index].content!r} and {content!r}")
-        found[index] = Token(index, content, *(bool(flags.get(flag, False)) for flag in _FLAGS)) if flags else Token(index, content)
-    return tuple(found[index] for index in sorted(found))
+def _by_id(tokens: Iterable[Token], path: str) -> tuple[Token, ...]:
+    """The tokens by id, each id and each content once. Raises UnsafeFile."""
+    ordered = list(tokens)
+    odd = next((token for token in ordered if type(token[0]) is not int or not 0 <= token[0] < ID_LIMIT or type(token[1]) is not str), None)
+    if odd is not None:
+        raise UnsafeFile(f"{path} has the token {odd.content!r} with the id {odd.id!r}")
+    ordered.sort(key=itemgetter(0))
+    for one, other in pairwise(ordered):
+        if one[0] == other[0]:
+            raise UnsafeFile(f"{path} has two tokens with the id {one.id}: {one.content!r} and {other.content!r}")
+    return tuple(ordered)
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, object]:

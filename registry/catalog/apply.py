@@ -156,7 +156,7 @@ def _read_facts(connection: Connection, digest: Digest, read_blob: ReadBlob) -> 
 
 def _read_tokens(connection: Connection, tokens: tuple[_facts.Token, ...]) -> Digest:
     """The digest of the list, which many versions share; its rows are there afterwards."""
-    rows = [dataclasses.asdict(token) for token in tokens]
+    rows = [token._asdict() for token in tokens]
     digest = digest_of(canonical(rows))
     there = select(t.tokens.c.id).where(t.tokens.c.added_digest == digest).limit(1)
     if connection.scalar(there) is None:

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from .. import entry as _entry, reference as _reference
 from ..digest import Digest
-from ..errors import InvalidName, ParentMismatch, ParentNotFound, RegistryError, UnsafeFile, VersionNotFound
-from ..facts import Facts, Files, Token
+from ..errors import InvalidName, ParentNotFound, RegistryError, UnsafeFile, VersionNotFound
+from ..facts import Facts, Files
 from ..home import Home
 from ..hub import cache
 from ..manifest import File, Manifest, Parent
 from ..progress import Progress
 from ..results import Added, Verdict
 from ..version import Version
-from .common import VersionLike, facts_of, line_of, resolve, stored
+from .common import VersionLike, resolve
+from .kinds import kind_of, parent_candidate, parent_view
 from .overlay import with_tokenizer
 from .parents import Known, find_parent
 from .provenance import provenance
@@ -30,8 +31,6 @@ from .recognise import open_folder, rewritten_content
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from ..artifacts.encoder import Layout
-    from ..artifacts.inspect import Inspection
 
 
 @dataclass(frozen=True)
@@ -171,14 +170,14 @@ def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str 
     from ..artifacts.encoder import layout as layout_of
     from ..artifacts.inspect import inspect
     layout = layout_of(files, class_hint=model_class, parent_class=parent.version.model_class if parent else None)
-    root, parent_files, parent_facts = _parent_view(home, parent)
+    root, parent_files, parent_facts = parent_view(home, parent)
     before = _stamps(files, layout.belongs)
     stop = Event()
     with ThreadPoolExecutor(1) as pool:
         stored_files = pool.submit(_store, home, files, layout.belongs, parent.version.digest if parent else None, write, stop, progress)
         try:
             inspection = inspect(files, layout, root=root)
-            candidate = Candidate(files, layout, inspection, parent=_parent_candidate(home, parent, parent_files, parent_facts))
+            candidate = Candidate(files, layout, inspection, parent=parent_candidate(home, parent, parent_files, parent_facts))
             warnings = run_checks(candidate)
         except BaseException:
             stop.set()
@@ -186,30 +185,10 @@ def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str 
         kept, originals = stored_files.result()
     if before != _stamps(files, layout.belongs):
         raise UnsafeFile("a file was changed while it was read; run the command again when nobody writes there")
-    kind, role, rows = _kind(layout, inspection, parent, root, files, parent_files, parent_facts)
+    kind, role, rows = kind_of(layout, inspection, parent, root, files, parent_files, parent_facts)
     edges = (_entry.Edge(role, parent.version.digest, parent.evidence, parent.version.reference),) if parent and role else ()
     manifest = Manifest(kind, layout.model_class, kept, tuple(Parent(edge.role, edge.digest) for edge in edges))
     return Prepared(manifest, inspection.facts, inspection.vocabulary, edges, tuple(layout.left_out), originals, tuple(warnings), rows)
-
-
-def _parent_view(home: Home, parent: Known | None) -> tuple[Sequence[Token] | None, Files | None, Facts | None]:
-    """(token list of the root ancestor, the parent's files, its facts)."""
-    from ..artifacts.tokenizer import parse_vocabulary
-    if parent is None:
-        return None, None, None
-    with home.reading() as connection:
-        root = line_of(connection, parent.version)[-1]
-    return parse_vocabulary(home.blobs.read(root.vocabulary)), stored(home, parent.version), facts_of(home, parent.version)
-
-
-def _parent_candidate(home: Home, parent: Known | None, files: Files | None, facts: Facts | None) -> Any:
-    from ..artifacts.checks import ParentView
-    from ..artifacts.encoder import layout
-    from ..artifacts.tokenizer import parse_vocabulary
-    if parent is None or files is None or facts is None:
-        return None
-    tokens = parse_vocabulary(home.blobs.read(facts.vocabulary.digest))
-    return ParentView(parent.version.reference, files, layout(files, class_hint=parent.version.model_class), facts, tokens)
 
 
 def _store(home: Home, files: Files, paths: Sequence[str], parent: Digest | None, write: bool, stop: Event,
@@ -240,27 +219,6 @@ def _store(home: Home, files: Files, paths: Sequence[str], parent: Digest | None
                                 else digest_of_stream(stream.read, progress=count))
         kept.append(File(path, digest, size))
     return tuple(kept), originals
-
-
-def _kind(layout: Layout, inspection: Inspection, parent: Known | None, root: Sequence[Token] | None, files: Files,
-          parent_files: Files | None, parent_facts: Facts | None) -> tuple[str, str | None, str | None]:
-    """(kind, role of the parent, what happened to the token rows)."""
-    if layout.is_adapter:
-        return "adapter", "base", None
-    if parent is None or root is None or parent_files is None or parent_facts is None:
-        return "base", None, None
-    if parent.version.kind == "adapter":
-        raise ParentMismatch(f"{parent.version.reference} is an adapter, and a full model cannot come from one; give the model it was trained from")
-    from ..artifacts.compare import compare_rows
-    own = {token.id: token.content for token in inspection.tokens}
-    lost = [token for token in root if own.get(token.id) != token.content]
-    if lost:
-        raise ParentMismatch(f"the token list does not extend that of {parent.version.reference}: id {lost[0].id} is {own.get(lost[0].id)!r}, "
-                             f"there it is {lost[0].content!r}, and {len(lost) - 1} more differ")
-    report = compare_rows(files, inspection.facts, parent_files, parent_facts, parent_facts.vocabulary.size)
-    kind = "base" if len(own) == len(root) else "resized"
-    role = "resized-from" if kind == "resized" and report.unchanged else "finetuned-from"
-    return kind, role, report.sentence
 
 
 def _registered(connection: Connection, name: str, digest: Digest) -> Version | None:

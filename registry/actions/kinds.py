@@ -1,0 +1,59 @@
+"""Kinds: what a model is beside its parent, and what the parent is seen as while that is found out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import ParentMismatch
+from ..facts import Facts, Files, Token
+from ..home import Home
+from .common import facts_of, line_of, stored
+from .parents import Known
+
+if TYPE_CHECKING:
+    from ..artifacts.checks import ParentView
+    from ..artifacts.encoder import Layout
+    from ..artifacts.inspect import Inspection
+
+
+def parent_view(home: Home, parent: Known | None) -> tuple[Sequence[Token] | None, Files | None, Facts | None]:
+    """(token list of the root ancestor, the parent's files, its facts)."""
+    from ..artifacts.tokenizer import parse_vocabulary
+    if parent is None:
+        return None, None, None
+    with home.reading() as connection:
+        root = line_of(connection, parent.version)[-1]
+    return parse_vocabulary(home.blobs.read(root.vocabulary)), stored(home, parent.version), facts_of(home, parent.version)
+
+
+def parent_candidate(home: Home, parent: Known | None, files: Files | None, facts: Facts | None) -> ParentView | None:
+    """The parent as the checks see it."""
+    from ..artifacts.checks import ParentView
+    from ..artifacts.encoder import layout
+    from ..artifacts.tokenizer import parse_vocabulary
+    if parent is None or files is None or facts is None:
+        return None
+    tokens = parse_vocabulary(home.blobs.read(facts.vocabulary.digest))
+    return ParentView(parent.version.reference, files, layout(files, class_hint=parent.version.model_class), facts, tokens)
+
+
+def kind_of(layout: Layout, inspection: Inspection, parent: Known | None, root: Sequence[Token] | None, files: Files,
+          parent_files: Files | None, parent_facts: Facts | None) -> tuple[str, str | None, str | None]:
+    """(kind, role of the parent, what happened to the token rows)."""
+    if layout.is_adapter:
+        return "adapter", "base", None
+    if parent is None or root is None or parent_files is None or parent_facts is None:
+        return "base", None, None
+    if parent.version.kind == "adapter":
+        raise ParentMismatch(f"{parent.version.reference} is an adapter, and a full model cannot come from one; give the model it was trained from")
+    from ..artifacts.compare import compare_rows
+    own = {token.id: token.content for token in inspection.tokens}
+    lost = [token for token in root if own.get(token.id) != token.content]
+    if lost:
+        raise ParentMismatch(f"the token list does not extend that of {parent.version.reference}: id {lost[0].id} is {own.get(lost[0].id)!r}, "
+                             f"there it is {lost[0].content!r}, and {len(lost) - 1} more differ")
+    report = compare_rows(files, inspection.facts, parent_files, parent_facts, parent_facts.vocabulary.size)
+    kind = "base" if len(own) == len(root) else "resized"
+    role = "resized-from" if kind == "resized" and report.unchanged else "finetuned-from"
+    return kind, role, report.sentence

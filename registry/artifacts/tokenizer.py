@@ -25,10 +25,14 @@ ID_LIMIT = 10_000_000
 
 _FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
-_LOWER_CASING = {"do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True}
+_LOWER_CASING = {"do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True, "unk_token": "[UNK]", "sep_token": "[SEP]",
+                 "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"}
+_SENTENCE_PIECE = {"bos_token": "<s>", "eos_token": "</s>", "sep_token": "</s>", "cls_token": "<s>", "unk_token": "<unk>", "pad_token": "<pad>",
+                   "mask_token": "<mask>"}
 _DEFAULTS: Mapping[str, Mapping[str, object]] = {
-    "BertTokenizer": _LOWER_CASING, "DistilBertTokenizer": _LOWER_CASING, "ElectraTokenizer": _LOWER_CASING, "MPNetTokenizer": _LOWER_CASING,
-    "RobertaTokenizer": {"add_prefix_space": False}, "XLMRobertaTokenizer": {"add_prefix_space": True},
+    "BertTokenizer": _LOWER_CASING, "DistilBertTokenizer": _LOWER_CASING, "ElectraTokenizer": _LOWER_CASING,
+    "MPNetTokenizer": {**_LOWER_CASING, **_SENTENCE_PIECE, "unk_token": "[UNK]"},
+    "RobertaTokenizer": {**_SENTENCE_PIECE, "add_prefix_space": False}, "XLMRobertaTokenizer": {**_SENTENCE_PIECE, "add_prefix_space": True},
 }
 """Source: transformers 5, the signature of each class's __init__; from where ours differ the digest would change with a re-save."""
 _SETTINGS = ("do_lower_case", "strip_accents", "tokenize_chinese_chars", "add_prefix_space")
@@ -150,8 +154,9 @@ def _settings(config: Mapping[str, Any]) -> dict[str, object]:
     """The closed list of fields that change what a tokenizer does, with defaults filled in."""
     name = str(config.get("tokenizer_class") or "TokenizersBackend").removesuffix("Fast")
     name = "TokenizersBackend" if name == "PreTrainedTokenizer" else name
-    settings = {key: config[key] for key in _SETTINGS if key in config}
-    return {"class": name, **_DEFAULTS.get(name, {}), **settings, **{key: _content(config.get(key)) for key in _SPECIAL}}
+    said = {key: config[key] for key in _SETTINGS if key in config}
+    said |= {key: _content(config[key]) for key in _SPECIAL if key in config}
+    return {"class": name, **dict.fromkeys(_SPECIAL), **_DEFAULTS.get(name, {}), **said}
 
 
 def _content(token: object) -> str | None:

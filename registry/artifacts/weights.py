@@ -133,7 +133,9 @@ def _headers(value: Any, what: str, *, start: int, size: int) -> dict[str, Heade
 def _header(name: str, item: Any, what: str, start: int) -> Header:
     if not name or len(name) > NAME_LIMIT or not name.isprintable() or ".." in name.split("/"):
         raise UnsafeFile(f"{what} has a tensor with the name {name[:80]!r}")
-    if not isinstance(item, dict) or set(item) != {"dtype", "shape", "data_offsets"} or item["dtype"] not in BITS:
+    if not isinstance(item, dict) or set(item) != {"dtype", "shape", "data_offsets"} or not isinstance(item["dtype"], str):
+        raise UnsafeFile(f"{what} describes the tensor {name!r} in an unknown way")
+    if item["dtype"] not in BITS:
         raise UnsafeFile(f"{what} describes the tensor {name!r} in an unknown way")
     shape, offsets = item["shape"], item["data_offsets"]
     if (not isinstance(shape, list) or len(shape) > DIMENSIONS_LIMIT or not all(type(length) is int and length >= 0 for length in shape)

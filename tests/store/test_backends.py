@@ -1,0 +1,84 @@
+import os
+import resource
+import stat
+
+import pytest
+
+from registry.errors import StoreUnavailable
+from registry.store.local import LocalBackend, try_place
+from registry.store.memory import MemoryBackend
+from tests.support.failing import FailingBackend
+
+from .contract import BackendContract
+
+
+class TestLocal(BackendContract):
+    @pytest.fixture
+    def backend(self, tmp_path):
+        return LocalBackend(tmp_path)
+
+
+class TestMemory(BackendContract):
+    @pytest.fixture
+    def backend(self):
+        return MemoryBackend()
+
+
+class TestFailing(BackendContract):
+    @pytest.fixture
+    def backend(self, tmp_path):
+        return FailingBackend(LocalBackend(tmp_path), at=0)
+
+
+def put(backend, name, content):
+    with backend.stage() as staged:
+        staged.write(content)
+        return staged.publish(name)
+
+
+def test_files_are_read_only_and_folders_private_whatever_the_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        put(LocalBackend(tmp_path), "blobs/sha256/ab/one", b"x")
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE((tmp_path / "blobs/sha256/ab/one").stat().st_mode) == 0o444
+    assert {stat.S_IMODE((tmp_path / folder).stat().st_mode) for folder in ("blobs", "blobs/sha256", "blobs/sha256/ab", "staging")} == {0o700}
+
+
+def test_nothing_stays_in_staging(tmp_path):
+    backend = LocalBackend(tmp_path)
+
+    put(backend, "one", b"first")
+    put(backend, "one", b"second")
+
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_a_disk_that_takes_no_more_is_said_and_leaves_no_name(tmp_path):
+    pid = os.fork()
+    if pid == 0:
+        import signal
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+        try:
+            put(LocalBackend(tmp_path), "one", b"x" * 100_000)
+        except StoreUnavailable:
+            os._exit(0)
+        os._exit(1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert not (tmp_path / "one").exists()
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_a_good_place_is_left_as_it_was(tmp_path):
+    try_place(tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(StoreUnavailable, match="cannot hold a registry"):
+        try_place(tmp_path / "missing")

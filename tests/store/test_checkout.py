@@ -1,0 +1,183 @@
+import json
+import os
+import threading
+import time
+
+import pytest
+
+from registry.digest import digest_of
+from registry.errors import DigestMismatch, NewerFormat
+from registry.store import checkout
+from registry.store.blobs import Blobs
+from registry.store.local import LocalBackend
+
+LARGE = os.urandom(checkout.LARGE + 1)
+
+
+@pytest.fixture
+def blobs(tmp_path):
+    return Blobs(LocalBackend(tmp_path / "store"))
+
+
+def pieces(blobs):
+    contents = {"config.json": b"{}", "1_Pooling/config.json": b'{"mean": true}', "model.safetensors": LARGE}
+    return [checkout.Piece(path, blobs.add(content), len(content)) for path, content in contents.items()]
+
+
+def made(blobs, target, **keywords):
+    marker = checkout.Marker(digest_of(b"manifest"), "/here")
+    checkout.materialise(target, pieces(blobs), blobs, **{"links": True, "marker": marker, **keywords})
+    return target
+
+
+def settled(folder):
+    """Stamps are only given to files that have not changed within the last second."""
+    time.sleep(1.1)
+    assert checkout.verify(folder) == []
+    assert all(stamp for _, stamp in checkout.read_marker(folder).files.values())
+
+
+def test_a_checkout_holds_the_files_and_is_good(blobs, tmp_path):
+    folder = made(blobs, tmp_path / "out")
+
+    assert (folder / "model.safetensors").read_bytes() == LARGE
+    assert (folder / "1_Pooling" / "config.json").read_bytes() == b'{"mean": true}'
+    assert checkout.verify(folder) == []
+
+
+def test_rendered_bytes_stand_in_for_the_blobs(blobs, tmp_path):
+    piece = checkout.Piece("adapter_config.json", blobs.add(b"stored"), 6, rendered=b"rendered")
+
+    checkout.materialise(tmp_path / "out", [piece], blobs, links=True, marker=checkout.Marker(digest_of(b""), "/here"))
+
+    assert (tmp_path / "out" / "adapter_config.json").read_bytes() == b"rendered"
+    assert checkout.verify(tmp_path / "out") == []
+
+
+def test_a_change_is_noticed_though_size_and_time_are_put_back(blobs, tmp_path):
+    folder = made(blobs, tmp_path / "out")
+    settled(folder)
+    path = folder / "config.json"
+    before = path.stat()
+    path.chmod(0o644)
+    path.write_bytes(b"[]")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    assert checkout.verify(folder) == ["config.json was changed"]
+
+
+def test_a_stamped_file_is_not_read_again(blobs, tmp_path):
+    folder = made(blobs, tmp_path / "out")
+    settled(folder)
+    marker = json.loads((folder / checkout.MARKER).read_text())
+    marker["files"]["config.json"]["digest"] = str(digest_of(b"another"))
+    (folder / checkout.MARKER).write_text(json.dumps(marker))
+
+    assert checkout.verify(folder) == []
+    assert checkout.verify(folder, trust_stamps=False) == ["config.json was changed"]
+
+
+def test_a_missing_and_an_extra_file_are_noticed(blobs, tmp_path):
+    folder = made(blobs, tmp_path / "out")
+    (folder / "config.json").unlink()
+    (folder / "1_Pooling" / "extra.json").write_text("{}")
+
+    assert checkout.verify(folder) == ["config.json is missing or unreadable", "1_Pooling/extra.json was not there before"]
+
+
+def test_a_damaged_blob_makes_no_checkout(blobs, tmp_path):
+    wanted = pieces(blobs)
+    path = blobs.path(wanted[-1].digest)
+    path.chmod(0o644)
+    path.write_bytes(b"\0" * len(LARGE))
+
+    with pytest.raises(DigestMismatch, match=r"model\.safetensors"):
+        checkout.materialise(tmp_path / "out", wanted, blobs, links=True, marker=checkout.Marker(digest_of(b""), "/here"))
+
+    assert [item.name for item in tmp_path.iterdir()] == ["store"]
+
+
+def test_of_two_who_make_it_at_once_both_are_content(blobs, tmp_path):
+    failed = []
+    start = threading.Barrier(4)
+
+    def race():
+        start.wait()
+        try:
+            made(blobs, tmp_path / "out")
+        except OSError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=race) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failed == []
+    assert checkout.verify(tmp_path / "out") == []
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["out", "store"]
+
+
+def test_replacing_leaves_nothing_of_the_old(blobs, tmp_path):
+    folder = made(blobs, tmp_path / "out")
+    (folder / "extra").write_text("x")
+
+    made(blobs, tmp_path / "out", replace=True)
+
+    assert checkout.verify(folder) == []
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["out", "store"]
+
+
+def test_whoever_is_not_root_gets_a_link_to_the_blob(blobs, tmp_path):
+    for place in (tmp_path, *tmp_path.parents):
+        if place.stat().st_uid == os.getuid() and len(place.parts) > 2:
+            place.chmod(0o777)
+    wanted = pieces(blobs)
+    for path in [tmp_path / "store", *(tmp_path / "store").rglob("*")]:
+        path.chmod(0o755)
+    pid = os.fork()
+    if pid == 0:
+        if os.getuid() == 0:
+            os.setuid(65534)
+        checkout.materialise(tmp_path / "out", wanted, blobs, links=True, marker=checkout.Marker(digest_of(b""), "/here"))
+        weights = tmp_path / "out" / "model.safetensors"
+        clones = checkout._reflinkable(blobs.path(wanted[-1].digest), tmp_path)
+        linked = weights.is_symlink() != clones
+        os._exit(0 if linked and checkout.verify(tmp_path / "out") == [] else 1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert (tmp_path / "out" / "model.safetensors").read_bytes() == LARGE
+
+
+def test_where_probes_passed_is_remembered_once(blobs, tmp_path):
+    folder = made(blobs, tmp_path / "out")
+
+    checkout.add_environment(folder, "torch 2.13 cpu")
+    checkout.add_environment(folder, "torch 2.13 cpu")
+
+    assert checkout.read_marker(folder).environments == ("torch 2.13 cpu",)
+
+
+def test_a_marker_of_a_newer_format_is_refused(blobs, tmp_path):
+    folder = made(blobs, tmp_path / "out")
+    marker = json.loads((folder / checkout.MARKER).read_text())
+    (folder / checkout.MARKER).write_text(json.dumps({**marker, "format": 2}))
+
+    with pytest.raises(NewerFormat, match="newer registry"):
+        checkout.verify(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"format": 1}', b'{"format": "1"}'])
+def test_a_damaged_marker_is_a_problem_and_no_crash(blobs, tmp_path, content):
+    folder = made(blobs, tmp_path / "out")
+    (folder / checkout.MARKER).write_bytes(content)
+
+    assert checkout.verify(folder) == ["it has no readable marker"]
+
+
+def test_editing_a_copy_never_reaches_the_blob(blobs, tmp_path):
+    folder = made(blobs, tmp_path / "out", links=False)
+    (folder / "model.safetensors").write_bytes(b"mine")
+
+    assert all(blobs.verify(digest) for digest, _ in blobs.all())

@@ -68,7 +68,7 @@ def add(home: Home, folder: Path, name: str | None, *, prefix: str | None, optio
         _reference.check_alias(options.alias)
     with home.store_lock.shared(timeout=60.0):
         files, parent = _open(home, folder, options)
-        if parent is None and is_adapter(files):
+        if parent is None and _is_adapter(files, options):
             parent = _find_or_add_parent(home, folder, name, files, options, progress)
         prepared = prepare(home, files, parent, model_class=options.model_class, write=not options.dry_run, progress=progress)
         source = provenance(run=options.run, how="add", folder=_last_part(folder), hub=_hub_source(folder))
@@ -133,9 +133,9 @@ def _open(home: Home, folder: Path, options: AddOptions) -> tuple[Files, Known |
     return files, parent
 
 
-def is_adapter(files: Files) -> bool:
-    """Whether a folder holds an adapter, told by its configuration's name."""
-    return any(path.rsplit("/", 1)[-1] == "adapter_config.json" for path in files.paths())
+def _is_adapter(files: Files, options: AddOptions) -> bool:
+    from ..artifacts.encoder import layout
+    return layout(files, class_hint=options.model_class, parent_class="SentenceTransformer").is_adapter
 
 
 def _find_or_add_parent(home: Home, folder: Path, name: str, files: Files, options: AddOptions, progress: Progress) -> Known:

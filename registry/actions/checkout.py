@@ -18,7 +18,7 @@ from ..progress import Progress, silent
 from ..results import Checkout
 from ..store import checkout as _store
 from ..version import Version
-from .common import VersionLike, line_of, look_up, manifest_of, resolve, warn_if_yanked
+from .common import VersionLike, line_of, look_up, manifest_of, resolve, stored, warn_if_yanked
 
 ADAPTER_CONFIG = "adapter_config.json"
 
@@ -41,8 +41,7 @@ def checkout(home: Home, version: VersionLike, folder: Path | None, *, for_path:
     warn_if_yanked(home, found)
     _refuse_used(folder, force)
     target = Path(os.path.abspath(folder))
-    base_path = str(Path(for_path or target) / ".registry" / "base")
-    pieces = _pieces(home, found, base_path if base else None)
+    pieces = _pieces(home, found, _base_path(home, base, Path(for_path or target) / ".registry" / "base") if base else None)
     if base is not None:
         pieces += [_store.Piece(f".registry/base/{piece.path}", piece.digest, piece.size, piece.rendered) for piece in _pieces(home, base, None)]
     with home.store_lock.shared(timeout=60.0):
@@ -91,11 +90,17 @@ def _ready(home: Home, version: Version, base_folder: Path | None, progress: Pro
     if problems:
         home.warn(f"the checkout of {version.reference} was changed on disk ({problems[0]}); it is made anew")
     make_private(folder.parent)
-    pieces = _pieces(home, version, str(base_folder) if base_folder is not None else None)
+    pieces = _pieces(home, version, _base_path(home, base, base_folder) if base is not None and base_folder is not None else None)
     with home.store_lock.shared(timeout=60.0):
         _store.materialise(folder, pieces, home.blobs, links=True, marker=_marker(version, base, str(folder)), progress=progress,
                            replace=bool(problems))
     return folder, True
+
+
+def _base_path(home: Home, base: Version, folder: Path) -> str:
+    """What an adapter must name so that loaders find its base's weights: the folder of its transformer, mostly the root."""
+    from ..artifacts.encoder import layout
+    return str(folder / layout(stored(home, base), class_hint=base.model_class).transformer)
 
 
 def _pieces(home: Home, version: Version, base_path: str | None) -> list[_store.Piece]:

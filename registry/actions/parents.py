@@ -89,6 +89,8 @@ def _at_path(home: Home, folder: Path, place: Path, vocabulary: Digest) -> Known
 
 def _witnessed(home: Home, place: Path) -> Version | None:
     """The version whose checkout the place is, or was: named by an unchanged marker, else by the digest in the path."""
+    if not (place / ".registry").exists() and (place.parent / ".registry" / "marker.json").is_file():
+        place = place.parent  # the transformer of an older layout lies in a folder of its own
     if (place / ".registry" / "marker.json").is_file():
         if _checkout.verify(place):
             return None

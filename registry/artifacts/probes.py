@@ -187,7 +187,7 @@ def _probe(model: Any, text: str | tuple[str, ...], prompt: str | None, *, encod
     item: Any = text if not pair else tuple(text) if isinstance(text, tuple) else (TEXTS[3], text)
     ids = tuple(_ids(model, item, prompt or ""))
     kept = tuple(item) if pair else (item,)
-    if not encoded:
+    if not encoded or not ids:  # a text without a piece breaks some models, and says nothing of their weights
         return Probe(kept, prompt, ids)
     import numpy as np
     values = np.ascontiguousarray(_encoding(model, item, prompt or ""), dtype="<f4")

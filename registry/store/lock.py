@@ -6,6 +6,7 @@ One Lock object may be taken again by the thread that holds it; other threads of
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import threading
@@ -72,10 +73,7 @@ class Lock:
             self._guard.notify_all()
 
     def _flock(self, deadline: float, alone: bool) -> None:
-        try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StoreUnavailable(f"cannot lock {str(self.path)!r}: {error.strerror}") from error
+        descriptor = self._open(alone)
         try:
             while True:
                 try:
@@ -89,6 +87,18 @@ class Lock:
             os.close(descriptor)
             raise
         self._descriptor = descriptor
+
+    def _open(self, alone: bool) -> int:
+        """A reader of somebody else's home can hold its lock shared: that needs no right to write."""
+        try:
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if alone or error.errno not in (errno.EACCES, errno.EROFS, errno.EPERM):
+                raise StoreUnavailable(f"cannot lock {str(self.path)!r}: {error.strerror}") from error
+        try:
+            return os.open(self.path if self.path.exists() else self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise StoreUnavailable(f"cannot lock {str(self.path)!r}: {error.strerror}") from error
 
     def _busy(self) -> Busy:
         return Busy(f"another process holds {str(self.path)!r}; try again when it is done")

@@ -1,10 +1,9 @@
-import os
-
 import pytest
 
 from registry.errors import Busy
 from registry.home import Home
 from tests.support import plain
+from tests.support.forked import forked
 
 
 def blobs(reg):
@@ -81,18 +80,22 @@ def test_the_checkout_of_a_deleted_version_goes(registered):
     assert not folder.exists()
 
 
+BUSY = 7
+
+
+def taken_alone(reg):
+    try:
+        with Home.open(reg.settings).store_lock.exclusive(timeout=0.2):
+            return 0
+    except Busy:
+        return BUSY
+
+
 def test_collect_waits_for_whoever_adds(reg, tmp_path):
     other = Home.open(reg.settings)
     with other.store_lock.shared(timeout=1.0):
-        pid = os.fork()
-        if pid == 0:
-            held = Home.open(reg.settings).store_lock
-            try:
-                with held.exclusive(timeout=0.2):
-                    os._exit(1)
-            except Busy:
-                os._exit(0)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert forked(lambda: taken_alone(reg)) == BUSY
+    assert forked(lambda: taken_alone(reg)) == 0
 
 
 def test_a_deleted_version_still_folds_after_collect(registered):

@@ -1,5 +1,6 @@
 import os
 import resource
+import signal
 import stat
 
 import pytest
@@ -8,6 +9,7 @@ from registry.errors import StoreUnavailable
 from registry.store.local import LocalBackend, try_place
 from registry.store.memory import MemoryBackend
 from tests.support.failing import FailingBackend
+from tests.support.forked import forked
 
 from .contract import BackendContract
 
@@ -57,18 +59,16 @@ def test_nothing_stays_in_staging(tmp_path):
 
 
 def test_a_disk_that_takes_no_more_is_said_and_leaves_no_name(tmp_path):
-    pid = os.fork()
-    if pid == 0:
-        import signal
+    def act():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
         try:
             put(LocalBackend(tmp_path), "one", b"x" * 100_000)
         except StoreUnavailable:
-            os._exit(0)
-        os._exit(1)
+            return 0
+        return 1
 
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert forked(act) == 0
     assert not (tmp_path / "one").exists()
     assert list((tmp_path / "staging").iterdir()) == []
 

@@ -10,6 +10,7 @@ from registry.errors import DigestMismatch, NewerFormat
 from registry.store import checkout
 from registry.store.blobs import Blobs
 from registry.store.local import LocalBackend
+from tests.support.forked import become_nobody, forked
 
 LARGE = os.urandom(checkout.LARGE + 1)
 
@@ -136,17 +137,16 @@ def test_whoever_is_not_root_gets_a_link_to_the_blob(blobs, tmp_path):
     wanted = pieces(blobs)
     for path in [tmp_path / "store", *(tmp_path / "store").rglob("*")]:
         path.chmod(0o755)
-    pid = os.fork()
-    if pid == 0:
-        if os.getuid() == 0:
-            os.setuid(65534)
+
+    def act():
+        become_nobody()
         checkout.materialise(tmp_path / "out", wanted, blobs, links=True, marker=checkout.Marker(digest_of(b""), "/here"))
         weights = tmp_path / "out" / "model.safetensors"
         clones = checkout._reflinkable(blobs.path(wanted[-1].digest), tmp_path)
         linked = weights.is_symlink() != clones
-        os._exit(0 if linked and checkout.verify(tmp_path / "out") == [] else 1)
+        return 0 if linked and checkout.verify(tmp_path / "out") == [] else 1
 
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert forked(act) == 0
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == LARGE
 
 

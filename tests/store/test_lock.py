@@ -7,17 +7,18 @@ import pytest
 
 from registry.errors import Busy, StoreUnavailable
 from registry.store.lock import Lock
+from tests.support.forked import forked
 
 
 def in_child(act):
     """The exit code of a process that runs act and says by its answer whether it got what it wanted."""
-    pid = os.fork()
-    if pid == 0:
+    def tried():
         try:
-            os._exit(0 if act() else 1)
+            return 0 if act() else 1
         except Busy:
-            os._exit(2)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            return 2
+
+    return forked(tried)
 
 
 def take(path, kind):

@@ -18,7 +18,7 @@ from ..progress import Progress, silent
 from ..results import Checkout
 from ..store import checkout as _store
 from ..version import Version
-from .common import VersionLike, line_of, look_up, manifest_of, resolve, stored, warn_if_yanked
+from .common import VersionLike, at_a_glance, line_of, look_up, manifest_of, resolve, stored, warn_if_yanked
 
 ADAPTER_CONFIG = "adapter_config.json"
 
@@ -52,13 +52,22 @@ def checkout(home: Home, version: VersionLike, folder: Path | None, *, for_path:
 
 def home_checkout(home: Home, version: Version, *, progress: Progress = silent) -> Checkout:
     """The home's checkout of a version, its base's beside it; made, or made anew where something was changed on disk."""
-    base = None
-    if version.kind == "adapter":
-        with home.reading() as connection:
-            base = base_of(home, line_of(connection, version))
+    base = _base_of(home, version)
     base_folder, base_fresh = _ready(home, base, None, progress) if base is not None else (None, False)
     folder, fresh = _ready(home, version, base_folder, progress, base=base)
     return Checkout(folder, version, fresh or base_fresh)
+
+
+def _base_of(home: Home, version: Version) -> Version | None:
+    """As base_of, by a glance where that suffices, since every load of an adapter asks."""
+    if version.kind != "adapter":
+        return None
+    parent = version.parents[0]
+    found = at_a_glance(home, f"{parent.reference}@{parent.digest}")
+    if found is not None:
+        return found
+    with home.reading() as connection:
+        return base_of(home, line_of(connection, version))
 
 
 def checkout_folder(home: Home, version: Version) -> Path:

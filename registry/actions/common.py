@@ -42,7 +42,7 @@ def resolve(home: Home, version: VersionLike) -> Version:
 
     A glance suffices for most, and saves the import of SQLAlchemy.
     """
-    found = _at_a_glance(home, version)
+    found = at_a_glance(home, version)
     if found is not None:
         return found
     with home.reading() as connection:
@@ -51,7 +51,7 @@ def resolve(home: Home, version: VersionLike) -> Version:
     return found
 
 
-def _at_a_glance(home: Home, version: VersionLike) -> Version | None:
+def at_a_glance(home: Home, version: VersionLike) -> Version | None:
     """The version, where the catalog is up to date and the reference is a plain one, not yanked; else None."""
     text = version.pinned if isinstance(version, Version) else version
     found = glance.resolve(home.root, text)

@@ -12,6 +12,7 @@ import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from ..digest import canonical, parse_canonical, real
@@ -98,6 +99,7 @@ def _parsed(probe: dict[str, Any]) -> Probe:
 
 
 @functools.cache
+@cache
 def environment() -> Mapping[str, str]:
     """What the numbers depend on besides model and text: processor and libraries. Two equal ones need no second probing."""
     import platform

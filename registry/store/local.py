@@ -73,11 +73,12 @@ class LocalBackend:
     def touch(self, name: str) -> None:
         """Set the file's time to now. Raises BlobNotFound."""
         try:
-            os.utime(self.root / name)
-        except FileNotFoundError:
-            raise BlobNotFound(f"the store lacks {name}") from None
-        except PermissionError:
-            return  # another user's file: its owner's store, and its owner's collect
+            with _translated(self.root / name):
+                os.utime(self.root / name)
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise BlobNotFound(f"the store lacks {name}") from None
+            raise
 
     def sync(self, prefix: str) -> None:
         """Sync the folder, so that what another process linked there survives a power cut."""

@@ -282,3 +282,35 @@ def test_names_are_unique_ignoring_case(reg, line):
     added = reg.add(plain.base(line.base.parent / "other", seed=9), "minilm")
 
     assert added.version.reference == "MiniLM@2"
+
+
+def test_a_missing_tokenizer_is_taken_from_the_folder_that_is_named(reg, line, tmp_path):
+    whole = reg.add(line.base, "whole")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (line.base / name).unlink()
+    with pytest.raises(NotLoadable, match="--tokenizer DIR"):
+        reg.add(line.base, "minilm")
+    plain.base(tmp_path / "other")
+
+    added = reg.add(line.base, "minilm", tokenizer=tmp_path / "other")
+
+    assert added.digest == whole.digest
+
+
+def test_a_training_checkpoint_beside_a_model_is_left_out(reg, line):
+    plain.adapter(line.base / "checkpoint-5", "/x")
+    (line.base / "optimizer.pt").write_bytes(b"\x80\x04.")
+
+    added = reg.add(line.base, "minilm")
+
+    assert added.version.kind == "base"
+    assert {"optimizer.pt", "checkpoint-5/adapter_config.json"} <= {path for path, _ in added.left_out}
+
+
+def test_what_it_came_from_is_recorded_without_paths(reg, line):
+    reg.add(line.base, "minilm", message="first", run="run-7")
+
+    version = reg.resolve("minilm@1")
+
+    assert (version.message, version.source["run"], version.source["folder"], version.source["how"]) == ("first", "run-7", "base", "add")
+    assert version.source["libraries"]["sentence-transformers"]

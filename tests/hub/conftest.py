@@ -1,0 +1,69 @@
+"""A hub for each test, and processes that talk to it with the unpatched client, by LFS or by Xet.
+
+    def test_…(hub, lfs, tmp_path):
+        ran = lfs.run("push", "medical@1", "--to", "org/medical", REGISTRY_HOME=str(home))       # .code .out .err .json
+        ran = lfs.run(code="from huggingface_hub import HfApi; print(HfApi().whoami()['name'])")
+        running = xet.start("pull", "hf://org/medical", REGISTRY_HOME=…); running.kill(); running.wait().code == KILLED
+
+`lfs` and `xet` are warm processes: what they start is forked from one that has imported the client already. HF_TOKEN is alice's unless
+given otherwise; HF_TOKEN="" is nobody's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hub.server import HubServer
+from tests.support.warm import Warm
+
+CLIENT = ("huggingface_hub.hf_api", "huggingface_hub.file_download", "huggingface_hub._commit_api", "huggingface_hub._snapshot_download")
+
+
+@pytest.fixture(scope="session")
+def hub_of_the_session() -> Iterator[HubServer]:
+    """One port for all tests: the client reads its address when it is imported."""
+    with HubServer() as hub:
+        yield hub
+
+
+@pytest.fixture
+def hub(hub_of_the_session: HubServer) -> Iterator[HubServer]:
+    """An empty hub without faults; its own mistakes, and a token that went to another host, fail the test."""
+    hub_of_the_session.clear()
+    yield hub_of_the_session
+    hub_of_the_session.faults.clear()
+    assert hub_of_the_session.errors == []
+    assert hub_of_the_session.leaks == []
+
+
+def environment_of(hub: HubServer, home: Path, *, xet: bool) -> dict[str, str]:
+    """The environment of a process that is alice's, and online: as the tests' own, with the hub in the real one's place."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    return {**kept, "HF_ENDPOINT": hub.url, "HF_TOKEN": hub.token, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_UPDATE_CHECK": "1", **({} if xet else {"HF_HUB_DISABLE_XET": "1"})}
+
+
+@pytest.fixture
+def client_environment(hub: HubServer, tmp_path: Path) -> Callable[..., dict[str, str]]:
+    """client_environment(xet=False): the environment for a process started from nothing, its cache in tmp_path."""
+    return lambda *, xet=False: environment_of(hub, tmp_path / "huggingface", xet=xet)
+
+
+@pytest.fixture(scope="session")
+def lfs(hub_of_the_session: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    """Processes that send and fetch large files by LFS."""
+    warm = Warm(environment_of(hub_of_the_session, tmp_path_factory.mktemp("lfs"), xet=False), CLIENT)
+    yield warm
+    warm.close()
+
+
+@pytest.fixture(scope="session")
+def xet(hub_of_the_session: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    """Processes that send and fetch large files by Xet."""
+    warm = Warm(environment_of(hub_of_the_session, tmp_path_factory.mktemp("xet"), xet=True), CLIENT)
+    yield warm
+    warm.close()

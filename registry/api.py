@@ -65,23 +65,31 @@ class Registry:
     def add(self, folder: PathLike, name: str | None = ..., *, prefix: str | None = ...,  # type: ignore[overload-overlap]
             parent: VersionLike | None = ...,
             with_parents: bool = ..., model_class: str | None = ..., tokenizer: PathLike | None = ..., alias: str | None = ...,
-            message: str | None = ..., run: str | None = ..., dry_run: bool = ..., progress: Progress = ...) -> Added: ...
+            message: str | None = ..., run: str | None = ..., dry_run: bool = ..., force: Sequence[str] = ..., allow_no_effect: bool = ...,
+            progress: Progress = ...) -> Added: ...
     @overload
     def add(self, folder: Sequence[PathLike], name: str | None = ..., *, prefix: str | None = ..., parent: VersionLike | None = ...,
             with_parents: bool = ..., model_class: str | None = ..., tokenizer: PathLike | None = ..., alias: str | None = ...,
-            message: str | None = ..., run: str | None = ..., dry_run: bool = ..., progress: Progress = ...) -> tuple[Verdict, ...]: ...
+            message: str | None = ..., run: str | None = ..., dry_run: bool = ..., force: Sequence[str] = ..., allow_no_effect: bool = ...,
+            progress: Progress = ...) -> tuple[Verdict, ...]: ...
 
     def add(self, folder: PathLike | Sequence[PathLike], name: str | None = None, *, prefix: str | None = None,
             parent: VersionLike | None = None, with_parents: bool = False, model_class: str | None = None,
             tokenizer: PathLike | None = None, alias: str | None = None, message: str | None = None, run: str | None = None,
-            dry_run: bool = False, progress: Progress = silent) -> Added | tuple[Verdict, ...]:
+            dry_run: bool = False, force: Sequence[str] = (), allow_no_effect: bool = False,
+            progress: Progress = silent) -> Added | tuple[Verdict, ...]:
         """Register a folder, or several, parents first.
+
+        force names checks of judgement that may fail (`registry check --list` names all); the version says for ever that they
+        did. allow_no_effect is for an adapter that is meant to be untrained.
 
         One folder takes `name`; several take `prefix`, and are named prefix + folder's name. Raises for one folder what is
         wrong with it; for several the errors are in the verdicts.
         """
         from .actions.add import AddOptions, add, add_several
-        options = AddOptions(parent, with_parents, model_class, Path(tokenizer) if tokenizer is not None else None, alias, message, run, dry_run)
+        forced = ([force] if isinstance(force, str) else [*force]) + (["adapter-trained", "adapter-effect"] if allow_no_effect else [])
+        options = AddOptions(parent, with_parents, model_class, Path(tokenizer) if tokenizer is not None else None, alias, message, run, dry_run,
+                             forced=tuple(forced))
         if isinstance(folder, (str, os.PathLike)):
             return add(self.home, Path(folder), name, prefix=prefix, options=options, progress=progress)
         return add_several(self.home, [Path(item) for item in folder], name, prefix=prefix, options=options, progress=progress)

@@ -6,7 +6,7 @@ RegistryError            exit 1
 │                            RemoteNotFound ParentNotFound FolderNotFound
 ├─ Conflict              4   Busy WrongStore AmbiguousParent AliasMoved
 ├─ Corrupt               5   DigestMismatch BrokenChain CatalogDiverged ProbeMismatch
-├─ Refused               6   UnsafeFile ForeignCode ParentMismatch NotLoadable InUse NotEmpty
+├─ Refused               6   UnsafeFile ForeignCode ParentMismatch NotLoadable NoEffect InUse NotEmpty
 └─ Unavailable           7   HubUnavailable StoreUnavailable CatalogBehind SchemaBehind MissingExtra
 
 A message is one line, lower case, no full stop: what is so, with the real values quoted, then what would do.
@@ -154,6 +154,10 @@ class ParentMismatch(Refused):
 
 class NotLoadable(Refused):
     """No loader could load this as it lies there."""
+
+
+class NoEffect(Refused):
+    """An adapter that changes nothing."""
 
 
 class InUse(Refused):

@@ -27,6 +27,8 @@ class AddKeywords(TypedDict, total=False):
     message: str | None
     run: str | None
     dry_run: bool
+    force: Sequence[str]
+    allow_no_effect: bool
     progress: Progress
 
 

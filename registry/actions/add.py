@@ -45,6 +45,8 @@ class AddOptions:
     message: str | None = None
     run: str | None = None
     dry_run: bool = False
+    forced: tuple[str, ...] = ()
+    """Ids of checks of judgement that may fail."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +61,20 @@ class Prepared:
     originals: dict[str, Any]
     warnings: tuple[str, ...]
     rows: str | None
+    forced: tuple[str, ...] = ()
+    """Ids of the checks of judgement that failed and were let pass."""
 
 
 def add(home: Home, folder: Path, name: str | None, *, prefix: str | None, options: AddOptions, progress: Progress) -> Added:
     """Register one folder. Raises what is wrong with it; then nothing is registered."""
     name = _name_for(folder, name, prefix)
-    if options.alias is not None:
-        _reference.check_alias(options.alias)
+    _check_said(options)
     with home.store_lock.shared(timeout=60.0):
         files, parent = _open(home, folder, options)
         if parent is None and _is_adapter(files, options):
             parent = _find_or_add_parent(home, folder, name, files, options, progress)
-        prepared = prepare(home, files, parent, model_class=options.model_class, write=not options.dry_run, progress=progress)
+        prepared = prepare(home, files, parent, model_class=options.model_class, write=not options.dry_run, progress=progress,
+                           forced=options.forced)
         source = provenance(run=options.run, how="add", folder=_last_part(folder), hub=_hub_source(folder))
         return register(home, name, prepared, source=source, options=options, folder=folder)
 
@@ -109,7 +113,7 @@ def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any
             return None
         _refuse_lost_parents(connection, prepared.edges)
         return _entry.Register(spelled, queries.next_number(connection, spelled), digest, facts, probes, prepared.edges,
-                               message=options.message, source=source)
+                               message=options.message, forced=prepared.forced, source=source)
 
     entry = home.commit(decide)
     with home.reading() as connection:
@@ -123,6 +127,14 @@ def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any
         alias(home, version, options.alias)
         version = resolve(home, version)
     return replace(result, version=version, already=entry is None, name=version.name, number=version.number)
+
+
+def _check_said(options: AddOptions) -> None:
+    if options.alias is not None:
+        _reference.check_alias(options.alias)
+    if options.forced:
+        from ..artifacts.checks import check_forced
+        check_forced(options.forced)
 
 
 def _open(home: Home, folder: Path, options: AddOptions) -> tuple[Files, Known | None]:
@@ -161,7 +173,8 @@ def _find_or_add_parent(home: Home, folder: Path, name: str, files: Files, optio
     return Known(added.version, "given")
 
 
-def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str | None, write: bool, progress: Progress) -> Prepared:
+def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str | None, write: bool, progress: Progress,
+            forced: Sequence[str] = ()) -> Prepared:
     """Read everything once, checks included, and put the bytes into the store at the same time. Raises what a check refuses.
 
     The caller holds the store's lock from here to register, so that collect frees nothing in between.
@@ -178,7 +191,7 @@ def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str 
         try:
             inspection = inspect(files, layout, root=root)
             candidate = Candidate(files, layout, inspection, parent=parent_candidate(home, parent, parent_files, parent_facts))
-            warnings = run_checks(candidate)
+            passed = run_checks(candidate, forced)
         except BaseException:
             stop.set()
             raise
@@ -188,7 +201,8 @@ def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str 
     kind, role, rows = kind_of(layout, inspection, parent, root, files, parent_files, parent_facts)
     edges = (_entry.Edge(role, parent.version.digest, parent.evidence, parent.version.reference),) if parent and role else ()
     manifest = Manifest(kind, layout.model_class, kept, tuple(Parent(edge.role, edge.digest) for edge in edges))
-    return Prepared(manifest, inspection.facts, inspection.vocabulary, edges, tuple(layout.left_out), originals, tuple(warnings), rows)
+    return Prepared(manifest, inspection.facts, inspection.vocabulary, edges, tuple(layout.left_out), originals, passed.warnings, rows,
+                    passed.forced)
 
 
 def _store(home: Home, files: Files, paths: Sequence[str], parent: Digest | None, write: bool, stop: Event,

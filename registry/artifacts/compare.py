@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..facts import Facts, Files, Tensor
 from .inspect import table_of
-from .weights import Header, read_header
+from .tables import place_of
 
 BUFFERS = ("position_ids",)
 """Buffers that older libraries wrote into the file and newer ones do not; they hold no weights."""
@@ -48,8 +48,8 @@ def _may_grow(own: Tensor, old: Tensor, rows: int | None) -> bool:
 def _moved(child: Files, own: Tensor, parent: Files, old: Tensor, old_rows: int) -> list[int]:
     """Which of the old rows have other bytes, compared in blocks."""
     found = []
-    with child.open(_file_of(child, own)[0]) as one, parent.open(_file_of(parent, old)[0]) as two:
-        first, second = _file_of(child, own)[1], _file_of(parent, old)[1]
+    with child.open(place_of(child, own)[0]) as one, parent.open(place_of(parent, old)[0]) as two:
+        first, second = place_of(child, own)[1], place_of(parent, old)[1]
         width = second.length // max(old.shape[0], 1)
         for start in range(0, old_rows, _BLOCK_ROWS):
             count = min(_BLOCK_ROWS, old_rows - start)
@@ -59,18 +59,6 @@ def _moved(child: Files, own: Tensor, parent: Files, old: Tensor, old_rows: int)
             if left != right:
                 found += [start + row for row in range(count) if left[row * width:(row + 1) * width] != right[row * width:(row + 1) * width]]
     return found
-
-
-def _file_of(files: Files, tensor: Tensor) -> tuple[str, Header]:
-    """The file and place of a tensor, whose name has its module's folder in front."""
-    folder, _, name = tensor.name.rpartition("/")
-    for path in files.paths():
-        if path.endswith(".safetensors") and path.rpartition("/")[0] == folder:
-            with files.open(path) as stream:
-                header = read_header(stream, path, files.size(path)).get(name)
-            if header is not None:
-                return path, header
-    raise LookupError(f"no file has the tensor {tensor.name!r}, which the facts list")
 
 
 def _sentence(new: int, moved: list[int], others: list[str]) -> str:

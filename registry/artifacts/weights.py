@@ -28,6 +28,7 @@ NAME_LIMIT = 512
 BITS = {"BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16, "U32": 32,
         "I32": 32, "F32": 32, "U64": 64, "I64": 64, "F64": 64}
 """Bits of an element, by the dtype's name in the header."""
+_ONES = {"F64": b"\0\0\0\0\0\0\xf0\x3f", "F32": b"\0\0\x80\x3f", "F16": b"\0\x3c", "BF16": b"\x80\x3f"}
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,20 @@ def tensors(files: Files, path: str, *, prefix: str = "", progress: Callable[[in
             if strange:
                 bad.append(NotFinite(prefix + header.name, strange))
     return found, bad
+
+
+def constant_digest(dtype: str, shape: Sequence[int], number: int) -> Digest | None:
+    """The digest that a tensor has whose values are all this number, 0 or 1; None for a dtype that is no real number."""
+    value = _ONES[dtype] if number and dtype in _ONES else bytes(BITS.get(dtype, 0) // 8)
+    if dtype not in _ONES or not shape:
+        return None
+    hashed = hashlib.sha256(canonical({"dtype": dtype, "shape": list(shape)}) + b"\0")
+    left = math.prod(shape)
+    while left:
+        count = min(left, BLOCK // 8)
+        hashed.update(value * count)
+        left -= count
+    return Digest("sha256:" + hashed.hexdigest())
 
 
 def shards(files: Files, index: str) -> list[str]:

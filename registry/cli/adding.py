@@ -30,6 +30,8 @@ SPOKEN = {"base": "a base", "resized": "a resized base", "adapter": "an adapter"
 @click.option("--class", "model_class", type=click.Choice(CLASSES), metavar="CLASS",
               help=f"Which class loads it, where that cannot be told: {', '.join(CLASSES)}.")
 @click.option("--tokenizer", metavar="DIR", type=Folder(), help="Where its tokenizer lies, if elsewhere.")
+@click.option("--force", metavar="CHECK", multiple=True, help="Let this check of judgement fail, and record that it did; give it again for more.")
+@click.option("--allow-no-effect", is_flag=True, help="For an adapter that is meant to be untrained.")
 @recording_options
 @click.pass_obj
 def add(session: Session, /, folder: tuple[str, ...], **options: Any) -> None:

@@ -146,7 +146,8 @@ def _put_file(session: Session, reference: str) -> None:
 
 
 def _marks(version: Version) -> list[str]:
-    return [*version.aliases, *(["latest"] if version.latest else []), *(["yanked"] if version.yanked else [])]
+    return [*version.aliases, *(["latest"] if version.latest else []), *(["yanked"] if version.yanked else []),
+            *(f"forced {id}" for id in version.forced)]
 
 
 def _flags(token: Token) -> str:
@@ -161,6 +162,7 @@ def _rows(details: Details) -> list[tuple[str, Any]]:
         ("version", version.reference), ("kind", version.kind), ("class", version.model_class), ("digest", version.digest),
         *((parent.role, f"{parent.reference} {parent.digest.short} (known: {parent.evidence})") for parent in version.parents),
         ("aliases", ", ".join(_marks(version))), ("yanked", version.yank_reason if version.yanked else None),
+        *(("forced", f"{id}: this check failed when it was registered, and was let pass") for id in version.forced),
         ("vocabulary", f"{facts.vocabulary.size} entries, {len(facts.vocabulary.added)} added, {facts.vocabulary.digest.short}"),
         ("tokens", _some([token.content for token in facts.vocabulary.added])),
         ("weights", f"{facts.weights.parameters} parameters, {facts.weights.dtype}, {facts.weights.digest.short}"),

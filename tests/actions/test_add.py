@@ -7,12 +7,15 @@ import pytest
 
 from registry.errors import (
     FolderNotFound,
+    Invalid,
     InvalidName,
+    NoEffect,
     NotLoadable,
     ParentMismatch,
     ParentNotFound,
     UnsafeFile,
 )
+from tests.artifacts.hand import edit, rewrite, zeros
 from tests.support import plain
 
 from .conftest import ADDED
@@ -314,3 +317,50 @@ def test_what_it_came_from_is_recorded_without_paths(reg, line):
 
     assert (version.message, version.source["run"], version.source["folder"], version.source["how"]) == ("first", "run-7", "base", "add")
     assert version.source["libraries"]["sentence-transformers"]
+
+
+def without_effect(folder):
+    """The adapter as training begins it: every lora_B is zero."""
+    path = folder / "adapter_model.safetensors"
+    rewrite(path, lambda own: own.update(zeros({name: own[name].shape for name in own if "lora_B" in name})))
+    return folder
+
+
+def test_an_adapter_that_was_never_trained_is_refused_and_passes_where_that_is_said(reg, line):
+    reg.add(line.base, "minilm")
+    reg.add(line.resized, "minilm-medical", parent="minilm@1")
+    without_effect(line.adapter)
+
+    with pytest.raises(NoEffect, match=r"all 2 tensors that training moves .* changes nothing.*--allow-no-effect"):
+        reg.add(line.adapter, "medical")
+    added = reg.add(line.adapter, "medical", allow_no_effect=True)
+
+    assert added.version.forced == ("adapter-trained",)
+    assert any(text.startswith("forced adapter-trained: all 2 tensors") for text in added.warnings)
+
+
+def test_a_check_of_judgement_is_forced_by_its_name_and_the_entry_says_so_for_ever(reg, line):
+    reg.add(line.base, "minilm")
+    reg.add(line.resized, "minilm-medical", parent="minilm@1")
+    edit(line.adapter / "1_Pooling" / "config.json", lambda config: config.update(pooling_mode_mean_tokens=False, pooling_mode_max_tokens=True))
+
+    with pytest.raises(ParentMismatch, match=r"pools by max, and minilm-medical@1 by mean.*\(check parent-pooling.*--force parent-pooling\)"):
+        reg.add(line.adapter, "medical")
+    reg.add(line.adapter, "medical", force=["parent-pooling"])
+
+    assert reg.resolve("medical@1").forced == ("parent-pooling",)
+    assert reg.log("medical@1")[-1].body["forced"] == ["parent-pooling"]
+
+
+def test_a_check_that_passed_is_not_said_to_be_forced(reg, line):
+    reg.add(line.base, "minilm", force=["parent-pooling"])
+
+    assert reg.resolve("minilm@1").forced == ()
+
+
+@pytest.mark.parametrize(("id", "said"), [
+    ("adapter-tokenizer", "'adapter-tokenizer' is no matter of judgement"), ("finite", "'finite' is no matter of judgement"),
+    ("adapter-shapes", "'adapter-shapes' is no matter of judgement"), ("everything", "no check is called 'everything'; those that can: ")])
+def test_identity_integrity_and_unknown_checks_cannot_be_forced(reg, line, id, said):
+    with pytest.raises(Invalid, match=said):
+        reg.add(line.base, "minilm", force=[id])

@@ -45,7 +45,7 @@ def parent(folder: Path, reference: str = "minilm@1") -> ParentView:
 
 def warnings(folder: Path, base: Path | None = None) -> tuple[str, ...]:
     """What the checks warn of; raises what they refuse."""
-    return run_checks(candidate(folder, parent(base) if base is not None else None))
+    return run_checks(candidate(folder, parent(base) if base is not None else None)).warnings
 
 
 def tensors(path: Path) -> dict[str, numpy.ndarray]:

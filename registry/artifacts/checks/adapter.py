@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from ...errors import NotLoadable, ParentMismatch
 from ...facts import Tensor
-from ..adapter import WEIGHTS, AdapterConfig, read_config
-from ..encoder.layout import Layout
+from ..adapter import WEIGHTS
 from ..encoder.modules import TRANSFORMERS
 from ..inspect import table_of
 from ..structure import Fault, Shape, ends_with, faults
 from ..targets import check_patterns
-from .check import Candidate, ParentView, checks
+from .check import Candidate, checks
+from .common import config_of, own_tensors, parent_of, within
 
 CHECKS, check = checks()
 _UNLOADABLE = ("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "ADAPTION_PROMPT", "VERA", "XLORA")
+_PREFIX = "base_model.model."
+_IN_A_WRAPPER = re.compile(r"(module|_orig_mod|base_model|auto_model|transformers_model|\d+)\.")
+_IN_MEMORY = re.compile(r"\.(lora_[AB]|lora_embedding_[AB]|ia3_l|lora_magnitude_vector|trainable_tokens_delta)\.(?!weight$|bias$)[^.]+"
+                        r"(\.weight|\.bias)?$|\.base_layer\.(lora_|ia3_)|\.(original_module|modules_to_save)\.")
 _HEADS = ("classifier", "score", "classification_head", "lm_head", "cls")
+_OUTPUTS = ("cls", "lm_head", "vocab_transform", "vocab_projector", "generator_predictions", "generator_lm_head", "head", "decoder")
 
 
-@check("its kind can be loaded", "protects from an adapter that sentence-transformers refuses or applies to nothing", NotLoadable)
+@check("adapter-kind", "its kind can be loaded",
+       "protects from an adapter that sentence-transformers refuses or applies to nothing", NotLoadable)
 def kind_can_be_loaded(candidate: Candidate) -> str | None:
     """The kind is one that can be put into a model, and its patterns are regular expressions that end."""
-    config = _config(candidate)
+    config = config_of(candidate)
     if config is None:
         return None
     if config.type in _UNLOADABLE:
@@ -34,7 +41,18 @@ def kind_can_be_loaded(candidate: Candidate) -> str | None:
     return None
 
 
-@check("it stands on a full model", "protects from a line that no loader follows", ParentMismatch)
+@check("adapter-names", "its tensors have the names that loaders look for",
+       "protects from an adapter that is applied to nothing, with a log line", NotLoadable)
+def tensors_have_the_names_that_loaders_look_for(candidate: Candidate) -> str | None:
+    """No name of a wrapper stands before or within a tensor's name, and no adapter's name."""
+    names = [tensor.name for tensor in own_tensors(candidate)] if candidate.layout.is_adapter else []
+    wrapped = [name for name in names if _IN_A_WRAPPER.match(name.removeprefix(_PREFIX)) or _IN_MEMORY.search(name)]
+    return (f"{len(wrapped)} of {len(names)} tensors of the adapter have the names that they had inside a wrapper, {wrapped[0]!r} "
+            "first, and loaders would leave them out with a log line; registry add --fix renames them, or save the "
+            "sentence-transformers model itself with save_pretrained") if wrapped else None
+
+
+@check("adapter-parent", "it stands on a full model", "protects from a line that no loader follows", ParentMismatch)
 def stands_on_a_full_model(candidate: Candidate) -> str | None:
     """The parent is no adapter, and has a transformer."""
     parent = candidate.parent
@@ -48,15 +66,16 @@ def stands_on_a_full_model(candidate: Candidate) -> str | None:
     return None
 
 
-@check("its token table is its parent's", "protects from a table that was resized in memory only", ParentMismatch)
+@check("adapter-table", "its token table is its parent's",
+       "protects from a table that was resized in memory only", ParentMismatch)
 def token_table_is_its_parents(candidate: Candidate) -> str | None:
     """A token table that the adapter carries whole has as many rows as the parent's; trained tokens have rows there."""
     found = _faults(candidate, "table")
     if found:
-        return (f"the adapter carries the whole table {found[0].name!r} with {found[0].found} rows, and {_reference(candidate)} "
+        return (f"the adapter carries the whole table {found[0].name!r} with {found[0].found} rows, and {parent_of(candidate)} "
                 f"has {found[0].wanted}: the table was resized in memory and that base was never saved; save the resized model "
                 "without the adapter, register it, and train on it, or name it with --parent")
-    config, parent = _config(candidate), candidate.parent
+    config, parent = config_of(candidate), candidate.parent
     if config is None or parent is None or parent.facts.rows is None:
         return None
     last = max((index for ids in config.trainable_tokens.values() for index in ids), default=0)
@@ -66,24 +85,25 @@ def token_table_is_its_parents(candidate: Candidate) -> str | None:
             "the resized base that it was trained on and name it with --parent")
 
 
-@check("its modules are its parent's", "protects from an adapter that is applied to nothing", ParentMismatch)
+@check("adapter-targets", "what it changes is in its parent", "protects from an adapter that is applied to nothing", ParentMismatch)
 def modules_are_its_parents(candidate: Candidate) -> str | None:
     """Every module that it changes is one of the parent's."""
     found = _faults(candidate, "module")
-    return (f"the adapter changes {found[0].name!r}{_more(found)}, and {_reference(candidate)} has no such "
+    return (f"the adapter changes {found[0].name!r}{_more(found)}, and {parent_of(candidate)} has no such "
             "module: it was trained on another base; name that with --parent") if found else None
 
 
-@check("its shapes are its parent's", "protects from an adapter of a base of another width", ParentMismatch)
+@check("adapter-shapes", "its shapes are its parent's", "protects from an adapter of a base of another width", ParentMismatch)
 def shapes_are_its_parents(candidate: Candidate) -> str | None:
     """Every tensor has the shape that the parent's weight asks for."""
     found = _faults(candidate, "shape")
     return (f"the adapter's {found[0].name!r} has the shape {_said(found[0].found)}{_more(found)}, and on "
-            f"{_reference(candidate)} it would be {_said(found[0].wanted)}: it was trained on another base; "
+            f"{parent_of(candidate)} it would be {_said(found[0].wanted)}: it was trained on another base; "
             "name that with --parent") if found else None
 
 
-@check("its rank is its configuration's", "protects from weights and configuration of two different trainings", NotLoadable)
+@check("adapter-rank", "its rank is its configuration's",
+       "protects from weights and configuration of two different trainings", NotLoadable)
 def rank_is_its_configurations(candidate: Candidate) -> str | None:
     """The rank of every tensor is that of `r` or of rank_pattern."""
     found = _faults(candidate, "rank")
@@ -92,16 +112,16 @@ def rank_is_its_configurations(candidate: Candidate) -> str | None:
             "weights") if found else None
 
 
-@check("no tensor is missing", "protects from layers that are left unadapted with a log line", NotLoadable)
+@check("adapter-missing", "no tensor is missing", "protects from layers that are left unadapted with a log line", NotLoadable)
 def no_tensor_is_missing(candidate: Candidate) -> str | None:
     """There is a tensor for every target in every layer of the parent, and for all that is to be saved whole."""
     found = _faults(candidate, "missing")
     return (f"the adapter lacks {found[0].name!r}{_more(found)}, which adapter_config.json asks for on "
-            f"{_reference(candidate)}; save the adapter again, or name the base it was trained on with "
+            f"{parent_of(candidate)}; save the adapter again, or name the base it was trained on with "
             "--parent") if found else None
 
 
-@check("no tensor is over", "protects from trained weights that a loader drops with a log line", NotLoadable)
+@check("adapter-over", "no tensor is over", "protects from trained weights that a loader drops with a log line", NotLoadable)
 def no_tensor_is_over(candidate: Candidate) -> str | None:
     """Every tensor is one that the configuration asks for."""
     found = _faults(candidate, "over")
@@ -109,32 +129,37 @@ def no_tensor_is_over(candidate: Candidate) -> str | None:
             "so that a loader would drop it; take the configuration that was saved with these weights") if found else None
 
 
-@check("its magnitudes are read", "protects from a DoRA adapter that loads without its magnitudes and a log line", NotLoadable)
+@check("adapter-dora", "its magnitudes are read",
+       "protects from a DoRA adapter that loads without its magnitudes and a log line", NotLoadable)
 def magnitudes_are_read(candidate: Candidate) -> str | None:
     """The magnitudes of DoRA have the name that loaders look for, not the one that save_pretrained writes."""
-    own = _own(candidate) if candidate.layout.is_adapter else []
+    own = own_tensors(candidate) if candidate.layout.is_adapter else []
     lost = [tensor.name for tensor in own if tensor.name.endswith(".lora_magnitude_vector")]
     return (f"loaders drop DoRA magnitudes of the name {lost[0]!r} ({len(lost)} there), so that the model "
-            f"encodes otherwise than it did; rename them in {WEIGHTS} so that they end with "
-            "'.lora_magnitude_vector.weight'") if lost else None
+            f"encodes otherwise than it did; registry add --fix renames them in {WEIGHTS} so that they end with "
+            "'.lora_magnitude_vector.weight', which loaders read") if lost else None
 
 
-@check("its head is somewhere", "protects from scores of a head that is random at every load", ParentMismatch)
+@check("adapter-head", "its head is somewhere",
+       "protects from scores of a head that is random at every load", ParentMismatch, judgement=True)
 def head_is_somewhere(candidate: Candidate) -> str | None:
-    """The head of a CrossEncoder is in the adapter or in its parent."""
-    parent = candidate.parent
-    if parent is None or not candidate.layout.is_adapter or candidate.layout.model_class != "CrossEncoder":
+    """The head of a CrossEncoder, or that of a SPLADE model over its tokens, is in the adapter or in its parent."""
+    parent, kinds = candidate.parent, [module.type for module in candidate.layout.modules]
+    if parent is None or not candidate.layout.is_adapter:
         return None
-    if any(module.type == "LogitScore" for module in candidate.layout.modules):
+    splade = candidate.layout.model_class == "SparseEncoder" and "SpladePooling" in kinds
+    if not splade and (candidate.layout.model_class != "CrossEncoder" or "LogitScore" in kinds):
         return None
-    tensors = [*_own(candidate), *parent.facts.weights.tensors]
-    if any(ends_with(tensor.name.rpartition(".")[0], head) for tensor in tensors for head in _HEADS):
+    tensors = [*own_tensors(candidate), *parent.facts.weights.tensors]
+    if any(ends_with(tensor.name.rpartition(".")[0], head) for tensor in tensors for head in (_OUTPUTS if splade else _HEADS)):
         return None
-    return (f"neither the adapter nor {parent.reference} holds the CrossEncoder's head, so it would be random at every load; "
-            'train with modules_to_save=["classifier"], or on a base that was saved with its head')
+    whose, example = ("SPLADE model's", "a base saved as *ForMaskedLM") if splade else ("CrossEncoder's", "a base that was saved with its head")
+    return (f"neither the adapter nor {parent.reference} holds the {whose} head, so it would be random at every load; "
+            f'train with modules_to_save=["{"cls" if splade else "classifier"}"], or on {example}')
 
 
-@check("its modules.json is there", "protects from a pooling or normalisation that a loader makes up", NotLoadable)
+@check("adapter-files", "its modules.json is there",
+       "protects from a pooling or normalisation that a loader makes up", NotLoadable)
 def modules_json_is_there(candidate: Candidate) -> str | None:
     """An adapter saved without the model around it is one whose parent has nothing around its transformer either."""
     parent = candidate.parent
@@ -145,14 +170,13 @@ def modules_json_is_there(candidate: Candidate) -> str | None:
             "follows the transformer; save the whole model with save_pretrained")
 
 
-@check("its patterns mean something", "tells of a rank or alpha that nothing gets", None)
+@check("adapter-patterns", "its patterns mean something", "tells of a rank or alpha that nothing gets", None)
 def patterns_mean_something(candidate: Candidate) -> str | None:
     """Every key of rank_pattern and alpha_pattern matches a module that is changed."""
-    import re
-    config = _config(candidate)
+    config = config_of(candidate)
     if config is None or candidate.parent is None:
         return None
-    modules = {tensor.name.rpartition(".lora_")[0] for tensor in _own(candidate) if ".lora_" in tensor.name}
+    modules = {tensor.name.rpartition(".lora_")[0] for tensor in own_tensors(candidate) if ".lora_" in tensor.name}
     for field in ("rank_pattern", "alpha_pattern"):
         for key in config.fields.get(field) or {}:
             if not any(re.match(rf"(.*\.)?({key})$", module) for module in modules):
@@ -160,39 +184,18 @@ def patterns_mean_something(candidate: Candidate) -> str | None:
     return None
 
 
-def _config(candidate: Candidate) -> AdapterConfig | None:
-    return read_config(candidate.files, candidate.layout.transformer) if candidate.layout.is_adapter else None
-
-
 def _faults(candidate: Candidate, kind: str) -> list[Fault]:
-    config, parent = _config(candidate), candidate.parent
+    config, parent = config_of(candidate), candidate.parent
     if config is None or parent is None:
         return []
-    base = _within(parent.facts.weights.tensors, parent.layout)
+    base = within(parent.facts.weights.tensors, parent.layout)
     table = table_of(base)
-    found = faults(config, _shapes(_own(candidate)), _shapes(base), table.name if table is not None else None)
+    found = faults(config, _shapes(own_tensors(candidate)), _shapes(base), table.name if table is not None else None)
     return [fault for fault in found if fault.kind == kind]
-
-
-def _own(candidate: Candidate) -> list[Tensor]:
-    return _within(candidate.inspection.facts.weights.tensors, candidate.layout)
-
-
-def _within(tensors: Sequence[Tensor], layout: Layout) -> list[Tensor]:
-    """The tensors of the transformer alone, without its folder in front."""
-    own = f"{layout.transformer}/" if layout.transformer else ""
-    others = tuple(prefix for _, prefix in layout.weights if prefix and prefix != own)
-    return [Tensor(tensor.name.removeprefix(own), tensor.dtype, tensor.shape, tensor.digest) for tensor in tensors
-            if tensor.name.startswith(own) and not (others and tensor.name.startswith(others))]
 
 
 def _shapes(tensors: Sequence[Tensor]) -> dict[str, Shape]:
     return {tensor.name: tensor.shape for tensor in tensors}
-
-
-def _reference(candidate: Candidate) -> str:
-    parent: ParentView | None = candidate.parent
-    return parent.reference if parent is not None else "its parent"
 
 
 def _more(found: Sequence[Fault]) -> str:

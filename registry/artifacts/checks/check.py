@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from ...errors import RegistryError
 from ...facts import Facts, Files, Token
 from ..encoder.layout import Layout
 from ..inspect import Inspection
+
+IDENTITY, INTEGRITY, STRUCTURE, EFFECT, MEASUREMENT = "identity", "integrity", "structure", "effect", "measurement"
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Candidate:
     layout: Layout
     inspection: Inspection
     parent: ParentView | None = None
+    from_memory: bool = False
+    """Split from a live model together with its parent, so that what the adapter did to its base is in that parent."""
 
 
 Find = Callable[[Candidate], str | None]
@@ -40,20 +45,36 @@ Find = Callable[[Candidate], str | None]
 class Check:
     """A named check. Without an error what it finds is a warning."""
 
+    id: str
+    """Stable, in kebab case: what --force and `registry check` call it."""
     name: str
+    """What is true where it passes."""
     reason: str
     """What it protects from."""
     error: type[RegistryError] | None
     find: Find
+    net: str = STRUCTURE
+    judgement: bool = False
+    """Whether somebody who knows better may let it pass, by name; identity and integrity are no matter of judgement."""
 
 
-def checks() -> tuple[list[Check], Callable[[str, str, type[RegistryError] | None], Callable[[Find], Find]]]:
+class Decorator(Protocol):
+    """Puts a function among the checks of its theme."""
+
+    def __call__(self, id: str, name: str, reason: str, error: type[RegistryError] | None, *, net: str = STRUCTURE,
+                 judgement: bool = False) -> Callable[[Find], Find]:
+        """The decorator for one check."""
+        ...
+
+
+def checks() -> tuple[list[Check], Decorator]:
     """(the checks of a theme, the decorator that puts a function among them in the order of the file)."""
     found: list[Check] = []
 
-    def check(name: str, reason: str, error: type[RegistryError] | None) -> Callable[[Find], Find]:
+    def check(id: str, name: str, reason: str, error: type[RegistryError] | None, *, net: str = STRUCTURE,
+              judgement: bool = False) -> Callable[[Find], Find]:
         def register(find: Find) -> Find:
-            found.append(Check(name, reason, error, find))
+            found.append(Check(id, name, reason, error, find, net, judgement))
             return find
         return register
 

@@ -15,7 +15,8 @@ _MADE_FROM = {"Pooling": "config.json", "Dense": "config.json", "LayerNorm": "co
 """Modules that cannot be made without their configuration; the others have defaults."""
 
 
-@check("configurations parse", "protects from a model that is registered and that no loader can open", NotLoadable)
+@check("configurations", "configurations parse",
+       "protects from a model that is registered and that no loader can open", NotLoadable)
 def configurations_parse(candidate: Candidate) -> str | None:
     """Every configuration is JSON with each key once; what readers of their own have parsed is not parsed again."""
     for path in candidate.layout.belongs:
@@ -27,7 +28,7 @@ def configurations_parse(candidate: Candidate) -> str | None:
     return None
 
 
-@check("templates are text", "protects from a chat template that fails at the first encode", NotLoadable)
+@check("templates", "templates are text", "protects from a chat template that fails at the first encode", NotLoadable)
 def templates_are_text(candidate: Candidate) -> str | None:
     """Chat templates are UTF-8."""
     for path in candidate.layout.belongs:
@@ -39,7 +40,7 @@ def templates_are_text(candidate: Candidate) -> str | None:
     return None
 
 
-@check("modules have their configuration", "protects from a pooling that cannot be made at load", NotLoadable)
+@check("module-files", "modules have their configuration", "protects from a pooling that cannot be made at load", NotLoadable)
 def modules_have_their_configuration(candidate: Candidate) -> str | None:
     """A module that has no defaults has the file it is made from."""
     for module in candidate.layout.modules:

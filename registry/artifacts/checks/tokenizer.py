@@ -6,13 +6,13 @@ from ...errors import NotLoadable, ParentMismatch
 from ...facts import Token
 from ..configuration import read_if_there
 from ..encoder.belongs import join
-from .check import Candidate, ParentView, checks
+from .check import IDENTITY, Candidate, ParentView, checks
 
 CHECKS, check = checks()
 _FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
 
 
-@check("ids are unique", "protects from two tokens that share a row", NotLoadable)
+@check("token-ids", "ids are unique", "protects from two tokens that share a row", NotLoadable)
 def ids_are_unique(candidate: Candidate) -> str | None:
     """No id stands twice in the token list."""
     ids: dict[int, str] = {}
@@ -23,7 +23,7 @@ def ids_are_unique(candidate: Candidate) -> str | None:
     return None
 
 
-@check("ids have rows", "protects from an index error at the first text that holds a new token", NotLoadable)
+@check("token-rows", "ids have rows", "protects from an index error at the first text that holds a new token", NotLoadable)
 def ids_have_rows(candidate: Candidate) -> str | None:
     """The highest id is below the number of rows of the input embeddings."""
     rows, last = candidate.inspection.facts.rows, max(candidate.inspection.tokens, key=lambda token: token.id, default=None)
@@ -35,7 +35,7 @@ def ids_have_rows(candidate: Candidate) -> str | None:
             "the model as it was")
 
 
-@check("config.json counts the rows", "protects from a size mismatch at load", NotLoadable)
+@check("vocab-size", "config.json counts the rows", "protects from a size mismatch at load", NotLoadable)
 def config_counts_the_rows(candidate: Candidate) -> str | None:
     """vocab_size is the number of rows that the loader will make."""
     layout, rows = candidate.layout, candidate.inspection.facts.rows
@@ -47,7 +47,8 @@ def config_counts_the_rows(candidate: Candidate) -> str | None:
             "save_pretrained")
 
 
-@check("an adapter has its parent's tokenizer", "protects from tokens that silently find the rows of others", ParentMismatch)
+@check("adapter-tokenizer", "an adapter has its parent's tokenizer",
+       "protects from tokens that silently find the rows of others", ParentMismatch, net=IDENTITY)
 def adapter_has_its_parents_tokenizer(candidate: Candidate) -> str | None:
     """Same tokens with the same ids and flags, and the same way to them."""
     parent, facts = candidate.parent, candidate.inspection.facts

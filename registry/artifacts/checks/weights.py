@@ -8,21 +8,23 @@ from ...errors import NotLoadable, RegistryError, UnsafeFile
 from ..configuration import read_if_there
 from ..encoder.belongs import join
 from ..weights import names, shards
-from .check import Candidate, checks
+from .check import INTEGRITY, Candidate, checks
 
 CHECKS, check = checks()
 _WRAPPED = re.compile(r"(^|\.)base_model\.model\.|\.base_layer\.|\.lora_[AB]\.|\.original_module\.|\.modules_to_save\.")
 _LAYER = re.compile(r"(?:.*\.)?(?:encoder\.layer|layers)\.(\d+)\.")
 
 
-@check("weights are safetensors", "protects from pickles, which run code when they are read", UnsafeFile)
+@check("safetensors", "weights are safetensors",
+       "protects from pickles, which run code when they are read", UnsafeFile, net=INTEGRITY)
 def weights_are_safetensors(candidate: Candidate) -> str | None:
     """Every file that loaders take weights from is one whose header was read."""
     other = [path for path, _ in candidate.layout.weights if not path.endswith(".safetensors")]
     return f"the weights {other[0]!r} are no safetensors file; save the model with save_pretrained" if other else None
 
 
-@check("the shard index is whole", "protects from layers that a loader would fill at random", UnsafeFile)
+@check("shards", "the shard index is whole",
+       "protects from layers that a loader would fill at random", UnsafeFile, net=INTEGRITY)
 def shard_index_is_whole(candidate: Candidate) -> str | None:
     """The index names exactly the shards and tensors that are there."""
     if candidate.layout.index is not None:
@@ -33,7 +35,7 @@ def shard_index_is_whole(candidate: Candidate) -> str | None:
     return None
 
 
-@check("values are finite", "protects from embeddings that are no numbers", NotLoadable)
+@check("finite", "values are finite", "protects from embeddings that are no numbers", NotLoadable, net=INTEGRITY)
 def values_are_finite(candidate: Candidate) -> str | None:
     """No weight is infinite or not a number."""
     found = candidate.inspection.not_finite
@@ -44,7 +46,8 @@ def values_are_finite(candidate: Candidate) -> str | None:
             "training diverged")
 
 
-@check("no wrapper's names", "protects from a model that loads with random weights and a log line", NotLoadable)
+@check("wrapper-names", "no wrapper's names",
+       "protects from a model that loads with random weights and a log line", NotLoadable)
 def no_wrapper_names(candidate: Candidate) -> str | None:
     """A full model's tensors have their own names, not those they had inside an adapter."""
     if candidate.layout.is_adapter:
@@ -56,7 +59,7 @@ def no_wrapper_names(candidate: Candidate) -> str | None:
             "instead; merge with PeftModel.merge_and_unload() and save that model")
 
 
-@check("all layers are there", "protects from a layer that is random and another one at every load", NotLoadable)
+@check("layers", "all layers are there", "protects from a layer that is random and another one at every load", NotLoadable)
 def all_layers_are_there(candidate: Candidate) -> str | None:
     """The file has as many layers as config.json says, where the naming is one of the two usual ones."""
     layout = candidate.layout

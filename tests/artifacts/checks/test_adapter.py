@@ -113,7 +113,7 @@ def test_magnitudes_that_loaders_drop_are_refused(adapter, base):
         ),
     )
 
-    with pytest.raises(NotLoadable, match=r"rename them .* '.lora_magnitude_vector.weight'"):
+    with pytest.raises(NotLoadable, match=r"registry add --fix renames them .* '.lora_magnitude_vector.weight'"):
         warnings(adapter, base)
 
 

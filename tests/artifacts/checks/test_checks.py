@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from registry.artifacts.checks import CHECKS
 from registry.errors import Refused
 
@@ -13,7 +15,18 @@ def test_every_check_has_a_name_of_its_own_and_a_reason():
 
 def test_a_check_refuses_or_warns():
     assert {check.error for check in CHECKS if check.reason.startswith("protects from ")} <= {*Refused.__subclasses__()}
-    assert [check.error for check in CHECKS if check.reason.startswith("tells of ")] == [None]
+    assert {check.error for check in CHECKS if check.reason.startswith("tells of ")} == {None}
+
+
+def test_every_check_has_a_stable_id_and_a_net():
+    assert len({check.id for check in CHECKS}) == len(CHECKS)
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", check.id) for check in CHECKS)
+    assert {check.net for check in CHECKS} <= {"identity", "integrity", "structure", "effect"}
+
+
+def test_identity_and_integrity_are_no_matter_of_judgement():
+    assert not [check.id for check in CHECKS if check.judgement and check.net in ("identity", "integrity")]
+    assert not [check.id for check in CHECKS if check.judgement and check.error is None]
 
 
 def test_the_real_models_pass(minilm_folder, splade_folder):
@@ -25,4 +38,4 @@ def test_the_real_models_pass(minilm_folder, splade_folder):
     found = [(Folder(minilm_folder), None), (Folder(splade_folder), "SparseEncoder")]
 
     laid = [(files, layout(files, class_hint=hint)) for files, hint in found]
-    assert [run_checks(Candidate(files, one, inspect(files, one, root=None))) for files, one in laid] == [(), ()]
+    assert [run_checks(Candidate(files, one, inspect(files, one, root=None))).warnings for files, one in laid] == [(), ()]

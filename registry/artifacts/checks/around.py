@@ -1,0 +1,144 @@
+"""Checks of what stands around the transformer, compared with the parent's: modules, pooling, prompts, lengths, similarity.
+
+A loader takes all of that from the adapter's own folder and never looks at the base's, so a file that was changed or lost there
+changes every encoding without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...errors import NotLoadable, ParentMismatch
+from ...facts import Facts
+from .check import Candidate, ParentView, checks
+
+CHECKS, check = checks()
+_MODES = {"cls_token": "cls", "max_tokens": "max", "mean_tokens": "mean", "mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+          "weightedmean_tokens": "weightedmean", "lasttoken": "lasttoken"}
+"""Fields pooling_mode_… of older configurations, by what the newer ones call them."""
+_WIDTHS = ("word_embedding_dimension", "embedding_dimension")
+_PADDED = 8
+"""Tables are made longer in multiples of this, for speed; such rows are no sign of anything."""
+
+
+@check("parent-modules", "its modules are its parent's",
+       "protects from a Normalize, Pooling or Dense that was lost or put in after the training", ParentMismatch, judgement=True)
+def modules_are_its_parents(candidate: Candidate) -> str | None:
+    """An adapter of its parent's class has the same modules in the same order."""
+    parent = _alike(candidate)
+    if parent is None:
+        return None
+    own, other = (tuple(module.type for module in view.modules) for view in (candidate.layout, parent.layout))
+    return (f"the adapter's modules are {', '.join(own)}, and those of {parent.reference} are {', '.join(other)}: a loader takes the "
+            "adapter's, so every text would encode otherwise; save the whole model again with save_pretrained") if own != other else None
+
+
+@check("parent-pooling", "its pooling is its parent's",
+       "protects from a pooling that was changed after the training, which nothing notices", ParentMismatch, judgement=True)
+def pooling_is_its_parents(candidate: Candidate) -> str | None:
+    """An adapter of its parent's class pools as that does."""
+    parent = _alike(candidate)
+    if parent is None:
+        return None
+    own, other = _pooling(candidate.inspection.facts.settings), _pooling(parent.facts.settings)
+    return (f"the adapter pools by {_said(own)}, and {parent.reference} by {_said(other)}; take 1_Pooling/config.json as it was saved "
+            f"with the adapter, or that of {parent.reference}") if own and other and own != other else None
+
+
+@check("parent-settings", "its settings are its parent's", "tells of prompts, lengths and similarity that are not the parent's", None)
+def settings_are_its_parents(candidate: Candidate) -> str | None:
+    """Prompts, maximum length, similarity, dtype and trained modules beside the transformer are those of the parent."""
+    parent = candidate.parent
+    if parent is None or parent.facts.model_class != candidate.layout.model_class:
+        return None
+    said = [*_other_settings(candidate.inspection.facts, parent.facts), *_other_weights(candidate, parent)]
+    if not candidate.layout.is_adapter and (own := _pooling(candidate.inspection.facts.settings)) != (other := _pooling(parent.facts.settings)):
+        said.append(f"the pooling is by {_said(own)} (there {_said(other)})")
+    return f"not as in {parent.reference}: {'; '.join(said)}" if said else None
+
+
+@check("spare-rows", "its rows have tokens", "protects from a table that was made longer for tokens that were never added",
+       NotLoadable, judgement=True)
+def rows_have_tokens(candidate: Candidate) -> str | None:
+    """A table is not longer than its parent's where the token list is not."""
+    facts, parent = candidate.inspection.facts, candidate.parent
+    if candidate.layout.is_adapter or parent is None or facts.rows is None or parent.facts.rows is None:
+        return None
+    if facts.rows <= parent.facts.rows or facts.vocabulary.size > parent.facts.vocabulary.size or facts.rows % _PADDED == 0:
+        return None
+    return (f"the table has {facts.rows} rows, {facts.rows - parent.facts.rows} more than {parent.reference}, and not one token more: "
+            "it was resized and the tokens were never added, so that no text finds the new rows; add them before saving, or use "
+            "registry resize")
+
+
+@check("shrunk-table", "its table is not shorter than its parent's", "protects from rows that a resize cut off", ParentMismatch)
+def table_is_not_shorter(candidate: Candidate) -> str | None:
+    """A model that came from another has at least as many rows, spare ones too."""
+    facts, parent = candidate.inspection.facts, candidate.parent
+    if candidate.layout.is_adapter or parent is None or facts.rows is None or parent.facts.rows is None or facts.rows >= parent.facts.rows:
+        return None
+    return (f"the table has {facts.rows} rows and that of {parent.reference} {parent.facts.rows}: resize_token_embeddings cut off its spare "
+            "rows; use registry resize, which never shrinks, or register it without --parent")
+
+
+@check("old-tokens", "its old tokens are its parent's", "tells of old tokens with other flags, which change ordinary texts", None)
+def old_tokens_are_its_parents(candidate: Candidate) -> str | None:
+    """The tokens that a model has from its parent have the same flags."""
+    parent = candidate.parent
+    if parent is None or candidate.layout.is_adapter:
+        return None
+    before = {(token.id, token.content): token for token in parent.tokens}
+    other = [token for token in candidate.inspection.tokens if before.get((token.id, token.content), token) != token]
+    if not other:
+        return None
+    more = f" and {len(other) - 1} more" if len(other) > 1 else ""
+    return (f"the token {other[0].content!r} (id {other[0].id}){more} was an ordinary entry or had other flags in {parent.reference}: "
+            "it is found inside words now, so ordinary texts encode otherwise")
+
+
+def _alike(candidate: Candidate) -> ParentView | None:
+    """The parent, where adapter and parent list their modules and are of one class."""
+    parent = candidate.parent
+    if parent is None or not candidate.layout.is_adapter or not candidate.layout.modules or not parent.layout.modules:
+        return None
+    return parent if parent.facts.model_class == candidate.layout.model_class else None
+
+
+def _pooling(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """The ways in which a model pools, as older and newer configurations say it; empty where it has no Pooling."""
+    named = settings.get("Pooling.pooling_mode")
+    if named:
+        return (named,) if isinstance(named, str) else tuple(sorted(named))
+    return tuple(sorted(_MODES.get(key.removeprefix("Pooling.pooling_mode_"), key) for key, value in settings.items()
+                        if key.startswith("Pooling.pooling_mode_") and value is True))
+
+
+def _said(modes: tuple[str, ...]) -> str:
+    return " + ".join(modes) or "nothing"
+
+
+def _other_settings(own: Facts, parent: Facts) -> Iterator[str]:
+    if own.max_length != parent.max_length and own.max_length is not None and parent.max_length is not None:
+        yield f"it reads {own.max_length} tokens (there {parent.max_length})"
+    defaults = {"similarity_fn_name": "cosine"}
+    for key in sorted({*own.settings, *parent.settings}):
+        if key.startswith("Pooling.") or key.rpartition(".")[2] in _WIDTHS or (key == "dtype" and own.adapter is not None):
+            continue
+        if own.adapter is None and "." in key and not key.startswith("prompt."):
+            continue
+        here, there = own.settings.get(key, defaults.get(key)), parent.settings.get(key, defaults.get(key))
+        if here != there:
+            yield f"{key} is {here!r} (there {there!r})"
+
+
+def _other_weights(candidate: Candidate, parent: ParentView) -> Iterator[str]:
+    """A sentence for each module beside the transformer that an adapter's training has changed; it belongs to the adapter's version."""
+    if not candidate.layout.is_adapter:
+        return
+    own, other = ({tensor.name: tensor.digest for tensor in view.weights.tensors if "/" in tensor.name}
+                  for view in (candidate.inspection.facts, parent.facts))
+    for folder in sorted({name.rpartition("/")[0] for name in own}):
+        mine, theirs = ({name: digest for name, digest in side.items() if name.startswith(f"{folder}/")} for side in (own, other))
+        if mine != theirs:
+            yield f"the weights of {folder} are its own and belong to this version"

@@ -1,0 +1,39 @@
+"""What several checks of an adapter ask of it and of its parent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...facts import Tensor
+from ..adapter import AdapterConfig, read_config
+from ..encoder.layout import Layout
+from .check import Candidate
+
+
+def config_of(candidate: Candidate) -> AdapterConfig | None:
+    """The adapter's configuration; None for a full model."""
+    return read_config(candidate.files, candidate.layout.transformer) if candidate.layout.is_adapter else None
+
+
+def own_tensors(candidate: Candidate) -> list[Tensor]:
+    """The tensors of the adapter, or of a full model's transformer, without its folder in front."""
+    return within(candidate.inspection.facts.weights.tensors, candidate.layout)
+
+
+def within(tensors: Sequence[Tensor], layout: Layout) -> list[Tensor]:
+    """The tensors of the transformer alone, without its folder in front."""
+    own = f"{layout.transformer}/" if layout.transformer else ""
+    others = tuple(prefix for _, prefix in layout.weights if prefix and prefix != own)
+    return [Tensor(tensor.name.removeprefix(own), tensor.dtype, tensor.shape, tensor.digest) for tensor in tensors
+            if tensor.name.startswith(own) and not (others and tensor.name.startswith(others))]
+
+
+def parent_of(candidate: Candidate) -> str:
+    """The parent's reference, for a message."""
+    return candidate.parent.reference if candidate.parent is not None else "its parent"
+
+
+def some(found: Sequence[object], limit: int = 3) -> str:
+    """The first few for a message, and how many more there are."""
+    more = f" and {len(found) - limit} more" if len(found) > limit else ""
+    return ", ".join(str(item) if isinstance(item, int) else repr(item) for item in found[:limit]) + more

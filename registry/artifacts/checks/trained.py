@@ -1,0 +1,190 @@
+"""Checks of what an adapter trained: which rows, in which way, in which numbers; and whether it trained anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ...errors import NoEffect, NotLoadable, ParentMismatch
+from ...facts import Tensor
+from ..adapter import AdapterConfig
+from ..inspect import table_of
+from ..structure import ends_with
+from ..tables import nearly_one, read_rows
+from ..weights import constant_digest
+from .check import EFFECT, Candidate, ParentView, checks
+from .common import config_of, own_tensors, some, within
+
+CHECKS, check = checks()
+_LEAVES_THE_BASE = (True, False, None, "gaussian", "eva", "orthogonal")
+"""Ways to begin an adapter after which its base is what it was. Source: peft 0.21, tuners/lora/layer.py, update_layer."""
+_HALF = {"float16": "F16", "bfloat16": "BF16"}
+_ALIKE_LIMIT = 2_000
+"""Added rows that are compared with each other; of more, the first ones."""
+
+
+@check("adapter-init", "its base is the one it was begun on",
+       "protects from PiSSA, OLoRA, CorDA, LoftQ, which change the base in memory as they begin", ParentMismatch)
+def base_is_the_one_it_was_begun_on(candidate: Candidate) -> str | None:
+    """The way in which it began leaves its base alone."""
+    config = config_of(candidate)
+    init = config.fields.get("init_lora_weights") if config is not None else None
+    if init in _LEAVES_THE_BASE:
+        return None
+    return (f"adapter_config.json says init_lora_weights {init!r}, which changes the base as the adapter begins, and every load would "
+            "do that anew, with another result on another machine; save the changed base (the residual one) and register it, set "
+            "init_lora_weights to true, and name that base with --parent; registry.save does all of it from the live model")
+
+
+@check("adapter-bias", "its parent's biases are not trained",
+       "protects from an adapter that cannot be switched off or stand beside another", NotLoadable, judgement=True)
+def parents_biases_are_not_trained(candidate: Candidate) -> str | None:
+    """Biases of the base are not among its tensors, unless they were split from a live model."""
+    config = config_of(candidate)
+    bias = config.fields.get("bias") if config is not None else None
+    trained = [tensor.name for tensor in own_tensors(candidate) if tensor.name.endswith(".bias") and ".lora_" not in tensor.name]
+    if bias in (None, "none", False) or not trained or candidate.from_memory:
+        return None
+    return (f"the adapter was trained with bias={bias!r} and overwrites {len(trained)} biases of its base, {trained[0]!r} first: "
+            "switched off, it leaves another base behind; train with bias='none', or keep it with registry.save while the model is "
+            "in memory")
+
+
+@check("adapter-dtype", "it is not finer than its base",
+       "protects from an adapter that is cast to fewer bits at every load", NotLoadable, judgement=True)
+def adapter_is_not_finer_than_its_base(candidate: Candidate) -> str | None:
+    """An adapter in float32 does not stand on a base that loads in half precision."""
+    parent = candidate.parent
+    if parent is None or not candidate.layout.is_adapter:
+        return None
+    named = parent.facts.settings.get("dtype")
+    half = _HALF.get(named) if named is not None else next((item for item in _HALF.values() if item == parent.facts.weights.dtype), None)
+    fine = [tensor.name for tensor in own_tensors(candidate) if tensor.dtype in ("F32", "F64")]
+    if half is None or not fine:
+        return None
+    return (f"{len(fine)} tensors of the adapter are F32, {fine[0]!r} first, and {parent.reference} loads as {half}, so that every "
+            f"load casts them and the model encodes otherwise than it did in training; cast the adapter to {half} before it is "
+            "saved, or register the base in float32 and name that with --parent")
+
+
+@check("trained-tokens", "it trains the added tokens",
+       "protects from trained rows that are off by one, or those of ordinary words", ParentMismatch, judgement=True)
+def trains_the_added_tokens(candidate: Candidate) -> str | None:
+    """The rows that it trains by id are those of all added tokens, and no others."""
+    config, parent = config_of(candidate), candidate.parent
+    ids = sorted({index for group in config.trainable_tokens.values() for index in group}) if config is not None else []
+    if not ids or parent is None:
+        return None
+    words = {token.id: token.content for token in parent.tokens}
+    added = [token.id for token in parent.facts.vocabulary.added] or sorted(words)[-len(ids):]
+    over, under = sorted(set(ids) - set(added)), sorted(set(added) - set(ids))
+    if not over and not under:
+        return None
+    said = []
+    if over:
+        said.append(f"{_spoken(over, words)} {'is no added token' if len(over) == 1 else 'are no added tokens'}")
+    if under:
+        said.append(f"{_spoken(under, words)} {'was' if len(under) == 1 else 'were'} added and {'is' if len(under) == 1 else 'are'} not trained")
+    return (f"the adapter trains the rows of {len(ids)} ids, {_range(ids)}, and the added tokens of {parent.reference} have "
+            f"{_range(added)}: {' and '.join(said)}; train with trainable_token_indices={_range(added)}")
+
+
+@check("adapter-trained", "it is not as it began", "protects from an adapter that changes nothing", NoEffect, net=EFFECT, judgement=True)
+def adapter_is_not_as_it_began(candidate: Candidate) -> str | None:
+    """Something in its file has moved from where training begins: lora_B from 0, IA3 from 1, rows from the parent's."""
+    config = config_of(candidate)
+    if config is None or candidate.parent is None:
+        return None
+    began, moved = _begun(candidate, config, candidate.parent)
+    return (f"all {len(began)} tensors that training moves are still as it begins, {began[0]} first, so the adapter changes nothing; "
+            "save it after the training (if it is meant to be untrained: --allow-no-effect)") if began and not moved else None
+
+
+@check("adapter-parts", "all of its parts were trained", "tells of layers that training left as they began", None, net=EFFECT)
+def all_of_its_parts_were_trained(candidate: Candidate) -> str | None:
+    """No part is as it began while others have moved."""
+    config = config_of(candidate)
+    if config is None or candidate.parent is None:
+        return None
+    began, moved = _begun(candidate, config, candidate.parent)
+    return (f"{len(began)} of {len(began) + len(moved)} parts of the adapter are as training begins and change nothing, "
+            f"{began[0]} first") if began and moved else None
+
+
+@check("new-rows", "its new tokens can be told apart",
+       "tells of new tokens whose rows are nearly one vector, so that they encode alike", None, net=EFFECT)
+def new_tokens_can_be_told_apart(candidate: Candidate) -> str | None:
+    """The rows of the added tokens are not all nearly the same, or the adapter trains them."""
+    config, parent = config_of(candidate), candidate.parent
+    facts, files = (candidate.inspection.facts, candidate.files) if parent is None or config is None else (parent.facts, parent.files)
+    ids = [token.id for token in facts.vocabulary.added[:_ALIKE_LIMIT]]
+    table = table_of(facts.weights.tensors)
+    if len(ids) < 2 or table is None or (config is not None and _trains_rows(candidate, config)):
+        return None
+    if not nearly_one(read_rows(files, table, ids)):
+        return None
+    words = f"the rows of its {len(ids)} added tokens are nearly one vector (cosine above 0.9999)"
+    if config is None or parent is None:
+        return f"{words}: your new tokens cannot be told apart until their rows are trained; registry resize begins them apart"
+    return (f"{words}, and the adapter trains none of them: your new tokens cannot be told apart; train with "
+            f"trainable_token_indices={_range(ids)}, or on a base made by registry resize")
+
+
+def _begun(candidate: Candidate, config: AdapterConfig, parent: ParentView) -> tuple[list[str], list[str]]:
+    """(what is as training begins it, what has moved), of the parts for which a file can tell."""
+    tensors = own_tensors(candidate)
+    began: list[str] = []
+    moved: list[str] = []
+    base = {tensor.name: tensor for tensor in within(parent.facts.weights.tensors, parent.layout)}
+    for tensor in tensors:
+        name, start = tensor.name, _start(tensor, config)
+        if start is not None:
+            (began if tensor.digest == start else moved).append(repr(name))
+        elif name.endswith("trainable_tokens_delta"):
+            still, changed = _rows_as_before(candidate, tensor, config, parent)
+            began += [f"the row of token {index}" for index in still]
+            moved += [f"the row of token {index}" for index in changed]
+        elif not (name.endswith(("lora_A.weight", "lora_embedding_B")) or "lora_magnitude_vector" in name):
+            bare = name.removeprefix("base_model.model.")
+            same = [old for own, old in base.items() if own == bare or own.endswith(f".{bare}") or bare.endswith(f".{own}")]
+            (began if any(old.digest == tensor.digest for old in same) else moved).append(repr(name))
+    return began, moved
+
+
+def _start(tensor: Tensor, config: AdapterConfig) -> str | None:
+    """The digest with which training begins a tensor that begins as one number; None for all others."""
+    if tensor.name.endswith(("lora_B.weight", "lora_embedding_A")) and config.fields.get("init_lora_weights") is not False:
+        return constant_digest(tensor.dtype, tensor.shape, 0)
+    if tensor.name.endswith("ia3_l"):
+        return constant_digest(tensor.dtype, tensor.shape, 1)
+    return None
+
+
+def _rows_as_before(candidate: Candidate, delta: Tensor, config: AdapterConfig, parent: ParentView) -> tuple[list[int], list[int]]:
+    """(ids whose trained row is the parent's, ids whose row moved); the file holds whole rows, not differences."""
+    groups = [ids for ids in config.trainable_tokens.values() if len(ids) == delta.shape[0]]
+    table = table_of(parent.facts.weights.tensors)
+    if not groups or table is None or max(groups[0], default=0) >= table.shape[0]:
+        return [], []
+    ids, whole = groups[0], f"{candidate.layout.transformer}/{delta.name}" if candidate.layout.transformer else delta.name
+    own = read_rows(candidate.files, Tensor(whole, delta.dtype, delta.shape, delta.digest), range(len(ids)))
+    equal = (own == read_rows(parent.files, table, ids)).all(axis=1).tolist()
+    return ([index for index, same in zip(ids, equal, strict=True) if same], [index for index, same in zip(ids, equal, strict=True) if not same])
+
+
+def _trains_rows(candidate: Candidate, config: AdapterConfig) -> bool:
+    """Whether the adapter changes rows of the token table at all."""
+    names = [tensor.name for tensor in own_tensors(candidate)]
+    whole = any(ends_with(name.rpartition(".")[0], item) and "embed" in item for name in names for item in config.modules_to_save)
+    return bool(config.trainable_tokens) or whole or any("lora_embedding_" in name for name in names)
+
+
+def _spoken(ids: Sequence[int], words: dict[int, str]) -> str:
+    return some([f"{index} {words.get(index, '')}".strip() for index in ids])
+
+
+def _range(ids: Iterable[int]) -> str:
+    """Ids in a few characters: [30522, …, 30529] where they follow each other."""
+    listed = list(ids)
+    if len(listed) > 3 and listed == list(range(listed[0], listed[0] + len(listed))):
+        return f"[{listed[0]}, …, {listed[-1]}]"
+    return f"[{', '.join(map(str, listed[:8]))}{', …' if len(listed) > 8 else ''}]"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
+import struct
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -252,6 +255,34 @@ said(refused(lambda: api.model_info("org/m", revision="{old}")))
 
     assert gone == ["RevisionNotFoundError", 404]
     assert len(hub.history("org/m")) == 1 and hub.files("org/m")["a.txt"] == b"one"
+
+
+# Xet.
+
+
+@pytest.mark.parametrize("kind", ["random", "words", "floats"])
+def test_what_went_by_xet_comes_back_by_xet_and_by_lfs(hub, xet, client, kind):
+    content = {"random": random.Random(1).randbytes(700_000), "words": b"the patient takes one a day, " * 30_000,
+               "floats": struct.pack("<60000f", *(index / 7 for index in range(60_000)))}[kind]
+    path = Path(xet.folder, f"{kind}.bin")
+    path.write_bytes(content)
+
+    ran = xet.run(path, code=SETUP + """
+api.create_repo("org/m")
+commit("org/m", {"model.bin": sys.argv[1]})
+said(api.get_paths_info("org/m", "model.bin")[0].xet_hash)
+said(open(hf_hub_download("org/m", "model.bin"), "rb").read() == open(sys.argv[1], "rb").read())
+""")
+    (by_lfs,) = client("""
+import hashlib
+said(hashlib.sha256(open(hf_hub_download("org/m", "model.bin"), "rb").read()).hexdigest())
+""")
+
+    assert ran.code == 0, ran.err
+    assert ran.out.splitlines()[1] == "true"
+    assert hub.asked("POST /__cas__/v1/xorbs/") and hub.asked("GET /__cas__/xorb/") and not hub.asked("PUT /__s3__/")
+    assert hub.files("org/m")["model.bin"] == content
+    assert by_lfs == hashlib.sha256(content).hexdigest()
 
 
 # Faults to order.

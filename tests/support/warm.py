@@ -69,6 +69,8 @@ class Warm:
         self._outputs = tempfile.TemporaryDirectory(prefix="st-registry-warm-")
         self._process = subprocess.Popen([sys.executable, "-m", "tests.support.warm", *modules], stdin=subprocess.PIPE, text=True,
                                          stdout=subprocess.PIPE, env={**environment}, cwd=Path(__file__).parent.parent.parent)
+        self.folder = Path(self._outputs.name)
+        """A place for files of the tests, gone with the processes."""
         self._started = 0
         self.ended: dict[int, int] = {}
         """Exit codes of the processes that are over."""
@@ -76,7 +78,7 @@ class Warm:
     def start(self, *arguments: object, code: str = "", cwd: Path | None = None, **environment: str) -> Running:
         """Run the command with these arguments; or `code`, if there is some, with the arguments as sys.argv[1:]."""
         self._started += 1
-        folder = Path(self._outputs.name) / str(self._started)
+        folder = self.folder / str(self._started)
         folder.mkdir()
         self._send({"arguments": [str(argument) for argument in arguments], "code": code, "cwd": str(cwd or folder), "output": str(folder),
                     "environment": environment})

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, Self
 from urllib.parse import unquote
 
-from . import reading, repositories, storage, writing
+from . import reading, repositories, storage, writing, xet
 from .faults import Fault, Faults
 from .state import ATTRIBUTES, Commit, Repository, Stored, User
 from .wire import Answer, Problem, Request, Server
@@ -49,6 +49,11 @@ _ROUTES: list[tuple[str, re.Pattern[str], Callable[..., Answer]]] = [
         ("PUT", r"/__s3__/part/([0-9a-f]{64})/(\d+)", storage.put_part),
         ("POST", r"/__s3__/complete/([0-9a-f]{64})", storage.complete),
         ("GET HEAD", r"/__cdn__/([0-9a-f]{64})", storage.download),
+        ("GET", rf"/api/models{_ID}/xet-(read|write)-token/([^/]+)", xet.token),
+        ("POST", r"/__cas__/v1/xorbs/default/([0-9a-f]{64})", xet.put_xorb),
+        ("POST", r"/__cas__/v1/shards", xet.put_shard),
+        ("GET", r"/__cas__/v1/reconstructions/([0-9a-f]{64})", xet.reconstruction),
+        ("GET", r"/__cas__/xorb/([0-9a-f]{64})", xet.get_xorb),
     )]
 """What is answered: methods, path, and by whom; the groups of the path are handed over, percent signs undone."""
 
@@ -76,7 +81,13 @@ class HubServer:
         self.repositories: dict[str, Repository] = {}
         self.moved: dict[str, str] = {}
         self.contents: dict[str, bytes] = {}
-        """Bytes of files by SHA-256."""
+        """Bytes of files by SHA-256; those that came by Xet are put together when somebody reads them."""
+        self.grants: dict[str, xet.Grant] = {}
+        self.xorbs: dict[str, bytes] = {}
+        self.terms: dict[str, list[xet.Term]] = {}
+        """What files that came by Xet are made of, by their Xet hash."""
+        self.hashes: dict[str, str] = {}
+        """SHA-256 to Xet hash, of files that came by Xet."""
         self.parts: dict[str, dict[int, bytes]] = {}
         self.requests: list[Request] = []
         self.errors: list[str] = []
@@ -166,7 +177,17 @@ class HubServer:
         """Path to content at a revision."""
         commit = self.repositories[name].resolve(revision)
         assert commit is not None, f"{name} has no {revision}"
-        return {path: self.contents[stored.digest] for path, stored in commit.files.items()}
+        return {path: self.content(stored.digest) for path, stored in commit.files.items()}
+
+    def content(self, digest: str) -> bytes:
+        """The bytes of a file by SHA-256."""
+        if digest not in self.contents and digest in self.hashes:
+            self.contents[digest] = xet.content(self, digest)
+        return self.contents[digest]
+
+    def size(self, digest: str) -> int:
+        """Their number."""
+        return len(self.contents[digest]) if digest in self.contents else xet.size(self, digest)
 
     def history(self, name: str, revision: str = "main") -> list[Commit]:
         """A revision's commits, newest first."""

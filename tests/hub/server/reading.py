@@ -48,6 +48,9 @@ def resolve(hub: HubServer, request: Request, name: str, revision: str, path: st
     if stored.lfs:
         target = storage.link(hub, "/__cdn__/", stored.digest)
         headers |= {"Location": target, "X-Linked-Size": str(stored.size), "Cache-Control": "no-store"}
+        if stored.digest in hub.hashes:
+            route = f"{hub.url}/api/models/{found.id}/xet-read-token/{commit.oid}"
+            headers |= {"X-Xet-Hash": hub.hashes[stored.digest], "Link": f'<{route}>; rel="xet-auth"'}
         return Answer(302, f"Found. Redirecting to {target}".encode(), headers, "text/plain; charset=utf-8")
     target = f"/api/resolve-cache/models/{found.id}/{commit.oid}/{quote(path)}?{quote(request.path, safe='')}=&etag={quote(etag, safe='')}"
     return Answer(307, f"Temporary Redirect. Redirecting to {target}".encode(), {**headers, "Location": target}, "text/plain; charset=utf-8")
@@ -59,7 +62,7 @@ def cached(hub: HubServer, request: Request, name: str, revision: str, path: str
     admit(hub, request, found)
     commit, stored = _locate(hub, found, revision, path)
     headers = {"X-Repo-Commit": commit.oid, "Accept-Ranges": "bytes", "ETag": f'"{stored.git}"'}
-    return storage.ranged(request, hub.contents[stored.digest], headers)
+    return storage.ranged(request, hub.content(stored.digest), headers)
 
 
 def _locate(hub: HubServer, repository: Repository, revision: str, path: str) -> tuple[Commit, Stored]:
@@ -73,6 +76,8 @@ def _file(hub: HubServer, path: str, stored: Stored) -> dict[str, Any]:
     said: dict[str, Any] = {"type": "file", "oid": stored.git, "size": stored.size, "path": path}
     if stored.lfs:
         said["lfs"] = {"oid": stored.digest, "size": stored.size, "pointerSize": 134}
+    if stored.lfs and stored.digest in hub.hashes:
+        said["xetHash"] = hub.hashes[stored.digest]
     return said
 
 

@@ -43,7 +43,7 @@ def _upload(hub: HubServer, name: str, thing: dict[str, Any], *, has: bool) -> d
 def verify(hub: HubServer, request: Request, name: str) -> Answer:
     """Whether a large file arrived whole."""
     found, asked = hub.find(request, name, write=True), request.json
-    if asked["oid"] not in found.objects or len(hub.contents[asked["oid"]]) != asked["size"]:
+    if asked["oid"] not in found.objects or hub.size(asked["oid"]) != asked["size"]:
         raise Problem(404, f"LFS object {asked['oid']} was not uploaded")
     return Answer.json({})
 
@@ -84,9 +84,9 @@ def _arrived(hub: HubServer, request: Request, oid: str, content: bytes) -> Answ
 def download(hub: HubServer, request: Request, oid: str) -> Answer:
     """A large file's bytes, whole or from where the client goes on."""
     _signed(hub, request, "/__cdn__/", oid)
-    if oid not in hub.contents:
+    if oid not in hub.contents and oid not in hub.hashes:
         raise Problem(404, "NoSuchKey")
-    return ranged(request, hub.contents[oid], {"ETag": f'"{oid[:32]}"', "Accept-Ranges": "bytes"})
+    return ranged(request, hub.content(oid), {"ETag": f'"{oid[:32]}"', "Accept-Ranges": "bytes"})
 
 
 def ranged(request: Request, content: bytes, headers: dict[str, str]) -> Answer:

@@ -85,7 +85,7 @@ def _apply(hub: HubServer, repository: Repository, files: dict[str, Stored], key
     elif key == "lfsFile":
         if value["oid"] not in repository.objects:
             raise Problem(400, f"LFS pointer {path} points to a file that does not exist: {value['oid']}")
-        files[path] = Stored.large(value["oid"], len(hub.contents[value["oid"]]))
+        files[path] = Stored.large(value["oid"], hub.size(value["oid"]))
     elif key == "deletedFile":
         if files.pop(path, None) is None:
             raise Problem(404, "A file with this name doesn't exist", "EntryNotFound")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         collect,
         config,
         delete,
+        diff,
         find,
         lineage,
         list,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Model", "Registry", "RegistryError", "Version", "add", "alias", "annotate", "checkout", "collect", "config", "delete", "find",
+    "Model", "Registry", "RegistryError", "Version", "add", "alias", "annotate", "checkout", "collect", "config", "delete", "diff", "find",
     "init", "lineage", "list", "load", "log", "open", "resize", "resolve", "show", "tokens", "version_of", "yank",
 ]
 

@@ -14,6 +14,7 @@ from . import settings as _settings
 from .progress import Progress, silent
 
 if TYPE_CHECKING:
+    from .differences import Difference
     from .facts import Token
     from .home import Home
     from .results import Added, AliasMove, Checkout, Collected, Deleted, DemoResult, Details, Found, Lineage, Verdict
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 VersionLike: TypeAlias = "str | Version"
 PathLike = str | os.PathLike[str]
+Operand: TypeAlias = "str | os.PathLike[str] | Version"
 Probes = Literal["refuse", "warn", "skip"]
 
 
@@ -130,6 +132,14 @@ class Registry:
         """One version whole."""
         from .actions.look import show
         return show(self.home, version)
+
+    def diff(self, before: Operand, after: Operand, *, progress: Progress = silent) -> Difference:
+        """What differs between two versions or folders, as they would be loaded, and whether stored vectors can be kept.
+
+        A text that starts with `.`, `/` or `~` is a folder, as is any path; every other text is a reference.
+        """
+        from .actions.diff import diff
+        return diff(self.home, before, after, progress=progress)
 
     def read(self, reference: str) -> bytes:
         """The bytes of one file of a version, as registered: `name@3:config.json`."""

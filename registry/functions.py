@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict, Unpack, overload
 
-from .api import PathLike, Probes, Registry, VersionLike
+from .api import Operand, PathLike, Probes, Registry, VersionLike
+from .differences import Difference
 from .facts import Token
 from .progress import Progress, silent
 from .results import Added, AliasMove, Checkout, Collected, Deleted, Details, Found, Lineage, Verdict
@@ -92,6 +93,12 @@ def show(version: VersionLike, *, home: PathLike | None = None) -> Details:
     """One version whole."""
     with Registry(home) as registry:
         return registry.show(version)
+
+
+def diff(before: Operand, after: Operand, *, home: PathLike | None = None, progress: Progress = silent) -> Difference:
+    """What differs between two versions or folders, as they would be loaded, and whether stored vectors can be kept."""
+    with Registry(home) as registry:
+        return registry.diff(before, after, progress=progress)
 
 
 def log(target: str | None = None, *, limit: int | None = None, home: PathLike | None = None) -> tuple[LogRow, ...]:

@@ -70,7 +70,7 @@ def read_vocabulary(files: Files, folder: str = "") -> Tokenizer:
         raise NotLoadable(f"there is no tokenizer: neither {path} nor {words}; take that of another folder with --tokenizer DIR")
     blob = vocabulary_bytes(tokens)
     digest = digest_of(blob)
-    settings = _settings(config)
+    settings = settings_of(config)
     whole = json.dumps({"tokenizer": described, "vocabulary": digest, "config": settings}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     length = config.get("model_max_length")
     return Tokenizer(tokens, digest, digest_of(whole.encode("utf-8", "surrogatepass")),
@@ -150,7 +150,7 @@ def _by_id(tokens: Iterable[Token], path: str) -> tuple[Token, ...]:
     return tuple(ordered)
 
 
-def _settings(config: Mapping[str, Any]) -> dict[str, object]:
+def settings_of(config: Mapping[str, Any]) -> dict[str, object]:
     """The closed list of fields that change what a tokenizer does, with defaults filled in."""
     name = str(config.get("tokenizer_class") or "TokenizersBackend").removesuffix("Fast")
     name = "TokenizersBackend" if name == "PreTrainedTokenizer" else name

@@ -13,7 +13,8 @@ from .commands import SETTINGS, common_options
 from .session import Session
 
 SECTIONS = {
-    "Everyday": {"add": "adding", "resize": "adding", "load": "using", "list": "looking", "show": "looking"},
+    "Everyday": {"add": "adding", "resize": "adding", "load": "using", "list": "looking", "show": "looking",
+                 "diff": "diffing"},
     "Look": {"log": "history", "lineage": "history", "tokens": "looking", "find": "looking", "resolve": "looking"},
     "Name": {"alias": "naming", "annotate": "naming", "yank": "naming", "delete": "naming"},
     "Files": {"checkout": "using"},
@@ -24,7 +25,7 @@ FILES = {name: file for section in SECTIONS.values() for name, file in section.i
 
 MEANT = {
     "add": ["commit", "import", "register", "save"], "alias": ["tag"], "annotate": ["note"], "checkout": ["export", "path"],
-    "collect": ["gc", "prune"], "config": ["settings"], "delete": ["remove", "rm"], "find": ["search"], "--help": ["help"],
+    "collect": ["gc", "prune"], "config": ["settings"], "delete": ["remove", "rm"], "diff": ["compare"], "find": ["search"], "--help": ["help"],
     "lineage": ["graph", "tree"], "list": ["ls", "models", "versions"], "load": ["encode"], "log": ["history"],
     "resolve": ["lock", "pin"], "show": ["cat", "info", "inspect"], "yank": ["hide", "unyank"],
 }

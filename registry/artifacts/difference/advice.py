@@ -1,0 +1,149 @@
+"""Advice: whether vectors that were stored with the one model can be kept for the other, and why.
+
+It is judged from what differs, not from trials: what cannot change a vector is named, and all else counts as a change. How far
+texts really move is for --encodings to measure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ...differences import Advice, Effect, SettingChange, TensorChange, TokenChange
+from .side import Side
+
+_NAMED = 5
+_HARMLESS = ("similarity", "dtype", "prompts", "adapter")
+"""Areas that are judged one by one, or by what they do to the weights."""
+
+
+def advise(before: Side, after: Side, tokens: Sequence[TokenChange], tensors: Sequence[TensorChange], effects: Sequence[Effect],
+           settings: Sequence[SettingChange]) -> Advice:
+    """What to do with stored vectors."""
+    everything = [*_by_settings(settings), *_by_tokens(after, tokens, tensors), *_by_weights(after, tensors), *_by_effects(effects),
+                  *_by_other_adapters(before, after, tensors)]
+    some = [] if everything else [*_by_prompts(settings), *_by_length(settings), *_by_added(tokens)]
+    notes = list(_notes(settings, tensors))
+    reasons = (*everything, *some, *notes)
+    if after.layout.model_class == before.layout.model_class == "CrossEncoder":
+        why = "its scores change: " + "; ".join(everything or some) if everything or some else "its scores are the same"
+        return Advice(True, False, f"stored vectors: keep: a CrossEncoder stores none; {why}", reasons)
+    if everything:
+        return Advice(False, True, "re-encode: everything: " + "; ".join([*everything, *notes]), reasons)
+    if some:
+        return Advice(False, False, "re-encode: " + "; ".join(some) + "; the other vectors keep, since weights and settings are the same", reasons)
+    return Advice(True, False, "stored vectors: keep: " + _why_kept(tensors, effects, notes), reasons)
+
+
+def _why_kept(tensors: Sequence[TensorChange], effects: Sequence[Effect], notes: list[str]) -> str:
+    moved = any(change.kind == "moved" for change in tensors)
+    said = ("every row went where its token went, and all else that encodes is the same" if moved
+            else "weights, tokens and settings that encode are the same")
+    if effects:
+        said += "; the adapter adds nothing"
+    return "; ".join([said, *notes])
+
+
+def _by_settings(settings: Sequence[SettingChange]) -> Iterator[str]:
+    for change in settings:
+        if change.area in _HARMLESS or change.key == "max_seq_length":
+            continue
+        both = change.before is not None and change.after is not None
+        if change.area == "configuration" and not both:
+            continue  # the library's default, spelled out by one version and not by another
+        yield f"{_named(change)} is {_short(change.after)}, was {_short(change.before)}"
+
+
+def _by_tokens(after: Side, tokens: Sequence[TokenChange], tensors: Sequence[TensorChange]) -> Iterator[str]:
+    moved, flags = ([change for change in tokens if change.kind == kind] for kind in ("moved", "flags"))
+    sizes = [sum(change.kind == kind for change in tokens) for kind in ("added", "removed")]
+    followed = any(change.kind == "moved" for change in tensors)
+    if moved and (not followed or after.layout.model_class == "SparseEncoder"):
+        yield f"{_count(moved)} moved to other ids ({_names(moved)})"
+    if flags:
+        yield f"{_count(flags)} with other flags ({_names(flags)})"
+    if any(sizes) and after.layout.model_class == "SparseEncoder":
+        yield f"a SparseEncoder's vectors have a dimension for each token, {sizes[0]} more and {sizes[1]} less than before"
+
+
+def _by_weights(after: Side, tensors: Sequence[TensorChange]) -> Iterator[str]:
+    changed = [item for item in tensors if item.kind in ("changed", "resized") and item.changed]
+    if changed:
+        most = max(changed, key=lambda item: item.relative or 0.0)
+        told = f", by {most.relative:.2g} of its norm in {most.name}" if most.relative is not None else ""
+        yield f"{len(changed)} tensor{'s' if len(changed) > 1 else ''} changed{told}"
+    reshaped = [item for item in tensors if item.kind == "resized" and item.rows is None]
+    if reshaped:
+        yield f"{reshaped[0].name} has the shape {reshaped[0].shapes[1]}, had {reshaped[0].shapes[0]}"
+    for kind in ("added", "removed"):
+        found = [item for item in tensors if item.kind == kind and not item.name.startswith(("pooler.", "cls.")) and not _is_adapters(item)]
+        if found:
+            yield f"{len(found)} tensor{'s' if len(found) > 1 else ''} {kind}, {found[0].name} first"
+
+
+def _by_effects(effects: Sequence[Effect]) -> Iterator[str]:
+    real = [effect for effect in effects if effect.change > 0]
+    if real:
+        share = f", {real[0].relative:.2g} of the weight's norm" if real[0].relative is not None else ""
+        yield f"the adapter changes {len(real)} module{'s' if len(real) > 1 else ''}, most in {real[0].module} (norm {real[0].change:.3g}{share})"
+
+
+def _by_other_adapters(before: Side, after: Side, tensors: Sequence[TensorChange]) -> Iterator[str]:
+    found = [item for item in tensors if item.kind in ("added", "removed") and _is_adapters(item)]
+    if found and (before.others or after.others):
+        yield f"{len(found)} tensors of an adapter whose effect is not computed here are {found[0].kind}"
+
+
+def _is_adapters(item: TensorChange) -> bool:
+    return any(part in item.name for part in (".lora_", ".ia3_l", "trainable_tokens", ".oft_", ".vera_", ".hada_", ".boft_", ".ada_"))
+
+
+def _by_prompts(settings: Sequence[SettingChange]) -> Iterator[str]:
+    for change in settings:
+        if change.area == "prompts" and change.key == "default_prompt_name":
+            yield f"texts encoded without naming a prompt: the default is {_short(change.after)}, was {_short(change.before)}"
+        elif change.area == "prompts":
+            yield f"texts encoded with the prompt {change.key!r}: it is {_short(change.after)}, was {_short(change.before)}"
+
+
+def _by_length(settings: Sequence[SettingChange]) -> Iterator[str]:
+    for change in settings:
+        if change.key == "max_seq_length":
+            known = [value for value in (change.before, change.after) if isinstance(value, int)]
+            least = f" of more than {min(known)} tokens" if known else " that are long"
+            yield f"texts{least}: they are cut at {_short(change.after)}, were at {_short(change.before)}"
+
+
+def _by_added(tokens: Sequence[TokenChange]) -> Iterator[str]:
+    for kind, said in (("added", "hold"), ("removed", "held")):
+        found = [change for change in tokens if change.kind == kind]
+        if found:
+            yield f"texts that {said} {'an' if len(found) > 1 else 'the'} {kind} token ({_names(found)})"
+
+
+def _notes(settings: Sequence[SettingChange], tensors: Sequence[TensorChange]) -> Iterator[str]:
+    for change in settings:
+        if change.area == "similarity":
+            yield f"compare them by {_short(change.after)}, no longer by {_short(change.before)}"
+    cast = [item for item in tensors if item.kind == "dtype"]
+    if cast:
+        yield f"the same values lie in {cast[0].dtypes[1]} instead of {cast[0].dtypes[0]}, so vectors differ by rounding alone"
+    elif any(change.area == "dtype" for change in settings) and not any(item.dtypes[0] != item.dtypes[1] for item in tensors):
+        yield "it computes in another dtype, so vectors differ by rounding alone"
+
+
+def _named(change: SettingChange) -> str:
+    return change.key if change.area in (change.key, "class", "modules", "normalisation") else f"{change.area} {change.key}"
+
+
+def _count(changes: Sequence[TokenChange]) -> str:
+    return f"{len(changes)} token{'s' if len(changes) > 1 else ''}"
+
+
+def _names(changes: Sequence[TokenChange]) -> str:
+    shown = ", ".join(change.content for change in changes[:_NAMED])
+    return shown + (f" and {len(changes) - _NAMED} more" if len(changes) > _NAMED else "")
+
+
+def _short(value: object) -> str:
+    text = "none" if value is None else str(value) if not isinstance(value, str) else repr(value)
+    return text if len(text) <= 60 else text[:59] + "…"

@@ -1,0 +1,146 @@
+"""Settings: what configurations say that changes, or may change, how a model encodes; and texts, line by line.
+
+A key that only another library version writes, or that it writes under another name, is no difference.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...differences import SettingChange, TextChange
+from ...digest import digest_of, real
+from ...facts import read
+from ..configuration import parse, read_if_there
+from ..encoder.belongs import SENTENCE_CONFIGS, join
+from ..encoder.modules import TRANSFORMERS
+from ..tokenizer import settings_of
+from .side import Side
+
+_POOLING = {"pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max", "pooling_mode_mean_tokens": "mean",
+            "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens", "pooling_mode_weightedmean_tokens": "weightedmean",
+            "pooling_mode_lasttoken": "lasttoken"}
+"""Source: sentence_transformers 6.2, sentence_transformer/modules/pooling.py."""
+_RENAMED = {"word_embedding_dimension": "embedding_dimension", "torch_dtype": "dtype"}
+_AREAS = {"Pooling": "pooling", "SpladePooling": "pooling", "Normalize": "normalisation"}
+_SILENT = ("_name_or_path", "name_or_path", "transformers_version", "adapters", "model_type", "vocab_size", "use_cache", "gradient_checkpointing",
+           "tie_word_embeddings", "is_decoder", "add_cross_attention", "classifier_dropout", "finetuning_task", "initializer_range",
+           "_num_labels", "output_past", "torchscript", "problem_type", "cross_attention_hidden_size", "use_bfloat16", "architectures",
+           "hidden_dropout_prob", "attention_probs_dropout_prob", "id2label", "label2id", "dtype", "bos_token_id", "eos_token_id", "pad_token_id")
+"""Of config.json: what does not change what comes out, or stands elsewhere."""
+_DEFAULTS: Mapping[str, object] = {"position_embedding_type": "absolute", "pooling_mode": "mean", "include_prompt": True, "bias": "none"}
+_ADAPTER_SILENT = ("base_model_name_or_path", "revision", "inference_mode", "auto_mapping", "peft_version", "task_type", "lora_dropout",
+                   "init_lora_weights", "runtime_config", "loftq_config", "corda_config", "eva_config", "megatron_config", "megatron_core",
+                   "qalora_group_size", "use_qalora", "ensure_weight_tying", "arrow_config", "lora_ga_config", "monteclora_config", "velora_config")
+_TEXT_LIMIT = 1 << 20
+
+
+def compare(before: Side, after: Side) -> list[SettingChange]:
+    """Every setting with another value, by area."""
+    old, new = _settings(before), _settings(after)
+    found = [SettingChange(area, key, old.get((area, key)), new.get((area, key))) for area, key in sorted(old.keys() | new.keys())
+             if _differ(key, old.get((area, key)), new.get((area, key)))]
+    if before.tokenizer_digest != after.tokenizer_digest:
+        found += _tokenizer_json(before, after)
+    return found
+
+
+def texts(before: Side, after: Side) -> list[TextChange]:
+    """README.md as a unified diff, where it differs."""
+    old, new = (_text(side) for side in (before, after))
+    if old == new:
+        return []
+    lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=1))[2:]
+    added, removed = (sum(line.startswith(sign) for line in lines) for sign in "+-")
+    return [TextChange("README.md", added, removed, tuple(lines))]
+
+
+def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(key, value) of nested objects, keys joined by a dot; real numbers as text."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from flat(item, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, real(value) if isinstance(value, float) else value
+
+
+def _settings(side: Side) -> dict[tuple[str, str], Any]:
+    found: dict[tuple[str, str], Any] = {("class", "class"): side.layout.model_class}
+    own, full = set(side.files.paths()), set(side.full.files.paths())
+    kinds = [module.type for module in side.layout.modules]
+    found["modules", "modules"] = ["Transformer" if kind in TRANSFORMERS else kind for kind in kinds] or None
+    found["normalisation", "normalize"] = "Normalize" in kinds
+    for module in side.layout.modules:
+        if module.folder and module.type not in TRANSFORMERS:
+            for key, value in _module(read_if_there(side.files, module.at("config.json"), own)).items():
+                found[_AREAS.get(module.type, module.type.lower()), key] = value
+    whole = read_if_there(side.files, "config_sentence_transformers.json", own)
+    prompts = whole.get("prompts")
+    found |= {("prompts", name): text or None for name, text in (prompts if isinstance(prompts, dict) else {}).items()}
+    found["prompts", "default_prompt_name"] = whole.get("default_prompt_name")
+    found["similarity", "similarity_fn_name"] = whole.get("similarity_fn_name")
+    found["length", "truncate_dim"] = whole.get("truncate_dim")
+    found["length", "max_seq_length"] = _length(side, own)
+    config = read_if_there(side.full.files, join(side.full.layout.transformer, "config.json"), full)
+    found["dtype", "dtype"] = config.get("dtype", config.get("torch_dtype"))
+    found |= {("configuration", key): value for key, value in flat(config) if key.partition(".")[0] not in _SILENT
+              and key not in ("torch_dtype",)}
+    if side.config is not None:
+        found |= {("adapter", key): value for key, value in flat(side.config.fields) if key.partition(".")[0] not in _ADAPTER_SILENT}
+    config_path = join(side.layout.tokenizer, "tokenizer_config.json")
+    found |= {("tokenizer", key): value for key, value in settings_of(read_if_there(side.files, config_path, own)).items()}
+    return found
+
+
+def _differ(key: str, old: Any, new: Any) -> bool:
+    default = _DEFAULTS.get(key)
+    old, new = (default if value is None else value for value in (old, new))
+    # an absent list or object and an empty one are written by different library versions
+    return bool(old != new and not (old in (None, [], {}, False) and new in (None, [], {}, False)))
+
+
+def _module(config: Mapping[str, Any]) -> dict[str, Any]:
+    found = {_RENAMED.get(key, key): value for key, value in flat(config) if key not in _POOLING}
+    modes = [mode for key, mode in _POOLING.items() if config.get(key)]
+    if modes and "pooling_mode" not in found:
+        found["pooling_mode"] = modes[0] if len(modes) == 1 else modes
+    return found
+
+
+def _length(side: Side, there: set[str]) -> int | None:
+    if side.facts is not None:
+        return side.facts.max_length
+    for name in SENTENCE_CONFIGS:
+        own = read_if_there(side.files, join(side.layout.transformer, name), there).get("max_seq_length")
+        if type(own) is int:
+            return own
+    return side.tokenizer.max_length
+
+
+def _tokenizer_json(before: Side, after: Side) -> list[SettingChange]:
+    """What differs in tokenizer.json beside the token list."""
+    old, new = (dict(_parts(side)) for side in (before, after))
+    return [SettingChange("tokenizer", key, old.get(key), new.get(key)) for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+
+
+def _parts(side: Side) -> Iterator[tuple[str, Any]]:
+    path = join(side.layout.tokenizer, "tokenizer.json")
+    value = parse(read(side.files, path), path) if path in side.files.paths() else {}
+    model: dict[str, Any] = value["model"] if isinstance(value.get("model"), dict) else {}
+    kept = {key: item for key, item in value.items() if key not in ("truncation", "padding", "added_tokens", "version", "model")}
+    yield from flat({**kept, "model": {key: item for key, item in model.items() if key not in ("vocab", "merges")}})
+    if model.get("merges"):
+        yield "model.merges", _digest(model["merges"])
+    if isinstance(model.get("vocab"), list):  # of a Unigram model, which has a score for each piece
+        yield "model.scores", _digest([item[1:] for item in model["vocab"] if isinstance(item, list)])
+
+
+def _digest(items: list[Any]) -> str:
+    return f"{len(items)}, {digest_of(repr(items).encode()).short}"
+
+
+def _text(side: Side) -> str:
+    if "README.md" not in side.files.paths() or side.files.size("README.md") > _TEXT_LIMIT:
+        return ""
+    return read(side.files, "README.md").decode("utf-8", "replace")

@@ -1,0 +1,159 @@
+"""Diffing: what differs between two models, for people and as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .commands import command
+from .parameters import VersionOrFolder
+from .session import Session
+from .text import plain
+
+if TYPE_CHECKING:
+    from ..differences import Difference, ModuleChange, TensorChange, TokenChange
+
+SHOWN = 10
+
+
+@command("diff")
+@click.argument("before", metavar="REF|./FOLDER", type=VersionOrFolder())
+@click.argument("after", metavar="REF|./FOLDER", type=VersionOrFolder())
+@click.option("--stat", is_flag=True, help="A line for each area, no details.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if anything differs.")
+@click.pass_obj
+def diff(session: Session, /, before: str, after: str, stat: bool, exit_code: bool) -> None:
+    """Tell what differs between two models as they would be loaded, and whether stored vectors can be kept.
+
+    Tokens, weights, what an adapter does, settings, README and metrics. The last line is the advice.
+
+    \b
+    Examples:
+      registry diff medical@3 medical@prod
+      registry diff minilm@1 ./my-finetuned --stat
+    """
+    with session.progress() as progress:
+        found = session.registry.diff(before, after, progress=progress)
+    session.put(value(found), lines(found, stat=stat), [found.advice.line])
+    if exit_code and not found.same:
+        session.exit_code = 1
+
+
+def value(found: Difference) -> dict[str, Any]:
+    """All of it, as --json prints it."""
+    return {
+        "before": dataclasses.asdict(found.before), "after": dataclasses.asdict(found.after), "same": found.same,
+        "tokens": [{"content": item.content, "change": item.kind, "before": _token(item.before), "after": _token(item.after)}
+                   for item in found.tokens],
+        "weights": {
+            "same": found.same_tensors, "read": found.read,
+            "modules": [{**dataclasses.asdict(item), "kinds": list(item.kinds)} for item in found.modules],
+            "tensors": [_tensor(item) for item in found.tensors]},
+        "adapter": [{**dataclasses.asdict(item), "relative": item.relative} for item in found.effects],
+        "settings": [dataclasses.asdict(item) for item in found.settings],
+        "texts": [{**dataclasses.asdict(item), "lines": list(item.lines)} for item in found.texts],
+        "metrics": [dataclasses.asdict(item) for item in found.metrics], "files": list(found.files),
+        "advice": {**dataclasses.asdict(found.advice), "reasons": list(found.advice.reasons)},
+    }
+
+
+def lines(found: Difference, *, stat: bool) -> Iterator[str]:
+    """The same for people; with stat a line an area."""
+    yield f"{plain(found.before.title)} ({found.before.kind}) → {plain(found.after.title)} ({found.after.kind})"
+    for title, summary, details in _areas(found):
+        yield f"{title:<9} {plain(summary)}"
+        if not stat:
+            yield from (f"  {plain(line)}" for line in details)
+    if found.same:
+        yield "nothing differs"
+    yield plain(found.advice.line)
+
+
+def _areas(found: Difference) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """(area, in a line, the details) of what differs."""
+    if found.tokens:
+        yield "tokens", _counted([item.kind for item in found.tokens]), _some([_token_line(item) for item in found.tokens])
+    if found.tensors or found.effects:
+        modules = [_module_line(item, found.tensors) for item in found.modules]
+        told = [_counted([item.kind for item in found.tensors])] if found.tensors else []
+        yield "weights", ", ".join([*told, f"{found.same_tensors} tensors same"]), _some(modules)
+    if found.effects:
+        effects = [f"{item.module}: norm {item.change:.4g}" + (f", {item.relative:.2%} of the weight's" if item.relative is not None else "")
+                   + (f" (was {item.before:.4g}, is {item.after:.4g})" if item.before else "") for item in found.effects]
+        yield "adapter", f"changes {len(found.effects)} modules, the most in {found.effects[0].module}", _some(effects)
+    if found.settings:
+        yield ("settings", ", ".join(dict.fromkeys(item.area for item in found.settings)),
+               _some([f"{item.area} {item.key}: {_short(item.before)} → {_short(item.after)}" for item in found.settings]))
+    for text in found.texts:
+        yield text.path, f"{text.added} lines added, {text.removed} removed", _some(text.lines)
+    if found.metrics:
+        metrics = [f"{item.key}: {item.before or 'none'} → {item.after or 'none'}" for item in found.metrics]
+        yield "metrics", f"{len(found.metrics)} differ", _some(metrics)
+    if found.files:
+        yield "files", f"{len(found.files)} others differ", _some(list(found.files))
+
+
+def _token_line(item: TokenChange) -> str:
+    before, after = item.before, item.after
+    if item.kind == "moved" and before is not None and after is not None:
+        return f"~ {item.content}: id {before.id} → {after.id}"
+    if before is not None and after is not None:
+        flags = [name for name in before._fields[2:] if getattr(before, name) != getattr(after, name)]
+        return f"~ {item.content} (id {after.id}): " + ", ".join(f"{name} {getattr(before, name)} → {getattr(after, name)}".lower() for name in flags)
+    token = after or before
+    assert token is not None
+    return f"{'+' if after is not None else '-'} {item.content} (id {token.id})"
+
+
+def _module_line(item: ModuleChange, tensors: Sequence[TensorChange]) -> str:
+    own = [tensor for tensor in tensors if tensor.module == item.name]
+    said = [_shape(tensor) for tensor in own if tensor.kind in ("added", "removed", "resized", "dtype", "moved")]
+    if item.changed:
+        share = f", {item.relative:.2%} of its norm" if item.relative is not None else ""
+        said.append(f"{item.changed} of {item.values} values changed{share}, largest {item.largest:.3g}, mean {item.mean:.3g}")
+    return f"{item.name}: " + "; ".join(said)
+
+
+def _shape(tensor: TensorChange) -> str:
+    name = tensor.name.rpartition(".")[2]
+    old, new = (None if shape is None else "×".join(map(str, shape)) for shape in tensor.shapes)
+    if tensor.kind == "resized":
+        rows = f", {tensor.new_rows} rows new, {_old_rows(tensor)}" if tensor.rows is not None else ""
+        return f"{name} {old} → {new}{rows}"
+    if tensor.kind == "dtype":
+        return f"{name} {tensor.dtypes[0]} → {tensor.dtypes[1]}, the same values"
+    if tensor.kind == "moved":
+        return f"{name}: each row went where its token went"
+    return f"{name} {new or old} {tensor.kind}"
+
+
+def _old_rows(tensor: TensorChange) -> str:
+    return f"{tensor.changed_rows} of {tensor.rows} old rows changed" if tensor.changed_rows else f"{tensor.rows} old rows the same"
+
+
+def _tensor(item: TensorChange) -> dict[str, Any]:
+    return {"name": item.name, "module": item.module, "change": item.kind, "dtypes": list(item.dtypes),
+            "shapes": [None if shape is None else list(shape) for shape in item.shapes], "values": item.values, "changed": item.changed,
+            "largest": item.largest, "mean": item.mean, "norm": item.norm, "relative": item.relative, "rows": item.rows,
+            "changed_rows": item.changed_rows, "new_rows": item.new_rows}
+
+
+def _token(token: Any) -> dict[str, Any] | None:
+    from ..results import token_to_dict
+    return None if token is None else token_to_dict(token)
+
+
+def _counted(kinds: Sequence[str]) -> str:
+    return ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+
+
+def _some(items: Sequence[str]) -> list[str]:
+    return [*items[:SHOWN], *([f"… and {len(items) - SHOWN} more (--json has all)"] if len(items) > SHOWN else [])]
+
+
+def _short(item: Any) -> str:
+    text = "none" if item is None else str(item)
+    return text if len(text) <= 60 else text[:59] + "…"

@@ -1,0 +1,142 @@
+"""diff of registered versions and folders: what would be loaded is compared, and the last line is advice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+import registry
+from registry.errors import ModelNotFound, ParentNotFound
+from tests.actions.conftest import ADDED
+from tests.support import plain
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_a_resized_base_keeps_all_vectors_but_those_of_texts_with_the_new_words(registered):
+    found = registered.diff("minilm@1", "minilm-medical@1")
+
+    assert [(item.content, item.kind) for item in found.tokens] == [(word, "added") for word in ADDED]
+    (table,) = found.tensors
+    assert (table.kind, table.changed_rows, table.new_rows) == ("resized", 0, 2)
+    assert (found.advice.keep, found.advice.everything) == (False, False)
+    assert found.advice.line.startswith("re-encode: texts that hold an added token (zorvaxin, quelora)")
+
+
+def test_an_adapter_is_compared_on_its_base(registered):
+    found = registered.diff("minilm-medical@1", "medical@1")
+
+    assert not found.tokens
+    assert not found.tensors
+    assert len(found.effects) == 2
+    assert found.advice.everything
+
+
+def test_equal_digests_mean_that_no_weights_are_read(registered, line):
+    registered.add(line.base, "again")
+
+    found = registered.diff("minilm@1", "again@1")
+
+    assert (found.same, found.read) == (True, 0)
+    assert registered.diff("minilm@1", "minilm@1").advice.line.startswith("stored vectors: keep")
+
+
+def test_of_a_resized_base_only_the_table_is_read(registered, line):
+    rows = len(plain.WORDS)
+
+    found = registered.diff("minilm@1", "minilm-medical@1")
+
+    assert found.read == 2 * rows * plain.WIDTH * 4
+
+
+def test_a_folder_is_compared_with_the_version_it_became(registered, line):
+    assert registered.diff("minilm@1", line.base).same
+    assert registered.diff("medical@1", line.adapter).same
+    assert registered.diff(str(line.adapter), "medical@1").same
+
+
+def test_two_folders_are_compared_without_being_registered(reg, line, tmp_path):
+    other = plain.base(tmp_path / "other", seed=3)
+
+    found = reg.diff(line.base, other)
+
+    assert found.advice.everything
+    assert (found.before.title, found.after.title) == ("base", "other")
+
+
+def test_an_adapter_folder_whose_base_is_lost_is_not_compared(reg, line, tmp_path):
+    adapter = plain.adapter(tmp_path / "lost", tmp_path / "nowhere")
+
+    with pytest.raises(ParentNotFound, match="not there any more"):
+        reg.diff(line.base, adapter)
+
+
+def test_what_is_not_registered_is_not_found(registered):
+    with pytest.raises(ModelNotFound, match="no model 'nothing'"):
+        registered.diff("minilm@1", "nothing@1")
+
+
+@pytest.mark.parametrize(("file", "changes", "area", "advice"), [
+    ("1_Pooling/config.json", {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "pooling",
+     "re-encode: everything: pooling pooling_mode is 'cls', was 'mean'"),
+    ("sentence_bert_config.json", {"max_seq_length": 16}, "length", "re-encode: texts of more than 16 tokens"),
+    ("config_sentence_transformers.json", {"prompts": {"query": "query: "}}, "prompts", "re-encode: texts encoded with the prompt 'query'"),
+    ("config_sentence_transformers.json", {"similarity_fn_name": "dot"}, "similarity", "stored vectors: keep: .* compare them by 'dot'"),
+    ("tokenizer_config.json", {"do_lower_case": False}, "tokenizer", "re-encode: everything: tokenizer do_lower_case is False, was True"),
+    ("config.json", {"layer_norm_eps": 1e-5}, "configuration", "re-encode: everything: configuration layer_norm_eps is '1e-05'"),
+    ("config.json", {"dtype": "float16"}, "dtype", "stored vectors: keep: .* rounding alone"),
+])
+def test_a_setting_that_changed_is_told_with_what_it_means(reg, line, tmp_path, file, changes, area, advice):
+    other = shutil.copytree(line.base, tmp_path / "other")
+    edit(other / file, **changes)
+
+    found = reg.diff(line.base, other)
+
+    assert {item.area for item in found.settings} == {area}
+    import re
+    assert re.match(advice, found.advice.line)
+
+
+def test_what_another_library_version_only_writes_otherwise_is_no_setting(reg, line, tmp_path):
+    other = shutil.copytree(line.base, tmp_path / "other")
+    (other / "1_Pooling" / "config.json").write_text(json.dumps({"embedding_dimension": plain.WIDTH, "pooling_mode": "mean"}))
+    edit(other / "config.json", transformers_version="9.9", torch_dtype="float32", use_cache=True, classifier_dropout=None)
+
+    found = reg.diff(line.base, other)
+
+    assert not found.settings
+    assert found.advice.keep
+    assert found.files == ("1_Pooling/config.json", "config.json")
+
+
+def test_a_removed_normalisation_changes_every_vector(reg, line, tmp_path):
+    other = shutil.copytree(line.base, tmp_path / "other")
+    modules = json.loads((other / "modules.json").read_text())
+    (other / "modules.json").write_text(json.dumps(modules[:-1]))
+
+    assert "normalisation" in {item.area for item in reg.diff(line.base, other).settings}
+    assert reg.diff(line.base, other).advice.everything
+
+
+def test_the_readme_is_compared_line_by_line(reg, line, tmp_path):
+    other = shutil.copytree(line.base, tmp_path / "other")
+    text = (other / "README.md").read_text()
+    (other / "README.md").write_text(text.replace("made by hand", "made with care") + "and more\n")
+
+    found = reg.diff(line.base, other)
+
+    (card,) = found.texts
+    assert (card.added, card.removed) == (2, 1)
+    assert "-# A model made by hand" in card.lines
+    assert "+# A model made with care" in card.lines
+    assert found.advice.keep
+
+
+def test_a_function_of_the_module_does_the_same(registered, tmp_path):
+    home = registered.settings.home
+
+    assert registry.diff("minilm@1", "medical@1", home=home) == registered.diff("minilm@1", "medical@1")

@@ -1,0 +1,126 @@
+"""What adapters add to the weights of their base, against products that numpy forms."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+
+from tests.artifacts.difference.making import differences, side
+from tests.artifacts.hand import edit, rewrite, tensors
+from tests.support import plain
+
+SELF = "encoder.layer.0.attention.self."
+PREFIX = f"base_model.model.{SELF}"
+TABLE = "embeddings.word_embeddings"
+
+
+@pytest.fixture
+def base(tmp_path):
+    return plain.base(tmp_path / "base")
+
+
+@pytest.fixture
+def adapter(tmp_path, base):
+    return plain.adapter(tmp_path / "adapter", base)
+
+
+def product(folder, module, scaling):
+    found = {name: array.astype("float64") for name, array in tensors(folder / "adapter_model.safetensors").items()}
+    return scaling * found[f"{PREFIX}{module}.lora_B.weight"] @ found[f"{PREFIX}{module}.lora_A.weight"]
+
+
+@pytest.mark.parametrize(("rslora", "scaling"), [(False, 4 / 2), (True, 4 / 2**0.5)])
+def test_the_effect_is_the_norm_of_the_scaled_product(base, adapter, rslora, scaling):
+    edit(adapter / "adapter_config.json", lambda config: config.update(use_rslora=rslora))
+
+    found = differences(base, side(adapter, side(base)))
+
+    weights = tensors(base / "model.safetensors")
+    assert {item.module for item in found.effects} == {f"{SELF}query", f"{SELF}value"}
+    for item in found.effects:
+        wanted = numpy.linalg.norm(product(adapter, item.module.rsplit(".", 1)[1], scaling))
+        assert (item.before, item.after, item.change) == pytest.approx((0.0, wanted, wanted), rel=1e-6)
+        assert item.relative == pytest.approx(wanted / numpy.linalg.norm(weights[f"{item.module}.weight"].astype("float64")), rel=1e-6)
+    assert found.effects[0].change >= found.effects[1].change
+    assert not found.tensors
+    assert found.advice.everything
+
+
+def test_rank_and_alpha_of_a_pattern_hold_for_their_modules(base, adapter):
+    edit(adapter / "adapter_config.json", lambda config: config.update(alpha_pattern={"query": 32}))
+
+    found = {item.module: item.change for item in differences(base, side(adapter, side(base))).effects}
+
+    assert found == pytest.approx({f"{SELF}query": numpy.linalg.norm(product(adapter, "query", 16)),
+                                   f"{SELF}value": numpy.linalg.norm(product(adapter, "value", 2))}, rel=1e-6)
+
+
+def test_two_adapters_differ_by_the_difference_of_their_products(tmp_path, base, adapter):
+    other = plain.adapter(tmp_path / "other", base, seed=9, rank=3)
+
+    found = differences(side(adapter, side(base)), side(other, side(base)))
+
+    for item in found.effects:
+        module = item.module.rsplit(".", 1)[1]
+        old, new = product(adapter, module, 2), product(other, module, 4 / 3)
+        assert (item.before, item.after, item.change) == pytest.approx([numpy.linalg.norm(part) for part in (old, new, new - old)], rel=1e-6)
+
+
+def test_an_adapter_beside_itself_has_no_effect(base, adapter):
+    assert differences(side(adapter, side(base)), side(adapter, side(base))).same
+
+
+def test_a_fresh_adapter_that_adds_nothing_lets_stored_vectors_be_kept(base, adapter):
+    rewrite(adapter / "adapter_model.safetensors", lambda found: found.update(
+        {name: array * 0 for name, array in found.items() if ".lora_B." in name}))
+
+    found = differences(base, side(adapter, side(base)))
+
+    assert [item.change for item in found.effects] == [0, 0]
+    assert found.advice.keep
+    assert "the adapter adds nothing" in found.advice.line
+
+
+def test_the_prefix_of_the_base_model_makes_no_other_module(base, adapter):
+    rewrite(base / "model.safetensors", lambda found: [found.update({f"bert.{name}": found.pop(name)}) for name in list(found)])
+
+    found = differences(base, side(adapter, side(base)))
+
+    assert all(item.weight for item in found.effects)
+
+
+def test_rows_that_an_adapter_trained_are_changed_rows_of_the_table(base, adapter):
+    rows = numpy.full((2, 8), 7, "float32")
+    edit(adapter / "adapter_config.json", lambda config: config.update(trainable_token_indices={"word_embeddings": [6, 9]}))
+    rewrite(adapter / "adapter_model.safetensors", lambda found: found.update(
+        {f"base_model.model.{TABLE}.token_adapter.trainable_tokens_delta": rows}))
+
+    found = differences(base, side(adapter, side(base)))
+
+    (table,) = found.tensors
+    old = tensors(base / "model.safetensors")[f"{TABLE}.weight"].astype("float64")
+    assert (table.name, table.kind, table.changed_rows, table.changed) == (f"{TABLE}.weight", "changed", 2, 16)
+    assert table.norm == pytest.approx(numpy.linalg.norm(old[[6, 9]] - 7), rel=1e-6)
+
+
+def test_a_module_saved_with_the_adapter_stands_in_for_that_of_the_base(base, adapter):
+    dense = numpy.ones((8, 8), "float32")
+    edit(adapter / "adapter_config.json", lambda config: config.update(modules_to_save=["pooler.dense"]))
+    rewrite(adapter / "adapter_model.safetensors", lambda found: found.update({"base_model.model.pooler.dense.weight": dense}))
+
+    found = differences(base, side(adapter, side(base)))
+
+    (saved,) = found.tensors
+    assert (saved.name, saved.kind) == ("pooler.dense.weight", "changed")
+    assert saved.largest == pytest.approx(float(abs(1 - tensors(base / "model.safetensors")["pooler.dense.weight"]).max()))
+
+
+def test_an_ia3_adapter_changes_a_weight_by_its_scaled_rows(base, adapter):
+    scale = numpy.linspace(0.5, 2, 8, dtype="float32").reshape(8, 1)
+    edit(adapter / "adapter_config.json", lambda config: config.update(peft_type="IA3", target_modules=["query"], feedforward_modules=[]))
+    plain.write_safetensors(adapter / "adapter_model.safetensors", {f"{PREFIX}query.ia3_l": scale})
+
+    (effect,) = differences(base, side(adapter, side(base))).effects
+
+    weight = tensors(base / "model.safetensors")[f"{SELF}query.weight"].astype("float64")
+    assert effect.change == pytest.approx(numpy.linalg.norm(weight * scale - weight), rel=1e-6)

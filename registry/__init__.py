@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         list,
         load,
         log,
+        merge,
         resize,
         resolve,
         show,
@@ -40,8 +41,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Model", "Registry", "RegistryError", "Version", "add", "alias", "annotate", "checkout", "collect", "config", "delete", "diff", "find",
-    "init", "lineage", "list", "load", "log", "open", "resize", "resolve", "show", "tokens", "version_of", "yank",
+    "Model", "Registry", "RegistryError", "Version", "add", "alias", "annotate", "checkout", "collect", "config", "delete",
+    "diff", "find", "init", "lineage", "list", "load", "log", "merge", "open", "resize", "resolve", "show", "tokens",
+    "version_of", "yank",
 ]
 
 _ELSEWHERE = {"Model": "version", "Version": "version", "RegistryError": "errors", "Registry": "api", "init": "api", "open": "api"}

@@ -108,6 +108,15 @@ class Registry:
         options = ResizeOptions(special, single_word, normalized, init, seed, skip_existing, alias, message, run, dry_run)
         return resize(self.home, version, name, tokens, options=options, progress=progress)
 
+    def merge(self, version: VersionLike, name: str, *, alias: str | None = None, message: str | None = None, run: str | None = None,
+              dry_run: bool = False, progress: Progress = silent) -> Added:
+        """Merge an adapter into its base and register the full model as `name`, kind merged, both its parents.
+
+        The result is loaded from disk and compared with the unmerged model; how near it came is in the version's source.
+        """
+        from .actions.merge import MergeOptions, merge
+        return merge(self.home, version, name, options=MergeOptions(alias, message, run, dry_run), progress=progress)
+
     def load(self, version: VersionLike, *, probes: Probes = "refuse", progress: Progress = silent, **kwargs: Any) -> Any:
         """The model, as an object of its class, exactly as registered. Keywords go through to the class."""
         from .actions.load import load

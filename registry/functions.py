@@ -70,6 +70,13 @@ def resize(version: VersionLike, name: str, tokens: PathLike | Sequence[str | Ma
         return registry.resize(version, name, tokens, **keywords)
 
 
+def merge(version: VersionLike, name: str, *, home: PathLike | None = None, alias: str | None = None, message: str | None = None,
+          run: str | None = None, dry_run: bool = False, progress: Progress = silent) -> Added:
+    """Merge an adapter into its base and register the full model as `name`, kind merged, both its parents."""
+    with Registry(home) as registry:
+        return registry.merge(version, name, alias=alias, message=message, run=run, dry_run=dry_run, progress=progress)
+
+
 def load(version: VersionLike, *, home: PathLike | None = None, probes: Probes = "refuse", progress: Progress = silent,
          **kwargs: Any) -> Any:
     """The model, as an object of its class, exactly as registered. Keywords go through to the class."""

@@ -16,7 +16,7 @@ from .version import Version
 
 @dataclass(frozen=True)
 class Added:
-    """What became of one folder, or of one resize."""
+    """What became of one folder, or of one resize or merge."""
 
     version: Version | None
     """None for a dry run that would register something new."""
@@ -36,7 +36,7 @@ class Added:
     rows: str | None = None
     """For a full model with a parent: which token rows are new and which moved, in a sentence."""
     plan: str | None = None
-    """For a resize: what was done with the embedding table, in a sentence."""
+    """For a resize what was done with the embedding table, for a merge how near it came, in a sentence."""
 
 
 @dataclass(frozen=True)

@@ -137,9 +137,9 @@ def _parameters(named: Sequence[tuple[str, Any]], folder: Path, base: Path | Non
         for name, tensor in module._parameters.items():
             if tensor is not None and tensor.device.type != "meta":
                 tensors.setdefault(id(tensor), (f"{place}.{name}", tensor))
-    live = [(*_plain(name), tensor) for name, tensor in tensors.values()]
+    live = [(*_plain(name), tensor, ".original_module." in name) for name, tensor in tensors.values()]
     step = max(1, len(live) // _SAMPLE)
-    for index, (name, is_adapters, tensor) in enumerate(live):
+    for index, (name, is_adapters, tensor, is_replaced) in enumerate(live):
         files = adapters if is_adapters else own
         found = files.named(name, tensor)
         if not found and files is own and parents is not own:
@@ -153,8 +153,8 @@ def _parameters(named: Sequence[tuple[str, Any]], folder: Path, base: Path | Non
                 return
         elif found:
             yield f"parameter {name} is not what lies in {found[0].path.name}"
-        elif "pooler." not in name or any("pooler." in item.name for item in files.all):
-            # some classes have a pooler that nothing reads, and make one up
+        elif not is_replaced and ("pooler." not in name or any("pooler." in item.name for item in files.all)):
+            # some classes have a pooler that nothing reads, and make one up; an encoder has no head for the adapter's to replace
             yield f"parameter {name} comes from no file: it was made up while loading"
 
 
@@ -181,7 +181,7 @@ class _Files:
         self._by_name: dict[str, list[_Stored]] = {}
         self._by_end: dict[str, list[tuple[str, _Stored]]] = {}
         for tensor in stored:
-            name = _modern(tensor.name)
+            name = modern_name(tensor.name)
             self._by_name.setdefault(name, []).append(tensor)
             self._by_end.setdefault(_end(name), []).append((name, tensor))
 
@@ -197,7 +197,7 @@ class _Files:
         return [stored for stored in self.all if stored.shape == tuple(tensor.shape)]
 
 
-def _modern(name: str) -> str:
+def modern_name(name: str) -> str:
     """A stored name as today's libraries have it in memory, prefixes apart."""
     if name.endswith(".gamma"):
         return name[:-5] + "weight"

@@ -52,6 +52,14 @@ class Table:
             width *= size
         return width
 
+    @property
+    def length(self) -> int:
+        """Bytes of its numbers."""
+        count = _WIDTHS.get(self.dtype, 1)
+        for size in self.shape:
+            count *= size
+        return count
+
     def view(self) -> Array:
         """The stored numbers, shape (rows, width), read where they lie; bfloat16 as 16-bit numbers."""
         import numpy as np
@@ -74,7 +82,7 @@ def weights_files(folder: Path) -> tuple[Path, ...]:
 def tables(path: Path) -> dict[str, Table]:
     """All tensors of a file as if they were tables, by name."""
     with path.open("rb") as stream:
-        begin, header = _header(stream)
+        begin, header = read_safetensors_header(stream)
     return {name: Table(path, name, entry["dtype"], tuple(entry["shape"]), begin + entry["data_offsets"][0])
             for name, entry in header.items() if name != "__metadata__"}
 
@@ -86,7 +94,7 @@ def write(source: Path, target: Path, grown: Mapping[str, tuple[int, bytes, int]
     many rows these bytes are.
     """
     with source.open("rb") as stream:
-        begin, header = _header(stream)
+        begin, header = read_safetensors_header(stream)
         metadata = header.pop("__metadata__", None)
         # wide numbers first, as the library writes them: behind a longer table they would no longer be aligned
         order = sorted(header, key=lambda name: (-_WIDTHS.get(header[name]["dtype"], 1), header[name]["data_offsets"][0]))
@@ -115,7 +123,7 @@ def write(source: Path, target: Path, grown: Mapping[str, tuple[int, bytes, int]
         with target.open("wb") as out:
             out.write(struct.pack("<Q", len(head)) + head)
             for start, length, middle in parts:
-                _copy(stream, out, start, length)
+                copy_bytes(stream, out, start, length)
                 out.write(middle)
     return more
 
@@ -152,12 +160,14 @@ def same_name(stored: str, live: str) -> bool:
     return stored == live or stored.endswith("." + live) or live.endswith("." + stored)
 
 
-def _header(stream: BinaryIO) -> tuple[int, dict[str, Any]]:
+def read_safetensors_header(stream: BinaryIO) -> tuple[int, dict[str, Any]]:
+    """(where the data begins, the header's object) of a weights file of ours; what came from outside goes through weights.read_header."""
     length = struct.unpack("<Q", stream.read(8))[0]
     return 8 + length, json.loads(stream.read(length))
 
 
-def _copy(stream: BinaryIO, out: BinaryIO, start: int, length: int) -> None:
+def copy_bytes(stream: BinaryIO, out: BinaryIO, start: int, length: int) -> None:
+    """Copy `length` bytes from `start` on. Raises NotLoadable where the file ends before."""
     stream.seek(start)
     while length:
         block = stream.read(min(_BLOCK, length))

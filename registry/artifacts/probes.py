@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any
 
 from ..digest import canonical, parse_canonical, real
-from ..errors import InvalidManifest, NewerFormat
+from ..errors import InvalidManifest, NewerFormat, ProbeMismatch
 from ..facts import Token
 
 FORMAT = 1
@@ -163,7 +163,24 @@ def compare(model: Any, recorded: Probes) -> tuple[Difference, ...]:
     return tuple(found)
 
 
+def largest(before: Probes, now: Probes) -> Difference | None:
+    """The probe of two recordings of the same texts that differs most, also where that is tolerated; None without any encoding.
+
+    Tolerated is what the coarser dtype of the two explains. Raises ProbeMismatch where the recordings are of other texts.
+    """
+    if [(probe.text, probe.prompt) for probe in before.probes] != [(probe.text, probe.prompt) for probe in now.probes]:
+        raise ProbeMismatch("the two recordings are of different texts, so they cannot be compared")
+    tolerance = max(_FAIL.get(recorded.dtype, _FAIL["bfloat16"]) for recorded in (before, now))
+    found = [_measure(*pair, tolerance) for pair in zip(before.probes, now.probes, strict=True)]
+    return max((item for item in found if item is not None), key=lambda item: item.amount, default=None)
+
+
 def _differ(before: Probe, now: Probe, tolerance: float) -> Difference | None:
+    found = _measure(before, now, tolerance)
+    return None if found is None or found.amount <= tolerance else found
+
+
+def _measure(before: Probe, now: Probe, tolerance: float) -> Difference | None:
     text = " | ".join(before.text)
     if before.ids != now.ids:
         return Difference(text, f"token ids were {_few(before.ids)} and are {_few(now.ids)}", math.inf, 0.0)
@@ -178,8 +195,6 @@ def _differ(before: Probe, now: Probe, tolerance: float) -> Difference | None:
     length = float(np.sqrt((old * old).sum(axis=-1)).max(initial=0.0)) or 1.0
     # a score near 0 has no length worth dividing by
     amount = float(np.abs(old - new).max(initial=0.0)) / (max(length, 1.0) if len(before.text) > 1 else length)
-    if amount <= tolerance:
-        return None
     said = f"the encoding differs by {real(float(f'{amount:.2g}'))} (tolerated: {real(tolerance)})"
     return Difference(text, said, amount, tolerance)
 

@@ -17,7 +17,7 @@ SECTIONS = {
                  "diff": "diffing"},
     "Look": {"log": "history", "lineage": "history", "tokens": "looking", "find": "looking", "resolve": "looking"},
     "Name": {"alias": "naming", "annotate": "naming", "yank": "naming", "delete": "naming"},
-    "Files": {"checkout": "using"},
+    "Files": {"checkout": "using", "merge": "adding"},
     "House": {"init": "house", "config": "house", "collect": "house", "demo": "house", "completion": "house"},
 }
 """Section of the help, then command, then the file of this folder that holds it."""
@@ -26,7 +26,7 @@ FILES = {name: file for section in SECTIONS.values() for name, file in section.i
 MEANT = {
     "add": ["commit", "import", "register", "save"], "alias": ["tag"], "annotate": ["note"], "checkout": ["export", "path"],
     "collect": ["gc", "prune"], "config": ["settings"], "delete": ["remove", "rm"], "diff": ["compare"], "find": ["search"], "--help": ["help"],
-    "lineage": ["graph", "tree"], "list": ["ls", "models", "versions"], "load": ["encode"], "log": ["history"],
+    "lineage": ["graph", "tree"], "list": ["ls", "models", "versions"], "load": ["encode"], "log": ["history"], "merge": ["bake", "fuse"],
     "resolve": ["lock", "pin"], "show": ["cat", "info", "inspect"], "yank": ["hide", "unyank"],
 }
 """What other tools call it."""

@@ -96,6 +96,34 @@ class Annotate:
 
 
 @dataclass(frozen=True)
+class Probes:
+    """Probes of a version are recorded later than it, or anew; they take the place of earlier ones."""
+
+    kind: ClassVar[str] = "Probes"
+    name: str
+    number: int
+    probes: Digest
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class Publish:
+    """A version is known to be in a repository of the Hub, at a commit; it takes the place of an earlier copy there."""
+
+    kind: ClassVar[str] = "Publish"
+    name: str
+    number: int
+    repository: str
+    """`org/name`."""
+    commit: str
+    """40 hex digits."""
+    tag: str | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    """Path in the repository to the SHA-256 of what lies there, rendered files as they are rendered there."""
+    message: str | None = None
+
+
+@dataclass(frozen=True)
 class Delete:
     """A version is forgotten; its number is never used again."""
 
@@ -105,8 +133,8 @@ class Delete:
     message: str | None = None
 
 
-Body = Init | Register | Alias | Yank | Annotate | Delete
-BODIES: dict[str, type[Body]] = {body.kind: body for body in (Init, Register, Alias, Yank, Annotate, Delete)}
+Body = Init | Register | Probes | Alias | Yank | Annotate | Publish | Delete
+BODIES: dict[str, type[Body]] = {body.kind: body for body in (Init, Register, Probes, Alias, Yank, Annotate, Publish, Delete)}
 
 
 @dataclass(frozen=True)
@@ -175,6 +203,8 @@ def _parse(value: dict[str, Any], what: str) -> Entry:
 
 
 def _body(body_class: type[Body], value: dict[str, Any]) -> Body:
+    if body_class is Probes:
+        return Probes(**{**value, "probes": Digest(value["probes"])})
     if body_class is not Register:
         return body_class(**value)
     return Register(**{

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from registry.digest import Digest, canonical, digest_of
-from registry.entry import BODIES, Alias, Annotate, Body, Delete, Edge, Entry, Init, Register, Yank, now, parse
+from registry.entry import BODIES, Alias, Annotate, Body, Delete, Edge, Entry, Init, Probes, Publish, Register, Yank, now, parse
 from registry.errors import InvalidManifest, NewerFormat
 
 ONE, TWO, THREE, FOUR = (Digest(f"sha256:{digit * 64}") for digit in "1234")
@@ -41,6 +41,8 @@ BODY: st.SearchStrategy[Body] = st.one_of(
     st.builds(Alias, TEXT, TEXT, st.none() | NUMBERS, st.none() | TEXT),
     st.builds(Yank, TEXT, NUMBERS, st.none() | TEXT, st.booleans()),
     st.builds(Annotate, TEXT, NUMBERS, st.dictionaries(TEXT, st.none() | TEXT, max_size=3)),
+    st.builds(Probes, TEXT, NUMBERS, DIGESTS, st.none() | TEXT),
+    st.builds(Publish, TEXT, NUMBERS, TEXT, TEXT, st.none() | TEXT, st.dictionaries(TEXT, TEXT, max_size=2), st.none() | TEXT),
     st.builds(Delete, TEXT, NUMBERS, st.none() | TEXT))
 TIMES = st.datetimes().map(lambda time: time.isoformat(timespec="microseconds") + "Z")
 ENTRIES = st.builds(Entry, NUMBERS, TEXT, TIMES, TEXT, BODY, st.none() | DIGESTS)
@@ -76,7 +78,7 @@ def test_an_entry_of_any_kind_reads_back_from_its_bytes(entry: Entry) -> None:
 
 
 def test_every_kind_has_its_word() -> None:
-    assert list(BODIES) == ["Init", "Register", "Alias", "Yank", "Annotate", "Delete"]
+    assert list(BODIES) == ["Init", "Register", "Probes", "Alias", "Yank", "Annotate", "Publish", "Delete"]
 
 
 @pytest.mark.parametrize(("content", "message"), [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 import registry
 from registry import entry as _entry
-from registry.errors import CatalogDiverged, HomeNotFound, NewerFormat, StoreUnavailable
+from registry.errors import CatalogDiverged, HomeNotFound, NewerFormat, StoreUnavailable, VersionNotFound
 from registry.home import Home
 from registry.settings import from_environment
 from registry.store.local import LocalBackend
@@ -132,10 +133,46 @@ COMMANDS = {
     "alias": lambda reg, place: reg.alias("minilm@2", "stage"),
     "annotate": lambda reg, place: reg.annotate("minilm@1", {"k": "v"}),
     "yank": lambda reg, place: reg.yank("minilm@2", reason="wrong"),
-    "delete": lambda reg, place: reg.delete("minilm@2"),
+    "delete": lambda reg, place: deleted(reg),
     "collect": lambda reg, place: reg.collect(older_than=0),
     "checkout": lambda reg, place: reg.checkout("medical@1"),
 }
+
+
+def deleted(reg: registry.Registry) -> None:
+    with contextlib.suppress(VersionNotFound):  # it died after the entry was written
+        reg.delete("minilm@2")
+    assert [version.number for version in reg.list("minilm")] == [1]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
+def test_a_death_while_a_home_is_made_leaves_a_place_where_it_can_be_made(tmp_path, after):
+    deaths = 0
+    for call in range(1, 100):
+        place = tmp_path / f"home-{call}"
+        settings = from_environment(place)
+        try:
+            Home.create(settings, FailingBackend(LocalBackend(place), call, "die", after=after)).close()
+        except Died:
+            deaths += 1
+            assert registry.init(place).list() == ()
+        else:
+            break
+    assert deaths > 2
+
+
+def test_a_death_at_every_fifteenth_call_of_a_resize_leaves_a_registry_that_works(tmp_path):
+    home = a_full_home(tmp_path)
+    home.close()
+    deaths = 0
+    for call in range(1, 1000, 15):
+        place = Path(shutil.copytree(home.root, tmp_path / f"home-{call}", symlinks=True))
+        if survives(place, call, False, lambda reg: reg.resize("minilm@1", "grown", ["zorvin"])):
+            break
+        deaths += 1
+        works_again(place, lambda reg: reg.resize("minilm@1", "grown", ["zorvin"]))
+        shutil.rmtree(place)
+    assert deaths > 2
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Table, insert, select, update
 
 from .. import facts as _facts, manifest as _manifest
 from ..digest import Digest, canonical, digest_of
-from ..entry import Alias, Annotate, Delete, Entry, Init, Register, Yank
+from ..entry import Alias, Annotate, Delete, Entry, Init, Probes, Publish, Register, Yank
 from ..errors import BlobNotFound, BrokenChain, DigestMismatch, InvalidManifest, InvalidName, InvalidPath
 from . import tables as t
 
@@ -50,6 +50,10 @@ def apply(connection: Connection, entry: Entry, read_blob: ReadBlob) -> None:
         _yank(connection, entry.number, body)
     elif isinstance(body, Annotate):
         _annotate(connection, entry.number, body)
+    elif isinstance(body, Probes):
+        _probes(connection, entry.number, body.name, body.number, body.probes)
+    elif isinstance(body, Publish):
+        _publish(connection, entry.number, body.name, body.number, body.repository, body.commit, body.tag)
     else:
         _delete(connection, entry.number, body)
 
@@ -84,9 +88,28 @@ def _register(connection: Connection, number: int, body: Register) -> None:
         **key, "manifest": body.manifest, "probes": body.probes, "message": body.message, "source": body.source,
         "checkpoint": int(body.checkpoint), "forced": list(body.forced), "since": number})
     _add(connection, t.version_facts, {**key, "facts": body.facts, "since": number})
+    if body.probes is not None:
+        _probes(connection, number, body.name, body.number, body.probes)
+    _add_all(connection, t.metrics, ({**key, "key": metric, "value": value, "real": _real(value), "since": number}
+                                     for metric, value in _texts(body.source.get("metrics"))))
+    hub = dict(_texts(body.source.get("hub")))
+    if "repository" in hub and "commit" in hub:
+        _publish(connection, number, body.name, body.number, hub["repository"], hub["commit"], None)
     _add_all(connection, t.edges, ({
         **key, "since": number, "position": position, "role": edge.role, "parent": edge.digest, "evidence": edge.evidence,
         "reference": edge.reference} for position, edge in enumerate(body.edges)))
+
+
+def _probes(connection: Connection, entry: int, name: str, number: int, probes: Digest) -> None:
+    key = {"name": name, "number": number}
+    _close(connection, t.version_probes, entry, key)
+    _add(connection, t.version_probes, {**key, "probes": probes, "since": entry})
+
+
+def _publish(connection: Connection, entry: int, name: str, number: int, repository: str, commit: str, tag: str | None) -> None:
+    key = {"name": name, "number": number, "repository": repository}
+    _close(connection, t.copies, entry, key)
+    _add(connection, t.copies, {**key, "commit": commit, "tag": tag, "since": entry})
 
 
 def _alias(connection: Connection, number: int, body: Alias) -> None:
@@ -187,6 +210,11 @@ def _refuse_large(numbers: Iterable[int | None]) -> None:
     for number in numbers:
         if number is not None and number not in _INTEGERS:
             raise InvalidManifest(f"{number} is no size of anything")
+
+
+def _texts(value: object) -> list[tuple[str, str]]:
+    """The texts by name that a part of a source holds; a part of another form, which only a newer package writes, holds none."""
+    return [(key, item) for key, item in sorted(value.items()) if isinstance(item, str)] if isinstance(value, dict) else []
 
 
 def _real(text: str) -> float | None:

@@ -35,10 +35,11 @@ _LATEST = """
      (SELECT 1 FROM yanks WHERE yanks.name = other.name AND yanks.number = other.number AND yanks.until IS NULL))
 """
 _VERSIONS = """
-    SELECT v.*, e.time, e.by, vf.facts, m.kind, m.class, m.size, y.reason, y.since AS yanked, f.vocabulary, f.vocabulary_size,
+    SELECT v.*, e.time, e.by, vf.facts, vp.probes AS measured, m.kind, m.class, m.size, y.reason, y.since AS yanked, f.vocabulary, f.vocabulary_size,
            f.added, f.weights, w.parameters, w.dtype
     FROM versions AS v JOIN entries AS e ON e.number = v.since
     LEFT JOIN version_facts AS vf ON vf.name = v.name AND vf.number = v.number AND vf.until IS NULL
+    LEFT JOIN version_probes AS vp ON vp.name = v.name AND vp.number = v.number AND vp.until IS NULL
     LEFT JOIN yanks AS y ON y.name = v.name AND y.number = v.number AND y.until IS NULL
     LEFT JOIN manifests AS m ON m.digest = v.manifest
     LEFT JOIN facts AS f ON f.digest = vf.facts LEFT JOIN weights AS w ON w.digest = f.weights
@@ -166,7 +167,7 @@ def _version(row: sqlite3.Row, parents: list[ParentVersion], aliases: list[str],
              latest: int | None) -> Version:
     return Version(
         name=row["name"], number=row["number"], digest=Digest(row["manifest"]), kind=row["kind"] or _UNKNOWN,
-        model_class=row["class"] or _UNKNOWN, facts=Digest(row["facts"]), probes=Digest(row["probes"]) if row["probes"] else None,
+        model_class=row["class"] or _UNKNOWN, facts=Digest(row["facts"]), probes=Digest(row["measured"]) if row["measured"] else None,
         parents=tuple(parents), aliases=tuple(aliases), latest=row["number"] == latest, yanked=row["yanked"] is not None,
         yank_reason=row["reason"], deleted=False, checkpoint=bool(row["checkpoint"]), message=row["message"], notes=notes,
         source=json.loads(row["source"]), forced=tuple(json.loads(row["forced"])), created_at=row["time"], created_by=row["by"],

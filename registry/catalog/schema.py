@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration. A test compares it with the scripts."""
 
 _one_at_a_time = threading.Lock()

@@ -64,6 +64,11 @@ version_facts = sa.Table(
     _of_model(), _number("number", key=True), _text("facts"), *_interval(),
     _one_open("version_facts", "name", "number"), sa.Index(None, "facts"),
 )
+version_probes = sa.Table(
+    "version_probes", metadata,
+    _of_model(), _number("number", key=True), _text("probes"), *_interval(),
+    _one_open("version_probes", "name", "number"),
+)
 edges = sa.Table(
     "edges", metadata,
     _text("name", key=True), _number("number", key=True), _number("since", key=True), _number("position", key=True),
@@ -87,6 +92,18 @@ notes = sa.Table(
     sa.Column("real", sa.REAL, nullable=True),  # the value, where it is the text of a finite number
     *_interval(),
     _one_open("notes", "name", "number", "key"),
+)
+metrics = sa.Table(
+    "metrics", metadata,
+    _of_model(), _number("number", key=True), _text("key", key=True), _text("value"),
+    sa.Column("real", sa.REAL, nullable=True),  # the value, where it is the text of a finite number
+    *_interval(),
+    _one_open("metrics", "name", "number", "key"), sa.Index(None, "key", "real"),
+)
+copies = sa.Table(
+    "copies", metadata,
+    _of_model(), _number("number", key=True), _text("repository", key=True), _text("commit"), _text("tag", null=True), *_interval(),
+    _one_open("copies", "name", "number", "repository"), sa.Index(None, "repository"),
 )
 
 # what things are: told by content, so for ever
@@ -137,5 +154,5 @@ skipped = sa.Table(
     _text("reason"),    # the error's name; its message may hold a path of this machine
 )
 
-INTERVALS = (versions, version_facts, aliases, yanks, notes)
+INTERVALS = (versions, version_facts, version_probes, aliases, yanks, notes, metrics, copies)
 """Tables whose rows begin and end."""

@@ -10,6 +10,19 @@ CREATE TABLE aliases (
 	CONSTRAINT fk_aliases_name_models FOREIGN KEY(name) REFERENCES models (name)
 );
 
+CREATE TABLE copies (
+	name TEXT NOT NULL,
+	number INTEGER NOT NULL,
+	repository TEXT NOT NULL,
+	"commit" TEXT NOT NULL,
+	tag TEXT,
+	since INTEGER NOT NULL,
+	until INTEGER,
+	CONSTRAINT pk_copies PRIMARY KEY (name, number, repository, since),
+	CONSTRAINT ck_copies_interval CHECK (until > since),
+	CONSTRAINT fk_copies_name_models FOREIGN KEY(name) REFERENCES models (name)
+);
+
 CREATE TABLE edges (
 	name TEXT NOT NULL,
 	number INTEGER NOT NULL,
@@ -68,6 +81,8 @@ CREATE TABLE files (
 
 CREATE INDEX ix_aliases_name_number ON aliases (name, number);
 
+CREATE INDEX ix_copies_repository ON copies (repository);
+
 CREATE INDEX ix_edges_parent ON edges (parent);
 
 CREATE INDEX ix_entries_clock ON entries (clock);
@@ -83,6 +98,8 @@ CREATE INDEX ix_facts_vocabulary ON facts (vocabulary);
 CREATE INDEX ix_facts_weights ON facts (weights);
 
 CREATE INDEX ix_files_digest ON files (digest);
+
+CREATE INDEX ix_metrics_key_real ON metrics ("key", real);
 
 CREATE INDEX ix_parents_parent ON parents (parent);
 
@@ -100,6 +117,19 @@ CREATE TABLE manifests (
 	class TEXT NOT NULL,
 	size INTEGER NOT NULL,
 	CONSTRAINT pk_manifests PRIMARY KEY (digest)
+);
+
+CREATE TABLE metrics (
+	name TEXT NOT NULL,
+	number INTEGER NOT NULL,
+	"key" TEXT NOT NULL,
+	value TEXT NOT NULL,
+	real REAL,
+	since INTEGER NOT NULL,
+	until INTEGER,
+	CONSTRAINT pk_metrics PRIMARY KEY (name, number, "key", since),
+	CONSTRAINT ck_metrics_interval CHECK (until > since),
+	CONSTRAINT fk_metrics_name_models FOREIGN KEY(name) REFERENCES models (name)
 );
 
 CREATE TABLE models (
@@ -162,9 +192,15 @@ CREATE TABLE tokens (
 
 CREATE UNIQUE INDEX uq_aliases_open ON aliases (name, alias) WHERE until IS NULL;
 
+CREATE UNIQUE INDEX uq_copies_open ON copies (name, number, repository) WHERE until IS NULL;
+
+CREATE UNIQUE INDEX uq_metrics_open ON metrics (name, number, "key") WHERE until IS NULL;
+
 CREATE UNIQUE INDEX uq_notes_open ON notes (name, number, "key") WHERE until IS NULL;
 
 CREATE UNIQUE INDEX uq_version_facts_open ON version_facts (name, number) WHERE until IS NULL;
+
+CREATE UNIQUE INDEX uq_version_probes_open ON version_probes (name, number) WHERE until IS NULL;
 
 CREATE UNIQUE INDEX uq_versions_open ON versions (name, number) WHERE until IS NULL;
 
@@ -179,6 +215,17 @@ CREATE TABLE version_facts (
 	CONSTRAINT pk_version_facts PRIMARY KEY (name, number, since),
 	CONSTRAINT ck_version_facts_interval CHECK (until > since),
 	CONSTRAINT fk_version_facts_name_models FOREIGN KEY(name) REFERENCES models (name)
+);
+
+CREATE TABLE version_probes (
+	name TEXT NOT NULL,
+	number INTEGER NOT NULL,
+	probes TEXT NOT NULL,
+	since INTEGER NOT NULL,
+	until INTEGER,
+	CONSTRAINT pk_version_probes PRIMARY KEY (name, number, since),
+	CONSTRAINT ck_version_probes_interval CHECK (until > since),
+	CONSTRAINT fk_version_probes_name_models FOREIGN KEY(name) REFERENCES models (name)
 );
 
 CREATE TABLE versions (

@@ -4,17 +4,20 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
 from registry.catalog import queries, tables
 from registry.catalog.apply import apply
 from registry.catalog.engine import Catalog
+from registry.catalog.schema import REVISION, file_name, packaged
 from registry.digest import canonical, digest_of
-from registry.entry import Alias, Annotate, Body, Delete, Entry, Init, Register, Yank
+from registry.entry import Alias, Annotate, Body, Delete, Entry, Init, Probes, Publish, Register, Yank
 from registry.errors import BrokenChain, DigestMismatch, InvalidName, NewerFormat
 from registry.facts import Token
 from registry.version import Version
 
-from .writing import Journal, a_digest, a_journal, a_manifest, fold, some_facts
+from .writing import Journal, a_digest, a_journal, a_manifest, fold, opened, some_facts
 
 TOKENS = (Token(100, "zorvaxin", special=True), Token(101, "mibrutan", single_word=True, normalized=True))
 
@@ -33,7 +36,8 @@ def journal(tmp_path: Path) -> Journal:
         kind="adapter",
         tokens=TOKENS,
         parents=(("base", resized.digest, "minilm-med@1"),),
-        source={"command": "registry add"},
+        source={"command": "registry add", "metrics": {"mrr": "0.25"}, "hub": {"repository": "org/medical", "commit": "a" * 40}},
+        probes=a_digest("probes"),
         message="first",
         forced=("finite",),
         checkpoint=True,
@@ -101,6 +105,69 @@ def test_what_changes_is_kept_as_intervals(journal: Journal) -> None:
         ("minilm", 1, 2, None),
         ("minilm-med", 1, 3, None),
     ]
+
+
+def test_probes_recorded_later_take_the_place_of_those_at_registration(journal: Journal) -> None:
+    (catalog,) = journal.catalogs
+
+    journal.write(Probes("medical", 1, a_digest("probes of another machine")))
+
+    assert rows(catalog, tables.version_probes) == [
+        ("medical", 1, a_digest("probes"), 4, 12), ("medical", 1, a_digest("probes of another machine"), 12, None)]
+    assert version_of(catalog, "medical", 1).probes == a_digest("probes of another machine")
+    with catalog.reading() as connection:
+        before = queries.version(connection, "medical", 1, at=11)
+    assert before is not None
+    assert before.probes == a_digest("probes")
+
+
+def test_a_copy_is_known_from_where_a_version_came_from_and_from_where_it_was_put(journal: Journal) -> None:
+    journal.write(Publish("medical", 1, "org/medical", "b" * 40, "v1", {"README.md": a_digest("card")}))
+    journal.write(Publish("medical", 1, "other/medical", "c" * 40))
+    journal.write(Delete("medical", 1))
+
+    assert rows(journal.catalogs[0], tables.copies) == [
+        ("medical", 1, "org/medical", "a" * 40, None, 4, 12), ("medical", 1, "org/medical", "b" * 40, "v1", 12, 14),
+        ("medical", 1, "other/medical", "c" * 40, None, 13, 14)]
+
+
+def test_metrics_of_a_registration_can_be_compared_as_numbers(journal: Journal) -> None:
+    assert rows(journal.catalogs[0], tables.metrics) == [("medical", 1, "mrr", "0.25", 0.25, 4, None)]
+
+
+@pytest.mark.parametrize("metrics", [None, 3, ["mrr"], {"mrr": 5, "map": {"k": "1"}, "ndcg": "0.5"}])
+def test_a_source_of_another_form_folds_with_what_of_it_is_known(journal: Journal, metrics: object) -> None:
+    journal.register("medical", 3, source={"metrics": metrics, "hub": "org/medical"})
+
+    kept = [row for row in rows(journal.catalogs[0], tables.metrics) if row[1] == 3]
+    assert kept == ([("medical", 3, "ndcg", "0.5", 0.5, 12, None)] if isinstance(metrics, dict) else [])
+
+
+def test_an_older_catalog_that_is_migrated_equals_the_fold(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path / "catalog")
+    base = journal.register("minilm", 1, probes=a_digest("probes"))
+    journal.register("minilm", 2, probes=a_digest("probes"), source={"hub": {"repository": "org/minilm", "commit": "a" * 40}})
+    journal.write(Delete("minilm", 2))
+    journal.write(Alias("minilm", "prod", 1))
+    (catalog,) = journal.catalogs
+    folded = dump(catalog)
+    with catalog.writing() as connection:
+        downgrade(connection, "0001")
+    catalog.close()
+    catalog.path.rename(catalog.path.with_name(file_name("0001", 1)))
+
+    migrated = opened(tmp_path / "catalog")
+
+    assert migrated.path.name == file_name(REVISION, 1)
+    assert base.digest == version_of(migrated, "minilm", 1).digest
+    assert dump(migrated) == folded
+
+
+def downgrade(connection: sa.Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(packaged().scripts))
+    config.attributes["connection"] = connection
+    command.downgrade(config, revision)
 
 
 def test_a_token_list_and_weights_are_kept_once(journal: Journal) -> None:

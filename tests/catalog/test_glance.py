@@ -12,6 +12,7 @@ from registry import reference
 from registry.catalog import glance, queries
 from registry.catalog.engine import Catalog
 from registry.catalog.glance import Glimpse
+from registry.catalog.schema import REVISION, file_name
 from registry.entry import Delete
 from registry.errors import RegistryError
 
@@ -154,7 +155,7 @@ def test_a_catalog_ahead_of_its_journal_answers_nothing(home: Path, story: Journ
 
 @pytest.mark.parametrize("content", [b"", b"no catalog at all" * 100])
 def test_a_damaged_catalog_answers_nothing(home: Path, content: bytes) -> None:
-    (home / "catalog" / "0001-000002.db").write_bytes(content)
+    (home / "catalog" / file_name(REVISION, 2)).write_bytes(content)
 
     assert everything(home) == [None] * 4
 

@@ -16,11 +16,18 @@ class Died(BaseException):
 
 
 class FailingBackend:
-    """Another back end, whose call number `at` fails like a full disk ("error") or dies ("die")."""
+    """Another back end, whose call number `at` fails like a full disk ("error") or dies ("die").
+
+    With `after` only calls that change something count: to die after a look is to die before what follows.
+    """
 
     def __init__(self, inner: Backend, at: int, mode: Literal["error", "die"] = "error", *, after: bool = False) -> None:
         self._inner, self._at, self._mode, self._after = inner, at, mode, after
         self.calls = 0
+
+    def look(self, act: Any, *arguments: Any) -> Any:
+        """One call of the inner back end that changes nothing."""
+        return act(*arguments) if self._after else self.call(act, *arguments)
 
     def call(self, act: Any, *arguments: Any, **keywords: Any) -> Any:
         """One call of the inner back end, counted."""
@@ -34,19 +41,19 @@ class FailingBackend:
         raise StoreUnavailable(f"call {self.calls} failed: {errno.errorcode[errno.ENOSPC]}")
 
     def stage(self) -> Staged:
-        return _Staged(self, self.call(self._inner.stage))
+        return _Staged(self, self.look(self._inner.stage))
 
     def open(self, name: str) -> BinaryIO:
-        return self.call(self._inner.open, name)
+        return self.look(self._inner.open, name)
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
-        return self.call(self._inner.read, name, offset, length)
+        return self.look(self._inner.read, name, offset, length)
 
     def stat(self, name: str) -> Stat | None:
-        return self.call(self._inner.stat, name)
+        return self.look(self._inner.stat, name)
 
     def list(self, prefix: str) -> Iterator[str]:
-        return self.call(self._inner.list, prefix)
+        return self.look(self._inner.list, prefix)
 
     def remove(self, name: str) -> None:
         self.call(self._inner.remove, name)
@@ -58,7 +65,7 @@ class FailingBackend:
         self.call(self._inner.sync, prefix)
 
     def local_path(self, name: str) -> Path | None:
-        return self.call(self._inner.local_path, name)
+        return self.look(self._inner.local_path, name)
 
 
 class _Staged:

@@ -68,11 +68,12 @@ def _main(chosen: ColumnElement[bool], when: int) -> Select[Any]:
     gone = case((v.c.until <= when, 1), else_=0)
     joined = (v.join(e, e.c.number == v.c.since)
               .outerjoin(t.version_facts, _same_version(t.version_facts, when))
+              .outerjoin(t.version_probes, _same_version(t.version_probes, when))
               .outerjoin(y, _same_version(y, when))
               .outerjoin(m, m.c.digest == v.c.manifest)
               .outerjoin(f, f.c.digest == t.version_facts.c.facts)
               .outerjoin(w, w.c.digest == f.c.weights))
-    return (select(v.c.name, v.c.number, v.c.since, v.c.manifest, v.c.probes, v.c.message, v.c.source, v.c.checkpoint, v.c.forced,
+    return (select(v.c.name, v.c.number, v.c.since, v.c.manifest, t.version_probes.c.probes, v.c.message, v.c.source, v.c.checkpoint, v.c.forced,
                    gone.label("deleted"), t.version_facts.c.facts, m.c.kind, m.c["class"].label("model_class"), m.c.size,
                    y.c.reason, y.c.since.label("yanked"), e.c.time, e.c.by, f.c.vocabulary, f.c.vocabulary_size, f.c.added,
                    f.c.weights, w.c.parameters, w.c.dtype)

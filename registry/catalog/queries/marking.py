@@ -44,7 +44,9 @@ def _own(connection: Connection) -> dict[str, set[str]]:
     own: dict[str, set[str]] = defaultdict(set)
     for manifest, digest in connection.execute(select(t.files.c.manifest, t.files.c.digest)):
         own[manifest].add(digest)
-    for manifest, digest in connection.execute(select(v.c.manifest, v.c.probes).where(v.c.probes.is_not(None))):
+    vp = t.version_probes
+    probed = select(v.c.manifest, vp.c.probes).select_from(v.join(vp, (vp.c.name == v.c.name) & (vp.c.number == v.c.number)))
+    for manifest, digest in connection.execute(probed):
         own[manifest].add(digest)
     joined = v.join(vf, (vf.c.name == v.c.name) & (vf.c.number == v.c.number)).join(f, f.c.digest == vf.c.facts)
     for manifest, digest in connection.execute(select(v.c.manifest, f.c.vocabulary).select_from(joined)):

@@ -9,35 +9,37 @@ import pytest
 
 from registry.catalog.apply import apply
 from registry.catalog.engine import Catalog
-from registry.catalog.schema import Migrations, packaged
+from registry.catalog.schema import REVISION, Migrations, file_name, packaged
 from registry.entry import Entry, Init
 from registry.errors import BrokenChain, SchemaBehind, StoreUnavailable
 
 from ..writing import Journal, head_of, names_of, opened
 
-SECOND_REVISION = '''"""Where each version was published."""
+NEXT = "9999"
+OWN_FIRST, NEXT_FIRST = file_name(REVISION, 1), file_name(NEXT, 1)
+NEXT_REVISION = f'''"""Who trusts what."""
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+revision, down_revision, branch_labels, depends_on = "{NEXT}", "{REVISION}", None, None
 
 
 def upgrade() -> None:
-    op.create_table("copies", sa.Column("name", sa.Text, primary_key=True))
+    op.create_table("trust", sa.Column("name", sa.Text, primary_key=True))
 
 
 def downgrade() -> None:
-    op.drop_table("copies")
+    op.drop_table("trust")
 '''
 
 
 @pytest.fixture
-def second_revision(tmp_path: Path) -> Migrations:
+def next_revision(tmp_path: Path) -> Migrations:
     """The migrations of a later version of the package."""
     scripts = tmp_path / "migrations"
     shutil.copytree(packaged().scripts, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "0002_copies.py").write_text(SECOND_REVISION)
-    return Migrations(scripts, "0002")
+    (scripts / "versions" / "9999_trust.py").write_text(NEXT_REVISION)
+    return Migrations(scripts, NEXT)
 
 
 def test_a_folder_without_a_catalog_has_none_to_open(tmp_path: Path) -> None:
@@ -50,7 +52,7 @@ def test_a_new_catalog_is_empty_and_leaves_nothing_else_behind(tmp_path: Path) -
 
     assert head_of(catalog) == (0, None)
     catalog.close()
-    assert [path.name for path in tmp_path.iterdir()] == ["0001-000001.db"]
+    assert [path.name for path in tmp_path.iterdir()] == [OWN_FIRST]
 
 
 def test_a_catalog_that_is_there_already_wins(tmp_path: Path, journal: Journal) -> None:
@@ -118,50 +120,50 @@ def test_a_new_generation_stands_beside_the_one_that_is_open(tmp_path: Path, jou
 
     new = Catalog.new_generation(tmp_path / "catalog")
 
-    assert new.path.name == "0001-000002.db"
+    assert new.path.name == file_name(REVISION, 2)
     assert head_of(new) == (0, None)
     assert head_of(old)[0] == 2
     assert opened(tmp_path / "catalog").path == new.path
 
 
 def test_an_upgrade_migrates_a_copy_and_leaves_the_open_file_alone(
-    tmp_path: Path, journal: Journal, second_revision: Migrations
+    tmp_path: Path, journal: Journal, next_revision: Migrations
 ) -> None:
     old = journal.catalogs[0]
     inode = old.path.stat().st_ino
 
-    new = Catalog.open(tmp_path / "catalog", migrations=second_revision)
+    new = Catalog.open(tmp_path / "catalog", migrations=next_revision)
     journal.register("later", 1)
 
     assert new is not None
-    assert new.path.name == "0002-000001.db"
+    assert new.path.name == NEXT_FIRST
     assert names_of(new) == ["minilm"]
     with new.reading() as connection:
-        assert connection.exec_driver_sql("SELECT count(*) FROM copies").scalar() == 0
+        assert connection.exec_driver_sql("SELECT count(*) FROM trust").scalar() == 0
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
     assert old.path.stat().st_ino == inode
     assert names_of(old) == ["later", "minilm"]
     assert opened(tmp_path / "catalog").path == old.path
 
 
-def test_a_catalog_of_a_later_revision_only_is_left_alone(tmp_path: Path, second_revision: Migrations) -> None:
+def test_a_catalog_of_a_later_revision_only_is_left_alone(tmp_path: Path, next_revision: Migrations) -> None:
     folder = tmp_path / "catalog"
-    Catalog.create(folder, migrations=second_revision).close()
+    Catalog.create(folder, migrations=next_revision).close()
 
     assert Catalog.open(folder) is None
     own = Catalog.create(folder)
 
-    assert own.path.name == "0001-000001.db"
-    assert (folder / "0002-000001.db").exists()
+    assert own.path.name == OWN_FIRST
+    assert (folder / NEXT_FIRST).exists()
 
 
 def test_an_older_catalog_is_not_migrated_where_nothing_may_be_written(
-    tmp_path: Path, journal: Journal, second_revision: Migrations
+    tmp_path: Path, journal: Journal, next_revision: Migrations
 ) -> None:
-    with pytest.raises(SchemaBehind, match="'0001-000001.db' is of an older version of this package, and .* is read-only"):
-        Catalog.open(tmp_path / "catalog", readonly=True, migrations=second_revision)
+    with pytest.raises(SchemaBehind, match=f"'{OWN_FIRST}' is of an older version of this package, and .* is read-only"):
+        Catalog.open(tmp_path / "catalog", readonly=True, migrations=next_revision)
 
-    assert not (tmp_path / "catalog" / "0002-000001.db").exists()
+    assert not (tmp_path / "catalog" / NEXT_FIRST).exists()
 
 
 def test_a_place_that_is_a_file_cannot_hold_a_catalog(tmp_path: Path) -> None:

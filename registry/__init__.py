@@ -29,9 +29,13 @@ if TYPE_CHECKING:
         load,
         log,
         merge,
+        pull,
+        push,
         resize,
         resolve,
         show,
+        status,
+        sync,
         tokens,
         version_of,
         yank,
@@ -42,8 +46,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Model", "Registry", "RegistryError", "Version", "add", "alias", "annotate", "checkout", "collect", "config", "delete",
-    "diff", "find", "init", "lineage", "list", "load", "log", "merge", "open", "resize", "resolve", "show", "tokens",
-    "version_of", "yank",
+    "diff", "find", "init", "lineage", "list", "load", "log", "merge", "open", "pull", "push", "resize", "resolve", "show",
+    "status", "sync", "tokens", "version_of", "yank",
 ]
 
 _ELSEWHERE = {"Model": "version", "Version": "version", "RegistryError": "errors", "Registry": "api", "init": "api", "open": "api"}

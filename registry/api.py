@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .differences import Difference
     from .facts import Token
     from .home import Home
+    from .published import Pulled, Pushed, State, Synced
     from .results import Added, AliasMove, Checkout, Collected, Deleted, DemoResult, Details, Found, Lineage, Verdict
     from .version import LogRow, Model, Version
 
@@ -80,7 +81,7 @@ class Registry:
             tokenizer: PathLike | None = None, alias: str | None = None, message: str | None = None, run: str | None = None,
             dry_run: bool = False, force: Sequence[str] = (), allow_no_effect: bool = False,
             progress: Progress = silent) -> Added | tuple[Verdict, ...]:
-        """Register a folder, or several, parents first.
+        """Register a folder, or several, parents first; or what `hf://org/repo` has, as pull does.
 
         force names checks of judgement that may fail (`registry check --list` names all); the version says for ever that they
         did. allow_no_effect is for an adapter that is meant to be untrained.
@@ -92,6 +93,9 @@ class Registry:
         forced = ([force] if isinstance(force, str) else [*force]) + (["adapter-trained", "adapter-effect"] if allow_no_effect else [])
         options = AddOptions(parent, with_parents, model_class, Path(tokenizer) if tokenizer is not None else None, alias, message, run, dry_run,
                              forced=tuple(forced))
+        if isinstance(folder, str) and folder.startswith("hf://"):
+            from .actions.pull import add_from_hub
+            return add_from_hub(self.home, folder, (prefix or "") + name if name is not None else None, options=options, progress=progress)
         if isinstance(folder, (str, os.PathLike)):
             return add(self.home, Path(folder), name, prefix=prefix, options=options, progress=progress)
         return add_several(self.home, [Path(item) for item in folder], name, prefix=prefix, options=options, progress=progress)
@@ -154,6 +158,41 @@ class Registry:
         """The bytes of one file of a version, as registered: `name@3:config.json`."""
         from .actions.look import read
         return read(self.home, reference)
+
+    # hub
+
+    def push(self, version: VersionLike, *, to: str | None = None, parents_to: str | None = None, all_parents: bool = False,
+             private: bool = False, pr: bool = False, dry_run: bool = False, message: str | None = None, as_new: str | None = None,
+             break_others: bool = False, allow_path: Sequence[str] = (), progress: Progress = silent) -> Pushed:
+        """Publish a version on the Hub, and first those of its parents that are not there.
+
+        to is a repository, `org/name`, remembered for the model; parents_to is whose the parents' repositories are. With as_new a
+        base that would break others goes to that repository instead; with break_others it goes where it was to go.
+        """
+        from .actions.push import PushOptions, push
+        options = PushOptions(to, parents_to, all_parents, private, pr, dry_run, message, as_new, break_others, tuple(allow_path))
+        return push(self.home, version, options=options, progress=progress)
+
+    def pull(self, repository: str, *, name: str | None = None, aliases: bool = False, renumber: bool = False,
+             parent_as: Mapping[str, str] | None = None, from_any: bool = False, parent: VersionLike | None = None,
+             model_class: str | None = None, message: str | None = None, progress: Progress = silent) -> Pulled:
+        """Register what `hf://org/repo@revision` has, its line with it, under the names and numbers it has there.
+
+        parent_as gives parents other names, old to new; parent and model_class are for a repository that no registry made.
+        """
+        from .actions.pull import PullOptions, pull
+        options = PullOptions(name, aliases, renumber, dict(parent_as or {}), from_any, parent, model_class, message)
+        return pull(self.home, repository, options=options, progress=progress)
+
+    def status(self, version: VersionLike | None = None, *, offline: bool = False) -> tuple[State, ...]:
+        """What each published version is to its repository: same, ahead, behind, diverged, changed there, gone or unreachable."""
+        from .actions.status import status
+        return status(self.home, version, offline=offline)
+
+    def sync(self, name: str, *, with_repository: str | None = None, dry_run: bool = False, progress: Progress = silent) -> Synced:
+        """Push the versions of a model that are here only, pull those that its repository has; what went apart is left alone."""
+        from .actions.sync import sync
+        return sync(self.home, name, with_repository=with_repository, dry_run=dry_run, progress=progress)
 
     # look
 

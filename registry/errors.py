@@ -4,9 +4,9 @@ RegistryError            exit 1
 ├─ Invalid               2   InvalidReference InvalidName InvalidPath InvalidManifest InvalidTokens NewerFormat
 ├─ NotFound              3   HomeNotFound ModelNotFound VersionNotFound AliasNotFound BlobNotFound
 │                            RemoteNotFound ParentNotFound FolderNotFound
-├─ Conflict              4   Busy WrongStore AmbiguousParent AliasMoved
+├─ Conflict              4   Busy WrongStore AmbiguousParent AliasMoved RemoteMoved NumberTaken NameTaken
 ├─ Corrupt               5   DigestMismatch BrokenChain CatalogDiverged ProbeMismatch
-├─ Refused               6   UnsafeFile ForeignCode ParentMismatch NotLoadable NoEffect InUse NotEmpty
+├─ Refused               6   UnsafeFile ForeignCode ParentMismatch NotLoadable NoEffect InUse NotEmpty LocalPath
 └─ Unavailable           7   HubUnavailable StoreUnavailable CatalogBehind SchemaBehind MissingExtra
 
 A message is one line, lower case, no full stop: what is so, with the real values quoted, then what would do.
@@ -112,6 +112,18 @@ class AliasMoved(Conflict):
     """An alias does not point where --expect says."""
 
 
+class RemoteMoved(Conflict):
+    """A repository is not in the state that was seen, or not the one that was known."""
+
+
+class NumberTaken(Conflict):
+    """Another content has the number already, here or on the Hub."""
+
+
+class NameTaken(Conflict):
+    """A name from elsewhere means something else here."""
+
+
 class Corrupt(RegistryError):
     """Bytes are not what they were when they were registered."""
 
@@ -166,6 +178,10 @@ class InUse(Refused):
 
 class NotEmpty(Refused):
     """A folder that should be new or empty holds files."""
+
+
+class LocalPath(Refused):
+    """A file that would be published names a place on this machine."""
 
 
 class Unavailable(RegistryError):

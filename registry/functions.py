@@ -12,6 +12,7 @@ from .api import Operand, PathLike, Probes, Registry, VersionLike
 from .differences import Difference
 from .facts import Token
 from .progress import Progress, silent
+from .published import Pulled, Pushed, State, Synced
 from .results import Added, AliasMove, Checkout, Collected, Deleted, Details, Found, Lineage, Verdict
 from .version import LogRow, Model, Version
 
@@ -106,6 +107,61 @@ def diff(before: Operand, after: Operand, *, home: PathLike | None = None, progr
     """What differs between two versions or folders, as they would be loaded, and whether stored vectors can be kept."""
     with Registry(home) as registry:
         return registry.diff(before, after, progress=progress)
+
+
+class PushKeywords(TypedDict, total=False):
+    """Keywords of Registry.push."""
+
+    to: str | None
+    parents_to: str | None
+    all_parents: bool
+    private: bool
+    pr: bool
+    dry_run: bool
+    message: str | None
+    as_new: str | None
+    break_others: bool
+    allow_path: Sequence[str]
+    progress: Progress
+
+
+def push(version: VersionLike, *, home: PathLike | None = None, **keywords: Unpack[PushKeywords]) -> Pushed:
+    """Publish a version on the Hub, and first those of its parents that are not there."""
+    with Registry(home) as registry:
+        return registry.push(version, **keywords)
+
+
+class PullKeywords(TypedDict, total=False):
+    """Keywords of Registry.pull."""
+
+    name: str | None
+    aliases: bool
+    renumber: bool
+    parent_as: Mapping[str, str] | None
+    from_any: bool
+    parent: VersionLike | None
+    model_class: str | None
+    message: str | None
+    progress: Progress
+
+
+def pull(repository: str, *, home: PathLike | None = None, **keywords: Unpack[PullKeywords]) -> Pulled:
+    """Register what `hf://org/repo@revision` has, its line with it."""
+    with Registry(home) as registry:
+        return registry.pull(repository, **keywords)
+
+
+def status(version: VersionLike | None = None, *, home: PathLike | None = None, offline: bool = False) -> tuple[State, ...]:
+    """What each published version is to its repository."""
+    with Registry(home) as registry:
+        return registry.status(version, offline=offline)
+
+
+def sync(name: str, *, home: PathLike | None = None, with_repository: str | None = None, dry_run: bool = False,
+         progress: Progress = silent) -> Synced:
+    """Push the versions of a model that are here only, pull those that its repository has."""
+    with Registry(home) as registry:
+        return registry.sync(name, with_repository=with_repository, dry_run=dry_run, progress=progress)
 
 
 def log(target: str | None = None, *, limit: int | None = None, home: PathLike | None = None) -> tuple[LogRow, ...]:

@@ -105,6 +105,21 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Copy:
+    """A version that is known to be in a repository of the Hub."""
+
+    name: str
+    number: int
+    repository: str
+    """`org/name`."""
+    commit: str
+    tag: str | None
+    """The tag it has there; None for one that came from a repository that no registry made."""
+    entry: int
+    """Number of the entry that says so."""
+
+
+@dataclass(frozen=True)
 class LogRow:
     """One entry of the journal, as the log shows it."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import entry as _entry, reference as _reference
 from ..digest import Digest
-from ..errors import InvalidName, ParentNotFound, RegistryError, UnsafeFile, VersionNotFound
+from ..errors import InvalidName, NumberTaken, ParentNotFound, RegistryError, UnsafeFile, VersionNotFound
 from ..facts import Facts, Files
 from ..home import Home
 from ..hub import cache
@@ -94,8 +94,12 @@ def add_several(home: Home, folders: Sequence[Path], name: str | None, *, prefix
 
 
 def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any], options: AddOptions, folder: Path | None = None,
-             plan: str | None = None, warnings: tuple[str, ...] = (), probes: Digest | None = None) -> Added:
-    """Make a prepared folder a version of `name`, or find the version that has it; then its alias."""
+             plan: str | None = None, warnings: tuple[str, ...] = (), probes: Digest | None = None, number: int | None = None,
+             checkpoint: bool = False) -> Added:
+    """Make a prepared folder a version of `name`, or find the version that has it; then its alias.
+
+    Without a number it gets the next one. Raises NumberTaken where the number is another content's.
+    """
     digest = prepared.manifest.digest
     edge = prepared.edges[0] if prepared.edges else None
     result = Added(None, False, prepared.manifest.kind, digest, name, 0, edge.evidence if edge else None, edge.reference if edge else None,
@@ -109,15 +113,18 @@ def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any
     def decide(connection: Connection) -> _entry.Body | None:
         from ..catalog import queries
         spelled = queries.spelled(connection, name) or name
-        if _registered(connection, spelled, digest) is not None:
+        there = _registered(connection, spelled, digest, number)
+        if there is not None:
             return None
         _refuse_lost_parents(connection, prepared.edges)
-        return _entry.Register(spelled, queries.next_number(connection, spelled), digest, facts, probes, prepared.edges,
-                               message=options.message, forced=prepared.forced, source=source)
+        if number is not None:
+            refuse_taken(connection, spelled, number, digest)
+        return _entry.Register(spelled, number or queries.next_number(connection, spelled), digest, facts, probes, prepared.edges,
+                               message=options.message, checkpoint=checkpoint, forced=prepared.forced, source=source)
 
     entry = home.commit(decide)
     with home.reading() as connection:
-        version = _registered(connection, name, digest)
+        version = _registered(connection, name, digest, number)
     if version is None:
         raise VersionNotFound(f"{name} was registered and taken away again at the same moment; run the command again")
     if folder is not None and prepared.originals:
@@ -235,9 +242,19 @@ def _store(home: Home, files: Files, paths: Sequence[str], parent: Digest | None
     return tuple(kept), originals
 
 
-def _registered(connection: Connection, name: str, digest: Digest) -> Version | None:
+def refuse_taken(connection: Connection, name: str, number: int, digest: Digest) -> None:
+    """Raises NumberTaken if a version, be it a deleted one, has the number and another content."""
     from ..catalog import queries
-    return next((version for version in queries.with_manifest(connection, digest) if version.name.casefold() == name.casefold()), None)
+    there = queries.version(connection, name, number)
+    if there is not None and there.digest != digest:
+        raise NumberTaken(f"{there.reference} is another model here ({there.digest.short}{', deleted' if there.deleted else ''}) than the one that "
+                          f"comes ({digest.short}); give it the next number here: --renumber, or another name: --as NAME")
+
+
+def _registered(connection: Connection, name: str, digest: Digest, number: int | None = None) -> Version | None:
+    from ..catalog import queries
+    return next((version for version in queries.with_manifest(connection, digest)
+                 if version.name.casefold() == name.casefold() and number in (None, version.number)), None)
 
 
 def _refuse_lost_parents(connection: Connection, edges: Sequence[_entry.Edge]) -> None:

@@ -66,8 +66,13 @@ def contents(files: Files, layout: Layout) -> dict[str, str]:
 def rewritten_content(files: Files, path: str, parent: Digest | None) -> tuple[bytes, dict[str, object]] | None:
     """(location-free content, what was replaced) of a file that may hold a path of this machine; None for all others."""
     from ..artifacts.encoder import location_free
-    if not path.endswith((".json", ".md")) or files.size(path) > REWRITTEN_LIMIT or path.endswith(("tokenizer.json", "vocab.json")):
+    if not is_rewritten(path, files.size(path)):
         return None
     content = read(files, path)
     replaced, original = location_free(path, content, parent=parent)
     return replaced, original or {}
+
+
+def is_rewritten(path: str, size: int) -> bool:
+    """Whether a file may hold a path of somebody's machine, so that it is stored in location-free form."""
+    return path.endswith((".json", ".md")) and size <= REWRITTEN_LIMIT and not path.endswith(("tokenizer.json", "vocab.json"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,3 +25,14 @@ def remember(home: Home, manifest: Digest, folder: Path, originals: dict[str, An
         os.write(descriptor, line.encode())
     finally:
         os.close(descriptor)
+
+
+def recall(home: Home, manifest: Digest) -> Iterator[dict[str, Any]]:
+    """What was kept of each registration of a manifest on this machine: `folder`, and `originals` by path."""
+    path = home.root / "local" / "sources.jsonl"
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            if manifest in line:
+                yield json.loads(line)

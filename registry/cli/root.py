@@ -15,6 +15,7 @@ from .session import Session
 SECTIONS = {
     "Everyday": {"add": "adding", "resize": "adding", "load": "using", "list": "looking", "show": "looking",
                  "diff": "diffing"},
+    "Hub": {"push": "hub", "pull": "hub", "status": "hub", "sync": "hub"},
     "Look": {"log": "history", "lineage": "history", "tokens": "looking", "find": "looking", "resolve": "looking"},
     "Name": {"alias": "naming", "annotate": "naming", "yank": "naming", "delete": "naming"},
     "Files": {"checkout": "using", "merge": "adding"},
@@ -26,7 +27,8 @@ FILES = {name: file for section in SECTIONS.values() for name, file in section.i
 MEANT = {
     "add": ["commit", "import", "register", "save"], "alias": ["tag"], "annotate": ["note"], "checkout": ["export", "path"],
     "collect": ["gc", "prune"], "config": ["settings"], "delete": ["remove", "rm"], "diff": ["compare"], "find": ["search"], "--help": ["help"],
-    "lineage": ["graph", "tree"], "list": ["ls", "models", "versions"], "load": ["encode"], "log": ["history"], "merge": ["bake", "fuse"],
+    "lineage": ["graph", "tree"], "list": ["ls", "models", "versions"], "load": ["encode"], "log": ["history"],
+    "merge": ["bake", "fuse"], "pull": ["clone", "download", "fetch"], "push": ["publish", "upload"],
     "resolve": ["lock", "pin"], "show": ["cat", "info", "inspect"], "yank": ["hide", "unyank"],
 }
 """What other tools call it."""

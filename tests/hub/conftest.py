@@ -12,11 +12,14 @@ given otherwise; HF_TOKEN="" is nobody's.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+import registry
+from tests.hub import lines
 from tests.hub.server import HubServer
 from tests.support.warm import Warm
 
@@ -67,3 +70,25 @@ def xet(hub_of_the_session: HubServer, tmp_path_factory: pytest.TempPathFactory)
     warm = Warm(environment_of(hub_of_the_session, tmp_path_factory.mktemp("xet"), xet=True), CLIENT)
     yield warm
     warm.close()
+
+
+@pytest.fixture(scope="session")
+def line_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the line minilm@1, minilm-medical@1, medical@1, and beside it the folders it came from. Only to be copied."""
+    root = tmp_path_factory.mktemp("line")
+    lines.fill(root / "home", root / "training")
+    return root
+
+
+@pytest.fixture
+def here(hub: HubServer, lfs: Warm, line_template: Path, tmp_path: Path) -> lines.Place:
+    """That home, and commands in it that talk to the hub."""
+    shutil.copytree(line_template / "home", tmp_path / "home", symlinks=True)
+    return lines.Place(tmp_path / "home", lfs)
+
+
+@pytest.fixture
+def there(hub: HubServer, lfs: Warm, tmp_path: Path) -> lines.Place:
+    """An empty home."""
+    registry.init(tmp_path / "other").close()
+    return lines.Place(tmp_path / "other", lfs)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from .copying import copies
 from .finding import find
 from .history import as_of, log, skipped
 from .listing import (
@@ -29,7 +30,7 @@ from .marking import marks
 from .resolving import resolve
 
 __all__ = [
-    "UNREADABLE", "aliases", "as_of", "children", "files", "find", "from_hub", "log", "marks", "models", "next_number", "resolve",
+    "UNREADABLE", "aliases", "as_of", "children", "copies", "files", "find", "from_hub", "log", "marks", "models", "next_number", "resolve",
     "skipped", "spelled", "tokens", "version", "versions", "with_file", "with_manifest", "with_tokenizer", "with_vocabulary",
     "with_weights",
 ]

@@ -1,0 +1,96 @@
+"""A repository that no registry made, as a version: what it is and what it stands on is found out as `add` does, and no path is believed.
+
+The listing says what its files must be: the SHA-256 of large ones, git's id of small ones. Only files that belong to the model are
+fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from .. import reference as _reference
+from ..digest import Digest
+from ..errors import NameTaken, ParentNotFound
+from ..facts import Files
+from ..home import Home
+from ..hub.cache import is_commit
+from ..hub.remote import Remote, Tree
+from ..progress import Progress
+from ..published import Received
+from ..version import Version
+from .add import AddOptions, prepare, register
+from .common import resolve
+from .counting import Bytes
+from .parents import Known
+from .provenance import provenance
+from .quarantine import Quarantine, Source
+
+if TYPE_CHECKING:
+    from .pull import PullOptions
+
+IGNORED = (".git", ".cache", ".registry")
+CANDIDATES_SHOWN = 5
+
+
+def register_foreign(home: Home, remote: Remote, tree: Tree, options: PullOptions, bytes_: Bytes, received: list[Received],
+                     progress: Progress) -> tuple[Version, bool]:
+    """(the version, whether it was here already)."""
+    from ..artifacts.encoder import layout as layout_of
+    from ..catalog import queries
+    name = options.name or _reference.check_name(tree.repository.rsplit("/", 1)[-1])
+    with home.reading() as connection:
+        known = next((version for version in queries.from_hub(connection, tree.repository, tree.commit)
+                      if version.name.casefold() == name.casefold()), None)
+        taken = queries.spelled(connection, name) if known is None else None
+        if taken is not None and not options.from_any and queries.versions(connection, taken) and all(
+                copy.repository != tree.repository for copy in queries.copies(connection, name=taken)):
+            raise NameTaken(f"{taken} is here, and does not come from hf://{tree.repository}; take this one under another name: --as NAME, or, "
+                            "if both are one model's versions: --from-any")
+    if known is not None:
+        received.append(Received(known.reference, tree.repository, tree.commit, "already"))
+        return known, True
+    quarantine = Quarantine(home, remote, tree.repository, tree.commit, _sources(tree), bytes_)
+    with quarantine.kept():
+        parent = Known(resolve(home, options.parent), "given") if options.parent is not None else None
+        layout = layout_of(quarantine, class_hint=options.model_class, parent_class=parent.version.model_class if parent else "SentenceTransformer")
+        if layout.is_adapter and parent is None:
+            parent = _parent(home, tree, quarantine, layout.transformer, layout.tokenizer)
+        quarantine.expect(layout.belongs)
+        for path in layout.belongs:
+            quarantine.take(path)
+        prepared = prepare(home, quarantine, parent, model_class=options.model_class, write=True, progress=progress)
+        source = provenance(run=options.run, how="pull", hub={"repository": tree.repository, "commit": tree.commit})
+        added = register(home, name, prepared, source=source, options=AddOptions(message=options.message))
+    assert added.version is not None
+    received.append(Received(added.version.reference, tree.repository, tree.commit, "already" if added.already else "registered", quarantine.fetched))
+    return added.version, added.already
+
+
+def _sources(tree: Tree) -> Mapping[str, Source]:
+    return {path: Source(path, file.size, Digest(f"sha256:{file.oid}") if file.lfs else None, plain=True, git=None if file.lfs else file.oid)
+            for path, file in tree.files.items() if path.split("/")[0] not in IGNORED and not path.startswith(".git")}
+
+
+def _parent(home: Home, tree: Tree, files: Files, transformer: str, tokenizer: str) -> Known:
+    """The base of an adapter, known only where a full commit of it is recorded. A path names a place on somebody else's machine."""
+    from ..artifacts.adapter import read_config
+    from ..artifacts.tokenizer import read_vocabulary
+    from ..catalog import queries
+    config = read_config(files, transformer)
+    pull = f"registry pull hf://{tree.repository}"
+    with home.reading() as connection:
+        if config.base and is_commit(config.revision):
+            found = queries.from_hub(connection, config.base, str(config.revision))
+            if found:
+                return Known(found[0], "hub")
+            raise ParentNotFound(f"hf://{tree.repository} stands on hf://{config.base}@{config.revision}, which is not here; first: "
+                                 f"registry pull hf://{config.base}@{config.revision}")
+        vocabulary = read_vocabulary(files, tokenizer).digest
+        candidates = [version.reference for version in queries.with_vocabulary(connection, vocabulary) if version.kind != "adapter"]
+    said = f"names the base {config.base!r} without a full commit" if config.base else "names no base"
+    if not candidates:
+        raise ParentNotFound(f"hf://{tree.repository} {said}, and nothing registered has its token list ({vocabulary.short}); register the base, "
+                             f"then say which it is: {pull} --parent NAME@1")
+    shown = ", ".join(candidates[:CANDIDATES_SHOWN]) + (", …" if len(candidates) > CANDIDATES_SHOWN else "")
+    raise ParentNotFound(f"hf://{tree.repository} {said}; if you know that it is {shown}: {pull} --parent {candidates[0]}")

@@ -1,0 +1,158 @@
+"""Places: where versions are on the Hub, as the journal says and as the Hub says now; and whether a repository is still the known one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from .. import reference as _reference
+from ..digest import Digest, digest_of
+from ..entry import Publish
+from ..errors import InvalidReference, Refused, RemoteMoved, RemoteNotFound
+from ..home import Home
+from ..hub import fetching, line as _line
+from ..hub.plan import tag_of
+from ..hub.remote import Remote, Tree, git_blob
+from ..manifest import Manifest
+from ..version import Copy, Version
+from .common import manifest_of
+from .recognise import REWRITTEN_LIMIT, is_rewritten
+from .rendering import Place, holds
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+
+def the_hub() -> Remote:
+    """The Hub that this machine's client is set up for."""
+    from ..hub.huggingface import HuggingFace
+    return HuggingFace()
+
+
+def copies_of(home: Home, version: Version) -> list[Copy]:
+    """Where a version, under whatever name, is known to be; the newest knowledge first."""
+    from ..catalog import queries
+    with home.reading() as connection:
+        found = queries.copies(connection, manifest=version.digest)
+    return sorted(found, key=lambda copy: copy.entry, reverse=True)
+
+
+def copies_at(home: Home, repository: str) -> list[Copy]:
+    """What is known to be in a repository; the newest knowledge first."""
+    from ..catalog import queries
+    with home.reading() as connection:
+        found = queries.copies(connection, repository=repository)
+    return sorted(found, key=lambda copy: copy.entry, reverse=True)
+
+
+def remembered(home: Home, name: str) -> str | None:
+    """The repository where a model was published last, or from where it came."""
+    from ..catalog import queries
+    with home.reading() as connection:
+        found = queries.copies(connection, name=name)
+    newest = max(found, key=lambda copy: copy.entry, default=None)
+    return newest.repository if newest is not None else None
+
+
+def repository_of(text: str, what: str) -> str:
+    """`org/repo`, or `hf://org/repo`, that may name a place to write to. Raises InvalidReference."""
+    found = _reference.parse_hub(text)
+    if found.revision is not None or "/" not in found.repository:
+        raise InvalidReference(f"{what} takes a repository, as in org/name, not {text!r}")
+    return found.repository
+
+
+def place_of(home: Home, remote: Remote, version: Version, *, plain_too: bool) -> Place | None:
+    """Where a version is now, of the places where it is known to be: looked at, not believed. None where it is nowhere any more."""
+    manifest = manifest_of(home, version)
+    for copy in copies_of(home, version):
+        try:
+            tree = remote.tree(copy.repository)
+            if tree.commit != copy.commit:
+                tree = remote.tree(copy.repository, copy.commit)
+        except RemoteNotFound:
+            continue
+        if tree.repository != copy.repository:
+            home.warn(f"hf://{copy.repository} is now called hf://{tree.repository}")
+        if holds(home, tree, manifest):
+            return Place(tree.repository, copy.commit)
+        if plain_too and _line.MANIFEST not in tree.files and is_plain(home, remote, tree, manifest):
+            return Place(tree.repository, copy.commit, plain=True)
+    return None
+
+
+def is_plain(home: Home, remote: Remote, tree: Tree, manifest: Manifest) -> bool:
+    """Whether a repository that no registry made has a version's files; those that held a path are fetched and compared."""
+    for file in manifest.files:
+        there = tree.files.get(file.path)
+        if there is None:
+            return False
+        if there.size == file.size and there.oid == (file.digest.hex if there.lfs else git_blob(home.blobs.read(file.digest))):
+            continue
+        if not is_rewritten(file.path, there.size) or manifest.kind == "adapter":
+            return False
+        content = fetching.read(remote, tree.repository, tree.commit, file.path, limit=REWRITTEN_LIMIT)
+        if digest_of(as_registered(file.path, content)) != file.digest:
+            return False
+    return True
+
+
+def as_registered(path: str, content: bytes) -> bytes:
+    """A file of a plain repository in the form in which it is stored."""
+    from ..artifacts.encoder import location_free
+    return location_free(path, content, parent=None)[0] if is_rewritten(path, len(content)) else content
+
+
+def line_at(remote: Remote, tree: Tree) -> tuple[_line.Member, ...] | None:
+    """What a repository says of the version in it; None where no registry made it. Raises InvalidManifest, NewerFormat."""
+    file = tree.files.get(_line.PATH)
+    if file is None:
+        return None
+    if file.size > _line.LIMIT:
+        raise Refused(f"{_line.PATH} of hf://{tree.repository} has {file.size} bytes; {_line.LIMIT} are read")
+    content = fetching.read(remote, tree.repository, tree.commit, _line.PATH, limit=_line.LIMIT)
+    return _line.parse(content, tree.repository)
+
+
+def refuse_other_history(remote: Remote, tree: Tree, tags: Mapping[str, str], known: Sequence[Copy], newest: int | None) -> None:
+    """Raises RemoteMoved if a repository is not the one that was known: deleted and made again, or its history rewritten.
+
+    known are the copies there; newest is the number of the version that main has, if it is one of ours. Of the newest known copy the
+    commit must be in main's history; an older one may lie beside it, held by its tag.
+    """
+    if not known or any(copy.commit == tree.commit for copy in known):
+        return
+    last = max(known, key=lambda copy: copy.number)
+    if last.commit in set(remote.history(tree.repository, tree.commit)):
+        return
+    held = tags.get(tag_of(last.number)) == last.commit
+    if held and newest is not None and newest > last.number:
+        return
+    gone = not held and not _resolves(remote, tree.repository, last.commit)
+    if not held and not gone and last.tag is None:
+        return  # it was pulled from another branch
+    what = "the repository was deleted and made again" if gone else "its history was rewritten"
+    raise RemoteMoved(f"hf://{tree.repository} is not what it was: {last.name}@{last.number} was at commit {last.commit[:12]}, and main is at "
+                      f"{tree.commit[:12]} now, which does not come from there; {what}")
+
+
+def record(home: Home, version: Version, repository: str, commit: str, tag: str | None, files: Mapping[str, Digest], message: str | None) -> None:
+    """Let the journal say where a version is, unless it says so already."""
+    from ..catalog import queries
+
+    def decide(connection: Connection) -> Publish | None:
+        known = queries.copies(connection, name=version.name, repository=repository)
+        if any((copy.number, copy.commit, copy.tag) == (version.number, commit, tag) for copy in known):
+            return None
+        return Publish(version.name, version.number, repository, commit, tag, dict(files), message)
+
+    home.commit(decide)
+
+
+def _resolves(remote: Remote, repository: str, commit: str) -> bool:
+    try:
+        remote.tree(repository, commit)
+    except RemoteNotFound:
+        return False
+    return True

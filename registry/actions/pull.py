@@ -1,0 +1,262 @@
+"""pull: a version and its line come from the Hub, parents first. Its bytes lie in quarantine until their digests are those pushed.
+
+What a repository says of itself is checked and never believed: facts are computed, manifests made anew from the files and compared.
+Nothing is fetched that is here. A name and a number mean the same thing here as there, or the pull is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .. import reference as _reference
+from ..digest import Digest
+from ..errors import DigestMismatch, Invalid, InvalidName, NameTaken, RemoteMoved
+from ..home import Home
+from ..hub import line as _line
+from ..hub.cache import is_commit
+from ..hub.plan import numbers, tag_of
+from ..hub.remote import Refs, Remote, Tree
+from ..progress import Progress
+from ..published import Pulled, Received
+from ..results import Added
+from ..version import Version
+from .add import AddOptions, prepare, refuse_taken, register
+from .common import VersionLike, look_up
+from .counting import Bytes
+from .foreign import register_foreign
+from .parents import Known
+from .places import copies_at, line_at, record, refuse_other_history, the_hub
+from .provenance import provenance
+from .quarantine import Quarantine, Source
+from .rendering import holds, placed
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+@dataclass(frozen=True)
+class PullOptions:
+    """What the versions are called here, and what is allowed."""
+
+    name: str | None = None
+    aliases: bool = False
+    renumber: bool = False
+    parent_as: Mapping[str, str] = field(default_factory=dict)
+    from_any: bool = False
+    parent: VersionLike | None = None
+    model_class: str | None = None
+    """These two for a repository that no registry made."""
+    message: str | None = None
+    run: str | None = None
+
+
+@dataclass
+class _Run:
+    """One pull: what it knows so far."""
+
+    home: Home
+    remote: Remote
+    tree: Tree
+    options: PullOptions
+    bytes: Bytes
+    received: list[Received] = field(default_factory=list)
+
+
+def pull(home: Home, repository: str, *, options: PullOptions, progress: Progress) -> Pulled:
+    """Register what a repository has at a revision, by default main. Raises what stands against it; then nothing of it is registered
+    but ancestors that came whole."""
+    wanted = _reference.parse_hub(repository)
+    for name in (*options.parent_as.values(), *([options.name] if options.name is not None else [])):
+        _reference.check_name(name)
+    remote = the_hub()
+    tree = remote.tree(wanted.repository, wanted.revision)
+    if tree.repository.casefold() != wanted.repository.casefold():
+        raise RemoteMoved(f"hf://{wanted.repository} is now called hf://{tree.repository}; to pull it under that name: "
+                          f"registry pull hf://{tree.repository}")
+    members = line_at(remote, tree)
+    refs = _known_history(home, remote, tree, wanted.revision, members)
+    run = _Run(home, remote, tree, options, Bytes(progress))
+    with home.store_lock.shared(timeout=60.0):
+        if members is None:
+            version, already = register_foreign(home, remote, tree, options, run.bytes, run.received, progress)
+        else:
+            version, already = _register_line(run, members, progress)
+            _note_copy(home, tree, version, refs or remote.refs(tree.repository))
+    aliases = _aliases(home, version, tree, refs or remote.refs(tree.repository)) if options.aliases else ()
+    with home.reading() as connection:
+        return Pulled(look_up(connection, version), tuple(run.received), already, aliases)
+
+
+def add_from_hub(home: Home, repository: str, name: str | None, *, options: AddOptions, progress: Progress) -> Added:
+    """`add hf://…`: a pull, answered as add answers. Raises Invalid for what can be said of a folder alone."""
+    if options.dry_run or options.with_parents or options.tokenizer is not None or options.forced:
+        raise Invalid(f"{repository!r} is a Hub repository; --dry-run, --with-parents, --tokenizer and --force are for folders")
+    if options.alias is not None:
+        _reference.check_alias(options.alias)
+    said = PullOptions(name=name, parent=options.parent, model_class=options.model_class, message=options.message, run=options.run)
+    done = pull(home, repository, options=said, progress=progress)
+    version = done.version
+    if options.alias is not None:
+        from .name import alias
+        alias(home, version, options.alias)
+    parent = version.parents[0] if version.parents else None
+    return Added(version, done.already, version.kind, version.digest, version.name, version.number, parent.evidence if parent else None,
+                 parent.reference if parent else None)
+
+
+def _known_history(home: Home, remote: Remote, tree: Tree, revision: str | None, members: Sequence[_line.Member] | None) -> Refs | None:
+    """Refuse a repository that is not the one it was. A full commit says by itself what is meant."""
+    known = copies_at(home, tree.repository)
+    if is_commit(revision) or not known or any(copy.commit == tree.commit for copy in known):
+        return None
+    refs = remote.refs(tree.repository)
+    if revision is None or revision in refs.branches:
+        refuse_other_history(remote, tree, refs.tags, known, members[0].number if members else None)
+    elif revision in refs.tags:
+        _refuse_moved_tag(tree, revision, [copy.commit for copy in known if copy.tag == revision])
+    return refs
+
+
+def _refuse_moved_tag(tree: Tree, tag: str, commits: Sequence[str]) -> None:
+    if commits and tree.commit not in commits:
+        raise RemoteMoved(f"the tag {tag} of hf://{tree.repository} points to {tree.commit[:12]} now, it was {commits[0][:12]}; somebody moved it; "
+                          f"to take what it was: registry pull hf://{tree.repository}@{commits[0]}, what it is: @{tree.commit}")
+
+
+def _register_line(run: _Run, members: Sequence[_line.Member], progress: Progress) -> tuple[Version, bool]:
+    """(the version, whether it was here already)."""
+    from ..catalog import queries
+    first = members[0]
+    name = run.options.name or first.name
+    with run.home.reading() as connection:
+        here = {member.digest: found for member in members for found in queries.with_manifest(connection, member.digest)[:1]}
+        own = _own(connection, name, first, renumber=run.options.renumber)
+        missing = [member for member in _line.ordered(members) if member is not first and member.digest not in here]
+        if own is None:
+            _refuse_name(connection, run, name, first, here)
+        for member in missing:
+            _refuse_parent_name(connection, run, member, here)
+    run.bytes.total = sum(member.manifest.size for member in (*missing, first))
+    for member in missing:
+        here[member.digest] = _fetch_and_register(run, member, _parent_name(run, member), member.number, here, progress)
+    run.received += [Received(here[member.digest].reference, member.repository, member.commit or run.tree.commit, "already")
+                     for member in members[1:] if member not in missing]
+    if own is not None:
+        run.received.append(Received(own.reference, run.tree.repository, run.tree.commit, "already"))
+        return own, True
+    return _fetch_and_register(run, first, name, None if run.options.renumber else first.number, here, progress), False
+
+
+def _own(connection: Connection, name: str, member: _line.Member, *, renumber: bool) -> Version | None:
+    """The version that is this already: of the same name, and of the same number unless that is not asked for."""
+    from ..catalog import queries
+    return next((version for version in queries.with_manifest(connection, member.digest)
+                 if version.name.casefold() == name.casefold() and (renumber or version.number == member.number)), None)
+
+
+def _parent_name(run: _Run, member: _line.Member) -> str:
+    return run.options.parent_as.get(member.name, member.name)
+
+
+def _refuse_name(connection: Connection, run: _Run, name: str, member: _line.Member, here: Mapping[Digest, Version]) -> None:
+    """Raises NumberTaken or NameTaken where the version asked for would not be what its name says here."""
+    from ..catalog import queries
+    spelled = queries.spelled(connection, name)
+    if spelled is None:
+        return
+    if not run.options.renumber:
+        refuse_taken(connection, spelled, member.number, member.digest)
+    if not run.options.from_any and not _related(connection, spelled, run.tree.repository, here):
+        raise NameTaken(f"{spelled} is here, and does not come from hf://{run.tree.repository}; take this one under another name: --as NAME, or, "
+                        f"if both are one model's versions: --from-any")
+
+
+def _refuse_parent_name(connection: Connection, run: _Run, member: _line.Member, here: Mapping[Digest, Version]) -> None:
+    from ..catalog import queries
+    name = _parent_name(run, member)
+    spelled = queries.spelled(connection, name)
+    if spelled is None:
+        return
+    hint = f"call the parent otherwise here: --parent-as {member.name}=NAME"
+    there = queries.version(connection, spelled, member.number)
+    if there is not None and there.digest != member.digest:
+        raise NameTaken(f"the parent {member.reference} ({member.digest.short}) is another model than {there.reference} here "
+                        f"({there.digest.short}); {hint}")
+    if not run.options.from_any and not _related(connection, spelled, member.repository, here):
+        raise NameTaken(f"the parent {member.reference} comes from hf://{member.repository}, and {spelled} here does not; {hint}, "
+                        "or, if both are one model's versions: --from-any")
+
+
+def _related(connection: Connection, name: str, repository: str, here: Mapping[Digest, Version]) -> bool:
+    """Whether versions of a name came from, or went to, a repository; or some of the line are versions of it."""
+    from ..catalog import queries
+    if any(copy.repository.casefold() == repository.casefold() for copy in queries.copies(connection, name=name)):
+        return True
+    return any(version.name.casefold() == name.casefold() for version in here.values()) or not queries.versions(connection, name)
+
+
+def _fetch_and_register(run: _Run, member: _line.Member, name: str, number: int | None, here: Mapping[Digest, Version],
+                        progress: Progress) -> Version:
+    """One version of the line. Raises DigestMismatch unless its manifest, made anew from the files, is the one that was pushed."""
+    commit = member.commit or run.tree.commit
+    repository = run.tree.repository if member.commit is None else member.repository
+    files = {file.path: Source(member.place_of(file.path), file.size, file.digest, plain=member.rendered is None) for file in member.manifest.files}
+    quarantine = Quarantine(run.home, run.remote, repository, commit, files, run.bytes)
+    with quarantine.kept():
+        probes = _probes(run, member, repository, commit)
+        for path in quarantine.paths():
+            quarantine.take(path)
+        edge = next(iter(sorted(member.edges, key=lambda edge: edge.role == "adapter")), None)
+        parent = Known(here[edge.digest], edge.evidence) if edge is not None else None
+        prepared = prepare(run.home, quarantine, parent, model_class=member.manifest.model_class, write=True, progress=progress, forced=member.forced)
+        if prepared.manifest.digest != member.digest:
+            raise DigestMismatch(f"the files of {member.reference} at hf://{repository}@{commit[:12]} make the manifest {prepared.manifest.digest}, "
+                                 f"{member.digest} was pushed; nothing of it was registered")
+        source = provenance(**{"git": None, "run": None, **member.source, "how": "pull", "hub": {"repository": repository, "commit": commit},
+                               "published": {"name": member.name, "number": member.number, "by": member.publisher, "date": member.date,
+                                             "how": member.source.get("how")}})
+        added = register(run.home, name, prepared, source=source, options=AddOptions(message=member.message), probes=probes, number=number,
+                         checkpoint=member.checkpoint)
+    assert added.version is not None
+    run.received.append(Received(added.version.reference, repository, commit, "registered", quarantine.fetched))
+    return added.version
+
+
+def _probes(run: _Run, member: _line.Member, repository: str, commit: str) -> Digest | None:
+    """The probes that were recorded where the version was made, in the store. Another machine cannot make them again."""
+    if member.probes is None or member.rendered is None:
+        return None
+    if not run.home.blobs.has(member.probes):
+        from ..artifacts import probes
+        from ..hub import fetching
+        content = fetching.read(run.remote, repository, commit, _line.PROBES, limit=_line.LIMIT)
+        probes.parse(content)
+        if run.home.blobs.add(content) != member.probes:
+            raise DigestMismatch(f"{_line.PROBES} of hf://{repository}@{commit[:12]} are not the probes {member.probes} of {member.reference}")
+    return member.probes
+
+
+def _note_copy(home: Home, tree: Tree, version: Version, refs: Refs) -> None:
+    """Let the journal say that the repository has the version under its tag, if the listing says so too."""
+    from .common import manifest_of
+    manifest = manifest_of(home, version)
+    if numbers(refs).get(version.number) == tree.commit and holds(home, tree, manifest):
+        record(home, version, tree.repository, tree.commit, tag_of(version.number), placed(manifest), None)
+
+
+def _aliases(home: Home, version: Version, tree: Tree, refs: Refs) -> tuple[str, ...]:
+    """Aliases of the names of tags that point to the commit."""
+    from .name import alias
+    found = []
+    for tag, commit in sorted(refs.tags.items()):
+        try:
+            _reference.check_alias(tag)
+        except InvalidName:
+            continue
+        if commit == tree.commit:
+            alias(home, version, tag)
+            found.append(tag)
+    return tuple(found)
+

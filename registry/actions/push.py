@@ -1,0 +1,304 @@
+"""push: a version and its line go to the Hub, parents first. One commit for each repository, then a tag by commit, then an entry.
+
+Nothing is sent that is there. A commit is made on the head that was looked at, or not at all. Every step can be repeated: what an
+earlier run did is found there, and taken for done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from .. import reference as _reference
+from ..digest import Digest
+from ..errors import HubUnavailable, InUse, Invalid, LocalPath, NumberTaken, Refused, RegistryError, RemoteMoved, RemoteNotFound
+from ..home import Home
+from ..hub import line as _line, plan as _plan
+from ..hub.remote import MAIN, Committed, Refs, Remote, Tree, Upload
+from ..manifest import Manifest
+from ..progress import Progress
+from ..published import Pushed, Sent
+from ..version import Version
+from .breaking import readme_there, refuse_breaking, warn_of_other_base
+from .common import VersionLike, manifest_of, resolve
+from .counting import Bytes
+from .places import copies_at, is_plain, line_at, place_of, record, refuse_other_history, remembered, repository_of, the_hub
+from .rendering import UNKNOWN_COMMIT, Place, holds, leaks, line_with_names, ours, placed, render
+
+SUMMARY_LIMIT = 200
+"""Characters of a commit's first line."""
+
+
+@dataclass(frozen=True)
+class PushOptions:
+    """Where to, and what is allowed."""
+
+    to: str | None = None
+    parents_to: str | None = None
+    all_parents: bool = False
+    private: bool = False
+    pr: bool = False
+    dry_run: bool = False
+    message: str | None = None
+    as_new: str | None = None
+    break_others: bool = False
+    allow_path: Sequence[str] = ()
+
+
+@dataclass
+class _Run:
+    """One push: what it knows so far."""
+
+    home: Home
+    remote: Remote
+    options: PushOptions
+    bytes: Bytes
+    places: dict[Digest, Place] = field(default_factory=dict)
+    sent: list[Sent] = field(default_factory=list)
+
+
+def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Progress) -> Pushed:
+    """Publish a version, and those of its ancestors that are nowhere on the Hub. Raises what stands against it; then nothing half is there."""
+    found = resolve(home, version)
+    alias = _reference.parse(version).alias if isinstance(version, str) and "^" not in version else None
+    with home.reading() as connection:
+        line = line_with_names(connection, found)
+    to = options.to or remembered(home, found.name)
+    if to is None:
+        raise Invalid(f"say where {found.reference} goes: --to org/{found.name.rsplit('/', 1)[-1]}")
+    run = _Run(home, the_hub(), replace(options, to=repository_of(to, "--to")), Bytes(progress))
+    with home.store_lock.shared(timeout=60.0):
+        missing = _look_for_parents(run, line)
+        if missing and options.pr:
+            raise Refused(f"a proposal is for one repository, and {missing[0].reference} is not on the Hub yet; push it first: "
+                          f"registry push {missing[0].reference} --to {_target(run, missing[0])}")
+        run.bytes.total = sum(item.size for item in (*missing, found))
+        for parent in missing:
+            _publish(run, _line_from(line, parent), _target(run, parent), None)
+        _publish(run, line, run.options.to or "", alias)
+    return Pushed(found, tuple(run.sent), options.dry_run)
+
+
+def _look_for_parents(run: _Run, line: Sequence[Version]) -> list[Version]:
+    """The ancestors that have to be published first, farthest first; places of the others are known afterwards."""
+    missing = []
+    for parent in reversed(line[1:]):
+        place = place_of(run.home, run.remote, parent, plain_too=not run.options.all_parents)
+        if place is None:
+            _target(run, parent)
+            missing.append(parent)
+        else:
+            run.places[parent.digest] = place
+            what = "upstream" if place.plain else "already"
+            run.sent.append(Sent(parent.reference, place.repository, place.commit, None, what))
+    return missing
+
+
+def _target(run: _Run, parent: Version) -> str:
+    """The repository for a parent that is nowhere yet."""
+    last = parent.name.rsplit("/", 1)[-1]
+    if run.options.parents_to is not None:
+        return repository_of(f"{run.options.parents_to.removeprefix('hf://').rstrip('/')}/{last}", "--parents-to")
+    known = remembered(run.home, parent.name)
+    if known is None or run.options.all_parents:
+        owner = (run.options.to or "").partition("/")[0]
+        raise Invalid(f"its parent {parent.reference} is not on the Hub yet; say who gets it, as in --parents-to {owner}, "
+                      f"and it goes to {owner}/{last}")
+    return known
+
+
+def _line_from(line: Sequence[Version], version: Version) -> list[Version]:
+    """The part of a line that begins at an ancestor."""
+    wanted = {version.digest}
+    part = []
+    for item in line:
+        if item.digest in wanted:
+            part.append(item)
+            wanted |= {parent.digest for parent in item.parents}
+    return part
+
+
+def _publish(run: _Run, line: Sequence[Version], repository: str, alias: str | None) -> None:
+    """Make sure that a repository has line[0] under its tag, and that the journal says so."""
+    version, tag = line[0], _plan.tag_of(line[0].number)
+    tree = _opened(run, version, repository)
+    if tree is None:
+        uploads = render(run.home, line, repository, run.places)
+        _refuse_leaks(run, line, uploads)
+        run.places[version.digest] = Place(repository, UNKNOWN_COMMIT)
+        run.sent.append(Sent(version.reference, repository, None, tag, "would push", len(uploads), sum(upload.size for upload in uploads)))
+        return
+    refs = run.remote.refs(repository)
+    manifest = manifest_of(run.home, version)
+    commit = _already(run, version, manifest, tree, refs)
+    if commit is None:
+        commit = _commit(run, line, manifest, tree, refs)
+    else:
+        run.places[version.digest] = Place(repository, commit)
+        run.sent.append(Sent(version.reference, repository, commit, tag, "already"))
+        if not run.options.dry_run:
+            _tag_and_record(run, version, repository, commit, placed(manifest), refs)
+    if alias is not None and commit is not None and not run.options.pr and not run.options.dry_run:
+        _move_tag(run.remote, repository, alias, commit, refs)
+
+
+def _opened(run: _Run, version: Version, repository: str) -> Tree | None:
+    """The repository at main, made if it is not there; None where a dry run would make it."""
+    try:
+        tree = run.remote.tree(repository)
+    except RemoteNotFound:
+        if copies_at(run.home, repository) and run.options.to != repository:
+            raise RemoteNotFound(f"hf://{repository}, where {version.name} was published, is gone; to make it anew: --to {repository}") from None
+        if run.options.dry_run:
+            return None
+        run.remote.create(repository, private=run.options.private)
+        tree = run.remote.tree(repository)
+    if tree.repository != repository:
+        raise RemoteMoved(f"hf://{repository} is now called hf://{tree.repository}; to go on there: --to {tree.repository}")
+    return tree
+
+
+def _already(run: _Run, version: Version, manifest: Manifest, tree: Tree, refs: Refs) -> str | None:
+    """The commit at which the repository has the version already. Raises NumberTaken where its tag is another model's."""
+    tag = _plan.tag_of(version.number)
+    tagged = refs.tags.get(tag)
+    known = [copy.commit for copy in copies_at(run.home, tree.repository) if copy.name == version.name and copy.number == version.number]
+    if tagged is not None:
+        if tagged in known or holds(run.home, run.remote.tree(tree.repository, tagged), manifest):
+            return tagged
+        raise NumberTaken(f"the tag {tag} of hf://{tree.repository} points to {tagged[:12]}, which is another model than {version.reference} "
+                          f"({version.digest.short}); registry status {version.name} tells more")
+    for commit in known:
+        try:
+            if holds(run.home, run.remote.tree(tree.repository, commit), manifest):
+                return commit
+        except RemoteNotFound:
+            continue
+    return None
+
+
+def _commit(run: _Run, line: Sequence[Version], manifest: Manifest, tree: Tree, refs: Refs) -> str | None:
+    """Put the version there. None where a dry run does not, and for a proposal that waits."""
+    version, repository, options = line[0], tree.repository, run.options
+    there = _on_main(run, tree)
+    _refuse_strange(run, version, tree, refs, there)
+    older = there is not None and there.number > version.number
+    target = _side(run, version, tree, refs) if older and not options.dry_run else tree
+    uploads = render(run.home, line, repository, run.places, readme_there(run.remote, version, manifest, target, refs, there, run.home))
+    _refuse_leaks(run, line, uploads)
+    changes = _plan.changes(uploads, target, ours(target, there.manifest if there else None))
+    if not older and not options.break_others:
+        try:
+            refuse_breaking(run.home, run.remote, version, tree, there, changes)
+        except InUse:
+            if options.as_new is None:
+                raise
+            run.options = replace(options, as_new=None)
+            _publish(run, line, repository_of(options.as_new, "--as-new"), None)
+            return run.places[version.digest].commit
+    run.places[version.digest] = Place(repository, UNKNOWN_COMMIT)
+    tag = _plan.tag_of(version.number)
+    if options.dry_run:
+        run.sent.append(Sent(version.reference, repository, None, tag, "would push", len(changes.send), changes.size))
+        return None
+    warn_of_other_base(run.home, run.remote, line, run.places)
+    done = _send(run, version, target, _plan.side_branch(version.number) if older else MAIN, changes, uploads)
+    run.places[version.digest] = Place(repository, done.commit)
+    run.sent.append(Sent(version.reference, repository, done.commit, None if options.pr else tag, "pushed", len(changes.send), changes.size,
+                         done.url))
+    if options.pr:
+        return None
+    _tag_and_record(run, version, repository, done.commit, {upload.path: upload.digest for upload in uploads}, refs)
+    if older:
+        run.remote.remove_branch(repository, _plan.side_branch(version.number))
+    return done.commit
+
+
+def _on_main(run: _Run, tree: Tree) -> _line.Member | None:
+    """The version that main has."""
+    members = line_at(run.remote, tree)
+    return members[0] if members else None
+
+
+def _refuse_strange(run: _Run, version: Version, tree: Tree, refs: Refs, there: _line.Member | None) -> None:
+    """Raises unless the repository is the known one, and holds this model or nothing yet."""
+    if there is not None and there.number == version.number and there.digest != version.digest:
+        raise NumberTaken(f"hf://{tree.repository} has another {version.reference} on main: {there.digest.short}, this one is {version.digest.short}")
+    if run.options.break_others:
+        return
+    known = copies_at(run.home, tree.repository)
+    refuse_other_history(run.remote, tree, refs.tags, known, there.number if there else None)
+    if there is None:
+        strange = [path for path in tree.files if path.endswith(_plan.WEIGHTS)]
+        if strange and not is_plain(run.home, run.remote, tree, manifest_of(run.home, version)):
+            raise Refused(f"hf://{tree.repository} holds another model ({strange[0]}) that no registry put there; publish elsewhere: --to org/other, "
+                          "or replace what main has: --break")
+    elif there.name.casefold() != version.name.casefold() and all(copy.name != version.name for copy in known):
+        raise Refused(f"hf://{tree.repository} holds {there.reference}, and this is {version.reference}; publish elsewhere: --to org/other, "
+                      "or replace what main has: --break")
+
+
+def _side(run: _Run, version: Version, tree: Tree, refs: Refs) -> Tree:
+    """A branch beside main, for a version that is older than main's: main never goes back."""
+    name = _plan.side_branch(version.number)
+    if name not in refs.branches:
+        run.remote.branch(tree.repository, name, tree.commit)
+    return run.remote.tree(tree.repository, name)
+
+
+def _send(run: _Run, version: Version, tree: Tree, branch: str, changes: _plan.Changes, uploads: Sequence[Upload]) -> Committed:
+    """One commit on the head that was looked at. What an answer that was lost had done is found; then everything is looked at again."""
+    repository, options = tree.repository, run.options
+    if changes.nothing:
+        return Committed(tree.commit)
+    message = options.message or f"{version.reference}" + (f": {version.message}" if version.message else "")
+    try:
+        done = run.remote.commit(
+            repository, changes.send, changes.remove, parent=tree.commit, branch=branch, message=message[:SUMMARY_LIMIT], proposal=options.pr,
+            description=f"{version.pinned}\n", progress=run.bytes.of(repository, changes.size))
+    except (RemoteMoved, HubUnavailable) as error:
+        now = None if options.pr else _looked_again(run.remote, repository, branch)
+        if now is None or now.commit == tree.commit:
+            raise
+        if not _plan.changes(uploads, now).nothing:
+            raise RemoteMoved(f"hf://{repository} was at {tree.commit[:12]} and is at {now.commit[:12]} now, so somebody else published there; "
+                              f"{version.reference} was not; see registry status {version.name}, then push again") from error
+        return Committed(now.commit)
+    if not options.pr and not _plan.changes(uploads, run.remote.tree(repository, done.commit)).nothing:
+        raise RemoteMoved(f"hf://{repository} is at {done.commit[:12]}, which is not what was sent; somebody else published there; push again")
+    return done
+
+
+def _looked_again(remote: Remote, repository: str, branch: str) -> Tree | None:
+    try:
+        return remote.tree(repository, branch)
+    except RegistryError:
+        return None
+
+
+def _tag_and_record(run: _Run, version: Version, repository: str, commit: str, files: Mapping[str, Digest], refs: Refs) -> None:
+    """The tag, then the entry: it claims nothing that is not there."""
+    tag = _plan.tag_of(version.number)
+    if refs.tags.get(tag) != commit:
+        run.remote.tag(repository, tag, commit, message=version.pinned)
+    record(run.home, version, repository, commit, tag, files, run.options.message)
+
+
+def _move_tag(remote: Remote, repository: str, name: str, commit: str, refs: Refs) -> None:
+    """Let a tag with the alias's name point to the commit. Between taking away and making there is no tag, and a repeated push makes it."""
+    there = refs.tags.get(name)
+    if there == commit:
+        return
+    if there is not None:
+        remote.remove_tag(repository, name)
+    remote.tag(repository, name, commit)
+
+
+def _refuse_leaks(run: _Run, line: Sequence[Version], uploads: Sequence[Upload]) -> None:
+    found = leaks(run.home, uploads, line, run.options.allow_path)
+    if found:
+        first = found[0]
+        more = f", and {len(found) - 1} more files" if len(found) > 1 else ""
+        registered = first.path.removeprefix(f"{_line.ORIGINALS}/")
+        raise LocalPath(f"{registered} line {first.line} of {line[0].reference} names a place on this machine: {first.found!r}{more}; mend it and "
+                        f"add the folder again, or let it be published: --allow-path {registered}")

@@ -1,0 +1,146 @@
+"""Quarantine: files of a repository on their way in. They lie in staging, under names made here, until all of them are what they should be.
+
+A file is fetched when it is first opened; one whose content the store has already is never fetched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from ..digest import Digest, digest_of, digest_of_stream
+from ..errors import DigestMismatch, FolderNotFound
+from ..home import Home, make_private
+from ..hub import fetching
+from ..hub.fetching import Wanted
+from ..hub.remote import Remote, git_blob
+from ..manifest import check_paths
+from ..store.lock import Lock
+from .counting import Bytes
+from .places import as_registered
+from .recognise import is_rewritten
+
+LEFT_OUT = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack", ".ot", ".gguf", ".onnx", ".onnx_data", ".tflite", ".npz", ".npy",
+            ".xml", ".mlmodel", ".zip", ".tar", ".gz")
+"""Files that no version holds; of a large one only the beginning is fetched, to tell what it is."""
+HEAD = 4096
+WAIT = 5.0
+"""Seconds to wait for another pull of the same commit."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of a version and where it comes from. Without a digest it is known afterwards only."""
+
+    path: str
+    """Where in the repository."""
+    size: int
+    digest: Digest | None
+    plain: bool = False
+    """Whether its form there may be another than the registered one."""
+    git: str | None = None
+    """The id of its git blob, where that is what the Hub says of it."""
+
+
+class Quarantine:
+    """facts.Files of one version in a repository at a commit."""
+
+    def __init__(self, home: Home, remote: Remote, repository: str, commit: str, files: Mapping[str, Source],
+                 bytes_: Bytes) -> None:
+        check_paths(list(files))
+        self._home, self._remote, self._repository, self._commit = home, remote, repository, commit
+        self._files = dict(files)
+        self._bytes = bytes_
+        self._count = bytes_.of(repository, sum(source.size for source in files.values()))
+        self._here: dict[str, Path] = {}
+        self.fetched = 0
+        """Bytes that came from the Hub."""
+        self._folder = home.root / "staging" / f"pull-{digest_of(f'{repository}@{commit}'.encode()).hex[:16]}"
+
+    def paths(self) -> Sequence[str]:
+        """Relative paths, sorted."""
+        return sorted(self._files)
+
+    def size(self, path: str) -> int:
+        """Bytes, as the manifest or the listing says; of a file that was brought into another form, what it has."""
+        return self._here[path].stat().st_size if path in self._here else self._source(path).size
+
+    def open(self, path: str) -> BinaryIO:
+        """The file, fetched and compared with its digest. Raises DigestMismatch."""
+        source = self._source(path)
+        if path not in self._here and source.digest is None and source.size > HEAD and path.endswith(LEFT_OUT):
+            return io.BytesIO(self._head(source))
+        return self.take(path).open("rb")
+
+    def expect(self, paths: Sequence[str]) -> None:
+        """Of all files only these will be fetched, so that progress has a true end."""
+        size = sum(self._source(path).size for path in paths)
+        self._bytes.total += size
+        self._count = self._bytes.of(self._repository, size)
+
+    def take(self, path: str) -> Path:
+        """Where the file lies now."""
+        if path not in self._here:
+            self._here[path] = self._bring(path, self._source(path))
+        return self._here[path]
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Nobody else fetches the same meanwhile. What is fetched is taken away at the end, and left there for the next try if that fails."""
+        make_private(self._home.root / "staging")
+        make_private(self._folder)
+        with Lock(self._folder / "lock").exclusive(timeout=WAIT):
+            make_private(self._folder)
+            yield
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _bring(self, path: str, source: Source) -> Path:
+        if source.digest is not None and self._home.blobs.has(source.digest):
+            copied = self._copied(source.digest)
+            if copied is not None:
+                self._count(source.size)
+                return copied
+        unknown = source.plain and is_rewritten(path, source.size)
+        wanted = Wanted(self._repository, self._commit, source.path, source.size, None if unknown else source.digest)
+        whole = fetching.fetch(self._remote, wanted, self._folder, progress=self._count)
+        self.fetched += source.size
+        if source.git is not None and git_blob(whole.read_bytes()) != source.git:
+            whole.unlink()
+            raise DigestMismatch(f"{path!r} of hf://{self._repository}@{self._commit[:12]} is not what the Hub lists ({source.git}); "
+                                 "repeating the command fetches it anew")
+        return self._brought_into_form(path, source, whole) if unknown else whole
+
+    def _copied(self, digest: Digest) -> Path | None:
+        """The bytes that the store has already, if they are whole. A copy, since who stores them again changes the times of the blob."""
+        place = self._folder / f"{digest.hex}.copy"
+        with self._home.blobs.open(digest) as stream, place.open("wb") as out:
+            found, _ = digest_of_stream(stream.read, out.write)
+        return place if found == digest else None
+
+    def _brought_into_form(self, path: str, source: Source, whole: Path) -> Path:
+        content = as_registered(path, whole.read_bytes())
+        if source.digest is None or digest_of(content) == source.digest:
+            formed = whole.with_name(f"{whole.name}.stored")
+            formed.write_bytes(content)
+            return formed
+        whole.unlink()
+        raise DigestMismatch(f"{path!r} of hf://{self._repository}@{self._commit[:12]} has the digest {digest_of(content)}, registered was "
+                             f"{source.digest}; nothing was registered")
+
+    def _head(self, source: Source) -> bytes:
+        found = b""
+        for _, block in self._remote.fetch(self._repository, self._commit, source.path, 0):
+            found += block[:HEAD - len(found)]
+            if len(found) >= HEAD:
+                break
+        return found
+
+    def _source(self, path: str) -> Source:
+        if path not in self._files:
+            raise FolderNotFound(f"hf://{self._repository}@{self._commit[:12]} has no file {path!r}")
+        return self._files[path]

@@ -1,0 +1,188 @@
+"""Rendering: what a repository holds of a version. Its files as plain loaders want them, the card, and `.registry/` for a pull."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..digest import Digest, digest_of
+from ..errors import NotLoadable
+from ..home import Home
+from ..hub import card as _card, line as _line, plan as _plan
+from ..hub.remote import Tree, Upload
+from ..manifest import File, Manifest
+from ..version import Version
+from .checkout import ADAPTER_CONFIG
+from .common import facts_of, manifest_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+UNKNOWN_COMMIT = "0" * 40
+"""In the place of a commit that a dry run does not make."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a version is on the Hub. A plain repository holds its files and nothing of ours."""
+
+    repository: str
+    commit: str
+    plain: bool = False
+
+
+def line_with_names(connection: Connection, version: Version) -> list[Version]:
+    """The version and its ancestors, nearest first, each under the name by which its child knows it, if that is still here."""
+    from ..catalog import queries
+    line, waiting = [], [version]
+    while waiting:
+        current = waiting.pop(0)
+        line.append(current)
+        for parent in current.parents:
+            found = queries.with_manifest(connection, parent.digest, deleted=True)
+            if not found:
+                raise NotLoadable(f"{current.reference} stands on {parent.reference} ({parent.digest.short}), which is not here")
+            if all(item.digest != parent.digest for item in (*line, *waiting)):
+                waiting.append(next((item for item in found if item.reference == parent.reference), found[0]))
+    return line
+
+
+def render(home: Home, line: Sequence[Version], repository: str, places: Mapping[Digest, Place], readme: str | None = None) -> list[Upload]:
+    """All files of a repository at line[0]. places say where its ancestors are; readme stands in for the registered one."""
+    version = line[0]
+    manifest = manifest_of(home, version)
+    uploads = [_upload(home, version, file, places) for file in manifest.files if file.path != _card.PATH]
+    own = manifest.file(_card.PATH)
+    text = readme if readme is not None else _text_of(home, own)
+    uploads.append(_made(_card.PATH, _card.complete(text, subject(home, line, repository, places)).encode("utf-8", "surrogateescape")))
+    uploads += _of_registry(home, line, manifest, repository, places)
+    return uploads
+
+
+def subject(home: Home, line: Sequence[Version], repository: str, places: Mapping[Digest, Place]) -> _card.Subject:
+    """What the card of line[0] tells."""
+    version = line[0]
+    facts = facts_of(home, version)
+    edges = {parent.digest: parent for item in line for parent in item.parents}
+    rows = [_card.Row("this", version.reference, version.kind, version.digest, repository)]
+    for item in line[1:]:
+        place, edge = places[item.digest], edges[item.digest]
+        rows.append(_card.Row(edge.role, item.reference, item.kind, item.digest, f"{place.repository} at `{place.commit}`", edge.evidence))
+    base = next((parent.digest for parent in version.parents if parent.role != "adapter"), None)
+    return _card.Subject(repository, version.model_class, version.kind, places[base].repository if base else None, rows,
+                         [token.content for token in facts.vocabulary.added],
+                         {"weights": facts.weights.digest, "vocabulary": facts.vocabulary.digest, "tokenizer": facts.tokenizer})
+
+
+def member(home: Home, version: Version, place: Place | None, repository: str) -> _line.Member:
+    """A version as line.json tells of it; place is None for the one whose repository it is.
+
+    What was pulled once keeps the date and the name of who published it first.
+    """
+    manifest = manifest_of(home, version)
+    said = version.source.get("published") or {}
+    source = {key: value for key, value in version.source.items() if key in _line.SOURCE}
+    source |= {"how": said["how"]} if said.get("how") else {}
+    return _line.Member(
+        version.name, version.number, manifest, version.facts, version.probes, place.repository if place else repository,
+        place.commit if place else None, None if place is not None and place.plain else rendered_paths(manifest),
+        tuple(_edge(parent) for parent in version.parents), said.get("date") or version.created_at, said.get("by") or version.created_by,
+        version.message, source, version.checkpoint, tuple(version.forced))
+
+
+def rendered_paths(manifest: Manifest) -> tuple[str, ...]:
+    """Files that a repository holds otherwise than registered; the registered bytes lie among the originals."""
+    return tuple(file.path for file in manifest.files if file.path == _card.PATH or _names_a_base(manifest.kind, file))
+
+
+def holds(home: Home, tree: Tree, manifest: Manifest) -> bool:
+    """Whether a repository of our form has, at this commit, every file of a manifest; told by its listing alone."""
+    rendered = rendered_paths(manifest)
+    for file in manifest.files:
+        path = f"{_line.ORIGINALS}/{file.path}" if file.path in rendered else file.path
+        if not _stored(home, file, path).is_at(tree.files.get(path)):
+            return False
+    return _made(_line.MANIFEST, manifest.to_bytes()).is_at(tree.files.get(_line.MANIFEST))
+
+
+def placed(manifest: Manifest) -> dict[str, Digest]:
+    """Where a repository of our form has the registered bytes of each file: digests by path there."""
+    rendered = rendered_paths(manifest)
+    return {f"{_line.ORIGINALS}/{file.path}" if file.path in rendered else file.path: file.digest for file in manifest.files}
+
+
+def ours(tree: Tree, manifest: Manifest | None) -> list[str]:
+    """Files of a commit that an earlier push put there: those of its manifest, and all of `.registry/`."""
+    return [path for path in tree.files if path.startswith(f"{_line.FOLDER}/") or (manifest is not None and manifest.file(path) is not None)]
+
+
+def places_of_this_machine(home: Home, versions: Iterable[Version]) -> list[str]:
+    """What must stand in no file that leaves this machine: the home of the user, that of the registry, the folders versions were added from."""
+    from .sources import recall
+    found = [str(Path.home()), str(home.root)]
+    for version in versions:
+        for source in recall(home, version.digest):
+            found.append(source["folder"])
+            found += [text for text in _texts(source["originals"]) if text.startswith(("/", "~", "\\")) or text[1:3] == ":\\"]
+    return found
+
+
+def leaks(home: Home, uploads: Sequence[Upload], line: Sequence[Version], allowed: Sequence[str]) -> list[_plan.Leak]:
+    """Places of this machine in files to be published, those of allowed paths left out."""
+    import getpass
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = None
+    checked = [upload for upload in uploads if upload.path not in allowed and upload.path.removeprefix(f"{_line.ORIGINALS}/") not in allowed]
+    return _plan.leaks(checked, places_of_this_machine(home, line), user)
+
+
+def _upload(home: Home, version: Version, file: File, places: Mapping[Digest, Place]) -> Upload:
+    if not _names_a_base(version.kind, file):
+        return _stored(home, file, file.path)
+    from ..artifacts.adapter import render_config
+    place = places[version.parents[0].digest]
+    return _made(file.path, render_config(home.blobs.read(file.digest), place.repository, place.commit))
+
+
+def _of_registry(home: Home, line: Sequence[Version], manifest: Manifest, repository: str, places: Mapping[Digest, Place]) -> list[Upload]:
+    version = line[0]
+    members = [member(home, version, None, repository), *(member(home, item, places[item.digest], repository) for item in line[1:])]
+    found = [_made(_line.MANIFEST, manifest.to_bytes()), _made(_line.FACTS, home.blobs.read(version.facts)),
+             _made(_line.PATH, _line.to_bytes(members))]
+    if version.probes is not None:
+        found.append(_made(_line.PROBES, home.blobs.read(version.probes)))
+    rendered = rendered_paths(manifest)
+    return found + [_stored(home, file, f"{_line.ORIGINALS}/{file.path}") for file in manifest.files if file.path in rendered]
+
+
+def _stored(home: Home, file: File, path: str) -> Upload:
+    place = home.blobs.path(file.digest)
+    return Upload(path, file.digest, file.size, place if place is not None else home.blobs.read(file.digest))
+
+
+def _made(path: str, content: bytes) -> Upload:
+    return Upload(path, digest_of(content), len(content), content)
+
+
+def _text_of(home: Home, file: File | None) -> str:
+    return home.blobs.read(file.digest).decode("utf-8", "surrogateescape") if file is not None else ""
+
+
+def _names_a_base(kind: str, file: File) -> bool:
+    return kind == "adapter" and file.path.rsplit("/", 1)[-1] == ADAPTER_CONFIG
+
+
+def _edge(parent: Any) -> Any:
+    from ..entry import Edge
+    return Edge(parent.role, parent.digest, parent.evidence, parent.reference)
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for item in items for text in _texts(item)]

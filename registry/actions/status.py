@@ -1,0 +1,145 @@
+"""status: each published version beside its repository. Here and there the same, or which of the two has what the other lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .. import reference as _reference
+from ..errors import HubUnavailable, ModelNotFound, RemoteNotFound
+from ..home import Home
+from ..hub import card as _card, line as _line, plan as _plan
+from ..hub.remote import Refs, Remote, Tree
+from ..published import State
+from ..version import Copy, Version
+from .common import VersionLike, manifest_of, resolve
+from .places import line_at, the_hub
+from .rendering import holds
+
+
+@dataclass(frozen=True)
+class _There:
+    """A repository as it is now."""
+
+    remote: Remote
+    tree: Tree
+    refs: Refs
+
+
+def status(home: Home, target: VersionLike | None = None, *, offline: bool = False) -> tuple[State, ...]:
+    """The published versions of one model, of all, or one version; and those that only its repository has. Offline nobody is asked."""
+    name, number = _target(home, target)
+    copies = _copies(home, name)
+    if name is not None and not copies:
+        _refuse_unknown(home, name)
+    remote = the_hub()
+    states: list[State] = []
+    for model, repository in sorted({(copy.name, copy.repository) for copy in copies}):
+        own = [copy for copy in copies if (copy.name, copy.repository) == (model, repository)]
+        if offline:
+            states += [State(model, copy.number, repository, copy.commit, None) for copy in sorted(own, key=lambda copy: copy.number)]
+        else:
+            states += states_of(home, remote, model, repository, own)
+    return tuple(state for state in states if number in (None, state.number))
+
+
+def states_of(home: Home, remote: Remote, name: str, repository: str, copies: Sequence[Copy]) -> list[State]:
+    """Every version of a model that is here or in a repository, by number; copies are those known to be there."""
+    known = {copy.number: copy for copy in sorted(copies, key=lambda copy: copy.entry)}
+    try:
+        tree = remote.tree(repository)
+        there = _There(remote, tree, remote.refs(tree.repository))
+    except (RemoteNotFound, HubUnavailable) as error:
+        state = "gone" if isinstance(error, RemoteNotFound) else "unreachable"
+        return [State(name, number, repository, copy.commit, state, str(error)) for number, copy in sorted(known.items())]
+    here = _versions_here(home, name)
+    tagged = _plan.numbers(there.refs)
+    main = _number_on_main(remote, tree, name, known)
+    highest = max(tagged, default=0)
+    if _line.PATH not in tree.files and not tagged:
+        return [_plain(there, copy) for _, copy in sorted(known.items())]
+    return [_state(home, there, name, number, repository, here.get(number), known.get(number), tagged.get(number), main)
+            for number in sorted({*tagged, *known, *(number for number in here if number > highest)})]
+
+
+def _plain(there: _There, copy: Copy) -> State:
+    """A version that came from a repository that no registry made: whether main is still what it came from."""
+    try:
+        changed = _changed(there, copy.commit)
+    except RemoteNotFound as error:
+        return State(copy.name, copy.number, copy.repository, copy.commit, "gone", str(error))
+    return State(copy.name, copy.number, copy.repository, copy.commit, "changed there" if changed else "same", _said(changed), changed)
+
+
+def _state(home: Home, there: _There, name: str, number: int, repository: str, version: Version | None, copy: Copy | None, tagged: str | None,
+           main: int | None) -> State:
+    commit = copy.commit if copy is not None else tagged
+    moved = f"hf://{repository} is now called hf://{there.tree.repository}" if there.tree.repository != repository else None
+    if version is None:
+        return State(name, number, repository, tagged or commit, "behind" if tagged else "gone", moved)
+    if tagged is None:
+        if copy is None:
+            return State(name, number, repository, None, "ahead", moved)
+        return State(name, number, repository, commit, "gone", f"the tag {_plan.tag_of(number)} is not there any more")
+    if (copy is None or copy.commit != tagged) and not holds(home, there.remote.tree(there.tree.repository, tagged), manifest_of(home, version)):
+        return State(name, number, repository, tagged, "diverged", f"the tag {_plan.tag_of(number)} points to another model")
+    if number == main and there.tree.commit != tagged:
+        changed = _changed(there, tagged)
+        if changed:
+            return State(name, number, repository, tagged, "changed there", _said(changed), changed)
+    return State(name, number, repository, tagged, "same", moved)
+
+
+def _said(changed: Sequence[str]) -> str | None:
+    if not changed:
+        return None
+    return "card only" if tuple(changed) == (_card.PATH,) else f"{len(changed)} file{'s' if len(changed) > 1 else ''}"
+
+
+def _changed(there: _There, published: str) -> tuple[str, ...]:
+    """Files of main that differ from those of the commit that was published."""
+    if published == there.tree.commit:
+        return ()
+    before, now = there.remote.tree(there.tree.repository, published).files, there.tree.files
+    return tuple(path for path in sorted({*before, *now}) if before.get(path) != now.get(path))
+
+
+def _number_on_main(remote: Remote, tree: Tree, name: str, known: dict[int, Copy]) -> int | None:
+    """The number of the model's version that main has, or had before somebody edited it there."""
+    for number, copy in known.items():
+        if copy.commit == tree.commit:
+            return number
+    members = line_at(remote, tree)
+    return members[0].number if members and members[0].name.casefold() == name.casefold() else None
+
+
+def _versions_here(home: Home, name: str) -> dict[int, Version]:
+    from ..catalog import queries
+    with home.reading() as connection:
+        spelled = queries.spelled(connection, name)
+        return {version.number: version for version in queries.versions(connection, spelled)} if spelled is not None else {}
+
+
+def _target(home: Home, target: VersionLike | None) -> tuple[str | None, int | None]:
+    """(model, number) of what is asked for; a bare name is the whole model."""
+    if target is None:
+        return None, None
+    if isinstance(target, str) and _reference.parse(target).bare and "^" not in target:
+        from ..catalog import queries
+        with home.reading() as connection:
+            return queries.spelled(connection, target) or target, None
+    found = resolve(home, target)
+    return found.name, found.number
+
+
+def _copies(home: Home, name: str | None) -> list[Copy]:
+    from ..catalog import queries
+    with home.reading() as connection:
+        return queries.copies(connection, name=name)
+
+
+def _refuse_unknown(home: Home, name: str) -> None:
+    from ..catalog import queries
+    with home.reading() as connection:
+        if queries.spelled(connection, name) is None:
+            raise ModelNotFound(f"there is no model {name!r}")

@@ -1,0 +1,49 @@
+"""sync: a model and its repository get what the other has. What went apart is left alone, and said."""
+
+from __future__ import annotations
+
+from .. import reference as _reference
+from ..errors import Invalid
+from ..home import Home
+from ..progress import Progress
+from ..published import Received, Sent, State, Synced
+from .places import remembered, repository_of, the_hub
+from .pull import PullOptions, pull
+from .push import PushOptions, push
+from .status import states_of
+
+
+def sync(home: Home, name: str, *, with_repository: str | None = None, dry_run: bool = False, progress: Progress) -> Synced:
+    """Push what is here only, pull what is there only, by number. Raises Invalid where no repository is known for the model."""
+    from ..catalog import queries
+    _reference.check_name(name)
+    repository = repository_of(with_repository, "--with") if with_repository is not None else remembered(home, name)
+    if repository is None:
+        raise Invalid(f"{name} has no repository yet; say which: --with org/{name.rsplit('/', 1)[-1]}")
+    with home.reading() as connection:
+        name = queries.spelled(connection, name) or name
+        copies = queries.copies(connection, name=name, repository=repository)
+    states = states_of(home, the_hub(), name, repository, copies)
+    pushed: list[Sent] = []
+    pulled: list[Received] = []
+    left = [state for state in states if state.state not in ("same", "ahead", "behind")]
+    for state in states:
+        if state.state == "behind":
+            pulled += _pull(home, state, name, dry_run=dry_run, progress=progress)
+    for state in states:
+        if state.state == "ahead":
+            pushed += _push(home, state, dry_run=dry_run, progress=progress)
+    return Synced(name, repository, tuple(pushed), tuple(pulled), tuple(left), dry_run)
+
+
+def _pull(home: Home, state: State, name: str, *, dry_run: bool, progress: Progress) -> tuple[Received, ...]:
+    commit = state.commit or ""
+    if dry_run:
+        return (Received(state.reference, state.repository, commit, "would pull"),)
+    return pull(home, f"hf://{state.repository}@{commit}", options=PullOptions(name=name, from_any=True), progress=progress).received
+
+
+def _push(home: Home, state: State, *, dry_run: bool, progress: Progress) -> tuple[Sent, ...]:
+    owner = state.repository.partition("/")[0]
+    options = PushOptions(to=state.repository, parents_to=owner, dry_run=dry_run)
+    return push(home, state.reference, options=options, progress=progress).sent

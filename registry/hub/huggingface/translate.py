@@ -1,0 +1,128 @@
+"""Errors of the client and of what it stands on, as one line of ours. No token and no signed address is ever in it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from ...errors import HubUnavailable, InvalidReference, RegistryError, RemoteMoved, RemoteNotFound
+from ..remote import MAIN
+
+TRIES = 4
+"""How often something is asked that fails for a moment."""
+PAUSE, LONGEST_PAUSE = 0.5, 60.0
+"""Seconds before the second try, doubled for each further one; and the longest that a server may make us wait."""
+_MOMENTARY = (408, 429, 500, 502, 503, 504)
+
+
+class _Pause(Exception):
+    """Travels as the cause of a HubUnavailable that may go away by waiting."""
+
+    def __init__(self, seconds: float | None) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+def momentary(said: str, seconds: float | None = None) -> HubUnavailable:
+    """An error that may go away by waiting, so many seconds if somebody asked for them."""
+    error = HubUnavailable(f"{said}; repeating the command goes on from here")
+    error.__cause__ = _Pause(seconds)
+    return error
+
+
+def pause_of(error: HubUnavailable, failures: int) -> float | None:
+    """How long to wait before asking again; None where asking again is no use."""
+    if not isinstance(error.__cause__, _Pause) or failures >= TRIES:
+        return None
+    wanted = error.__cause__.seconds
+    if wanted is not None:
+        return wanted if wanted <= LONGEST_PAUSE else None
+    return float(PAUSE * 2 ** (failures - 1))
+
+
+@contextlib.contextmanager
+def translated(repository: str, revision: str | None) -> Iterator[None]:
+    """What goes wrong in the client, as one line of ours. No token, no signed address is ever in it."""
+    try:
+        yield
+    except (RegistryError, KeyboardInterrupt, GeneratorExit):
+        raise
+    except ImportError as error:
+        raise HubUnavailable(f"the client of the Hub cannot be imported: {error}") from None
+    except (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _ours(error, repository, revision) from None
+    except Exception as error:
+        from huggingface_hub.errors import HfHubHTTPError
+        if not isinstance(error, HfHubHTTPError.__bases__[0]):
+            raise
+        raise _ours(error, repository, revision) from None
+
+
+def _ours(error: Exception, repository: str, revision: str | None) -> RegistryError:
+    from huggingface_hub import errors as hf
+    at = f"hf://{repository}" + (f"@{revision}" if revision else "")
+    if isinstance(error, hf.HFValidationError):
+        return InvalidReference(f"{repository!r} names no Hub repository; write org/name, of letters, digits, '-', '_' and '.'")
+    if isinstance(error, hf.OfflineModeIsEnabled):
+        return HubUnavailable(f"{at} cannot be asked: HF_HUB_OFFLINE is set; unset it to use the Hub")
+    if isinstance(error, hf.HfHubHTTPError) and error.response is not None:
+        return _of_answer(error, at, repository, revision)
+    said = _plain(error)
+    if isinstance(error, (hf.HfHubHTTPError.__bases__[0], OSError)):
+        return momentary(f"the Hub cannot be reached for {at}: {said}")
+    return HubUnavailable(f"the Hub gives no sensible answer for {at}: {said}")
+
+
+def _of_answer(error: Any, at: str, repository: str, revision: str | None) -> RegistryError:
+    """By the status and the Hub's own codes."""
+    from huggingface_hub import errors as hf, get_token
+    status, said = error.response.status_code, _plain(error.server_message or error.response.reason_phrase or "")
+    logged_in = get_token() is not None
+    if isinstance(error, hf.RevisionNotFoundError):
+        return RemoteNotFound(f"hf://{repository} has no branch, tag or commit {revision or MAIN!r}")
+    if isinstance(error, hf.EntryNotFoundError):
+        return RemoteNotFound(f"{at} lacks a file: {said}")
+    if isinstance(error, hf.GatedRepoError):
+        return HubUnavailable(f"hf://{repository} is gated; ask for access on its page" + ("" if logged_in else ", and set HF_TOKEN"))
+    if isinstance(error, hf.RepositoryNotFoundError) or status == 404:
+        return _not_found(repository, logged_in=logged_in)
+    if status == 401:
+        wrong = f"the Hub does not take this token for hf://{repository}; set another HF_TOKEN, or log in with hf auth login"
+        return HubUnavailable(wrong) if logged_in else _not_found(repository, logged_in=False)
+    if status == 403:
+        return HubUnavailable(f"this token has no right to do that at hf://{repository}: {said}")
+    if status in (409, 412):
+        return RemoteMoved(f"hf://{repository} is not as it was seen: {said}")
+    if status in _MOMENTARY:
+        return momentary(f"the Hub answers {status} for {at}: {said}", _retry_after(error.response.headers))
+    return HubUnavailable(f"the Hub refuses {at} with {status}: {said}")
+
+
+def _not_found(repository: str, *, logged_in: bool) -> RemoteNotFound:
+    hint = "or this token may not see it" if logged_in else "or it is private and no token is set (HF_TOKEN, or hf auth login)"
+    return RemoteNotFound(f"there is no model repository hf://{repository}, {hint}")
+
+
+def _retry_after(headers: Any) -> float | None:
+    """Seconds that a busy server asks for: Retry-After, or the t of its RateLimit."""
+    asked = headers.get("retry-after", "")
+    if asked.isdigit():
+        return float(asked)
+    for part in headers.get("ratelimit", "").split(";"):
+        key, _, value = part.strip().partition("=")
+        if key == "t" and value.isdigit():
+            return float(value)
+    return None
+
+
+def _plain(said: object) -> str:
+    """One line without addresses, which may be signed, and without the token."""
+    from huggingface_hub import get_token
+    text = " ".join(str(said).split())
+    token = get_token()
+    if token:
+        text = text.replace(token, "…")
+    words = [urlsplit(word).netloc if "://" in word else word for word in text.split(" ")]
+    return (" ".join(words)[:200] or type(said).__name__).rstrip(".")

@@ -1,0 +1,75 @@
+"""Files on their way to the Hub: counted as they are read, and compared with their digests before the commit is made."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ...digest import digest_of
+from ...errors import DigestMismatch
+from ..remote import Upload
+
+BLOCK = 1 << 20
+LARGE = 64 * BLOCK
+
+
+def addition(upload: Upload, progress: Callable[[int], object]) -> Any:
+    """The client's word for a file to be added, which tells how many of its bytes were sent."""
+    from huggingface_hub import CommitOperationAdd
+
+    class Addition(CommitOperationAdd):  # type: ignore[misc]
+        """Counts bytes as they are read for sending; what is sent in other ways is counted at its end."""
+
+        counted = 0
+
+        @contextlib.contextmanager
+        def as_file(self, with_tqdm: bool = False) -> Iterator[Any]:
+            if not with_tqdm or not isinstance(self.path_or_fileobj, str):
+                with super().as_file() as stream:
+                    yield stream
+                return
+            with _Counted(self.path_or_fileobj, self._count) as stream:
+                yield stream
+
+        def _count(self, size: int) -> None:
+            size = min(size, upload.size - self.counted)
+            self.counted += size
+            progress(size)
+
+        def sent(self) -> None:
+            self._count(upload.size)
+
+    return Addition(path_in_repo=upload.path, path_or_fileobj=upload.source if isinstance(upload.source, bytes) else str(upload.source))
+
+
+class _Counted(io.BufferedReader):
+    """A file that tells how much of it is read."""
+
+    def __init__(self, path: str, count: Callable[[int], object]) -> None:
+        super().__init__(io.FileIO(path), BLOCK)
+        self._told = count
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        block = super().read(size)
+        self._told(len(block))
+        return block
+
+
+def groups(additions: Sequence[Any], uploads: Sequence[Upload]) -> Iterator[list[tuple[Any, Upload]]]:
+    """All at once, except that each of several very large files goes alone, so that progress can be told between them."""
+    pairs = list(zip(additions, uploads, strict=True))
+    large = [pair for pair in pairs if pair[1].size >= LARGE]
+    alone = large if len(large) > 1 else []
+    together = [pair for pair in pairs if pair not in alone]
+    if together:
+        yield together
+    yield from ([pair] for pair in alone)
+
+
+def refuse_other_bytes(added: Any, upload: Upload) -> None:
+    """Raises DigestMismatch if what was read for sending is not what is registered."""
+    found = added.upload_info.sha256.hex() if added._upload_mode == "lfs" else digest_of(upload.content()).hex
+    if found != upload.digest.hex:
+        raise DigestMismatch(f"the stored bytes of {upload.path!r} ({upload.digest}) are damaged; nothing was published")

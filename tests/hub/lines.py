@@ -1,0 +1,57 @@
+"""Homes for the tests of push and pull: the line base -> resized -> adapter made by hand, and what a home holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import registry
+from tests.support import plain
+from tests.support.warm import Ran, Warm
+
+ADDED = ("zorvaxin", "quelora")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A home, and the commands run in it by processes that talk to the hub."""
+
+    root: Path
+    warm: Warm
+
+    def run(self, *arguments: object, **environment: str) -> Ran:
+        """A command of `registry`."""
+        return self.warm.run(*arguments, **{"REGISTRY_HOME": str(self.root), **environment})
+
+    def ok(self, *arguments: object, **environment: str) -> Any:
+        """A command that succeeds; the JSON it prints."""
+        ran = self.run(*arguments, "--json", **environment)
+        assert ran.code == 0, ran.err
+        return ran.json
+
+    @property
+    def registry(self) -> registry.Registry:
+        return registry.Registry(self.root)
+
+    def digests(self) -> dict[str, str]:
+        """Manifest digests of all versions, by reference."""
+        with self.registry as reg:
+            return {version.reference: str(version.digest) for model in reg.list() for version in reg.list(model.name)}
+
+    def log(self) -> list[dict[str, Any]]:
+        """Kinds and bodies of all entries, oldest first."""
+        with self.registry as reg:
+            return [{"kind": row.kind, **row.body} for row in reversed(reg.log())]
+
+
+def fill(root: Path, folder: Path) -> None:
+    """A home with minilm@1, minilm-medical@1 that has two tokens more, and the adapter medical@1 on it, added from `folder`."""
+    folder.mkdir()
+    base = plain.base(folder / "base")
+    resized = plain.base(folder / "resized", added=ADDED)
+    adapter = plain.adapter(folder / "medical", resized, added=ADDED)
+    with registry.init(root) as reg:
+        reg.add(base, "minilm", message="the base")
+        reg.add(resized, "minilm-medical", parent="minilm@1")
+        reg.add(adapter, "medical", message="first training")

@@ -1,0 +1,63 @@
+"""The story of this room: a line is published, a stranger loads it plainly, and an empty home gets it back whole."""
+
+from __future__ import annotations
+
+STRANGER = """
+import sys
+import numpy, registry
+from sentence_transformers import SentenceTransformer
+texts = ["the patient takes one dose", "zorvaxin and quelora, twice a day"]
+plain = SentenceTransformer("org/medical", device="cpu").encode(texts)
+here = registry.load("medical@1", home=sys.argv[1], device="cpu").encode(texts)
+assert numpy.array_equal(plain, here), abs(plain - here).max()
+print(plain.shape)
+"""
+
+
+def test_a_stranger_loads_a_published_line_with_the_plain_library_and_gets_the_same_bits(here, hub, lfs):
+    here.ok("push", "medical@1", "--to", "org/medical", "--parents-to", "org")
+
+    ran = lfs.run(here.root, code=STRANGER)
+
+    assert (ran.code, ran.out.strip()) == (0, "(2, 8)"), ran.err
+
+
+def test_an_empty_home_gets_the_whole_line_back_with_the_same_digests_and_numbers(here, there):
+    here.ok("push", "medical@1", "--to", "org/medical", "--parents-to", "org")
+
+    pulled = there.ok("pull", "hf://org/medical")
+
+    assert pulled["reference"] == "medical@1"
+    assert there.digests() == here.digests()
+    assert [state["state"] for state in there.ok("status")] == ["same", "same", "same"]
+
+
+def test_each_repository_gets_one_commit_and_the_tag_of_its_version(here, hub):
+    done = here.ok("push", "medical@1", "--to", "org/medical", "--parents-to", "org")
+
+    assert [(item["reference"], item["what"]) for item in done["sent"]] == [
+        ("minilm@1", "pushed"), ("minilm-medical@1", "pushed"), ("medical@1", "pushed")]
+    assert len(hub.asked("POST /commit/")) == 3
+    assert hub.tags("org/medical") == {"v1": hub.head("org/medical")}
+
+
+def test_an_unchanged_line_is_not_sent_again_and_takes_at_most_five_requests(here, hub):
+    here.ok("push", "medical@1", "--to", "org/medical", "--parents-to", "org")
+    before, entries = len(hub.requests), here.log()
+
+    done = here.ok("push", "medical@1")
+
+    assert [item["what"] for item in done["sent"]] == ["already", "already", "already"]
+    assert len(hub.requests) - before <= 5
+    assert all(request.method == "GET" for request in hub.requests[before:])
+    assert here.log() == entries
+
+
+def test_the_entry_says_where_the_version_is_and_what_lies_there(here, hub):
+    here.ok("push", "minilm@1", "--to", "org/minilm")
+
+    published = here.log()[-1]
+
+    assert (published["kind"], published["repository"], published["commit"], published["tag"]) == (
+        "Publish", "org/minilm", hub.head("org/minilm"), "v1")
+    assert set(published["files"]) == set(hub.files("org/minilm")) - {".gitattributes"}

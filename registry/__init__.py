@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         add,
         alias,
         annotate,
+        audit,
         checkout,
         collect,
         config,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         merge,
         pull,
         push,
+        repair,
         resize,
         resolve,
         show,
@@ -45,9 +47,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Model", "Registry", "RegistryError", "Version", "add", "alias", "annotate", "checkout", "collect", "config", "delete",
-    "diff", "find", "init", "lineage", "list", "load", "log", "merge", "open", "pull", "push", "resize", "resolve", "show",
-    "status", "sync", "tokens", "version_of", "yank",
+    "Model", "Registry", "RegistryError", "Version", "add", "alias", "annotate", "audit", "checkout", "collect", "config",
+    "delete", "diff", "find", "init", "lineage", "list", "load", "log", "merge", "open", "pull", "push", "repair", "resize",
+    "resolve", "show", "status", "sync", "tokens", "version_of", "yank",
 ]
 
 _ELSEWHERE = {"Model": "version", "Version": "version", "RegistryError": "errors", "Registry": "api", "init": "api", "open": "api"}

@@ -16,6 +16,7 @@ from .progress import Progress, silent
 if TYPE_CHECKING:
     from .differences import Difference
     from .facts import Token
+    from .findings import Audited, Repaired
     from .home import Home
     from .published import Pulled, Pushed, State, Synced
     from .results import Added, AliasMove, Checkout, Collected, Deleted, DemoResult, Details, Found, Lineage, Verdict
@@ -265,6 +266,24 @@ class Registry:
         """Free the bytes nobody needs; older_than is in seconds."""
         from .actions.collect import collect
         return collect(self.home, older_than=older_than, dry_run=dry_run, progress=progress)
+
+    def audit(self, *, full: bool = False, probes: bool = False, receipt: PathLike | None = None, against: PathLike | None = None,
+              progress: Progress = silent) -> Audited:
+        """Whether everything is what it says; what is not is in `findings`, and nothing is changed.
+
+        full reads every byte, probes loads the heads; receipt is a file to write the journal's head to, against an earlier one.
+        """
+        from .actions.audit import audit
+        return audit(self.home, full=full, probes=probes, receipt=Path(receipt) if receipt is not None else None,
+                     against=Path(against) if against is not None else None, progress=progress)
+
+    def repair(self, sources: Sequence[PathLike] = (), *, accept_journal: bool = False, progress: Progress = silent) -> Repaired:
+        """The catalog made anew; lost or damaged bytes fetched by digest from sources: homes, bundles, folders.
+
+        With accept_journal the journal is taken as it is, though a catalog says it was longer or another.
+        """
+        from .actions.repair import repair
+        return repair(self.home, [os.fspath(item) for item in sources], accept_journal=accept_journal, progress=progress)
 
     def config(self, key: str | None = None, value: str | None = None, *, unset: bool = False) -> Mapping[str, str]:
         """The settings of the home that people make: all of them, one, or one made new. Keys: user.name."""

@@ -10,6 +10,7 @@ import dataclasses
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, ClassVar
 
 from .digest import Digest, canonical, digest_of, parse_canonical
@@ -157,7 +158,7 @@ class Entry:
         return {"format": FORMAT, "number": self.number, "id": self.id, "time": self.time, "by": self.by,
                 "kind": self.kind, "body": dataclasses.asdict(self.body), "previous": self.previous}
 
-    @property
+    @cached_property
     def digest(self) -> Digest:
         """The SHA-256 of the canonical JSON without the digest field."""
         return digest_of(canonical(self._value()))

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict, Unpack, overload
 from .api import Operand, PathLike, Probes, Registry, VersionLike
 from .differences import Difference
 from .facts import Token
+from .findings import Audited, Repaired
 from .progress import Progress, silent
 from .published import Pulled, Pushed, State, Synced
 from .results import Added, AliasMove, Checkout, Collected, Deleted, Details, Found, Lineage, Verdict
@@ -231,6 +232,20 @@ def collect(*, older_than: float = 3600.0, dry_run: bool = False, progress: Prog
     """Free the bytes nobody needs; older_than is in seconds."""
     with Registry(home) as registry:
         return registry.collect(older_than=older_than, dry_run=dry_run, progress=progress)
+
+
+def audit(*, full: bool = False, probes: bool = False, receipt: PathLike | None = None, against: PathLike | None = None,
+          progress: Progress = silent, home: PathLike | None = None) -> Audited:
+    """Whether everything is what it says; what is not is in `findings`."""
+    with Registry(home) as registry:
+        return registry.audit(full=full, probes=probes, receipt=receipt, against=against, progress=progress)
+
+
+def repair(sources: Sequence[PathLike] = (), *, accept_journal: bool = False, progress: Progress = silent,
+           home: PathLike | None = None) -> Repaired:
+    """The catalog made anew from the journal; lost or damaged bytes fetched by digest from sources."""
+    with Registry(home) as registry:
+        return registry.repair(sources, accept_journal=accept_journal, progress=progress)
 
 
 def config(key: str | None = None, value: str | None = None, *, unset: bool = False, home: PathLike | None = None) -> Mapping[str, str]:

@@ -14,6 +14,7 @@ Lock order is store (shared by who adds, exclusive by collect), then write. Noth
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -38,6 +39,8 @@ WRITE_WAIT = 60.0
 """Seconds a writer waits for its turn."""
 READ_WAIT = 0.1
 """Seconds a reader that is behind waits for the writer before it answers as of an older entry."""
+OURS = frozenset({"journal", "blobs", "staging", "catalog", "checkouts", "local", "write.lock", "store.lock"})
+"""What lies in a home."""
 FIRST_ENTRY = Path("journal") / f"{1:020}.json"
 
 
@@ -197,13 +200,23 @@ class Home:
         if self._catalog is None:
             if not self.writable:
                 raise StoreUnavailable(f"the home {str(self.root)!r} is read-only; nothing can be recorded in it")
-            self._catalog = Catalog.open(self.root / "catalog") or Catalog.create(self.root / "catalog", fill=self._fold_all)
+            self._catalog = Catalog.open(self.root / "catalog") or Catalog.create(self.root / "catalog", fill=self.fold_into)
         return self._catalog
 
-    def _fold_all(self, connection: Connection) -> None:
-        """The whole journal, into a catalog that nobody sees before it is done."""
-        for entry in self.journal.follow(0, None):
-            self._fold(connection, entry)
+    def fold_into(self, connection: Connection, until: int | None = None) -> None:
+        """The whole journal, or its first entries, into an empty catalog that nobody sees before it is done."""
+        from .catalog.folding import fill
+        fill(connection, itertools.islice(self.journal.follow(0, None), until), self.blobs.read)
+
+    def renew(self) -> Path:
+        """The file of a new generation of the catalog, made from the journal alone; the old one stays for whoever has it open."""
+        from .catalog.engine import Catalog
+        with self.write_lock.exclusive(WRITE_WAIT):
+            self.journal.sync()
+            made = Catalog.new_generation(self.root / "catalog", fill=self.fold_into)
+            self.close()
+            self._catalog = made
+        return made.path
 
     def _fold(self, connection: Connection, entry: Entry) -> None:
         from .catalog.apply import apply
@@ -213,8 +226,8 @@ class Home:
         entry = self.journal.read(number)
         if entry is None or entry.digest != digest:
             found = "is missing" if entry is None else f"has the digest {entry.digest.short}"
-            raise CatalogDiverged(f"the catalog was made from another journal: entry {number} {found}; if this journal is the right one, "
-                                  f"delete the folder {str(self.root / 'catalog')!r} and the catalog is made anew")
+            raise CatalogDiverged(f"the catalog was made from another journal: entry {number} {found}; registry audit tells more, registry repair "
+                                  "mends the journal, and if this journal is the right one: registry repair --accept-journal")
 
 
 def make_private(folder: Path) -> None:
@@ -226,8 +239,7 @@ def make_private(folder: Path) -> None:
 
 
 def _refuse_foreign(folder: Path) -> None:
-    ours = {"journal", "blobs", "staging", "catalog", "checkouts", "local", "write.lock", "store.lock"}
-    foreign = sorted(item.name for item in folder.iterdir() if item.name not in ours and not item.name.startswith(".try-"))
+    foreign = sorted(item.name for item in folder.iterdir() if item.name not in OURS and not item.name.startswith(".try-"))
     if foreign:
         raise StoreUnavailable(f"{str(folder)!r} is not empty: it holds {foreign[0]!r}; a registry is made in a new or empty folder")
 

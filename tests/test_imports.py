@@ -13,8 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-WORDS = {"digest", "reference", "manifest", "entry", "version", "facts", "settings", "errors", "results", "progress",
-         "differences", "published"}
+WORDS = {"digest", "reference", "manifest", "entry", "version", "facts", "settings", "errors", "results", "progress", "differences", "published",
+         "findings"}
 ROOMS = {"store", "catalog", "artifacts", "hub"}
 PUBLIC = {"", "api", "functions"}
 """The empty name is the package itself."""

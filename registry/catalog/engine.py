@@ -27,7 +27,10 @@ BUSY_SECONDS = 60.0
 """How long SQLite waits for another writer; with a short wait the next step of load fails."""
 
 _PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0")
+_MAKING = ("synchronous=OFF", "journal_mode=OFF", "foreign_keys=OFF", "cache_size=-200000")
+"""For a file that nobody sees before it is whole and synced: nothing can be lost, and rows come in an order that no key minds."""
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+_DAMAGED = ("malformed", "not a database", "no such table", "no such column", "could not decode", "Could not decode")
 _left_to_parents: list[sa.Engine] = []
 
 
@@ -74,6 +77,16 @@ class Catalog:
         migrations = migrations or packaged()
         generation, _ = newest(folder, migrations.revision)
         return cls(_publish(folder, migrations, generation + 1, fill=fill))
+
+    @classmethod
+    def passing(cls, fill: Callable[[sa.Connection], None]) -> Catalog:
+        """A catalog that only this process sees, and that is gone when it is closed; no file is made where others look for one."""
+        catalog = cls(Path())
+        catalog._engine = sa.create_engine("sqlite://", creator=_connect_to_nothing, poolclass=sa.pool.StaticPool, json_serializer=_json)
+        with catalog._engine.begin() as connection:
+            packaged().upgrade(connection)
+            fill(connection)
+        return catalog
 
     def close(self) -> None:
         """Let go of the file."""
@@ -127,17 +140,16 @@ def _translated(error: sa.exc.DatabaseError, path: Path) -> RegistryError | None
         return StoreUnavailable(f"the catalog {str(path)!r} cannot be used: {reason}")
     if "locked" in reason:
         return Busy(f"another program holds the catalog {str(path)!r}; run the command again when it has ended")
-    if any(text in reason for text in ("malformed", "not a database")):
-        return CatalogDiverged(f"the catalog {str(path)!r} is damaged ({reason}); delete the folder {str(path.parent)!r} "
-                               "and it is made anew")
+    if any(text in reason for text in _DAMAGED):
+        return CatalogDiverged(f"the catalog {path.name!r} is damaged ({reason}); to make it anew from the journal: registry repair")
     return None
 
 
-def _engine(path: Path, *, readonly: bool = False) -> sa.Engine:
+def _engine(path: Path, *, readonly: bool = False, making: bool = False) -> sa.Engine:
     """Our own BEGIN on every connection: the driver's would be deferred, and a snapshot that turns writer fails at once."""
     def connect() -> sqlite3.Connection:
         connection = _connect_readonly(path) if readonly else _connect(f"{path.absolute().as_uri()}?mode=rw")
-        for pragma in _PRAGMAS:
+        for pragma in (*_PRAGMAS, *_MAKING) if making else _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").fetchall()
         return connection
 
@@ -150,6 +162,11 @@ def _engine(path: Path, *, readonly: bool = False) -> sa.Engine:
         connection.exec_driver_sql("BEGIN " + connection.get_execution_options().get("sqlite_begin", "IMMEDIATE"))
 
     return engine
+
+
+def _connect_to_nothing() -> sqlite3.Connection:
+    """A database without a name: in memory, and on the disk for temporary files where it outgrows that."""
+    return sqlite3.connect("", check_same_thread=False)
 
 
 def _connect(address: str) -> sqlite3.Connection:
@@ -203,7 +220,7 @@ def _make(path: Path, migrations: Migrations, start: Path | None, fill: Callable
             with contextlib.closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as source:
                 source.backup(connection)
             connection.execute("PRAGMA journal_mode=DELETE")
-    engine = _engine(path)
+    engine = _engine(path, making=True)
     try:
         with engine.begin() as opened:
             migrations.upgrade(opened)

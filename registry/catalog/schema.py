@@ -22,6 +22,7 @@ _one_at_a_time = threading.Lock()
 """Alembic keeps the running environment in a module."""
 
 _FILE = re.compile(r"([0-9]{4})-([0-9]{6})\.db", re.ASCII)
+_BESIDE = re.compile(rf"{_FILE.pattern}(\.\d+\.[0-9a-f]+\.tmp)?(-wal|-shm|-journal)?", re.ASCII)
 
 
 def file_name(revision: str, generation: int) -> str:
@@ -39,6 +40,17 @@ def newest_older(folder: Path, revision: str = REVISION) -> Path | None:
     """The newest catalog of the newest revision before this one."""
     found = [item for item in _present(folder) if item[0] < revision]
     return folder / file_name(*max(found)) if found else None
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file of the catalog's folder is a catalog of some revision, what SQLite lays beside one, or one in the making."""
+    return _BESIDE.fullmatch(name) is not None
+
+
+def superseded(folder: Path, revision: str = REVISION) -> list[Path]:
+    """The catalogs of a revision that nobody opens any more, since a newer generation is there."""
+    generation, _ = newest(folder, revision)
+    return [folder / file_name(revision, found) for other, found in sorted(_present(folder)) if other == revision and found < generation]
 
 
 def _present(folder: Path) -> list[tuple[str, int]]:

@@ -66,6 +66,17 @@ class Folder(Text):
         return [CompletionItem(incomplete, type="dir")]
 
 
+class File(Text):
+    """A file, or whatever else has a path. Whether it is there is for the action to say."""
+
+    name = "file"
+
+    def shell_complete(self, context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+        """Let the shell complete files."""
+        from click.shell_completion import CompletionItem
+        return [CompletionItem(incomplete, type="file")]
+
+
 class Duration(Number):
     """A length of time: seconds, or a number with s, m, h or d."""
 

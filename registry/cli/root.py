@@ -19,16 +19,18 @@ SECTIONS = {
     "Look": {"log": "history", "lineage": "history", "tokens": "looking", "find": "looking", "resolve": "looking"},
     "Name": {"alias": "naming", "annotate": "naming", "yank": "naming", "delete": "naming"},
     "Files": {"checkout": "using", "merge": "adding"},
-    "House": {"init": "house", "config": "house", "collect": "house", "demo": "house", "completion": "house"},
+    "House": {"init": "house", "config": "house", "collect": "house", "audit": "keeping", "repair": "keeping",
+              "demo": "house", "completion": "house"},
 }
 """Section of the help, then command, then the file of this folder that holds it."""
 FILES = {name: file for section in SECTIONS.values() for name, file in section.items()}
 
 MEANT = {
     "add": ["commit", "import", "register", "save"], "alias": ["tag"], "annotate": ["note"], "checkout": ["export", "path"],
-    "collect": ["gc", "prune"], "config": ["settings"], "delete": ["remove", "rm"], "diff": ["compare"], "find": ["search"], "--help": ["help"],
-    "lineage": ["graph", "tree"], "list": ["ls", "models", "versions"], "load": ["encode"], "log": ["history"],
-    "merge": ["bake", "fuse"], "pull": ["clone", "download", "fetch"], "push": ["publish", "upload"],
+    "audit": ["fsck", "verify"], "collect": ["gc", "prune"], "config": ["settings"], "delete": ["remove", "rm"],
+    "diff": ["compare"], "find": ["search"], "--help": ["help"], "lineage": ["graph", "tree"],
+    "list": ["ls", "models", "versions"], "load": ["encode"], "log": ["history"], "merge": ["bake", "fuse"],
+    "pull": ["clone", "download", "fetch"], "push": ["publish", "upload"], "repair": ["fix", "rebuild"],
     "resolve": ["lock", "pin"], "show": ["cat", "info", "inspect"], "yank": ["hide", "unyank"],
 }
 """What other tools call it."""

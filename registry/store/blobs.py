@@ -6,6 +6,7 @@ day lie as a recipe of other blobs: `open` and `size` are the only doors to byte
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +16,7 @@ from ..errors import BlobNotFound, DigestMismatch
 from .backend import Backend, Stat
 
 PREFIX = "blobs/sha256"
+_FILE = re.compile(rf"{PREFIX}/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})", re.ASCII)
 
 
 class Blobs:
@@ -75,11 +77,16 @@ class Blobs:
         return self._backend.local_path(_name(digest)) if self.has(digest) else None
 
     def all(self) -> Iterator[tuple[Digest, Stat]]:
-        """Every blob with its size and age, in no order. Names that are no digest are passed over."""
+        """Every blob with its size and age, in no order. Names that are no blob's are passed over."""
         for name in self._backend.list(PREFIX):
-            stat = self._backend.stat(name)
-            if stat is not None and len(name.rsplit("/", 1)[-1]) == 64:
-                yield Digest("sha256:" + name.rsplit("/", 1)[-1]), stat
+            match = _FILE.fullmatch(name)
+            stat = self._backend.stat(name) if match is not None else None
+            if match is not None and stat is not None:
+                yield Digest("sha256:" + match[2]), stat
+
+    def strays(self) -> list[str]:
+        """Names among the blobs that are none's: no digest, or one in another's folder; sorted."""
+        return sorted(name for name in self._backend.list(PREFIX) if not _FILE.fullmatch(name))
 
     def remove(self, digest: Digest) -> None:
         """Free the blob's bytes."""

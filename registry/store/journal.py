@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from .. import entry as _entry
 from ..digest import Digest
 from ..entry import Entry
-from ..errors import BlobNotFound, BrokenChain, Busy, InvalidManifest, NewerFormat
+from ..errors import BlobNotFound, BrokenChain, Busy, InvalidManifest, NewerFormat, RegistryError
 from .backend import Backend
 
 PREFIX = "journal"
+_FILE = re.compile(rf"{PREFIX}/([0-9]{{20}})\.json", re.ASCII)
 
 
 class Journal:
@@ -53,6 +55,28 @@ class Journal:
                 raise BrokenChain(f"the journal is broken at entry {number}: it follows {entry.previous}, and entry {number - 1} is {previous}")
             yield entry
             number, previous = number + 1, entry.digest
+
+    def last(self) -> int:
+        """The highest number that a file has, whatever is in it or before it; 0 without any."""
+        return max((int(match[1]) for name in self._backend.list(PREFIX) if (match := _FILE.fullmatch(name))), default=0)
+
+    def walk(self, until: int) -> Iterator[tuple[int, Entry | RegistryError | None]]:
+        """Every number from 1 to until: its entry, or what is wrong with its file, or None where that is missing."""
+        for number in range(1, until + 1):
+            try:
+                yield number, self.read(number)
+            except RegistryError as error:
+                yield number, error
+
+    def strays(self) -> list[str]:
+        """Names beside the entries that are none's, sorted."""
+        return sorted(name for name in self._backend.list(PREFIX) if not _FILE.fullmatch(name))
+
+    def replace(self, entry: Entry) -> None:
+        """Put the whole entry in the place of its damaged file. Only repair does this, for bytes whose digest the next entry names."""
+        with self._backend.stage() as staged:
+            staged.write(entry.to_bytes())
+            staged.publish(_name(entry.number), replace=True)
 
     def sync(self) -> None:
         """Make entries durable, whoever wrote them, before anything is built on them."""

@@ -27,10 +27,33 @@ from .listing import (
 )
 from .loading import UNREADABLE
 from .marking import marks
+from .needing import Needs, needs
 from .resolving import resolve
 
 __all__ = [
-    "UNREADABLE", "aliases", "as_of", "children", "copies", "files", "find", "from_hub", "log", "marks", "models", "next_number", "resolve",
-    "skipped", "spelled", "tokens", "version", "versions", "with_file", "with_manifest", "with_tokenizer", "with_vocabulary",
+    "UNREADABLE",
+    "Needs",
+    "aliases",
+    "as_of",
+    "children",
+    "copies",
+    "files",
+    "find",
+    "from_hub",
+    "log",
+    "marks",
+    "models",
+    "needs",
+    "next_number",
+    "resolve",
+    "skipped",
+    "spelled",
+    "tokens",
+    "version",
+    "versions",
+    "with_file",
+    "with_manifest",
+    "with_tokenizer",
+    "with_vocabulary",
     "with_weights",
 ]

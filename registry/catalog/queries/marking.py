@@ -32,7 +32,7 @@ def marks(connection: Connection, *, partial: bool = False) -> dict[Digest, list
         line = _line(manifest, parents)
         for gap in sorted(line & unknown.keys()):
             raise BlobNotFound(f"{unknown[gap]} could not be read, so nobody knows which files {name}@{number} needs; "
-                               "put that blob back, then delete the folder catalog, and it is made anew")
+                               "to put that blob back: registry repair --from SOURCE")
         for digest in sorted({digest for ancestor in line for digest in own[ancestor]}):
             found[Digest(digest)].append(f"{name}@{number}")
     return dict(found)

@@ -161,7 +161,7 @@ def test_a_damaged_catalog_says_what_would_do(tmp_path: Path, journal: Journal) 
     content[:16] = b"no catalog at al"
     journal.catalogs[0].path.write_bytes(content)
 
-    with pytest.raises(CatalogDiverged, match=r"is damaged \(file is not a database\); delete the folder .* and it is made anew"):
+    with pytest.raises(CatalogDiverged, match=r"is damaged \(file is not a database\); to make it anew from the journal: registry repair"):
         head_of(opened(tmp_path / "catalog"))
 
 

@@ -80,7 +80,7 @@ def test_nothing_is_called_free_while_it_is_not_known_what_a_line_needs(tmp_path
 
     assert str(caught.value) == (
         f"the {what} of base@1, {lost}, could not be read, so nobody knows which files adapter@1 needs; "
-        "put that blob back, then delete the folder catalog, and it is made anew"
+        "to put that blob back: registry repair --from SOURCE"
     )
     assert a_digest("weights file adapter@1") in partial
 

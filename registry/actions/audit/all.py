@@ -1,0 +1,114 @@
+"""The audit, part after part."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...entry import now
+from ...errors import CatalogDiverged, Corrupt, FolderNotFound, StoreUnavailable
+from ...findings import Audited, Finding, Receipt, parse_receipt
+from ...home import OURS, WRITE_WAIT, Home
+from ...progress import Progress
+from .answers import REPAIR, check_catalog, names_by_entry, state
+from .blobs import Bytes, check_blobs
+from .chain import Chain, against as _against, concerning, read_chain, strays
+
+if TYPE_CHECKING:
+    from ...catalog.comparing import Snapshot
+
+
+def audit(home: Home, *, full: bool, probes: bool, receipt: Path | None, against: Path | None, progress: Progress) -> Audited:
+    """Everything that is not what it says. With receipt the journal's head is written to a file, if the journal is whole.
+
+    What is found is returned, not raised. Raises FolderNotFound or InvalidManifest for an earlier receipt that cannot be read,
+    Corrupt where none can be written.
+    """
+    earlier = _read(against) if against is not None else None
+    with home.store_lock.shared(timeout=60.0):
+        looked = _look(home)
+        with looked.snapshot or contextlib.nullcontext():
+            chain = read_chain(home, looked.last, looked.at, progress)
+            findings = [*concerning(chain, names_by_entry(looked.snapshot, chain.whole)), *strays(home), *_foreign(home)]
+            findings += _against(chain, earlier) if earlier is not None else []
+            found, more = _content(home, looked, chain, full=full, progress=progress)
+    findings += more
+    if probes:
+        from .deep import check_probes
+        findings += check_probes(home, progress)
+    head = chain.receipt(now())
+    if receipt is not None:
+        _write(receipt, head, chain)
+    return Audited(tuple(findings), chain.read, len(found.sizes), sum(found.sizes.values()), full, head, tuple(found.notes))
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """The catalog's state and the journal's end, as of one moment: no writer was between the two."""
+
+    path: Path | None
+    snapshot: Snapshot | None
+    error: CatalogDiverged | None
+    at: int
+    last: int
+
+
+def _look(home: Home) -> _Looked:
+    from ...catalog.comparing import Snapshot
+    from ...catalog.schema import newest
+    with home.write_lock.exclusive(WRITE_WAIT) if home.writable else contextlib.nullcontext():
+        _, path = newest(home.root / "catalog")
+        last = home.journal.last()
+        if path is None:
+            return _Looked(None, None, None, 0, last)
+        try:
+            snapshot = Snapshot.of(path)
+            return _Looked(path, snapshot, None, snapshot.head()[0], last)
+        except CatalogDiverged as error:
+            return _Looked(path, None, error, 0, last)
+
+
+def _content(home: Home, looked: _Looked, chain: Chain, *, full: bool, progress: Progress) -> tuple[Bytes, list[Finding]]:
+    """The catalog and the blobs."""
+    progress("comparing the catalog", 0, None)
+    if looked.error is not None:
+        answers = [Finding("catalog-damaged", str(looked.error).partition("; to make it")[0], (), REPAIR)]
+    else:
+        answers = check_catalog(home, looked.snapshot, chain)
+    with state(home, looked.path, chain, sound=not answers and chain.whole == looked.at == looked.last) as connection:
+        from ...catalog.queries import needs
+        needed = needs(connection)
+        found = check_blobs(home, needed, chain, full=full, progress=progress)
+        findings = [*answers, *found.findings]
+        if full:
+            from .deep import check_checkouts, check_facts
+            findings += [*check_facts(home, connection, found.bad, progress), *check_checkouts(home, connection)]
+    return found, findings
+
+
+def _foreign(home: Home) -> list[Finding]:
+    """Files in the home that are no part of a registry."""
+    from ...catalog.schema import is_ours
+    places = [place for place in sorted(home.root.iterdir()) if place.name not in OURS]
+    catalog = home.root / "catalog"
+    places += [place for place in sorted(catalog.iterdir()) if not is_ours(place.name)] if catalog.is_dir() else []
+    return [Finding("stray-file", f"{str(place.relative_to(home.root))!r} is no part of a registry", (), f"rm -r {place}") for place in places]
+
+
+def _read(path: Path) -> Receipt:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise FolderNotFound(f"cannot read the receipt {str(path)!r}: {error.strerror}") from None
+    return parse_receipt(content.rstrip(b"\n"), f"{str(path)!r}")
+
+
+def _write(path: Path, head: Receipt | None, chain: Chain) -> None:
+    if head is None or chain.findings:
+        raise Corrupt(f"no receipt is written for a journal that is broken: {chain.findings[0].what if chain.findings else 'it is empty'}")
+    try:
+        path.write_bytes(head.to_bytes() + b"\n")
+    except OSError as error:
+        raise StoreUnavailable(f"cannot write the receipt {str(path)!r}: {error.strerror}") from None

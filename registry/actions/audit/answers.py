@@ -1,0 +1,114 @@
+"""The catalog: is it the fold of the journal, to the row and to the letter of its schema? Looked at before anything brings it up."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import CatalogDiverged, RegistryError
+from ...findings import Finding
+from ...home import Home
+from .chain import Chain
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from ...catalog.comparing import Difference, Snapshot
+
+REPAIR = "registry repair"
+SHOWN = 3
+
+
+def check_catalog(home: Home, snapshot: Snapshot | None, chain: Chain) -> list[Finding]:
+    """What is wrong with the catalog, worst first."""
+    if snapshot is None:
+        return [Finding("catalog-missing", "there is no catalog; any command makes it anew from the journal", (), REPAIR)]
+    try:
+        return _check(home, snapshot, chain)
+    except CatalogDiverged as error:
+        return [Finding("catalog-damaged", str(error).partition("; to make it")[0], (), REPAIR)]
+
+
+def _check(home: Home, snapshot: Snapshot, chain: Chain) -> list[Finding]:
+    from ...catalog.comparing import golden
+    if not snapshot.same_schema(golden()):
+        return [Finding("schema-edited", "the schema of the catalog is not the one that this package makes", (), REPAIR)]
+    number, digest = snapshot.head()
+    if number > chain.last:
+        return [Finding("journal-truncated", f"the catalog ends with entry {number}, {digest}, and the journal with entry {chain.last}",
+                        _registered_after(snapshot, chain.last), f"{REPAIR} puts the entries back from the catalog, or --from SOURCE")]
+    if number and chain.digest(number) is not None and chain.digest(number) != digest:
+        return [Finding("catalog-diverged", f"the catalog was made from another journal: entry {number} is {digest} there, "
+                        f"here {chain.digest(number)}", (), f"{REPAIR} --accept-journal, if this journal is the right one")]
+    if number > chain.whole or chain.then is None:
+        return []   # what it should be cannot be told, and the journal's findings say why
+    found = _rows(home, snapshot, chain, number)
+    broken = snapshot.broken_index() if not found else None
+    if broken is not None:
+        found = [Finding("index-damaged", f"SQLite says of the catalog: {broken}", (), REPAIR)]
+    if number < chain.whole and not found:
+        found = [Finding("catalog-behind", f"the catalog is as of entry {number}, the journal ends with entry {chain.whole}; "
+                         "any command brings it up", (), REPAIR)]
+    return found
+
+
+def _rows(home: Home, snapshot: Snapshot, chain: Chain, number: int) -> list[Finding]:
+    from ...catalog.comparing import differences
+    assert chain.then is not None
+    unlike = snapshot.unlike(chain.then)
+    if not unlike:
+        return []
+    entries = (entry for _, entry in zip(range(number), home.journal.follow(0, None), strict=False))
+    found = differences(snapshot, unlike, entries, home.blobs.read, set(chain.unreadable))
+    return [Finding("catalog-edited", f"{len(rows)} rows of the table {table} are not what the journal makes: {_shown(rows)}",
+                    _versions(rows), REPAIR) for table in unlike if (rows := [item for item in found if item.table == table])]
+
+
+def _shown(rows: list[Difference]) -> str:
+    said = [f"{'there is' if row.in_catalog else 'lacking is'} {_row(row.row)}" for row in rows[:SHOWN]]
+    return "; ".join(said) + (f"; and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "")
+
+
+def _row(row: Mapping[str, Any]) -> str:
+    texts = (f"{name}={str(value)[:40]!r}" for name, value in list(row.items())[:4] if value is not None)
+    return f"({', '.join(texts)})"
+
+
+def _versions(rows: list[Difference]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f"{row.row['name']}@{row.row['number']}" for row in rows if {"name", "number"} <= row.row.keys()))
+
+
+def _registered_after(snapshot: Snapshot, last: int) -> tuple[str, ...]:
+    return tuple(f"{row[0]}@{row[1]}" for rows in snapshot.rows("versions") for row in rows if _since(row) > last)
+
+
+def _since(row: tuple[Any, ...]) -> int:
+    from ...catalog import tables
+    return int(row[[column.name for column in tables.versions.columns].index("since")])
+
+
+@contextlib.contextmanager
+def state(home: Home, path: Path | None, chain: Chain, *, sound: bool) -> Iterator[Connection]:
+    """A catalog to ask: the one that is there if it is sound and up to date, else one made from the journal, that nobody else sees."""
+    from ...catalog.engine import Catalog
+    if sound and path is not None:
+        catalog = Catalog(path, readonly=True)
+    else:
+        catalog = Catalog.passing(lambda connection: home.fold_into(connection, chain.whole))
+    try:
+        with catalog.reading() as connection:
+            yield connection
+    finally:
+        catalog.close()
+
+
+def names_by_entry(snapshot: Snapshot | None, after: int) -> dict[str, list[str]]:
+    """What the catalog says was registered after an entry, where it can still be read."""
+    if snapshot is None:
+        return {}
+    try:
+        return {"after": list(_registered_after(snapshot, after))}
+    except (RegistryError, ValueError, TypeError):
+        return {}

@@ -1,0 +1,82 @@
+"""The blobs: is each that a version needs there, of its size, and with full its bytes those of its name?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ...digest import Digest
+from ...findings import Finding
+from ...home import Home
+from ...progress import Progress
+from .chain import Chain
+
+if TYPE_CHECKING:
+    from ...catalog.queries.needing import Needs
+
+MEND = "registry repair --from SOURCE; the folder it was added from, another home, a bundle or the Hub may have it"
+SHOWN = 5
+
+
+@dataclass
+class Bytes:
+    """What looking at the blobs brought."""
+
+    sizes: dict[Digest, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    bad: set[Digest] = field(default_factory=set)
+    """Missing, of a wrong size, or damaged."""
+
+
+def check_blobs(home: Home, needs: Needs, chain: Chain, *, full: bool, progress: Progress) -> Bytes:
+    """All blobs, against what the versions need."""
+    found = Bytes(sizes={digest: stat.size for digest, stat in home.blobs.all()})
+    needed = needs.blobs()
+    lost = {**dict.fromkeys(chain.unreadable), **{digest: size for digest, size in needed.items() if digest not in found.sizes}}
+    for digest in sorted(lost):
+        state = "is missing" if digest not in found.sizes else "is damaged"
+        _bad(found, needs, digest, "blob-missing" if digest not in found.sizes else "blob-damaged", f"{needs.what(digest)} {state}")
+    for digest, size in needed.items():
+        if digest in found.sizes and size is not None and found.sizes[digest] != size:
+            _bad(found, needs, digest, "blob-size", f"{needs.what(digest)} has {found.sizes[digest]} bytes and should have {size}")
+    if full:
+        for digest in damaged(home, (item for item in found.sizes if item not in found.bad), found.sizes, progress):
+            _bad(found, needs, digest, "blob-damaged", f"{needs.what(digest)} is damaged: its bytes have another digest")
+    found.findings += [Finding("blob-stray", f"{name!r} is no blob: its name is no digest, or lies in the wrong folder", (),
+                               f"rm {home.root / name}; if a blob is missing, registry repair first") for name in home.blobs.strays()]
+    idle = [digest for digest in found.sizes if digest not in needed and digest not in needs.journal]
+    if idle:
+        found.notes.append(f"{len(idle)} blobs, {sum(found.sizes[digest] for digest in idle)} bytes, are needed by no version; "
+                           "to free them: registry collect")
+    return found
+
+
+def _bad(found: Bytes, needs: Needs, digest: Digest, name: str, what: str) -> None:
+    found.bad.add(digest)
+    users = needs.users_of(digest)
+    mend = MEND if digest in needs.blobs() or digest in needs.journal else f"registry collect --older-than 0; no version needs {digest.short}"
+    found.findings.append(Finding(name, what, tuple(users), mend))
+
+
+def damaged(home: Home, digests: Iterable[Digest], sizes: dict[Digest, int], progress: Progress) -> list[Digest]:
+    """Those whose bytes have another digest, hashed on all processors; the largest begin."""
+    ordered = sorted(digests, key=lambda digest: -sizes.get(digest, 0))
+    total, done = sum(sizes.get(digest, 0) for digest in ordered), 0
+    bad = []
+    with ThreadPoolExecutor(processors()) as pool:
+        for digest, whole in zip(ordered, pool.map(home.blobs.verify, ordered), strict=True):
+            done += sizes.get(digest, 0)
+            progress("hashing", done, total)
+            if not whole:
+                bad.append(digest)
+    return bad
+
+
+def processors() -> int:
+    """How many this process may use."""
+    count: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
+    return len(count(0)) if count is not None else os.cpu_count() or 1

@@ -1,0 +1,144 @@
+"""The journal: every entry whole, following its predecessor, and folding; and what a receipt says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ...digest import Digest
+from ...entry import Entry, Init, Register
+from ...errors import RegistryError
+from ...findings import Finding, Receipt
+from ...home import Home
+from ...progress import Progress
+
+if TYPE_CHECKING:
+    from ...catalog.folding import Tally, Tallying
+
+ANY_SOURCE = "registry repair --from SOURCE, a home or a bundle that has it"
+STEP = 500
+
+
+@dataclass
+class Chain:
+    """What reading the journal from end to end brought."""
+
+    last: int
+    """The highest number of a file."""
+    read: int = 0
+    whole: int = 0
+    """The last entry up to which everything is whole, in order, and folds."""
+    store: str = ""
+    digests: list[Digest | None] = field(default_factory=list)
+    """By number - 1: the digest of each entry that could be read."""
+    then: Tally | None = None
+    """The fold as of the entry that was asked for, if it was reached."""
+    findings: list[Finding] = field(default_factory=list)
+    unreadable: dict[Digest, RegistryError] = field(default_factory=dict)
+    """Manifests and facts that are lost or damaged."""
+    after: list[str] = field(default_factory=list)
+    """References of what entries after the last whole one registered."""
+
+    def digest(self, number: int) -> Digest | None:
+        """The digest of an entry; None for one that could not be read or is not there."""
+        return self.digests[number - 1] if 1 <= number <= len(self.digests) else None
+
+    def receipt(self, time: str) -> Receipt | None:
+        """The head, if there is one."""
+        digest = self.digest(self.whole)
+        return Receipt(self.store, self.whole, digest, time) if digest is not None else None
+
+
+def read_chain(home: Home, last: int, at: int, progress: Progress) -> Chain:
+    """The journal up to `last`, folded into a tally, which is kept as of entry `at`."""
+    from ...catalog.folding import Tallying
+    chain = Chain(last)
+
+    def read_blob(digest: Digest) -> bytes:
+        try:
+            return home.blobs.read(digest)
+        except RegistryError as error:
+            chain.unreadable[digest] = error
+            raise
+
+    tallying = Tallying(read_blob)
+    seen: set[str] = set()
+    for number, found in home.journal.walk(last):
+        if number % STEP == 0 or number == last:
+            progress("reading the journal", number, last)
+        entry = found if isinstance(found, Entry) else None
+        chain.digests.append(entry.digest if entry is not None else None)
+        chain.read += entry is not None
+        problem = _problem(chain, number, found, seen)
+        if entry is not None and problem is None and chain.whole == number - 1:
+            problem = _fold(tallying, entry)
+        if problem is not None:
+            chain.findings.append(problem)
+        elif entry is not None and chain.whole == number - 1:
+            chain.whole = number
+            chain.store = entry.body.store if isinstance(entry.body, Init) else chain.store
+        if entry is not None and chain.whole < number and isinstance(entry.body, Register):
+            chain.after.append(f"{entry.body.name}@{entry.body.number}")
+        if number == at == chain.whole:
+            chain.then = tallying.tally()
+    return chain
+
+
+def _problem(chain: Chain, number: int, found: Entry | RegistryError | None, seen: set[str]) -> Finding | None:
+    if found is None:
+        return _broken("entry-missing", f"entry {number} of the journal is missing, and entry {chain.last} is there")
+    if isinstance(found, RegistryError):
+        return _broken("entry-damaged", str(found))
+    previous = chain.digest(number - 1)
+    if number > 1 and previous is not None and found.previous != previous:
+        return _broken("chain-broken", f"entry {number} follows {found.previous}, and entry {number - 1} is {previous}")
+    if (number == 1) != isinstance(found.body, Init):
+        return _broken("chain-broken", f"entry {number} is {found.kind}; a journal begins with Init, and nothing else is one")
+    if found.id in seen:
+        return _broken("entry-repeated", f"entry {number} has the id {found.id!r} of an earlier one")
+    seen.add(found.id)
+    return None
+
+
+def _fold(tallying: Tallying, entry: Entry) -> Finding | None:
+    try:
+        tallying.fold(entry)
+    except RegistryError as error:
+        return _broken("entry-refused", f"entry {entry.number} cannot be folded: {error}")
+    return None
+
+
+def _broken(name: str, what: str) -> Finding:
+    return Finding(name, what, (), ANY_SOURCE)
+
+
+def strays(home: Home) -> list[Finding]:
+    """Files among the entries that are none."""
+    return [Finding("journal-stray", f"{name!r} is no entry", (), f"rm {home.root / name}") for name in home.journal.strays()]
+
+
+def against(chain: Chain, receipt: Receipt) -> list[Finding]:
+    """What a receipt has against the journal: that something up to its entry was rewritten or taken away."""
+    said = f"the receipt of {receipt.time} says entry {receipt.number} is {receipt.digest}"
+    if chain.store and receipt.store != chain.store:
+        return [Finding("journal-rewritten", f"the receipt is of the store {receipt.store}, this journal begins the store {chain.store}", (),
+                        "compare with the receipt of this registry, or restore a bundle --all of the other")]
+    if chain.last < receipt.number:
+        return [Finding("journal-truncated", f"{said}, and the journal ends with entry {chain.last}", (), ANY_SOURCE)]
+    if chain.digest(receipt.number) != receipt.digest:
+        return [Finding("journal-rewritten", f"{said}, here it is {chain.digest(receipt.number) or 'unreadable'}", (),
+                        "restore a bundle --all, or a home, from before; nothing here can prove what was changed")]
+    if chain.whole < receipt.number:
+        return [Finding("journal-rewritten", f"{said}, and the chain up to it is broken after entry {chain.whole}", (), ANY_SOURCE)]
+    return []
+
+
+def concerning(chain: Chain, names: Mapping[str, list[str]]) -> list[Finding]:
+    """The chain's findings, with the versions they cost: those that are registered after the last whole entry."""
+    found = list(chain.findings)
+    if found:
+        first = found[0]
+        costs = tuple(dict.fromkeys([*chain.after, *names.get("after", [])]))
+        found[0] = Finding(first.name, first.what, costs, first.mend)
+    return found

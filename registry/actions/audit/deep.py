@@ -1,0 +1,119 @@
+"""What only reading every byte can tell: facts computed anew, checkouts hashed without trusting their stamps, probes of the heads."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from ... import manifest as _manifest
+from ...digest import Digest
+from ...errors import RegistryError
+from ...facts import Facts
+from ...findings import Finding
+from ...home import Home
+from ...progress import Progress
+from ...store import checkout as _store
+from ...store.files import StoredFiles
+from ...version import Version
+from ..common import line_of
+from .blobs import processors
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+def check_facts(home: Home, connection: Connection, bad: set[Digest], progress: Progress) -> list[Finding]:
+    """Versions whose files, read again, say something else than the facts that were recorded. Those with a bad blob are passed over."""
+    from ...catalog import queries
+    versions = {version.digest: version for model in queries.models(connection) for version in queries.versions(connection, model.name)}
+    roots = {digest: line_of(connection, version)[-1] for digest, version in versions.items()}
+    whole = [version for version in versions.values() if not _is_bad(home, version, roots[version.digest], bad)]
+    findings = []
+    with ThreadPoolExecutor(processors()) as pool:
+        asked = pool.map(lambda version: _differing(home, version, roots[version.digest]), whole)
+        for count, (version, said) in enumerate(zip(whole, asked, strict=True), 1):
+            progress("computing facts", count, len(whole))
+            if said is not None:
+                findings.append(Finding("facts-differ", f"the facts recorded for {version.reference} are not those of its files: {said}",
+                                        (version.reference,), f"registry delete {version.reference}, and add its folder again"))
+    return findings
+
+
+def facts_of(home: Home, manifest: _manifest.Manifest, root: Version | None) -> tuple[Facts, bytes]:
+    """(facts, vocabulary's blob) of a stored version, computed from its files. root is its root ancestor, None for its own."""
+    from ...artifacts.encoder import layout
+    from ...artifacts.inspect import inspect
+    from ...artifacts.tokenizer import parse_vocabulary
+    files = StoredFiles(manifest, home.blobs)
+    tokens = parse_vocabulary(home.blobs.read(root.vocabulary)) if root is not None else None
+    found = inspect(files, layout(files, class_hint=manifest.model_class, parent_class=manifest.model_class), root=tokens)
+    return found.facts, found.vocabulary
+
+
+def _is_bad(home: Home, version: Version, root: Version, bad: set[Digest]) -> bool:
+    if {version.digest, version.facts, version.vocabulary, root.digest, root.vocabulary} & bad:
+        return True
+    return any(file.digest in bad for file in _manifest.parse(home.blobs.read(version.digest)).files)
+
+
+def _differing(home: Home, version: Version, root: Version) -> str | None:
+    manifest = _manifest.parse(home.blobs.read(version.digest))
+    try:
+        facts, vocabulary = facts_of(home, manifest, root if root.digest != version.digest else None)
+    except RegistryError as error:
+        return str(error)
+    recorded = home.blobs.read(version.facts)
+    if facts.to_bytes() == recorded and home.blobs.read(version.vocabulary) == vocabulary:
+        return None
+    from ...facts import parse
+    before = parse(recorded)
+    names = [name for name in ("model_class", "tokenizer", "vocabulary", "weights", "rows", "width", "max_length", "modules", "architecture",
+                               "adapter", "settings") if getattr(before, name) != getattr(facts, name)]
+    return f"{', '.join(names) or 'the vocabulary'} differ"
+
+
+def check_checkouts(home: Home, connection: Connection) -> list[Finding]:
+    """Unpacked folders of this home whose files, or whose marker, are not what the version says."""
+    from ...catalog import queries
+    findings = []
+    root = home.root / "checkouts"
+    for folder in sorted(root.iterdir()) if root.is_dir() else []:
+        marker = _store.read_marker(folder) if not folder.name.startswith(".") else None
+        if marker is None:
+            continue   # never used by a load, and collect takes it away
+        versions = [version.reference for version in queries.with_manifest(connection, marker.manifest)]
+        wrong = [*_marker_problems(home, folder.name, marker), *_store.verify(folder, trust_stamps=False)]
+        if wrong and versions:
+            findings.append(Finding("checkout-changed", f"the checkout of {versions[0]} was changed on disk: {wrong[0]}", tuple(versions),
+                                    f"rm -r {folder}; the next load makes it anew"))
+    return findings
+
+
+def _marker_problems(home: Home, name: str, marker: _store.Marker) -> list[str]:
+    """A marker that was edited says of a changed file that it is right."""
+    if marker.manifest.hex not in name:
+        return ["its marker names another version"]
+    try:
+        files = _manifest.parse(home.blobs.read(marker.manifest)).files
+    except RegistryError:
+        return []
+    return [f"its marker says {file.path} has another digest" for file in files if not file.path.endswith("adapter_config.json")
+            and marker.files.get(file.path, (None,))[0] != file.digest]
+
+
+def check_probes(home: Home, progress: Progress) -> list[Finding]:
+    """Loads the latest version of each model, and those that aliases point to; says which encodes otherwise than it was recorded."""
+    from ...catalog import queries
+    from ..load import load
+    with home.reading() as connection:
+        heads = [version for model in queries.models(connection) for version in queries.versions(connection, model.name)
+                 if version.latest or version.aliases]
+    findings = []
+    for count, version in enumerate(heads, 1):
+        progress("probing", count, len(heads))
+        try:
+            load(home, version, probes="refuse", progress=progress)
+        except RegistryError as error:
+            findings.append(Finding("probes-differ", f"{version.reference} does not load as registered: {error}", (version.reference,),
+                                    "registry audit --full tells whether its files are whole; if they are, a library or this machine differs"))
+    return findings

@@ -1,0 +1,141 @@
+"""Findings: what audit finds and repair mends, and what bytes are counted as. Frozen values that any caller can print or store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .digest import Digest, canonical, parse_canonical
+from .errors import InvalidManifest, NewerFormat
+
+RECEIPT_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not what it says."""
+
+    name: str
+    """What kind of thing, e.g. `blob-missing`; stable, for programs."""
+    what: str
+    """What is so, in a line."""
+    versions: tuple[str, ...]
+    """References of the versions that it concerns; none where it concerns the catalog or the whole journal alone."""
+    mend: str
+    """The command that mends it."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The head of a journal at a moment, to be kept elsewhere: proof, later, that nothing up to it was rewritten."""
+
+    store: str
+    number: int
+    digest: Digest
+    time: str
+    """When it was written: UTC, six decimals, Z."""
+
+    def to_bytes(self) -> bytes:
+        """The canonical bytes of its file."""
+        return canonical({"format": RECEIPT_FORMAT, "store": self.store, "number": self.number, "digest": self.digest, "time": self.time})
+
+
+def parse_receipt(content: bytes, what: str) -> Receipt:
+    """The receipt these bytes are. Raises InvalidManifest, or NewerFormat."""
+    value = parse_canonical(content, what)
+    try:
+        if value["format"] > RECEIPT_FORMAT:
+            raise NewerFormat(f"{what} has format {value['format']}, this registry reads {RECEIPT_FORMAT}; update st-registry")
+        if set(value) != {"format", "store", "number", "digest", "time"} or type(value["number"]) is not int or value["number"] < 1:
+            raise InvalidManifest(f"{what} is no receipt; registry audit --receipt FILE writes one")
+        return Receipt(str(value["store"]), value["number"], Digest(value["digest"]), str(value["time"]))
+    except (KeyError, TypeError) as error:
+        raise InvalidManifest(f"{what} is no receipt: {error}; registry audit --receipt FILE writes one") from None
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What an audit looked at, and what it found; nothing, for a registry that is what it says."""
+
+    findings: tuple[Finding, ...]
+    entries: int
+    """Entries of the journal that were read."""
+    blobs: int
+    size: int
+    """Bytes of all blobs."""
+    hashed: bool
+    """Whether every byte was read, as with full."""
+    head: Receipt | None
+    """The last entry that was found whole, as a receipt of now; None where not even the first was."""
+    notes: tuple[str, ...] = ()
+    """What is no fault, and worth knowing, e.g. bytes that nobody needs."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `audit --json` prints."""
+        return {
+            "findings": [{"name": item.name, "what": item.what, "versions": list(item.versions), "mend": item.mend} for item in self.findings],
+            "entries": self.entries, "blobs": self.blobs, "size": self.size, "hashed": self.hashed,
+            "head": None if self.head is None else {"store": self.head.store, "number": self.head.number, "digest": self.head.digest},
+            "notes": list(self.notes)}
+
+
+@dataclass(frozen=True)
+class Mended:
+    """A blob or an entry that was lost or damaged and is whole again."""
+
+    what: str
+    """The blob's digest, or `entry N`."""
+    source: str
+    """Where the bytes came from."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What no source had, and the versions that it costs."""
+
+    what: str
+    versions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """What repair did."""
+
+    entries: int
+    catalog: Path
+    """The file of the new generation."""
+    mended: tuple[Mended, ...]
+    lost: tuple[Lost, ...]
+    forgotten: tuple[str, ...] = ()
+    """With accept_journal: versions that an older catalog knew and this journal does not."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `repair --json` prints."""
+        return {"entries": self.entries, "catalog": self.catalog.name,
+                "mended": [{"what": item.what, "source": item.source} for item in self.mended],
+                "lost": [{"what": item.what, "versions": list(item.versions)} for item in self.lost], "forgotten": list(self.forgotten)}
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a version, a model or a whole registry costs on disk, in bytes."""
+
+    reference: str | None
+    """None for the whole registry."""
+    own: int
+    """Of blobs that nothing else needs."""
+    shared: int
+    """Of blobs that other versions need too."""
+    freed: int
+    """What collect would free if it were deleted, its checkout not counted."""
+    checkouts: int
+    """Of its own unpacked folder in this home; links to blobs count nothing."""
+    details: Mapping[str, int]
+    """For the whole registry, by what the bytes are for."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `du --json` prints."""
+        return {"reference": self.reference, "own": self.own, "shared": self.shared, "freed": self.freed, "checkouts": self.checkouts,
+                "details": dict(self.details)}

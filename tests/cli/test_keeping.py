@@ -1,0 +1,49 @@
+import json
+import shutil
+
+
+def test_a_whole_registry_is_told_in_a_line(run, filled):
+    ran = run("audit", "--full", home=filled)
+
+    assert ran.code == 0
+    assert ran.out.startswith("whole: 6 entries, ")
+    assert ran.out.endswith("every byte read\n")
+
+
+def test_a_finding_names_its_versions_and_what_mends_it_and_the_exit_code_is_five(run, home):
+    shutil.rmtree(home / "blobs" / "sha256" / sorted((home / "blobs" / "sha256").iterdir())[0].name)
+
+    ran = run("audit", home=home)
+
+    assert ran.code == 5
+    assert ran.lines[0].startswith("blob-missing: ")
+    assert "(concerns " in ran.lines[0]
+    assert ran.lines[1].startswith("  mend: registry repair --from ")
+
+
+def test_findings_are_json_for_programs(run, home):
+    shutil.rmtree(home / "catalog")
+
+    ran = run("audit", "--json", home=home)
+
+    assert ran.code == 5
+    assert [item["name"] for item in ran.json["findings"]] == ["catalog-missing"]
+    assert ran.json["head"]["number"] == ran.json["entries"] == 6
+
+
+def test_a_receipt_is_written_and_proves(run, home, tmp_path):
+    assert run("audit", "--receipt", tmp_path / "head.json", home=home).code == 0
+    run("annotate", "medical@1", "seen=yes", home=home)
+
+    assert json.loads((tmp_path / "head.json").read_text())["number"] == 6
+    assert run("audit", "--against", tmp_path / "head.json", home=home).code == 0
+
+
+def test_repair_makes_the_catalog_anew(run, home):
+    shutil.rmtree(home / "catalog")
+
+    ran = run("repair", home=home)
+
+    assert ran.code == 0
+    assert "made from 6 entries" in ran.out
+    assert run("audit", home=home).code == 0

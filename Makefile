@@ -27,7 +27,13 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## show the whole story on a real model, in a temporary home
 	$(BIN)/registry demo
 
-test: $(STAMP) ## run ruff, mypy, the tests, and the check of the built wheel
+# The tests open a page in a real browser. Whoever may install one has it installed; others are told by the tests.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || [ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null || \
+		{ apt-get update -q && apt-get install --yes --no-install-recommends chromium; }
+
+test: $(STAMP) browser ## run ruff, mypy, the tests, and the check of the built wheel
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile

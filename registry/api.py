@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 VersionLike: TypeAlias = "str | Version"
 PathLike = str | os.PathLike[str]
 Operand: TypeAlias = "str | os.PathLike[str] | Version"
+Texts: TypeAlias = "str | os.PathLike[str] | Sequence[str | Sequence[str]]"
 Probes = Literal["refuse", "warn", "skip"]
 
 
@@ -147,13 +148,15 @@ class Registry:
         from .actions.look import show
         return show(self.home, version)
 
-    def diff(self, before: Operand, after: Operand, *, progress: Progress = silent) -> Difference:
+    def diff(self, before: Operand, after: Operand, *, encodings: bool = False, texts: Texts | None = None, html: PathLike | None = None,
+             progress: Progress = silent) -> Difference:
         """What differs between two versions or folders, as they would be loaded, and whether stored vectors can be kept.
 
-        A text that starts with `.`, `/` or `~` is a folder, as is any path; every other text is a reference.
+        A text that starts with `.`, `/` or `~` is a folder, as is any path; every other text is a reference. With encodings,
+        texts (a file or the texts) or html (a file for the page) both are loaded, and `encodings` says how far texts moved.
         """
         from .actions.diff import diff
-        return diff(self.home, before, after, progress=progress)
+        return diff(self.home, before, after, encodings=encodings, texts=texts, html=html, progress=progress)
 
     def read(self, reference: str) -> bytes:
         """The bytes of one file of a version, as registered: `name@3:config.json`."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .facts import Token
+from .movement import Encodings
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,7 @@ class Difference:
     advice: Advice
     read: int = 0
     """Bytes of tensors that were read; 0 where digests told that all are equal."""
+    encodings: Encodings | None = None
 
     @property
     def same(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict, Unpack, overload
 
-from .api import Operand, PathLike, Probes, Registry, VersionLike
+from .api import Operand, PathLike, Probes, Registry, Texts, VersionLike
 from .differences import Difference
 from .facts import Token
 from .findings import Audited, Repaired
@@ -104,10 +104,11 @@ def show(version: VersionLike, *, home: PathLike | None = None) -> Details:
         return registry.show(version)
 
 
-def diff(before: Operand, after: Operand, *, home: PathLike | None = None, progress: Progress = silent) -> Difference:
+def diff(before: Operand, after: Operand, *, encodings: bool = False, texts: Texts | None = None, html: PathLike | None = None,
+         home: PathLike | None = None, progress: Progress = silent) -> Difference:
     """What differs between two versions or folders, as they would be loaded, and whether stored vectors can be kept."""
     with Registry(home) as registry:
-        return registry.diff(before, after, progress=progress)
+        return registry.diff(before, after, encodings=encodings, texts=texts, html=html, progress=progress)
 
 
 class PushKeywords(TypedDict, total=False):

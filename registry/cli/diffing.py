@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..movement import NOISE
 from .commands import command
-from .parameters import VersionOrFolder
+from .parameters import File, VersionOrFolder
 from .session import Session
 from .text import plain
 
 if TYPE_CHECKING:
     from ..differences import Difference, ModuleChange, TensorChange, TokenChange
+    from ..movement import Encodings
 
 SHOWN = 10
 
@@ -24,8 +26,11 @@ SHOWN = 10
 @click.argument("after", metavar="REF|./FOLDER", type=VersionOrFolder())
 @click.option("--stat", is_flag=True, help="A line for each area, no details.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if anything differs.")
+@click.option("--encodings", is_flag=True, help="Load both, encode texts, and tell how far each one moved.")
+@click.option("--texts", metavar="FILE", type=File(), help="Encode these, one on a line (for a CrossEncoder a pair), instead of registry's own.")
+@click.option("--html", metavar="OUT", type=File(), help="Write all of it as one page that needs nothing else.")
 @click.pass_obj
-def diff(session: Session, /, before: str, after: str, stat: bool, exit_code: bool) -> None:
+def diff(session: Session, /, before: str, after: str, stat: bool, exit_code: bool, encodings: bool, texts: str | None, html: str | None) -> None:
     """Tell what differs between two models as they would be loaded, and whether stored vectors can be kept.
 
     Tokens, weights, what an adapter does, settings, README and metrics. The last line is the advice.
@@ -34,9 +39,10 @@ def diff(session: Session, /, before: str, after: str, stat: bool, exit_code: bo
     Examples:
       registry diff medical@3 medical@prod
       registry diff minilm@1 ./my-finetuned --stat
+      registry diff medical@3 medical@4 --encodings --texts queries.txt --html moved.html
     """
     with session.progress() as progress:
-        found = session.registry.diff(before, after, progress=progress)
+        found = session.registry.diff(before, after, encodings=encodings, texts=texts, html=html, progress=progress)
     session.put(value(found), lines(found, stat=stat), [found.advice.line])
     if exit_code and not found.same:
         session.exit_code = 1
@@ -57,6 +63,7 @@ def value(found: Difference) -> dict[str, Any]:
         "texts": [{**dataclasses.asdict(item), "lines": list(item.lines)} for item in found.texts],
         "metrics": [dataclasses.asdict(item) for item in found.metrics], "files": list(found.files),
         "advice": {**dataclasses.asdict(found.advice), "reasons": list(found.advice.reasons)},
+        "encodings": None if found.encodings is None else _encodings(found.encodings),
     }
 
 
@@ -69,6 +76,8 @@ def lines(found: Difference, *, stat: bool) -> Iterator[str]:
             yield from (f"  {plain(line)}" for line in details)
     if found.same:
         yield "nothing differs"
+    if found.encodings is not None:
+        yield from _moved(found.encodings, stat=stat)
     yield plain(found.advice.line)
 
 
@@ -94,6 +103,43 @@ def _areas(found: Difference) -> Iterator[tuple[str, str, Sequence[str]]]:
         yield "metrics", f"{len(found.metrics)} differ", _some(metrics)
     if found.files:
         yield "files", f"{len(found.files)} others differ", _some(list(found.files))
+
+
+def _moved(found: Encodings, *, stat: bool) -> Iterator[str]:
+    yield f"encodings {plain(found.sentence)}"
+    if stat:
+        return
+    yield f"  {found.measure} of {len(found.texts)} texts, {plain(found.source)}"
+    for low, high, count in found.histogram(10):
+        yield f"  {low:8.4f} to {high:.4f}  {count:5}  {'█' * round(30 * count / len(found.texts))}".rstrip()
+    far = [index for index in found.by_distance if found.texts[index].moved > NOISE]
+    yield from (f"  {line}" for line in _some([_moved_line(found, index) for index in far]))
+    for item in found.pieces[:SHOWN]:
+        yield plain(f"  pieces of {item.word}: {' '.join(item.before)} → {' '.join(item.after)}")
+    if len(found.pieces) > SHOWN:
+        yield f"  … and {len(found.pieces) - SHOWN} more words (--json has all)"
+
+
+def _moved_line(found: Encodings, index: int) -> str:
+    item = found.texts[index]
+    text = item.text if len(item.text) <= 80 else item.text[:79] + "…"
+    new = f"; {len(item.entered)} of {found.neighbours} neighbours new" if item.entered else ""
+    return plain(f"{item.value:.4f}  {text}{new}")
+
+
+def _encodings(found: Encodings) -> dict[str, Any]:
+    return {
+        "sentence": found.sentence, "measure": found.measure, "source": found.source, "moved": found.count,
+        "median": found.quantile(0.5), "least": found.quantile(0.0), "neighbours": found.neighbours, "compared": found.compared,
+        "plane": found.plane, "histogram": [{"from": low, "to": high, "texts": count} for low, high, count in found.histogram()],
+        "texts": [{**dataclasses.asdict(item), "before": _place(item.before), "after": _place(item.after), "left": list(item.left),
+                   "entered": list(item.entered)} for item in found.texts],
+        "pieces": [{**dataclasses.asdict(item), "before": list(item.before), "after": list(item.after)} for item in found.pieces],
+    }
+
+
+def _place(place: tuple[float, float] | None) -> list[float] | None:
+    return None if place is None else list(place)
 
 
 def _token_line(item: TokenChange) -> str:

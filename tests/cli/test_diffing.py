@@ -59,3 +59,26 @@ def test_control_characters_of_a_token_do_not_reach_the_terminal(run, filled, fo
 
     assert "\x1b" not in ran.out
     assert "+ quelora\\x1b[2J (id 28)" in ran.out
+
+
+def test_encodings_are_told_for_people_and_as_json_and_as_a_page(run, filled, tmp_path):
+    (tmp_path / "texts.txt").write_text("the patient takes zorvaxin\nthe new dose\n")
+    ran = run("diff", "minilm@1", "minilm-medical@1", "--texts", tmp_path / "texts.txt", "--html", tmp_path / "page.html", home=filled)
+    found = run("diff", "minilm@1", "minilm-medical@1", "--encodings", "--texts", tmp_path / "texts.txt", "--json", home=filled).json["encodings"]
+
+    assert any(line.startswith("encodings minilm-medical@1 encodes 1 of 2 texts otherwise than minilm@1") for line in ran.lines)
+    assert any("pieces of zorvaxin: z ##o ##r ##v ##a ##x ##i ##n → zorvaxin" in line for line in ran.lines)
+    assert ran.lines[-1].startswith("re-encode:")
+    assert (tmp_path / "page.html").read_text("utf-8").startswith("<!doctype html>")
+    assert [item["text"] for item in found["texts"]] == ["the patient takes zorvaxin", "the new dose"]
+    assert found["texts"][1]["value"] == 1.0
+    assert {"measure", "moved", "median", "histogram", "pieces", "plane", "sentence"} <= set(found)
+
+
+def test_texts_that_cannot_be_read_are_wrong_use(run, filled, tmp_path):
+    (tmp_path / "texts.txt").write_bytes(b"\xff")
+
+    ran = run("diff", "minilm@1", "medical@1", "--texts", tmp_path / "texts.txt", home=filled)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert "is not UTF-8: line 1" in ran.err

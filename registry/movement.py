@@ -1,0 +1,94 @@
+"""Movement: how far texts moved from one model's encodings to another's. Frozen values; `diff --encodings` returns them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NOISE = 1e-5
+"""Of a cosine: what computing in another order can do to an encoding that is the same."""
+
+
+@dataclass(frozen=True)
+class MovedText:
+    """One text, or pair of texts, before and after."""
+
+    text: str
+    value: float | None
+    """The measure of the whole: a cosine, or of a CrossEncoder the change of its score; None where there is none to take."""
+    moved: float
+    """How far it moved, larger for further: 1 - cosine, or the absolute change of the score."""
+    before: tuple[float, float] | None = None
+    after: tuple[float, float] | None = None
+    """Its two places in the plane, if it is shown there."""
+    left: tuple[int, ...] = ()
+    entered: tuple[int, ...] = ()
+    """Numbers of the texts that are no longer among its nearest, and of those that are now."""
+
+
+@dataclass(frozen=True)
+class PiecesChange:
+    """A word that falls into other pieces; `count` is how often the texts hold it."""
+
+    word: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True)
+class Encodings:
+    """What encoding the same texts with both models shows."""
+
+    measure: str
+    """What the values are, e.g. `cosine`."""
+    source: str
+    """Where the texts are from, in a few words."""
+    texts: tuple[MovedText, ...]
+    """In the order given."""
+    neighbours: int
+    """How many nearest texts were looked at for each; 0 where none were."""
+    compared: int
+    """How many texts, from the first on, took part in that."""
+    pieces: tuple[PiecesChange, ...]
+    plane: str | None
+    """What the two axes are; None where the two models have no space in common."""
+    sentence: str
+    """All of it in a sentence or two."""
+
+    @property
+    def by_distance(self) -> tuple[int, ...]:
+        """Numbers of the texts, what moved furthest first."""
+        return tuple(sorted(range(len(self.texts)), key=lambda index: (-self.texts[index].moved, index)))
+
+    @property
+    def count(self) -> int:
+        """How many texts moved by more than noise."""
+        return sum(item.moved > NOISE for item in self.texts)
+
+    def values(self) -> list[float]:
+        """The measured values, ascending."""
+        return sorted(item.value for item in self.texts if item.value is not None)
+
+    def quantile(self, share: float) -> float | None:
+        """The value below which that share of the texts lies."""
+        values = self.values()
+        return values[min(int(share * len(values)), len(values) - 1)] if values else None
+
+    def histogram(self, bins: int = 20) -> tuple[tuple[float, float, int], ...]:
+        """(from, to, how many) of the measured values, equally wide; one where all are equal."""
+        values = self.values()
+        if not values:
+            return ()
+        low, high = values[0], values[-1]
+        if self.measure != SCORE:
+            high = max(1.0, high)
+        if high - low < NOISE:
+            return ((low, high, len(values)),)
+        counts = [0] * bins
+        for value in values:
+            counts[min(int((value - low) / (high - low) * bins), bins - 1)] += 1
+        step = (high - low) / bins
+        return tuple((low + index * step, low + (index + 1) * step, count) for index, count in enumerate(counts))
+
+
+COSINE, MAXSIM, SCORE = "cosine", "mean of both ways' MaxSim", "change of the score"

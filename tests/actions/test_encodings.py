@@ -1,0 +1,181 @@
+"""diff --encodings of each class, against what the libraries encode and numpy makes of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy
+import pytest
+
+import registry
+from registry.errors import FolderNotFound, Invalid
+from registry.movement import COSINE, MAXSIM, SCORE
+from tests.actions.test_every_class import loaded
+from tests.artifacts import small
+from tests.artifacts.hand import rewrite
+from tests.support import plain
+
+TEXTS = ("the cat sat on the mat", "paris is the capital of france", "a dog sat", "hearts", "innovation", "the heart of a dog", "zorvaxin is",
+         "a mat", "capital")
+PAIRS = [("the cat", text) for text in TEXTS]
+
+
+@pytest.fixture
+def reg(tmp_path):
+    with registry.init(tmp_path / "home") as opened:
+        yield opened
+
+
+def nudged(folder, to, amount=0.2):
+    """A copy of a model with other weights."""
+    shutil.copytree(folder, to)
+    random = numpy.random.default_rng(1)
+    rewrite(to / "model.safetensors", lambda found: [
+        found.update({name: array + amount * random.normal(size=array.shape).astype("float32")})
+        for name, array in list(found.items()) if "layer.0" in name and "weight" in name])
+    return to
+
+
+def cosine(one, other):
+    return float(one @ other / numpy.linalg.norm(one) / numpy.linalg.norm(other))
+
+
+def test_dense_texts_move_by_the_cosine_of_their_vectors(reg, tmp_path):
+    before = small.dense(tmp_path / "before")
+    after = nudged(before, tmp_path / "after")
+
+    found = reg.diff(before, after, texts=TEXTS).encodings
+
+    vectors = [loaded(folder, "SentenceTransformer").encode(list(TEXTS)).astype("float64") for folder in (before, after)]
+    assert found.measure == COSINE
+    assert [item.value for item in found.texts] == pytest.approx([cosine(*pair) for pair in zip(*vectors, strict=True)], abs=1e-5)
+    near = [numpy.argsort(-(side @ side.T - 9 * numpy.eye(len(TEXTS))), axis=1)[:, :found.neighbours] for side in vectors]
+    assert [set(item.entered) for item in found.texts] == [set(new.tolist()) - set(old.tolist()) for old, new in zip(*near, strict=True)]
+    assert all(item.before is not None for item in found.texts)
+
+
+def test_the_plane_is_that_of_the_principal_components(reg, tmp_path):
+    before = small.dense(tmp_path / "before")
+    after = nudged(before, tmp_path / "after")
+
+    found = reg.diff(before, after, texts=TEXTS).encodings
+
+    rows = numpy.concatenate([loaded(folder, "SentenceTransformer").encode(list(TEXTS)) for folder in (before, after)]).astype("float64")
+    rows -= rows.mean(axis=0)
+    values, directions = numpy.linalg.eigh(rows.T @ rows)
+    wanted = rows @ directions[:, ::-1][:, :2]
+    places = numpy.array([item.before for item in found.texts] + [item.after for item in found.texts])
+    numpy.testing.assert_allclose(abs(places), abs(wanted), atol=1e-4)
+    assert f"{values[::-1][:2].sum() / values.sum():.0%}" in found.plane
+
+
+def test_sparse_texts_are_compared_token_by_token_though_ids_moved(reg, tmp_path):
+    before = small.sparse(tmp_path / "before")
+    reg.add(before, "before")
+    reg.resize("before@1", "after", ["zorvaxin"])
+
+    found = reg.diff("before@1", "after@1", texts=TEXTS).encodings
+
+    one, other = (reg.load(name, device="cpu").encode(list(TEXTS), convert_to_sparse_tensor=False).float().numpy().astype("float64")
+                  for name in ("before@1", "after@1"))
+    one = numpy.pad(one, ((0, 0), (0, other.shape[1] - one.shape[1])))
+    assert [item.value for item in found.texts] == pytest.approx([cosine(*pair) for pair in zip(one, other, strict=True)], abs=1e-5)
+
+
+def test_multi_vector_texts_are_compared_by_maxsim_both_ways(reg, tmp_path):
+    before = small.multi_vector(tmp_path / "before")
+    after = nudged(before, tmp_path / "after")
+
+    found = reg.diff(before, after, texts=TEXTS).encodings
+
+    sides = [loaded(folder, "MultiVectorEncoder").encode(list(TEXTS), convert_to_numpy=True) for folder in (before, after)]
+    wanted = []
+    for a, b in zip(*sides, strict=True):
+        between = numpy.array([[cosine(one, other) for other in b.astype("float64")] for one in a.astype("float64")])
+        wanted.append((between.max(axis=0).mean() + between.max(axis=1).mean()) / 2)
+    assert found.measure == MAXSIM
+    assert [item.value for item in found.texts] == pytest.approx(wanted, abs=1e-5)
+
+
+def test_pairs_move_by_the_change_of_their_score(reg, tmp_path):
+    before = small.cross(tmp_path / "before")
+    after = nudged(before, tmp_path / "after")
+    file = tmp_path / "pairs.txt"
+    file.write_text("\n".join([json.dumps(PAIRS[0]), "", *("\t".join(pair) for pair in PAIRS[1:])]))
+
+    found = reg.diff(before, after, texts=file)
+
+    scores = [loaded(folder, "CrossEncoder").predict(PAIRS).astype("float64") for folder in (before, after)]
+    assert found.encodings.measure == SCORE
+    assert [item.value for item in found.encodings.texts] == pytest.approx(list(scores[1] - scores[0]), abs=1e-5)
+    assert found.encodings.texts[0].before == pytest.approx((scores[0][0], scores[1][0]), abs=1e-5)
+    assert found.advice.line.startswith("stored vectors: keep: a CrossEncoder stores none; its scores change")
+
+
+def test_a_resized_base_moves_only_texts_with_the_new_word(reg, tmp_path):
+    reg.add(plain.base(tmp_path / "base"), "base")
+    reg.resize("base@1", "grown", ["zorvax"])
+
+    found = reg.diff("base@1", "grown@1", encodings=True, html=tmp_path / "moved.html")
+
+    moved = {item.text for item in found.encodings.texts if item.moved > 1e-5}
+    assert moved
+    assert all("zorvax" in text for text in moved)
+    assert {"zorvax", "What is zorvax?"} <= {item.text for item in found.encodings.texts}
+    (changed,) = found.encodings.pieces
+    assert (changed.word, changed.before, changed.after) == ("zorvax", ("z", "##o", "##r", "##v", "##a", "##x"), ("zorvax",))
+    assert "1 token added" in (tmp_path / "moved.html").read_text("utf-8")
+
+
+def test_vectors_of_two_widths_have_no_cosine_but_neighbours(reg, tmp_path):
+    before = small.dense(tmp_path / "before")
+    after = plain.base(tmp_path / "after", words=tuple(small.word_piece().get_vocab()))
+
+    found = reg.diff(before, after, texts=TEXTS).encodings
+
+    assert {item.value for item in found.texts} == {None}
+    assert found.plane is None
+    assert found.neighbours == 5
+    assert "different widths" in found.sentence
+
+
+def test_a_model_that_did_not_change_moves_nothing(reg, tmp_path):
+    base = plain.base(tmp_path / "base")
+
+    found = reg.diff(base, shutil.copytree(base, tmp_path / "copy"), encodings=True).encodings
+
+    assert found.count == 0
+    assert found.sentence.startswith("copy encodes all")
+    assert found.histogram() == ((1.0, 1.0, len(found.texts)),)
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    (b"caf\xe9\n", "is not UTF-8: line 1"), (b"\n  \n", "there is no text to encode")])
+def test_a_file_of_texts_that_holds_none_is_refused_before_anything_is_loaded(reg, tmp_path, content, said):
+    base = plain.base(tmp_path / "base")
+    (tmp_path / "texts.txt").write_bytes(content)
+
+    with pytest.raises(Invalid, match=said):
+        reg.diff(base, base, texts=tmp_path / "texts.txt")
+
+
+def test_lines_that_are_no_pairs_are_named(reg, tmp_path):
+    base = small.cross(tmp_path / "base")
+
+    with pytest.raises(Invalid, match=r"line 2 \('alone'\), line 3 .* are no pair; a CrossEncoder scores pairs"):
+        reg.diff(base, base, texts=["a\tb", "alone", '["one"]'])
+
+
+def test_a_file_that_is_not_there_and_a_page_that_cannot_be_written_are_told_first(reg, tmp_path):
+    base = plain.base(tmp_path / "base")
+
+    with pytest.raises(FolderNotFound, match="cannot read the texts"):
+        reg.diff(base, base, texts=tmp_path / "nowhere.txt")
+    with pytest.raises(Invalid, match="cannot write the page"):
+        reg.diff(base, base, html=tmp_path / "nowhere" / "page.html")
+
+
+def test_a_cross_encoder_is_not_compared_with_an_encoder_of_texts(reg, tmp_path):
+    with pytest.raises(Invalid, match="cannot be compared"):
+        reg.diff(small.cross(tmp_path / "cross"), small.dense(tmp_path / "dense"), encodings=True)

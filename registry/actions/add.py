@@ -182,9 +182,10 @@ def _find_or_add_parent(home: Home, folder: Path, name: str, files: Files, optio
 
 
 def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str | None, write: bool, progress: Progress,
-            forced: Sequence[str] = ()) -> Prepared:
+            forced: Sequence[str] = (), from_memory: bool = False) -> Prepared:
     """Read everything once, checks included, and put the bytes into the store at the same time. Raises what a check refuses.
 
+    from_memory says that files and parent were split from one live model.
     The caller holds the store's lock from here to register, so that collect frees nothing in between.
     """
     from ..artifacts.checks import Candidate, run_checks
@@ -199,7 +200,8 @@ def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str 
                                    progress=progress)
         try:
             inspection = inspect(files, layout, root=root)
-            candidate = Candidate(files, layout, inspection, parent=parent_candidate(home, parent, parent_files, parent_facts))
+            candidate = Candidate(files, layout, inspection, parent=parent_candidate(home, parent, parent_files, parent_facts),
+                                  from_memory=from_memory)
             passed = run_checks(candidate, forced)
             kept, originals = stored_files.result()
         except BaseException:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from .home import Home
     from .published import Pulled, Pushed, State, Synced
     from .results import Added, AliasMove, Checkout, Collected, Deleted, DemoResult, Details, Found, Lineage, Verdict
-    from .saved import Saved
     from .version import LogRow, Model, Version
 
 VersionLike: TypeAlias = "str | Version"
 PathLike = str | os.PathLike[str]
+Metrics: TypeAlias = "PathLike | Mapping[str, float | str]"
 Operand: TypeAlias = "str | os.PathLike[str] | Version"
 Texts: TypeAlias = "str | os.PathLike[str] | Sequence[str | Sequence[str]]"
 Probes = Literal["refuse", "warn", "skip"]
@@ -72,30 +72,34 @@ class Registry:
             parent: VersionLike | None = ...,
             with_parents: bool = ..., model_class: str | None = ..., tokenizer: PathLike | None = ..., alias: str | None = ...,
             message: str | None = ..., run: str | None = ..., dry_run: bool = ..., force: Sequence[str] = ..., allow_no_effect: bool = ...,
-            progress: Progress = ...) -> Added: ...
+            fix: bool = ..., trained_rows: bool = ..., metrics: Metrics | None = ..., progress: Progress = ...) -> Added: ...
     @overload
     def add(self, folder: Sequence[PathLike], name: str | None = ..., *, prefix: str | None = ..., parent: VersionLike | None = ...,
             with_parents: bool = ..., model_class: str | None = ..., tokenizer: PathLike | None = ..., alias: str | None = ...,
             message: str | None = ..., run: str | None = ..., dry_run: bool = ..., force: Sequence[str] = ..., allow_no_effect: bool = ...,
-            progress: Progress = ...) -> tuple[Verdict, ...]: ...
+            fix: bool = ..., trained_rows: bool = ..., metrics: Metrics | None = ..., progress: Progress = ...) -> tuple[Verdict, ...]: ...
 
     def add(self, folder: PathLike | Sequence[PathLike], name: str | None = None, *, prefix: str | None = None,
             parent: VersionLike | None = None, with_parents: bool = False, model_class: str | None = None,
             tokenizer: PathLike | None = None, alias: str | None = None, message: str | None = None, run: str | None = None,
             dry_run: bool = False, force: Sequence[str] = (), allow_no_effect: bool = False,
+            fix: bool = False, trained_rows: bool = False, metrics: Metrics | None = None,
             progress: Progress = silent) -> Added | tuple[Verdict, ...]:
         """Register a folder, or several, parents first; or what `hf://org/repo` has, as pull does.
 
         force names checks of judgement that may fail (`registry check --list` names all); the version says for ever that they
-        did. allow_no_effect is for an adapter that is meant to be untrained.
+        did. allow_no_effect is for an adapter that is meant to be untrained. fix puts right an adapter folder that no library
+        loads any more, trained_rows lets the token rows it carries be others than its base's. metrics are numbers by name, or a
+        JSON or CSV file of an evaluator.
 
         One folder takes `name`; several take `prefix`, and are named prefix + folder's name. Raises for one folder what is
         wrong with it; for several the errors are in the verdicts.
         """
         from .actions.add import AddOptions, add, add_several
         forced = ([force] if isinstance(force, str) else [*force]) + (["adapter-trained", "adapter-effect"] if allow_no_effect else [])
+        from .actions.metrics import metrics_of
         options = AddOptions(parent, with_parents, model_class, Path(tokenizer) if tokenizer is not None else None, alias, message, run, dry_run,
-                             forced=tuple(forced))
+                             forced=tuple(forced), fix=fix, trained_rows=trained_rows, metrics=metrics_of(metrics))
         if isinstance(folder, str) and folder.startswith("hf://"):
             from .actions.pull import add_from_hub
             return add_from_hub(self.home, folder, (prefix or "") + name if name is not None else None, options=options, progress=progress)
@@ -123,19 +127,6 @@ class Registry:
         """
         from .actions.merge import MergeOptions, merge
         return merge(self.home, version, name, options=MergeOptions(alias, message, run, dry_run), progress=progress)
-
-    def save(self, model: Any, name: str, *, base_name: str | None = None, parent: VersionLike | None = None, message: str | None = None,
-             alias: str | None = None, run: str | None = None, metrics: Mapping[str, float] | None = None, force: Sequence[str] = (),
-             progress: Progress = silent) -> Saved:
-        """Register a live model as it is in memory: its base, where that is new, as `NAME-base` or base_name, and its adapter as NAME.
-
-        Of several adapters each is a version of its own, called NAME-ADAPTER. The model stays as it was, and load gives back one that
-        encodes alike bit for bit; raises NotLoadable naming what of it cannot be kept so. parent is the version that the base came
-        from, where neither load nor a checkout tells. force is as in add.
-        """
-        from .actions.save import SaveOptions, save
-        options = SaveOptions(base_name, parent, message, alias, run, dict(metrics or {}), forced=tuple([force] if isinstance(force, str) else force))
-        return save(self.home, model, name, options=options, progress=progress)
 
     def load(self, version: VersionLike, *, probes: Probes = "refuse", progress: Progress = silent, **kwargs: Any) -> Any:
         """The model, as an object of its class, exactly as registered. Keywords go through to the class."""

@@ -37,6 +37,8 @@ class Added:
     """For a full model with a parent: which token rows are new and which moved, in a sentence."""
     plan: str | None = None
     """For a resize what was done with the embedding table, for a merge how near it came, in a sentence."""
+    fixed: tuple[str, ...] = ()
+    """What add with fix put right, and what proves it, a sentence each."""
 
 
 @dataclass(frozen=True)

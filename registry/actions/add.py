@@ -17,17 +17,17 @@ from ..errors import InvalidName, NumberTaken, ParentNotFound, RegistryError, Un
 from ..facts import Facts, Files
 from ..home import Home
 from ..hub import cache
-from ..manifest import Manifest, Parent
+from ..manifest import File, Manifest, Parent
 from ..progress import Progress
 from ..results import Added, Verdict
 from ..version import Version
 from .common import VersionLike, resolve
 from .kinds import kind_of, parent_candidate, parent_view
-from .overlay import with_tokenizer
+from .opening import is_adapter, opened
 from .parents import Known, find_parent
 from .provenance import provenance
-from .recognise import open_folder
-from .storing import store
+from .recognise import rewritten_content
+from .sources import remember
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -48,6 +48,12 @@ class AddOptions:
     dry_run: bool = False
     forced: tuple[str, ...] = ()
     """Ids of checks of judgement that may fail."""
+    fix: bool = False
+    """Put an adapter folder right that no library loads."""
+    trained_rows: bool = False
+    """With fix: the old rows that an adapter carries may be others than its base's."""
+    metrics: dict[str, str] | None = None
+    """Metrics of the version, each a number as its text."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +76,15 @@ def add(home: Home, folder: Path, name: str | None, *, prefix: str | None, optio
     """Register one folder. Raises what is wrong with it; then nothing is registered."""
     name = _name_for(folder, name, prefix)
     _check_said(options)
-    with home.store_lock.shared(timeout=60.0):
-        files, parent = _open(home, folder, options)
-        if parent is None and _is_adapter(files, options):
+    with home.store_lock.shared(timeout=60.0), opened(home, folder, name, options, progress) as (files, said, fixed):
+        parent = said
+        if parent is None and is_adapter(files, options.model_class):
             parent = _find_or_add_parent(home, folder, name, files, options, progress)
         prepared = prepare(home, files, parent, model_class=options.model_class, write=not options.dry_run, progress=progress,
                            forced=options.forced)
-        source = provenance(run=options.run, how="add", folder=_last_part(folder), hub=_hub_source(folder))
-        return register(home, name, prepared, source=source, options=options, folder=folder)
+        source = provenance(run=options.run, how="add", folder=_last_part(folder), hub=_hub_source(folder), fix=list(fixed),
+                            metrics=options.metrics)
+        return replace(register(home, name, prepared, source=source, options=options, folder=folder), fixed=fixed)
 
 
 def add_several(home: Home, folders: Sequence[Path], name: str | None, *, prefix: str | None, options: AddOptions,
@@ -129,7 +136,7 @@ def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any
     if version is None:
         raise VersionNotFound(f"{name} was registered and taken away again at the same moment; run the command again")
     if folder is not None and prepared.originals:
-        _keep_originals(home, digest, folder, prepared.originals)
+        remember(home, digest, folder, prepared.originals)
     if options.alias is not None:
         from .name import alias
         alias(home, version, options.alias)
@@ -143,19 +150,6 @@ def _check_said(options: AddOptions) -> None:
     if options.forced:
         from ..artifacts.checks import check_forced
         check_forced(options.forced)
-
-
-def _open(home: Home, folder: Path, options: AddOptions) -> tuple[Files, Known | None]:
-    files: Files = open_folder(home, folder)
-    if options.tokenizer is not None:
-        files = with_tokenizer(files, open_folder(home, options.tokenizer))
-    parent = Known(resolve(home, options.parent), "given") if options.parent is not None else None
-    return files, parent
-
-
-def _is_adapter(files: Files, options: AddOptions) -> bool:
-    from ..artifacts.encoder import layout
-    return layout(files, class_hint=options.model_class, parent_class="SentenceTransformer").is_adapter
 
 
 def _find_or_add_parent(home: Home, folder: Path, name: str, files: Files, options: AddOptions, progress: Progress) -> Known:
@@ -182,10 +176,9 @@ def _find_or_add_parent(home: Home, folder: Path, name: str, files: Files, optio
 
 
 def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str | None, write: bool, progress: Progress,
-            forced: Sequence[str] = (), from_memory: bool = False) -> Prepared:
+            forced: Sequence[str] = ()) -> Prepared:
     """Read everything once, checks included, and put the bytes into the store at the same time. Raises what a check refuses.
 
-    from_memory says that files and parent were split from one live model.
     The caller holds the store's lock from here to register, so that collect frees nothing in between.
     """
     from ..artifacts.checks import Candidate, run_checks
@@ -196,17 +189,15 @@ def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str 
     before = _stamps(files, layout.belongs)
     stop = Event()
     with ThreadPoolExecutor(1) as pool:
-        stored_files = pool.submit(store, home, files, layout.belongs, parent.version.digest if parent else None, write=write, stop=stop,
-                                   progress=progress)
+        stored_files = pool.submit(_store, home, files, layout.belongs, parent.version.digest if parent else None, write, stop, progress)
         try:
             inspection = inspect(files, layout, root=root)
-            candidate = Candidate(files, layout, inspection, parent=parent_candidate(home, parent, parent_files, parent_facts),
-                                  from_memory=from_memory)
+            candidate = Candidate(files, layout, inspection, parent=parent_candidate(home, parent, parent_files, parent_facts))
             passed = run_checks(candidate, forced)
-            kept, originals = stored_files.result()
         except BaseException:
             stop.set()
             raise
+        kept, originals = stored_files.result()
     if before != _stamps(files, layout.belongs):
         raise UnsafeFile("a file was changed while it was read; run the command again when nobody writes there")
     kind, role, rows = kind_of(layout, inspection, parent, root, files, parent_files, parent_facts)
@@ -214,6 +205,36 @@ def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str 
     manifest = Manifest(kind, layout.model_class, kept, tuple(Parent(edge.role, edge.digest) for edge in edges))
     return Prepared(manifest, inspection.facts, inspection.vocabulary, edges, tuple(layout.left_out), originals, passed.warnings, rows,
                     passed.forced)
+
+
+def _store(home: Home, files: Files, paths: Sequence[str], parent: Digest | None, write: bool, stop: Event,
+           progress: Progress) -> tuple[tuple[File, ...], dict[str, Any]]:
+    """The files as a manifest lists them, their bytes in the store; and what location-free form replaced, by path."""
+    from ..digest import digest_of, digest_of_stream
+    total, done = sum(files.size(path) for path in paths), 0
+    kept, originals = [], {}
+
+    def count(size: int) -> None:
+        nonlocal done
+        done += size
+        progress("storing" if write else "reading", done, total)
+        if stop.is_set():
+            raise RegistryError("stopped")
+
+    for path in paths:
+        rewritten = rewritten_content(files, path, parent)
+        if rewritten is not None:
+            content, original = rewritten
+            digest, size = (home.blobs.add(content) if write else digest_of(content)), len(content)
+            if original:
+                originals[path] = original
+            count(size)
+        else:
+            with files.open(path) as stream:
+                digest, size = (home.blobs.add_stream(stream.read, progress=count) if write
+                                else digest_of_stream(stream.read, progress=count))
+        kept.append(File(path, digest, size))
+    return tuple(kept), originals
 
 
 def refuse_taken(connection: Connection, name: str, number: int, digest: Digest) -> None:
@@ -270,11 +291,3 @@ def _stamps(files: Files, paths: Sequence[str]) -> list[tuple[int, ...]]:
             found = os.fstat(stream.fileno())
             stamps.append((found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino))
     return stamps
-
-
-def _keep_originals(home: Home, digest: Digest, folder: Path, originals: dict[str, Any]) -> None:
-    """What location-free form replaced stays on this machine, in local/sources.json."""
-    from .sources import remember
-    remember(home, digest, folder, originals)
-
-

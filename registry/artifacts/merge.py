@@ -50,7 +50,7 @@ def merge(unmerged: Any, adapter: Path, base: Path, out: Path, *, model_class: s
     """
     before = record(unmerged, added)
     try:
-        _surroundings(adapter, base, out)
+        surround(adapter, base, out)
         changed, layout = _put_in(adapter, out, model_class)
         after = record(load(out, model_class, device="cpu"), added)
         difference = largest(before, after)
@@ -64,8 +64,11 @@ def merge(unmerged: Any, adapter: Path, base: Path, out: Path, *, model_class: s
     return MergeReport(difference, after, changed, layout)
 
 
-def _surroundings(adapter: Path, base: Path, out: Path) -> None:
-    """The adapter's folder with the base's transformer in the adapter's place."""
+def surround(adapter: Path, base: Path, out: Path) -> None:
+    """Write into `out`, a new folder, the adapter's folder with the base's transformer in the adapter's place.
+
+    Raises NotLoadable where the base has no weights in safetensors.
+    """
     shutil.copytree(adapter, out, ignore=shutil.ignore_patterns(".registry", CONFIG, WEIGHTS))
     names = [path.name for path in weights_files(base)] + [path.name for path in base.glob("model.safetensors.index.json")]
     for name in (*_TRANSFORMER_FILES, *names):

@@ -32,6 +32,10 @@ SPOKEN = {"base": "a base", "resized": "a resized base", "adapter": "an adapter"
 @click.option("--tokenizer", metavar="DIR", type=Folder(), help="Where its tokenizer lies, if elsewhere.")
 @click.option("--force", metavar="CHECK", multiple=True, help="Let this check of judgement fail, and record that it did; give it again for more.")
 @click.option("--allow-no-effect", is_flag=True, help="For an adapter that is meant to be untrained.")
+@click.option("--fix", is_flag=True, help="Put right an adapter folder that no library loads any more; says what it did and what proves it.")
+@click.option("--trained-rows", is_flag=True, help="With --fix: the old token rows that the adapter carries were trained.")
+@click.option("--metrics", "file", metavar="FILE", type=click.Path(path_type=Path), help="Metrics of the version: JSON, or an evaluator's CSV.")
+@click.option("--metric", "numbers", metavar="KEY=VALUE", multiple=True, help="One metric; give it again for more.")
 @recording_options
 @click.pass_obj
 def add(session: Session, /, folder: tuple[str, ...], **options: Any) -> None:
@@ -43,7 +47,10 @@ def add(session: Session, /, folder: tuple[str, ...], **options: Any) -> None:
     Examples:
       registry add ./medical-minilm --as medical --alias prod
       registry add ./runs/a ./runs/b --prefix runs/
+      registry add ./old-adapter --as medical --fix --parent minilm@1
+      registry add ./medical --as medical --metric eval_dev_spearman_cosine=0.861
     """
+    options["metrics"] = _metrics(options.pop("file"), options.pop("numbers"))
     if len(folder) == 1:
         with session.progress() as progress:
             result = session.registry.add(folder[0], progress=progress, **options)
@@ -102,6 +109,15 @@ def merge(session: Session, /, version: str, name: str, **options: Any) -> None:
     _put_added(session, result, dry_run=options["dry_run"])
 
 
+def _metrics(file: Path | None, numbers: tuple[str, ...]) -> Path | dict[str, str] | None:
+    if file is not None and numbers:
+        raise click.UsageError("say the metrics in one way: --metrics FILE, or --metric KEY=VALUE once or more")
+    odd = next((word for word in numbers if "=" not in word), None)
+    if odd is not None:
+        raise click.UsageError(f"{odd!r} is no metric; write KEY=VALUE, e.g. eval_dev_spearman_cosine=0.86")
+    return file if file is not None else {key.strip(): value.strip() for key, _, value in (word.partition("=") for word in numbers)} or None
+
+
 def _add_several(session: Session, folders: tuple[str, ...], options: dict[str, Any]) -> None:
     with session.progress() as progress:
         results: tuple[Verdict, ...] = session.registry.add(list(folders), progress=progress, **options)
@@ -134,7 +150,7 @@ def _tell(session: Session, result: Added, folder: str | None = None) -> None:
     """What was found out, for the person who watches."""
     parent = f" on {result.parent} (known: {result.evidence})" if result.parent else ""
     session.note(f"{folder + ': ' if folder else ''}{result.name}@{result.number} is {SPOKEN[result.kind]}{parent}")
-    for sentence in (result.plan, result.rows):
+    for sentence in (*result.fixed, result.plan, result.rows):
         if sentence:
             session.note(sentence)
     for path, reason in result.left_out[:LEFT_OUT_SHOWN]:

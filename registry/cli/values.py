@@ -39,7 +39,7 @@ def added(result: Added) -> dict[str, Any]:
         "class": result.version.model_class if result.version is not None else None,
         "already": result.already, "parent": result.parent, "evidence": result.evidence, "warnings": list(result.warnings),
         "left_out": [{"path": path, "reason": reason} for path, reason in result.left_out],
-        "rows": result.rows, "plan": result.plan,
+        "rows": result.rows, "plan": result.plan, "fixed": list(result.fixed),
     }
 
 

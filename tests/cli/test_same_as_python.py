@@ -16,6 +16,7 @@ ONLY_TYPED = {
 }
 """What belongs to a command line alone: what to print, and whether to ask."""
 SAID_OTHERWISE = {
+    "add": {"file": "metrics", "numbers": "metrics"},
     "resize": {"file": "tokens", "words": "tokens"}, "annotate": {"texts": "notes", "removed": "notes"},
     "load": {"device": "kwargs"},
 }

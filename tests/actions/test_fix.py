@@ -1,0 +1,374 @@
+"""add --fix: folders that no library loads, or loads wrong, first shown to be that; then put right, and equal to the model that saved them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import registry
+from registry.artifacts.growth import tables
+from registry.artifacts.loading import quiet
+from registry.artifacts.rewriting import Values, rewrite
+from tests.artifacts import small
+from tests.support import lively
+
+NEW = ["zorvaxin", "quelora"]
+BUILDERS = {"SentenceTransformer": small.dense, "CrossEncoder": small.cross, "SparseEncoder": small.sparse,
+            "MultiVectorEncoder": small.multi_vector}
+WEIGHTS = "adapter_model.safetensors"
+
+
+@pytest.fixture
+def reg(tmp_path):
+    opened = registry.init(tmp_path / "home")
+    yield opened
+    opened.close()
+
+
+def lora(rows: int, **more: Any) -> Any:
+    from peft import LoraConfig
+    return LoraConfig(r=2, target_modules=["query", "value"], **more)
+
+
+def trained_tokens(rows: int) -> Any:
+    return lora(rows, trainable_token_indices=[rows - 2, rows - 1])
+
+
+def targeted_table(rows: int) -> Any:
+    from peft import LoraConfig
+    return LoraConfig(r=2, target_modules=["query", "word_embeddings"])
+
+
+def tokens_alone(rows: int) -> Any:
+    from peft import TrainableTokensConfig
+    return TrainableTokensConfig(token_indices=[rows - 2, rows - 1])
+
+
+def naive(base: Path, model_class: str, configure: Any, out: Path, tokens: list[str] = NEW) -> list[Any]:
+    """Tokens added and the table resized in memory, an adapter on top, saved; the base never is. What the live model encodes."""
+    import torch
+    model = lively.loaded(base, model_class)
+    model.tokenizer.add_tokens(tokens)
+    torch.manual_seed(5)
+    with quiet():
+        model.transformers_model.resize_token_embeddings(len(model.tokenizer), mean_resizing=False)
+        model.add_adapter(configure(len(model.tokenizer)))
+    lively.train(model)
+    before = lively.encodings(model)
+    lively.save(model, out)
+    return before
+
+
+def changed(folder: Path, **how: Any) -> None:
+    """Rewrite the weights of an adapter."""
+    rewrite(folder / WEIGHTS, folder / "new", **how)
+    (folder / "new").replace(folder / WEIGHTS)
+
+
+def saved(reg: registry.Registry, tmp_path: Path, configure: Any = lora, model_class: str = "SentenceTransformer") -> tuple[Path, list[Any]]:
+    """base@1 with added tokens, and an adapter on its checkout, saved as it should be: (its folder, what the live model encodes)."""
+    if "base@1" not in [f"{model.name}@{model.latest}" for model in reg.list()]:
+        reg.add(BUILDERS[model_class](tmp_path / "plain"), "plain")
+        reg.resize("plain@1", "base", NEW)
+    checkout = reg.checkout("base@1").folder
+    return tmp_path / "adapter", lively.save_adapter(checkout, model_class, configure(reg.show("base@1").facts.rows), tmp_path / "adapter")
+
+
+NAIVE = [("SentenceTransformer", lora), ("SentenceTransformer", trained_tokens), ("SentenceTransformer", targeted_table),
+         ("SentenceTransformer", tokens_alone), ("CrossEncoder", lora), ("SparseEncoder", lora), ("MultiVectorEncoder", lora)]
+
+
+@pytest.mark.parametrize(("model_class", "configure"), NAIVE, ids=lambda item: getattr(item, "__name__", item))
+def test_a_naive_adapter_becomes_the_base_that_was_never_saved_and_a_small_one(reg, tmp_path, model_class, configure):
+    base = BUILDERS[model_class](tmp_path / "base")
+    live = naive(base, model_class, configure, tmp_path / "adapter")
+    with pytest.raises((RuntimeError, IndexError)):
+        lively.loaded(tmp_path / "adapter", model_class)
+    reg.add(base, "minilm")
+    with pytest.raises(registry.RegistryError):
+        reg.add(tmp_path / "adapter", "medical", parent="minilm@1")
+
+    added = reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True)
+
+    model = reg.load("medical@1", device="cpu")
+    resized = reg.resolve("medical-base@1")
+    assert lively.encodings(model) == live
+    assert lively.encodings(lively.loaded(reg.checkout("medical@1", tmp_path / "out").folder, model_class)) == live
+    assert (resized.kind, resized.parents[0].role, resized.parents[0].reference) == ("resized", "resized-from", "minilm@1")
+    assert (added.evidence, added.parent) == ("witnessed", "medical-base@1")
+    assert any(line.startswith("proved:") and "largest difference 0.0" in line for line in added.fixed)
+    assert list(added.version.source["fix"]) == list(added.fixed)
+    assert not any(table.shape[0] == reg.show("medical-base@1").facts.rows and table.shape[1:] == (16,)
+                   for table in tables(tmp_path / "out" / WEIGHTS).values())
+
+
+def test_old_rows_that_are_not_the_bases_are_refused_unless_they_were_trained(reg, tmp_path):
+    import numpy as np
+    base = small.dense(tmp_path / "base")
+    naive(base, "SentenceTransformer", lora, tmp_path / "adapter")
+    name, table = next((name, table) for name, table in tables(tmp_path / "adapter" / WEIGHTS).items() if name.endswith("word_embeddings.weight"))
+    values = np.array(table.view())
+    values[7] += 1
+    changed(tmp_path / "adapter", replaced={name: Values("F32", table.shape, values.tobytes())})
+    reg.add(base, "minilm")
+
+    with pytest.raises(registry.RegistryError, match=r"1 of 107 old rows .* \(ids 7\).*--trained-rows"):
+        reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True)
+    added = reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True, trained_rows=True)
+
+    assert len(reg.list("medical-base")) == 1
+    assert reg.resolve("medical-base@1").parents[0].role == "finetuned-from"
+    assert "1 of 107 old rows are the adapter's, not the parent's" in added.fixed
+
+
+def test_rows_lost_for_good_are_named(reg, tmp_path):
+    base = small.dense(tmp_path / "base")
+    naive(base, "SentenceTransformer", lora, tmp_path / "adapter")
+    changed(tmp_path / "adapter", left_out=["base_model.model.embeddings.word_embeddings.weight"])
+    model = lively.loaded(tmp_path / "adapter", "SentenceTransformer")
+    with pytest.raises(IndexError):
+        model.encode(["zorvaxin"])
+    reg.add(base, "minilm")
+
+    with pytest.raises(registry.RegistryError, match="lost for good: 'zorvaxin', 'quelora'; what the adapter learned of these words is dead"):
+        reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True)
+
+    assert [model.name for model in reg.list()] == ["minilm"]
+
+
+def test_rows_that_the_adapter_trained_are_not_lost_with_the_table(reg, tmp_path):
+    base = small.dense(tmp_path / "base")
+    live = naive(base, "SentenceTransformer", trained_tokens, tmp_path / "adapter")
+    changed(tmp_path / "adapter", left_out=["base_model.model.embeddings.word_embeddings.token_adapter.base_layer.weight"])
+    with pytest.raises(IndexError):
+        lively.loaded(tmp_path / "adapter", "SentenceTransformer")
+    reg.add(base, "minilm")
+
+    reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True)
+
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == live
+
+
+def test_tokens_in_spare_rows_get_a_base_that_has_them(reg, tmp_path):
+    import peft
+    base = small.dense(tmp_path / "base", rows=112)
+    model = lively.loaded(base, "SentenceTransformer")
+    model.tokenizer.add_tokens(NEW)
+    with quiet():
+        model.add_adapter(peft.LoraConfig(r=2, target_modules=["query"]))
+    lively.train(model)
+    live = lively.encodings(model)
+    lively.save(model, tmp_path / "adapter")
+    reg.add(base, "minilm")
+
+    added = reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True)
+
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == live
+    assert [token.content for token in reg.tokens("medical-base@1")] == NEW
+    assert any(line.startswith("not proved") for line in added.fixed)
+
+
+def wrap(name: str) -> str:
+    return name.replace("base_model.model.", "base_model.model.base_model.model.").replace(".lora_A.", ".lora_A.foo.").replace(
+        ".lora_B.", ".lora_B.foo.")
+
+
+NAMES = {
+    "in memory": wrap,
+    "another class": lambda name: name.replace("encoder.layer", "transformer.layer"),
+    "the list of modules": lambda name: name.replace("base_model.model.", "base_model.model.0.auto_model."),
+    "without peft's prefix": lambda name: name.removeprefix("base_model.model."),
+    "data parallel": lambda name: "module." + name,
+    "behind a base layer": lambda name: name.replace(".lora_", ".base_layer.lora_"),
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_tensors_under_other_names_are_renamed(reg, tmp_path, case):
+    folder, live = saved(reg, tmp_path)
+    names = {name: NAMES[case](name) for name in tables(folder / WEIGHTS)}
+    changed(folder, renamed=names)
+    plain = lively.encodings(lively.loaded(folder, "SentenceTransformer"))
+
+    added = reg.add(folder, "medical", fix=True)
+
+    assert plain != live or case == "without peft's prefix"
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == live
+    assert (added.parent, added.evidence) == ("base@1", "witnessed")
+    assert any(line.startswith("proved: all 8 tensors") for line in added.fixed)
+
+
+def test_a_whole_state_dict_keeps_what_is_the_adapters(reg, tmp_path):
+    from registry.artifacts.rewriting import values_of
+    folder, live = saved(reg, tmp_path)
+    inner = lively.loaded(folder, "SentenceTransformer").transformers_model
+    own = {f"base_model.model.{name}": values_of(tensor) for name, tensor in inner.state_dict().items()}
+    changed(folder, left_out=list(tables(folder / WEIGHTS)), added=own)
+
+    added = reg.add(folder, "medical", fix=True)
+
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == live
+    assert any("are the parent's, bit for bit" in line for line in added.fixed)
+
+
+def test_two_adapters_in_one_file_are_refused(reg, tmp_path):
+    folder, _ = saved(reg, tmp_path)
+    changed(folder, renamed={name: name.replace(".weight", ".one.weight" if "query" in name else ".two.weight")
+                             for name in tables(folder / WEIGHTS)})
+
+    with pytest.raises(registry.RegistryError, match="2 adapters, 'one', 'two'"):
+        reg.add(folder, "medical", fix=True)
+
+
+def test_an_adapter_of_one_layer_that_could_be_either_is_refused(reg, tmp_path):
+    from peft import LoraConfig
+    folder, _ = saved(reg, tmp_path, lambda rows: LoraConfig(r=2, target_modules="all-linear"))
+    left_out = [name for name in tables(folder / WEIGHTS) if "layer.0.attention.self.query" not in name]
+    changed(folder, left_out=left_out, renamed={name: name.replace("encoder.layer.0.", "block.") for name in tables(folder / WEIGHTS)})
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps(config | {"target_modules": r".*\.(0|1)\.attention\.self\.query"}))
+
+    with pytest.raises(registry.RegistryError):
+        reg.add(folder, "medical", fix=True)
+
+
+def test_the_magnitudes_of_dora_are_put_where_loaders_read_them(reg, tmp_path):
+    folder, live = saved(reg, tmp_path, lambda rows: lora(rows, use_dora=True))
+    changed(folder, renamed={name: name.removesuffix(".weight") for name in tables(folder / WEIGHTS) if "magnitude" in name})
+    assert lively.encodings(lively.loaded(folder, "SentenceTransformer")) != live
+    with pytest.raises(registry.RegistryError, match="--fix"):
+        reg.add(folder, "medical")
+
+    reg.add(folder, "medical", fix=True)
+
+    assert lively.encodings(lively.loaded(reg.checkout("medical@1").folder, "SentenceTransformer")) == live
+
+
+def test_lost_modules_are_the_parents(reg, tmp_path):
+    folder, live = saved(reg, tmp_path)
+    for name in ("modules.json", "config_sentence_transformers.json"):
+        (folder / name).unlink()
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+    assert lively.encodings(lively.loaded(folder, "SentenceTransformer")) != live
+
+    added = reg.add(folder, "medical", fix=True)
+
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == live
+    assert any("modules.json" in line for line in added.fixed)
+
+
+def test_modules_that_are_not_certain_are_not_taken(reg, tmp_path):
+    folder, _ = saved(reg, tmp_path)
+    (folder / "modules.json").unlink()
+    pooling = folder / "1_Pooling" / "config.json"
+    pooling.write_text(pooling.read_text().replace("mean", "cls"))
+
+    with pytest.raises(registry.RegistryError, match="1_Pooling/config.json is not that of base@1"):
+        reg.add(folder, "medical", fix=True)
+
+
+def test_a_lost_dense_module_is_not_made_up(reg, tmp_path):
+    reg.add(lively.with_dense(tmp_path / "plain"), "plain")
+    lively.save_adapter(reg.checkout("plain@1").folder, "SentenceTransformer", lora(0), tmp_path / "adapter")
+    (tmp_path / "adapter" / "modules.json").unlink()
+    shutil.rmtree(tmp_path / "adapter" / "2_Dense")
+
+    with pytest.raises(registry.RegistryError, match="2_Dense/model.safetensors, which may have been trained"):
+        reg.add(tmp_path / "adapter", "medical", fix=True)
+
+
+def without_tokenizer(folder: Path) -> None:
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+    with pytest.raises((ValueError, OSError)):
+        lively.loaded(folder, "SentenceTransformer")
+
+
+def test_a_lost_tokenizer_is_the_parents_where_that_is_witnessed(reg, tmp_path):
+    folder, live = saved(reg, tmp_path)
+    without_tokenizer(folder)
+
+    added = reg.add(folder, "medical", fix=True)
+
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == live
+    assert "took the tokenizer of base@1: the parent is witnessed" in added.fixed
+
+
+def test_a_lost_tokenizer_is_the_parents_where_ids_prove_it(reg, tmp_path):
+    folder, live = saved(reg, tmp_path, trained_tokens)
+    without_tokenizer(folder)
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "/lost/somewhere"}))
+
+    added = reg.add(folder, "medical", parent="base@1", fix=True)
+
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == live
+    assert added.fixed[0] == "the base that it names, 'somewhere', is not there; base@1 was said to be it"
+    assert "took the tokenizer of base@1: the adapter trains exactly the rows of its added tokens" in added.fixed
+
+
+def test_a_lost_tokenizer_that_nothing_proves_is_asked_for(reg, tmp_path):
+    folder, live = saved(reg, tmp_path)
+    without_tokenizer(folder)
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "/lost/somewhere"}))
+
+    with pytest.raises(registry.RegistryError, match="--tokenizer"):
+        reg.add(folder, "medical", parent="base@1", fix=True)
+    reg.add(folder, "medical", parent="base@1", tokenizer=reg.checkout("base@1").folder, fix=True)
+
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == live
+
+
+def test_a_dead_base_is_looked_for_among_the_registered(reg, tmp_path):
+    folder, _ = saved(reg, tmp_path)
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "/lost/somewhere"}))
+    changed(folder, renamed={name: wrap(name) for name in tables(folder / WEIGHTS)})
+
+    with pytest.raises(registry.RegistryError, match=r"not there any more.*fit base@1.*--fix --as medical --parent base@1"):
+        reg.add(folder, "medical", fix=True)
+
+
+def test_a_stray_config_is_left_out(reg, tmp_path):
+    folder, live = saved(reg, tmp_path)
+    shutil.copyfile(reg.checkout("base@1").folder / "config.json", folder / "config.json")
+    with pytest.raises(OSError, match=r"model\.safetensors"):
+        lively.loaded(folder, "SentenceTransformer")
+
+    reg.add(folder, "medical", fix=True)
+
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == live
+
+
+def test_a_sound_folder_is_registered_as_it_is_and_never_touched(reg, tmp_path):
+    folder, _ = saved(reg, tmp_path)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    added = reg.add(folder, "medical", fix=True)
+
+    assert added.fixed == ()
+    assert reg.add(folder, "medical").already
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert list((tmp_path / "home" / "staging").iterdir()) == []
+
+
+def test_the_real_minilm_resized_in_memory_comes_apart_into_base_and_adapter(reg, tmp_path, minilm_folder):
+    live = naive(minilm_folder, "SentenceTransformer", lora, tmp_path / "adapter")
+    before = (tmp_path / "adapter" / WEIGHTS).stat().st_size
+    reg.add(minilm_folder, "minilm")
+
+    added = reg.add(tmp_path / "adapter", "medical", fix=True)
+
+    size = {file.path: file.size for file in reg.show("medical@1").files}[WEIGHTS]
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == live
+    assert before > 46_000_000
+    assert size < 400_000
+    assert reg.resolve("medical-base@1").parents[0].evidence == "path"
+    assert any("largest difference 0.0" in line for line in added.fixed)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         repair,
         resize,
         resolve,
+        save,
         show,
         status,
         sync,
@@ -49,7 +50,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Model", "Registry", "RegistryError", "Version", "add", "alias", "annotate", "audit", "checkout", "collect", "config",
     "delete", "diff", "find", "init", "lineage", "list", "load", "log", "merge", "open", "pull", "push", "repair", "resize",
-    "resolve", "show", "status", "sync", "tokens", "version_of", "yank",
+    "resolve", "save", "show", "status", "sync", "tokens", "version_of", "yank",
 ]
 
 _ELSEWHERE = {"Model": "version", "Version": "version", "RegistryError": "errors", "Registry": "api", "init": "api", "open": "api"}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .home import Home
     from .published import Pulled, Pushed, State, Synced
     from .results import Added, AliasMove, Checkout, Collected, Deleted, DemoResult, Details, Found, Lineage, Verdict
+    from .saved import Saved
     from .version import LogRow, Model, Version
 
 VersionLike: TypeAlias = "str | Version"
@@ -127,6 +128,19 @@ class Registry:
         """
         from .actions.merge import MergeOptions, merge
         return merge(self.home, version, name, options=MergeOptions(alias, message, run, dry_run), progress=progress)
+
+    def save(self, model: Any, name: str, *, base_name: str | None = None, parent: VersionLike | None = None, message: str | None = None,
+             alias: str | None = None, run: str | None = None, metrics: Mapping[str, float] | None = None, force: Sequence[str] = (),
+             progress: Progress = silent) -> Saved:
+        """Register a live model as it is in memory: its base, where that is new, as `NAME-base` or base_name, and its adapter as NAME.
+
+        Of several adapters each is a version of its own, called NAME-ADAPTER. The model stays as it was, and load gives back one that
+        encodes alike bit for bit; raises NotLoadable naming what of it cannot be kept so. parent is the version that the base came
+        from, where neither load nor a checkout tells. force is as in add.
+        """
+        from .actions.save import SaveOptions, save
+        options = SaveOptions(base_name, parent, message, alias, run, dict(metrics or {}), forced=tuple([force] if isinstance(force, str) else force))
+        return save(self.home, model, name, options=options, progress=progress)
 
     def load(self, version: VersionLike, *, probes: Probes = "refuse", progress: Progress = silent, **kwargs: Any) -> Any:
         """The model, as an object of its class, exactly as registered. Keywords go through to the class."""

@@ -15,6 +15,7 @@ from .findings import Audited, Repaired
 from .progress import Progress, silent
 from .published import Pulled, Pushed, State, Synced
 from .results import Added, AliasMove, Checkout, Collected, Deleted, Details, Found, Lineage, Verdict
+from .saved import Saved
 from .version import LogRow, Model, Version
 
 
@@ -35,6 +36,19 @@ class AddKeywords(TypedDict, total=False):
     fix: bool
     trained_rows: bool
     metrics: Metrics | None
+    progress: Progress
+
+
+class SaveKeywords(TypedDict, total=False):
+    """Keywords of Registry.save."""
+
+    base_name: str | None
+    parent: VersionLike | None
+    message: str | None
+    alias: str | None
+    run: str | None
+    metrics: Mapping[str, float] | None
+    force: Sequence[str]
     progress: Progress
 
 
@@ -80,6 +94,12 @@ def merge(version: VersionLike, name: str, *, home: PathLike | None = None, alia
     """Merge an adapter into its base and register the full model as `name`, kind merged, both its parents."""
     with Registry(home) as registry:
         return registry.merge(version, name, alias=alias, message=message, run=run, dry_run=dry_run, progress=progress)
+
+
+def save(model: Any, name: str, *, home: PathLike | None = None, **keywords: Unpack[SaveKeywords]) -> Saved:
+    """Register a live model as it is in memory: its base, where that is new, and its adapter."""
+    with Registry(home) as registry:
+        return registry.save(model, name, **keywords)
 
 
 def load(version: VersionLike, *, home: PathLike | None = None, probes: Probes = "refuse", progress: Progress = silent,

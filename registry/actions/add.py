@@ -17,7 +17,7 @@ from ..errors import InvalidName, NumberTaken, ParentNotFound, RegistryError, Un
 from ..facts import Facts, Files
 from ..home import Home
 from ..hub import cache
-from ..manifest import File, Manifest, Parent
+from ..manifest import Manifest, Parent
 from ..progress import Progress
 from ..results import Added, Verdict
 from ..version import Version
@@ -26,8 +26,8 @@ from .kinds import kind_of, parent_candidate, parent_view
 from .opening import is_adapter, opened
 from .parents import Known, find_parent
 from .provenance import provenance
-from .recognise import rewritten_content
 from .sources import remember
+from .storing import store
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -176,9 +176,10 @@ def _find_or_add_parent(home: Home, folder: Path, name: str, files: Files, optio
 
 
 def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str | None, write: bool, progress: Progress,
-            forced: Sequence[str] = ()) -> Prepared:
+            forced: Sequence[str] = (), from_memory: bool = False) -> Prepared:
     """Read everything once, checks included, and put the bytes into the store at the same time. Raises what a check refuses.
 
+    from_memory says that files and parent were split from one live model.
     The caller holds the store's lock from here to register, so that collect frees nothing in between.
     """
     from ..artifacts.checks import Candidate, run_checks
@@ -189,15 +190,17 @@ def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str 
     before = _stamps(files, layout.belongs)
     stop = Event()
     with ThreadPoolExecutor(1) as pool:
-        stored_files = pool.submit(_store, home, files, layout.belongs, parent.version.digest if parent else None, write, stop, progress)
+        stored_files = pool.submit(store, home, files, layout.belongs, parent.version.digest if parent else None, write=write, stop=stop,
+                                   progress=progress)
         try:
             inspection = inspect(files, layout, root=root)
-            candidate = Candidate(files, layout, inspection, parent=parent_candidate(home, parent, parent_files, parent_facts))
+            candidate = Candidate(files, layout, inspection, parent=parent_candidate(home, parent, parent_files, parent_facts),
+                                  from_memory=from_memory)
             passed = run_checks(candidate, forced)
+            kept, originals = stored_files.result()
         except BaseException:
             stop.set()
             raise
-        kept, originals = stored_files.result()
     if before != _stamps(files, layout.belongs):
         raise UnsafeFile("a file was changed while it was read; run the command again when nobody writes there")
     kind, role, rows = kind_of(layout, inspection, parent, root, files, parent_files, parent_facts)
@@ -205,36 +208,6 @@ def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str 
     manifest = Manifest(kind, layout.model_class, kept, tuple(Parent(edge.role, edge.digest) for edge in edges))
     return Prepared(manifest, inspection.facts, inspection.vocabulary, edges, tuple(layout.left_out), originals, passed.warnings, rows,
                     passed.forced)
-
-
-def _store(home: Home, files: Files, paths: Sequence[str], parent: Digest | None, write: bool, stop: Event,
-           progress: Progress) -> tuple[tuple[File, ...], dict[str, Any]]:
-    """The files as a manifest lists them, their bytes in the store; and what location-free form replaced, by path."""
-    from ..digest import digest_of, digest_of_stream
-    total, done = sum(files.size(path) for path in paths), 0
-    kept, originals = [], {}
-
-    def count(size: int) -> None:
-        nonlocal done
-        done += size
-        progress("storing" if write else "reading", done, total)
-        if stop.is_set():
-            raise RegistryError("stopped")
-
-    for path in paths:
-        rewritten = rewritten_content(files, path, parent)
-        if rewritten is not None:
-            content, original = rewritten
-            digest, size = (home.blobs.add(content) if write else digest_of(content)), len(content)
-            if original:
-                originals[path] = original
-            count(size)
-        else:
-            with files.open(path) as stream:
-                digest, size = (home.blobs.add_stream(stream.read, progress=count) if write
-                                else digest_of_stream(stream.read, progress=count))
-        kept.append(File(path, digest, size))
-    return tuple(kept), originals
 
 
 def refuse_taken(connection: Connection, name: str, number: int, digest: Digest) -> None:

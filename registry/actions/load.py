@@ -54,6 +54,15 @@ def version_of(home: Home, model: Any) -> Version:
     return resolve(home, known[1])
 
 
+def loaded_as(home: Home, model: Any) -> Version | None:
+    """The version that load made this object from, whatever was done to it since; None where it came from elsewhere."""
+    try:
+        known = _loaded.get(model)
+    except TypeError:
+        return None
+    return known[1] if known is not None and known[0] == home.root else None
+
+
 def encode(model: Any, inputs: Iterable[Any]) -> Iterator[Any]:
     """For each input its encoding as JSON values."""
     from ..artifacts import loading

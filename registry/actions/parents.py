@@ -70,9 +70,9 @@ def find_parent(home: Home, folder: Path, named: str | None, revision: str | Non
 
 
 def _at_path(home: Home, folder: Path, place: Path, vocabulary: Digest) -> Known | Unregistered:
-    witnessed = _witnessed(home, place)
-    if witnessed is not None:
-        return Known(witnessed, "witnessed")
+    seen = witnessed(home, place)
+    if seen is not None:
+        return Known(seen, "witnessed")
     if not place.is_dir():
         raise ParentNotFound(f"{str(folder)!r} names the base {str(place)!r}, which is not there any more" + _candidates(home, folder, vocabulary))
     registered = _registered_at(home, place)
@@ -87,7 +87,7 @@ def _at_path(home: Home, folder: Path, place: Path, vocabulary: Digest) -> Known
     return Known(registered, "path")
 
 
-def _witnessed(home: Home, place: Path) -> Version | None:
+def witnessed(home: Home, place: Path) -> Version | None:
     """The version whose checkout the place is, or was: named by an unchanged marker, else by the digest in the path."""
     if not (place / ".registry").exists() and (place.parent / ".registry" / "marker.json").is_file():
         place = place.parent  # the transformer of an older layout lies in a folder of its own

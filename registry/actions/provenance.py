@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +56,17 @@ def _ask_git(*words: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+@cache
 def _libraries() -> dict[str, str]:
+    """Versions of what is installed; read from the first lines of the metadata, since parsing all of it takes longer than the rest."""
     found = {}
     for name in LIBRARIES:
         try:
-            found[name] = importlib.metadata.version(name)
+            text = importlib.metadata.distribution(name).read_text("METADATA")
         except importlib.metadata.PackageNotFoundError:
             continue
+        version = re.search(r"^Version: *(\S+)", text or "", re.MULTILINE)
+        found[name] = version[1] if version else importlib.metadata.version(name)
     return found
 
 

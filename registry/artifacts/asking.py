@@ -144,6 +144,8 @@ def _parameters(named: Sequence[tuple[str, Any]], folder: Path, base: Path | Non
         found = files.named(name, tensor)
         if not found and files is own and parents is not own:
             files, found = parents, parents.named(name, tensor)
+        if not is_adapters and name.endswith(".bias"):  # an adapter may carry biases of its base, which it trained in place
+            found = [*found, *adapters.exactly(name, tensor)]
         if len(found) == 1 and index % step:
             continue
         match = next((item for item in found or files.shaped(tensor) if _same(tensor, item)), None)
@@ -188,9 +190,12 @@ class _Files:
     def named(self, name: str, tensor: Any) -> list[_Stored]:
         """Those of this name and shape; a prefix such as `bert.` on either side is no difference."""
         shape = tuple(tensor.shape)
-        exact = [stored for stored in self._by_name.get(name, ()) if stored.shape == shape]
-        return exact or [stored for full, stored in self._by_end.get(_end(name), ())
+        return self.exactly(name, tensor) or [stored for full, stored in self._by_end.get(_end(name), ())
                          if stored.shape == shape and (full.endswith("." + name) or name.endswith("." + full))]
+
+    def exactly(self, name: str, tensor: Any) -> list[_Stored]:
+        """Those of this very name and shape."""
+        return [stored for stored in self._by_name.get(name, ()) if stored.shape == tuple(tensor.shape)]
 
     def shaped(self, tensor: Any) -> list[_Stored]:
         """Those of this shape, whatever their name."""
@@ -203,7 +208,7 @@ def modern_name(name: str) -> str:
         return name[:-5] + "weight"
     if name.endswith(".beta"):
         return name[:-4] + "bias"
-    return name.removeprefix("base_model.model.").replace(".token_adapter.", ".")
+    return name.removeprefix("base_model.model.").replace(".token_adapter.", ".").replace(".base_layer.", ".")
 
 
 def _plain(name: str) -> tuple[str, bool]:

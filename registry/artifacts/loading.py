@@ -51,6 +51,8 @@ def load(folder: Path, model_class: str, **kwargs: Any) -> Any:
         raise MissingExtra(f"backend {backend!r} needs the package optimum; install sentence-transformers[{backend}]")
     kwargs |= {"local_files_only": True, "trust_remote_code": False}
     with quiet():
+        if any(True for pattern in ("", "*/") for _ in folder.glob(f"{pattern}adapter_config.json")):
+            refuse_unfit_peft()
         import sentence_transformers
         from safetensors import SafetensorError
         made = getattr(sentence_transformers, model_class, None)
@@ -83,6 +85,21 @@ def encode(model: Any, inputs: Iterable[Any]) -> Iterator[Any]:
             yield model.encode([item], show_progress_bar=False, convert_to_numpy=True)[0].tolist()
         else:
             yield model.encode([item], show_progress_bar=False)[0].tolist()
+
+
+def refuse_unfit_peft() -> None:
+    """Raises MissingExtra where transformers wants a newer peft than is installed; it would say so in the middle of a load."""
+    import importlib.metadata
+
+    from transformers import __version__
+    from transformers.integrations.peft import MIN_PEFT_VERSION
+    from transformers.utils.peft_utils import check_peft_version
+    try:
+        check_peft_version(min_version=MIN_PEFT_VERSION)
+    except ValueError:
+        raise MissingExtra(f"transformers {__version__} works with peft {MIN_PEFT_VERSION} or newer, and peft "
+                           f"{importlib.metadata.version('peft')} is installed; update peft, or if there is no newer one yet "
+                           "install an older transformers") from None
 
 
 @contextlib.contextmanager

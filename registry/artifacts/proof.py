@@ -33,7 +33,7 @@ def prove(folder: Path, parent: Any, added: Sequence[Token], model_class: str, f
         if old is not None and id(tensor) in growing:
             old, new = (part[:first] if len(part) > 1 else part[:, :first] for part in (old, new))
         # what no file holds is made up at each load, a pooler for instance, and differs by that
-        if (old is None or not _equal(old, new)) and any(same_name(name, item) for item in stored):
+        if (old is None or not bits_equal(old, new)) and any(same_name(name, item) for item in stored):
             raise NotLoadable(f"parameter {name} changed in the resize, and nothing may but the new rows")
 
 
@@ -50,7 +50,8 @@ def _prove_tokens(lexicon: Lexicon, added: Sequence[Token], first: int) -> None:
             raise NotLoadable(f"the flags of {token.content!r} do not survive saving: {live!r}")
 
 
-def _equal(one: Any, other: Any) -> bool:
+def bits_equal(one: Any, other: Any) -> bool:
+    """Whether two tensors have the same shape, dtype and bits."""
     import torch
     bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}.get(one.element_size())
     if one.shape != other.shape or one.dtype != other.dtype:

@@ -8,14 +8,17 @@ library version changes, do not count.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
+from itertools import pairwise, repeat
 from operator import itemgetter
 from typing import Any
 
-from ..digest import Digest, digest_of, parse_canonical, parse_json
+from ..digest import Digest, digest_of, parse_json
 from ..errors import InvalidManifest, NotLoadable, UnsafeFile
 from ..facts import Files, Token, read
 
@@ -24,6 +27,8 @@ ID_LIMIT = 10_000_000
 """Ids above this are a fault of the file, not a vocabulary; every row would have to be in memory."""
 
 _FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
+_NO_FLAGS = (False,) * len(_FLAGS)
+_quoted = json.encoder.encode_basestring
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _LOWER_CASING = {"do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True, "unk_token": "[UNK]", "sep_token": "[SEP]",
                  "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"}
@@ -59,12 +64,13 @@ def read_vocabulary(files: Files, folder: str = "") -> Tokenizer:
     path, words, config_path = (f"{folder}/{name}" if folder else name for name in (TOKENIZER, WORDS, CONFIG))
     config = _object(files, config_path) if config_path in there else {}
     if path in there:
-        value = _object(files, path)
-        tokens = _tokens(value, path)
+        with _uncollected():
+            value = _object(files, path)
+            tokens = _tokens(value, path)
         described: object = _without_vocabulary({key: item for key, item in value.items() if key not in ("truncation", "padding")})
     elif words in there:
         lines = read(files, words).decode("utf-8", "replace").splitlines()
-        tokens = _by_id([Token(index, word) for index, word in enumerate(lines)], words)
+        tokens = _by_id(_plain([(word, index) for index, word in enumerate(lines)]), words)
         described = lines
     else:
         raise NotLoadable(f"there is no tokenizer: neither {path} nor {words}; take that of another folder with --tokenizer DIR")
@@ -79,8 +85,10 @@ def read_vocabulary(files: Files, folder: str = "") -> Tokenizer:
 
 def vocabulary_bytes(tokens: Sequence[Token]) -> bytes:
     """The vocabulary blob: canonical JSON of [id, content, special, lstrip, rstrip, single_word, normalized], by id."""
-    try:  # the rows are canonical by their types, so the slower check of canonical() is left out
-        return json.dumps(tokens, ensure_ascii=False, separators=(",", ":")).encode()
+    try:  # written row by row, since there are tens of thousands and nearly all have no flag
+        rows = [f"[{token[0]},{_quoted(token[1])},false,false,false,false,false]" if token[2:] == _NO_FLAGS
+                else json.dumps(token, ensure_ascii=False, separators=(",", ":")) for token in tokens]
+        return f"[{','.join(rows)}]".encode()
     except UnicodeEncodeError:
         raise UnsafeFile("the vocabulary holds text that is no Unicode (a lone surrogate)") from None
 
@@ -88,9 +96,27 @@ def vocabulary_bytes(tokens: Sequence[Token]) -> bytes:
 def parse_vocabulary(content: bytes) -> tuple[Token, ...]:
     """The tokens of a vocabulary blob. Raises InvalidManifest."""
     try:
-        return tuple(Token(*row) for row in parse_canonical(content, "the vocabulary"))
-    except TypeError as error:
+        with _uncollected():
+            tokens = tuple(Token(*row) for row in parse_json(content, "the vocabulary"))
+        canonical = vocabulary_bytes(tokens)
+    except (TypeError, ValueError, UnsafeFile) as error:
         raise InvalidManifest(f"the vocabulary is malformed: {error}") from None
+    if canonical != content:
+        raise InvalidManifest("the vocabulary is not canonical JSON")
+    return tokens
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage is looked for meanwhile: among tens of thousands of new tuples that takes longer than making them."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def added_over(tokens: Sequence[Token], root: Sequence[Token]) -> tuple[Token, ...]:
@@ -126,24 +152,32 @@ def _tokens(value: dict[str, Any], path: str) -> tuple[Token, ...]:
     added = value.get("added_tokens") or []
     if not isinstance(added, list) or not all(isinstance(item, dict) for item in added):
         raise UnsafeFile(f"{path} has added tokens that are no list of objects")
-    known = dict(pairs) if all(isinstance(word, str) for word, _ in pairs) else {}
+    odd = next((word for word, _ in pairs if type(word) is not str), None)
+    if odd is not None:
+        raise UnsafeFile(f"{path} has a token that is no text: {odd!r:.80}")
+    known = dict(pairs)
     for item in added:
         index, word = item.get("id"), item.get("content")
         if isinstance(word, str) and known.get(word, index) != index:
             raise UnsafeFile(f"{path} gives the token {word!r} two ids, {known[word]} and {index}")
     marked = {item.get("content") for item in added if isinstance(item.get("content"), str)}
-    tokens = [Token(index, word) for word, index in pairs if word not in marked]
+    tokens = _plain([pair for pair in pairs if pair[0] not in marked] if marked else pairs)
     tokens += [Token(item.get("id"), item.get("content"), *(bool(item.get(flag, False)) for flag in _FLAGS)) for item in added]
     return _by_id(tokens, path)
 
 
-def _by_id(tokens: Iterable[Token], path: str) -> tuple[Token, ...]:
+def _plain(pairs: Sequence[tuple[str, int]]) -> list[Token]:
+    """Tokens without flags from (content, id), made as bare tuples are: there are tens of thousands."""
+    columns = (map(itemgetter(1), pairs), map(itemgetter(0), pairs), *(repeat(False) for _ in _FLAGS))
+    return list(map(partial(tuple.__new__, Token), zip(*columns, strict=False)))
+
+
+def _by_id(tokens: Sequence[Token], path: str) -> tuple[Token, ...]:
     """The tokens by id, each id and each content once. Raises UnsafeFile."""
-    ordered = list(tokens)
-    odd = next((token for token in ordered if type(token[0]) is not int or not 0 <= token[0] < ID_LIMIT or type(token[1]) is not str), None)
+    odd = next((token for token in tokens if type(token[0]) is not int or not 0 <= token[0] < ID_LIMIT or type(token[1]) is not str), None)
     if odd is not None:
         raise UnsafeFile(f"{path} has the token {odd.content!r} with the id {odd.id!r}")
-    ordered.sort(key=itemgetter(0))
+    ordered = sorted(tokens, key=itemgetter(0))
     for one, other in pairwise(ordered):
         if one[0] == other[0]:
             raise UnsafeFile(f"{path} has two tokens with the id {one.id}: {one.content!r} and {other.content!r}")

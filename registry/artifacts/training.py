@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .loading import encode, quiet
+from .loading import encode, quiet, refuse_unfit_peft
 
 SEED = 20
 STEPS = 8
@@ -84,6 +84,7 @@ def _model(folder: Path) -> Any:
 def _wrap(model: Any) -> None:
     from peft import LoraConfig
     with quiet():
+        refuse_unfit_peft()
         model.add_adapter(LoraConfig(r=RANK, lora_alpha=2 * RANK))
 
 

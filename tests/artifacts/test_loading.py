@@ -258,6 +258,15 @@ def test_the_magnitudes_that_the_library_loses_are_found_and_under_its_own_names
     assert kept == []
 
 
+def test_a_peft_that_transformers_does_not_take_is_said_before_the_load(resized: tuple[Path, Facts], tmp_path: Path,
+                                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = adapter(resized[0], tmp_path / "adapter")
+    monkeypatch.setattr("transformers.integrations.peft.MIN_PEFT_VERSION", "99.0.0")
+
+    with pytest.raises(MissingExtra, match=r"works with peft 99\.0\.0 or newer, and peft \d"):
+        load(folder, "SentenceTransformer", device="cpu")
+
+
 def test_an_adapter_whose_keys_were_not_applied_is_found(resized: tuple[Path, Facts], tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
     folder = adapter(resized[0], tmp_path / "adapter")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO, Literal, Self
 
 from registry.errors import StoreUnavailable
@@ -23,6 +24,7 @@ class FailingBackend:
 
     def __init__(self, inner: Backend, at: int, mode: Literal["error", "die"] = "error", *, after: bool = False) -> None:
         self._inner, self._at, self._mode, self._after = inner, at, mode, after
+        self._counting = Lock()
         self.calls = 0
 
     def look(self, act: Any, *arguments: Any) -> Any:
@@ -31,14 +33,18 @@ class FailingBackend:
 
     def call(self, act: Any, *arguments: Any, **keywords: Any) -> Any:
         """One call of the inner back end, counted."""
-        self.calls += 1
-        if self.calls != self._at:
+        with self._counting:
+            self.calls += 1
+            call = self.calls
+        if call > self._at and self._mode == "die":
+            raise Died(f"at call {self._at}, and this is another thread of the dead process")
+        if call != self._at:
             return act(*arguments, **keywords)
         if self._after:
             act(*arguments, **keywords)
         if self._mode == "die":
-            raise Died(f"at call {self.calls}")
-        raise StoreUnavailable(f"call {self.calls} failed: {errno.errorcode[errno.ENOSPC]}")
+            raise Died(f"at call {call}")
+        raise StoreUnavailable(f"call {call} failed: {errno.errorcode[errno.ENOSPC]}")
 
     def stage(self) -> Staged:
         return _Staged(self, self.look(self._inner.stage))

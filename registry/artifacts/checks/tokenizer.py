@@ -15,8 +15,11 @@ _FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
 @check("token-ids", "ids are unique", "protects from two tokens that share a row", NotLoadable)
 def ids_are_unique(candidate: Candidate) -> str | None:
     """No id stands twice in the token list."""
+    tokens = candidate.inspection.tokens
+    if len({token[0] for token in tokens}) == len(tokens):
+        return None
     ids: dict[int, str] = {}
-    for token in candidate.inspection.tokens:
+    for token in tokens:
         if token.id in ids:
             return f"the id {token.id} belongs to two tokens, {ids[token.id]!r} and {token.content!r}"
         ids[token.id] = token.content
@@ -26,9 +29,10 @@ def ids_are_unique(candidate: Candidate) -> str | None:
 @check("token-rows", "ids have rows", "protects from an index error at the first text that holds a new token", NotLoadable)
 def ids_have_rows(candidate: Candidate) -> str | None:
     """The highest id is below the number of rows of the input embeddings."""
-    rows, last = candidate.inspection.facts.rows, max(candidate.inspection.tokens, key=lambda token: token.id, default=None)
-    if rows is None or last is None or last.id < rows:
+    rows, tokens = candidate.inspection.facts.rows, candidate.inspection.tokens
+    if rows is None or not tokens or max(token[0] for token in tokens) < rows:
         return None
+    last = max(tokens, key=lambda token: token.id)
     over = sum(token.id >= rows for token in candidate.inspection.tokens)
     return (f"{over} token{' has' if over == 1 else 's have'} no row: {last.content!r} has the id {last.id}, and the table of "
             f"embeddings has {rows} rows; call resize_token_embeddings({last.id + 1}) before saving, or use registry resize on "

@@ -1,0 +1,202 @@
+"""save: a live model becomes versions, one of its base where that is new, and one of each adapter; the model stays as it was.
+
+Which registered version the base is, or came from, is witnessed: load made the object, or its transformer was read from an
+unchanged checkout of this registry. Its content then says whether it is that version still.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import reference as _reference
+from ..digest import real
+from ..errors import NotLoadable, ParentMismatch, RegistryError
+from ..home import Home, make_private
+from ..progress import Progress
+from ..results import Added
+from ..saved import Saved
+from ..version import Version
+from .add import AddOptions, Prepared, prepare, register
+from .checkout import base_of, home_checkout
+from .common import VersionLike, line_of, resolve
+from .load import loaded_as
+from .parents import Known, witnessed
+from .provenance import provenance
+from .recognise import open_folder
+
+if TYPE_CHECKING:
+    from ..artifacts.live import Live
+
+
+@dataclass(frozen=True)
+class SaveOptions:
+    """What can be said of a model that is saved."""
+
+    base_name: str | None = None
+    parent: VersionLike | None = None
+    message: str | None = None
+    alias: str | None = None
+    run: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict)
+    """More of where it came from, for the entry."""
+    checkpoint: bool = False
+    forced: tuple[str, ...] = ()
+    """Ids of checks of judgement that may fail."""
+
+
+def save(home: Home, model: Any, name: str, *, options: SaveOptions, progress: Progress) -> Saved:
+    """Register a live model. Raises NotLoadable naming what of it cannot be kept exactly; then that part is not registered."""
+    from ..artifacts import live as _live, switching
+    from ..artifacts.checks import check_forced
+    check_forced(options.forced)
+    live = _live.take_apart(model)
+    names = _names(name, live.adapters, options)
+    _live.refuse_what_cannot_be_kept(live)
+    with switching.untouched(model), home.store_lock.shared(timeout=60.0), _work(home) as work:
+        origins = list(_origins(home, live, options.parent))
+        if not live.adapters:
+            full = _register_full(home, live, name, work, origins, options, progress)
+            return Saved((_version(full),), None, (full,))
+        base, added = _base(home, live, options.base_name or f"{name}-base", work, origins, options, progress)
+        parts = [_register_adapter(home, live, adapter, names[adapter], work, base, options, progress) for adapter in live.adapters]
+        return Saved(tuple(map(_version, parts)), base, (*([added] if added else []), *parts))
+
+
+def save_base(home: Home, model: Any, name: str, *, options: SaveOptions, progress: Progress) -> Version:
+    """The registered version that the base under a live model's adapters is; it is registered now as `name` where there is none."""
+    from ..artifacts import live as _live, switching
+    live = _live.take_apart(model)
+    _live.refuse_what_cannot_be_kept(live)
+    with switching.untouched(model), home.store_lock.shared(timeout=60.0), _work(home) as work:
+        return _base(home, live, name, work, list(_origins(home, live, options.parent)), options, progress)[0]
+
+
+def _names(name: str, adapters: tuple[str, ...], options: SaveOptions) -> dict[str, str]:
+    """What each adapter is called: NAME if it is the only one, else NAME-ADAPTER."""
+    if options.alias is not None:
+        _reference.check_alias(options.alias)
+    if options.base_name is not None:
+        _reference.check_name(options.base_name)
+    names = {adapter: _reference.check_name(name if len(adapters) == 1 else f"{name}-{adapter}") for adapter in adapters}
+    _reference.check_name(name)
+    return names
+
+
+class _work:
+    """A folder of its own below the home's staging, gone afterwards."""
+
+    def __init__(self, home: Home) -> None:
+        make_private(home.root / "staging")
+        self.folder = Path(tempfile.mkdtemp(prefix="save-", dir=home.root / "staging"))
+
+    def __enter__(self) -> Path:
+        return self.folder
+
+    def __exit__(self, *exception: object) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _origins(home: Home, live: Live, parent: VersionLike | None) -> Iterator[Known]:
+    """Full models that the live one's base may be, or may have come from, best known first. Raises ParentMismatch for two claims that differ."""
+    seen = [version for version in (_full(home, item) for item in _witnesses(home, live)) if version is not None]
+    given = _full(home, resolve(home, parent)) if parent is not None else None
+    if given is not None and seen and all(version.digest != given.digest for version in seen):
+        raise ParentMismatch(f"the model in memory was made from {seen[0].reference}, not from {given.reference}; leave out parent=")
+    yield from (Known(version, "witnessed") for version in seen if given is None or version.digest == given.digest)
+    if given is not None and not seen:
+        yield Known(given, "given")
+
+
+def _witnesses(home: Home, live: Live) -> Iterator[Version]:
+    known = loaded_as(home, live.model)
+    if known is not None:
+        yield known
+    if live.inner is None:
+        return
+    places = [live.inner.name_or_path, *(config.base_model_name_or_path for config in (live.configs or {}).values())]
+    for place in dict.fromkeys(str(item) for item in places if item):
+        found = witnessed(home, Path(place)) if Path(place).is_absolute() else None
+        if found is not None:
+            yield found
+
+
+def _full(home: Home, version: Version) -> Version | None:
+    if version.kind != "adapter":
+        return version
+    with home.reading() as connection:
+        return base_of(home, line_of(connection, version))
+
+
+def _base(home: Home, live: Live, name: str, work: Path, origins: list[Known], options: SaveOptions,
+          progress: Progress) -> tuple[Version, Added | None]:
+    """(the version that the base is, what was registered for it, None where it was known before)."""
+    from ..artifacts import live as _live, split
+    progress("comparing the base", 0, None)
+    for known in origins:
+        if split.stands_on(live, home_checkout(home, known.version, progress=progress).folder, known.version.model_class):
+            return known.version, None
+    biased = next((adapter for adapter in live.adapters if _live.trained_biases(live, adapter)), None)
+    if biased is not None:
+        raise NotLoadable(f"the adapter {biased!r} trains biases of its base in place, so that the base as it was is gone; save or register the base "
+                          "before training, and train on its checkout, or say which version it was with parent=")
+    added = _register_full(home, live, name, work, origins, options, progress, is_base=True)
+    return _version(added), added
+
+
+def _register_full(home: Home, live: Live, name: str, work: Path, origins: list[Known], options: SaveOptions, progress: Progress, *,
+                   is_base: bool = False) -> Added:
+    from ..artifacts import returning, split
+    folder = work / "base"
+    progress("writing", 0, None)
+    split.write_base(live, folder)
+    if not is_base:
+        returning.prove(live, folder, None)
+    prepared = _prepare_full(home, live, folder, origins, options, progress)
+    said = AddOptions(message=_base_message(live, options) if is_base else options.message, alias=None if is_base else options.alias)
+    return register(home, name, prepared, source=_source(options, whole=not is_base), options=said, checkpoint=options.checkpoint and not is_base)
+
+
+def _prepare_full(home: Home, live: Live, folder: Path, origins: list[Known], options: SaveOptions, progress: Progress) -> Prepared:
+    """The folder as a child of what it came from; where its tokens do not extend that one's, it came from there in name only."""
+    files, parent = open_folder(home, folder), next(iter(origins), None)
+    if parent is not None:
+        try:
+            return prepare(home, files, parent, model_class=live.model_class, write=True, progress=progress, forced=options.forced)
+        except ParentMismatch:
+            if options.parent is not None:
+                raise
+    return prepare(home, files, None, model_class=live.model_class, write=True, progress=progress, forced=options.forced)
+
+
+def _register_adapter(home: Home, live: Live, adapter: str, name: str, work: Path, base: Version, options: SaveOptions, progress: Progress) -> Added:
+    from ..artifacts import returning, split
+    folder = work / "adapter" / adapter
+    progress(f"writing {adapter}", 0, None)
+    split.write_adapter(live, adapter, home_checkout(home, base, progress=progress).folder, folder)
+    returning.prove(live, folder, adapter)
+    prepared = prepare(home, open_folder(home, folder), Known(base, "witnessed"), model_class=live.model_class, write=True, progress=progress,
+                       forced=options.forced, from_memory=True)
+    said = AddOptions(message=options.message, alias=options.alias)
+    return register(home, name, prepared, source=_source(options, whole=True), options=said, checkpoint=options.checkpoint)
+
+
+def _source(options: SaveOptions, *, whole: bool) -> dict[str, Any]:
+    measured = {key: real(float(value)) for key, value in sorted(options.metrics.items())}
+    more = {**options.source, "metrics": measured} if whole else {}
+    return provenance(run=options.run, how="save", **more)
+
+
+def _base_message(live: Live, options: SaveOptions) -> str:
+    return options.message or "the base that an adapter in memory stood on"
+
+
+def _version(added: Added) -> Version:
+    if added.version is None:
+        raise RegistryError(f"{added.name} was not registered")
+    return added.version

@@ -1,0 +1,66 @@
+"""Storing: the files of a folder go into the store, several at once, since a small file is mostly waiting for the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock
+from typing import Any
+
+from ..digest import Digest, digest_of, digest_of_stream
+from ..errors import RegistryError
+from ..facts import Files
+from ..home import Home
+from ..manifest import File
+from ..progress import Progress
+from .recognise import rewritten_content
+
+AT_ONCE = 4
+"""Files on their way at the same time. The disk syncs several together in the time of one."""
+
+
+def store(home: Home, files: Files, paths: Sequence[str], parent: Digest | None, *, write: bool, stop: Event,
+          progress: Progress) -> tuple[tuple[File, ...], dict[str, Any]]:
+    """The files as a manifest lists them, their bytes in the store; and what location-free form replaced, by path.
+
+    Without write they are only hashed. Raises RegistryError soon after stop is set.
+    """
+    total, done, counting = sum(files.size(path) for path in paths), 0, Lock()
+    originals: dict[str, Any] = {}
+
+    def count(size: int) -> None:
+        nonlocal done
+        with counting:
+            done += size
+            progress("storing" if write else "reading", done, total)
+        if stop.is_set():
+            raise RegistryError("stopped")
+
+    def one(path: str) -> File:
+        rewritten = rewritten_content(files, path, parent)
+        if rewritten is None:
+            with files.open(path) as stream:
+                return File(path, *(home.blobs.add_stream if write else digest_of_stream)(stream.read, progress=count))
+        content, original = rewritten
+        digest = home.blobs.add(content) if write else digest_of(content)
+        if original:
+            originals[path] = original
+        count(len(content))
+        return File(path, digest, len(content))
+
+    def guarded(path: str) -> File | None:
+        try:
+            return one(path)
+        except BaseException as error:
+            if not stop.is_set():
+                failures.append(error)
+            stop.set()
+            return None
+
+    failures: list[BaseException] = []
+    largest_first = sorted(paths, key=files.size, reverse=True)
+    with ThreadPoolExecutor(AT_ONCE, "store") as pool:
+        kept = {file.path: file for file in pool.map(guarded, largest_first) if file is not None}
+    if failures or len(kept) < len(paths):
+        raise failures[0] if failures else RegistryError("stopped")
+    return tuple(kept[path] for path in paths), {path: originals[path] for path in paths if path in originals}

@@ -1,0 +1,167 @@
+"""Live: what a model in memory is made of: the transformer's own tensors, and each adapter's, by the names that files give them.
+
+Nothing of the model is changed or copied: what is given out are views of its tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import Invalid, NotLoadable
+from .loading import CLASSES
+
+_CHANGES_THE_BASE = ("pissa", "olora", "corda", "loftq")
+"""Ways to begin a LoRA that take what they put into it out of the base."""
+_LEARNS_A_PROMPT = ("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "ADAPTION_PROMPT")
+_KEPT_ELSEWHERE = ("VERA", "XLORA")
+"""Their tensors are shared between modules, or lie outside of them."""
+
+
+@dataclass(frozen=True)
+class Live:
+    """A model in memory, taken apart; `module` is its Transformer, None for a model without one."""
+
+    model: Any
+    module: Any = None
+    inner: Any = None
+    """The transformers model, whatever peft has put around it."""
+    configs: Mapping[str, Any] | None = None
+    """Each adapter's configuration by name; the live ones, not to be changed."""
+
+    @property
+    def model_class(self) -> str:
+        """Which of the four classes it is."""
+        return type(self.model).__name__
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the adapters, in the order in which they were put on."""
+        return tuple(self.configs or ())
+
+
+def take_apart(model: Any) -> Live:
+    """The parts of a live model. Raises Invalid for an object of another class."""
+    if type(model).__name__ not in CLASSES:
+        raise Invalid(f"a {type(model).__name__} cannot be registered from memory; give one of {', '.join(CLASSES)}")
+    from peft import PeftModel
+    from sentence_transformers.base.modules import Transformer
+    module = next((item for item in model.modules() if isinstance(item, Transformer)), None)
+    if module is None:
+        return Live(model)
+    inner = module.model.get_base_model() if isinstance(module.model, PeftModel) else module.model
+    return Live(model, module, inner, dict(getattr(module.model, "peft_config", None) or {}))
+
+
+def own_tensors(inner: Any) -> dict[str, Any]:
+    """The tensors of a transformer as if no adapter had ever been put on it: name to a view."""
+    return {name: tensor.detach() for name, tensor in _own(inner, "")}
+
+
+def adapter_tensors(inner: Any, adapter: str) -> dict[str, Any]:
+    """The tensors of one adapter by the names that every loader applies: name, without a prefix, to a view.
+
+    The magnitudes of DoRA end with `.weight`, which peft leaves out and loaders look for.
+    """
+    return {name: tensor.detach() for name, tensor in _of_adapter(inner, adapter)}
+
+
+def trained_biases(live: Live, adapter: str) -> dict[str, Any]:
+    """Biases of the base that an adapter trains in place: the name in a wrapped model to a view."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    kind = getattr((live.configs or {})[adapter], "bias", "none")
+    if kind not in ("all", "lora_only"):
+        return {}
+    inside = tuple(f"{name}." for name, module in live.inner.named_modules() if isinstance(module, BaseTunerLayer))
+    return {name: tensor.detach() for name, tensor in live.inner.named_parameters()
+            if name.endswith(".bias") and (kind == "all" or name.startswith(inside)) and ".lora_" not in name}
+
+
+def refuse_what_cannot_be_kept(live: Live) -> None:
+    """Raises NotLoadable naming what of a live model no folder could bring back exactly."""
+    backend = live.model.get_backend()
+    if backend != "torch":
+        raise NotLoadable(f"the model runs on {backend!r}, which has no weights that can be kept; load it with the torch backend and save that")
+    away = [name for name, tensor in live.model.named_parameters() if tensor.device.type == "meta"]
+    if away:
+        raise NotLoadable(f"the parameter {away[0]!r} is not in memory ({len(away)} are not); load the model without offloading and save that")
+    if live.inner is not None and getattr(live.inner, "hf_quantizer", None) is not None:
+        raise NotLoadable("the model is quantised, and its weights would come back in other numbers; save it before it is quantised")
+    if not live.adapters:
+        return
+    if live.module not in list(live.model.children()):
+        raise NotLoadable("the adapter lies inside a Router, which sentence-transformers saves and cannot load; merge it into its base and "
+                          "save that")
+    _refuse_merged(live)
+    for name in live.adapters:
+        _refuse_adapter(live, name)
+
+
+def begins_from_the_base(config: Any) -> str | None:
+    """The way a LoRA began, if that way changed the base's own weights."""
+    way = getattr(config, "init_lora_weights", None)
+    return way if isinstance(way, str) and way.lower().startswith(_CHANGES_THE_BASE) else None
+
+
+def _own(module: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import AuxiliaryTrainingWrapper
+    if isinstance(module, AuxiliaryTrainingWrapper):
+        yield from _own(module.original_module, prefix)
+    elif isinstance(module, BaseTunerLayer):
+        yield from _own(module.base_layer, prefix)
+    else:
+        lasting = {name: tensor for name, tensor in module._buffers.items() if name not in module._non_persistent_buffers_set}
+        yield from ((prefix + name, tensor) for name, tensor in (*module._parameters.items(), *lasting.items()) if tensor is not None)
+        for name, child in module._modules.items():
+            if child is not None:
+                yield from _own(child, f"{prefix}{name}.")
+
+
+def _of_adapter(inner: Any, adapter: str) -> Iterator[tuple[str, Any]]:
+    import torch
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import ModulesToSaveWrapper
+    for name, module in inner.named_modules():
+        if isinstance(module, ModulesToSaveWrapper):
+            if adapter in module.modules_to_save:
+                yield from ((f"{name}.{key}", tensor) for key, tensor in module.modules_to_save[adapter].state_dict().items())
+        elif isinstance(module, BaseTunerLayer) and not getattr(module, "tied_adapter", None):
+            for part in module.adapter_layer_names:
+                held: Any = getattr(module, part, None)
+                item = held[adapter] if hasattr(held, "keys") and adapter in held else None
+                if isinstance(item, torch.nn.Module):
+                    yield from ((f"{name}.{part}.{key}", tensor) for key, tensor in item.state_dict().items())
+                elif item is not None:
+                    yield f"{name}.{part}", item
+
+
+def _refuse_merged(live: Live) -> None:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    for name, module in live.inner.named_modules():
+        if isinstance(module, BaseTunerLayer) and module.merged:
+            raise NotLoadable(f"the adapter {', '.join(module.merged_adapters)} is merged into the base in memory ({name}), and taking it out "
+                              "again changes the base by rounding; load it again unmerged, or finish with merge_and_unload() and save that")
+
+
+def _refuse_adapter(live: Live, name: str) -> None:
+    config = (live.configs or {})[name]
+    kind = getattr(config.peft_type, "value", str(config.peft_type))
+    if kind in _LEARNS_A_PROMPT or config.is_prompt_learning:
+        raise NotLoadable(f"the adapter {name!r} is of type {kind}, which sentence-transformers cannot load; LORA, IA3 and TRAINABLE_TOKENS can "
+                          "be kept")
+    if kind in _KEPT_ELSEWHERE:
+        raise NotLoadable(f"the adapter {name!r} is of type {kind}, whose tensors a loader makes up anew; LORA, IA3 and TRAINABLE_TOKENS can be "
+                          "kept")
+    base = live.inner.dtype
+    other = next(((key, tensor) for key, tensor in adapter_tensors(live.inner, name).items()
+                  if tensor.is_floating_point() and tensor.dtype != base), None)
+    if other is not None:
+        key, tensor = other
+        raise NotLoadable(f"the adapter {name!r} has {_said(tensor.dtype)} weights ({key}) on a {_said(base)} base, and loaders cast them; "
+                          f"to keep what that gives: model.to(torch.{_said(base)}) before saving")
+
+
+def _said(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")

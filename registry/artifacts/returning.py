@@ -1,0 +1,92 @@
+"""Returning: a folder that was written from a live model, loaded as users do, is that model again, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import NotLoadable
+from .live import Live, adapter_tensors, own_tensors, take_apart
+from .loading import encode, load, quiet
+from .proof import bits_equal
+from .switching import activate, untouched
+
+TEXTS = ("The cat sat on the mat.", "Two patients take three doses, 40 mg each.")
+_WORDS = 8
+"""Added tokens that are encoded too."""
+_OF_THE_OBJECT = ("truncate_dim", "max_active_dims")
+"""Set on an object by its user, and no part of a folder."""
+
+
+def prove(live: Live, folder: Path, adapter: str | None) -> None:
+    """Load the folder and compare it with the live model, on which that adapter acts alone. Raises NotLoadable naming what differs.
+
+    A model on another device than the processor is compared by its tensors only.
+    """
+    options = _options(live)
+    back = load(folder, live.model_class, device="cpu", **options)
+    problem = next(_differences(live, take_apart(back), adapter), None)
+    if problem is None and live.model.device.type == "cpu":
+        problem = _encodes_otherwise(live, back, adapter)
+    if problem is not None:
+        raise NotLoadable(f"the model cannot be kept exactly: {problem}")
+
+
+def _options(live: Live) -> dict[str, Any]:
+    chosen = getattr(getattr(live.inner, "config", None), "_attn_implementation", None)
+    return {"model_kwargs": {"attn_implementation": chosen}} if chosen else {}
+
+
+def _differences(live: Live, back: Live, adapter: str | None) -> Iterator[str]:
+    if live.inner is not None:
+        yield from _tensors(own_tensors(live.inner), own_tensors(back.inner), "parameter")
+        if adapter is not None:
+            theirs = next(iter(back.adapters), None)
+            yield from _tensors(adapter_tensors(live.inner, adapter), adapter_tensors(back.inner, theirs) if theirs else {}, "adapter's tensor")
+    for mine, other in zip(live.model.children(), back.model.children(), strict=False):
+        name = type(mine).__name__
+        if mine is not live.module:
+            yield from _tensors(mine.state_dict(), other.state_dict(), f"{name}'s tensor")
+        before, after = (module.get_config_dict() if hasattr(module, "get_config_dict") else None for module in (mine, other))
+        if before != after:
+            yield f"the settings of {name} are {before} in memory and {after} when it is loaded"
+
+
+def _tensors(mine: dict[str, Any], theirs: dict[str, Any], what: str) -> Iterator[str]:
+    for name, tensor in mine.items():
+        other = theirs.get(name)
+        if other is None:
+            yield f"the {what} {name!r} is lost when it is loaded"
+        elif tensor.dtype != other.dtype:
+            yield f"the {what} {name!r} is {_said(tensor)} in memory and {_said(other)} when it is loaded"
+        elif not bits_equal(tensor.cpu(), other.cpu()):
+            yield f"the {what} {name!r} has other numbers when it is loaded"
+
+
+def _encodes_otherwise(live: Live, back: Any, adapter: str | None) -> str | None:
+    """The first text that does not come out bit for bit."""
+    inputs = _inputs(live)
+    with quiet(), untouched(live.model):
+        activate(live.model, [adapter] if adapter is not None else [])
+        live.model.eval()
+        for name in _OF_THE_OBJECT:
+            if getattr(live.model, name, None) is not None:
+                setattr(live.model, name, None)
+        back.eval()
+        for item in inputs:
+            if next(encode(live.model, [item])) != next(encode(back, [item])):
+                return f"{item!r} encodes otherwise when it is loaded"
+    return None
+
+
+def _inputs(live: Live) -> Sequence[Any]:
+    tokenizer = getattr(live.model[0], "tokenizer", None)
+    added = sorted(getattr(tokenizer, "get_added_vocab", dict)().items(), key=lambda item: item[1])
+    words = [word for word, _ in added[-_WORDS:]]
+    texts = [*TEXTS, *(f"{TEXTS[0]} {word}" for word in words)]
+    return [[TEXTS[1], text] for text in texts] if live.model_class == "CrossEncoder" else texts
+
+
+def _said(tensor: Any) -> str:
+    return str(tensor.dtype).removeprefix("torch.")

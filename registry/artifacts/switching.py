@@ -1,0 +1,131 @@
+"""Switching: which adapters of a live model are active, said so that every wrapper obeys.
+
+The libraries' own calls leave modules half on or half off: enable_adapters passes over modules_to_save, set_adapter fails where a
+wrapper does not know the name, and a module that is switched on becomes trainable. Here each wrapper is told by itself, and what
+was frozen stays frozen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..errors import Invalid, NotLoadable
+from .live import take_apart
+
+_FLAGS = ("_active_adapter", "_disable_adapters")
+
+
+def wrappers(inner: Any) -> list[Any]:
+    """Every module that an adapter has put around one of the model's own."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import AuxiliaryTrainingWrapper
+    return [module for module in inner.modules() if isinstance(module, (BaseTunerLayer, AuxiliaryTrainingWrapper))]
+
+
+def activate(model: Any, adapters: Sequence[str]) -> None:
+    """Let exactly these adapters act, none for the base alone. What is trainable stays as it was.
+
+    Raises Invalid for a name that is not on the model, NotLoadable for two that cannot act at once; then nothing is switched.
+    """
+    live = take_apart(model)
+    unknown = [name for name in adapters if name not in live.adapters]
+    if unknown:
+        raise Invalid(f"no adapter {unknown[0]!r} is on this model; there are {', '.join(live.adapters) or 'none'}")
+    if live.inner is None or not live.adapters:
+        return
+    layers = _layers(live.inner)
+    chosen = [(wrapper, [name for name in adapters if name in _known(wrapper)]) for wrapper in wrappers(live.inner)]
+    _refuse_two_at_once(chosen)
+    trainable = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    for wrapper, names in chosen:
+        wrapper._disable_adapters = not names
+        if names:
+            wrapper.set_adapter(names, inference_mode=True)
+        elif adapters and wrapper in layers:
+            wrapper._active_adapter = list(adapters)  # it acts for none of them; active_adapters() of the library asks the first one it meets
+    for parameter, before in trainable:
+        if parameter.requires_grad != before:
+            parameter.requires_grad_(before)
+
+
+def active(model: Any) -> tuple[str, ...]:
+    """The adapters that act now, in the order in which they were put on."""
+    live = take_apart(model)
+    acting = {name for wrapper in (wrappers(live.inner) if live.inner is not None else ()) if not wrapper.disable_adapters
+              for name in wrapper.active_adapters if name in _known(wrapper)}
+    return tuple(name for name in live.adapters if name in acting)
+
+
+@contextlib.contextmanager
+def untouched(model: Any) -> Iterator[None]:
+    """While this holds the model may be switched, run and read; afterwards it is as it was: modes, adapters, gradients, random numbers."""
+    import torch
+    live = take_apart(model)
+    flags = [(wrapper, {name: wrapper.__dict__.get(name) for name in _FLAGS}) for wrapper in (wrappers(live.inner) if live.inner is not None else ())]
+    modes = [(module, module.training) for module in model.modules()]
+    settings = [(module, dict(module.__dict__)) for module in (model, *model.children())]
+    trainable = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    backend = _backend(model)
+    lengths = (backend.truncation, backend.padding) if backend is not None else None
+    drawn = random.getstate()
+    with torch.random.fork_rng(devices=_devices(model)):
+        try:
+            yield
+        finally:
+            random.setstate(drawn)
+            if backend is not None and lengths is not None:
+                _restore_lengths(backend, *lengths)
+            for wrapper, before in flags:
+                for name, value in before.items():
+                    wrapper.__dict__.pop(name, None) if value is None else wrapper.__dict__.update({name: value})
+            for module, values in settings:
+                module.__dict__.clear()
+                module.__dict__.update(values)
+            for module, training in modes:
+                module.training = training
+            for parameter, before in trainable:
+                if parameter.requires_grad != before:
+                    parameter.requires_grad_(before)
+
+
+def _layers(inner: Any) -> set[Any]:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    return {module for module in inner.modules() if isinstance(module, BaseTunerLayer)}
+
+
+def _known(wrapper: Any) -> set[str]:
+    """The adapters that a wrapper has something of."""
+    return {name for part in wrapper.adapter_layer_names for name in getattr(_at(wrapper, part), "keys", tuple)()}
+
+
+def _at(wrapper: Any, path: str) -> Any:
+    for part in path.split("."):
+        wrapper = getattr(wrapper, part, None)
+    return wrapper
+
+
+def _refuse_two_at_once(chosen: Sequence[tuple[Any, list[str]]]) -> None:
+    from peft.utils.other import AuxiliaryTrainingWrapper
+    for wrapper, names in chosen:
+        if len(names) > 1 and isinstance(wrapper, AuxiliaryTrainingWrapper):
+            raise NotLoadable(f"the adapters {' and '.join(map(repr, names))} both replace a module whole, or rows of one, and only one of them "
+                              "can act; activate one of them")
+
+
+def _backend(model: Any) -> Any:
+    """The fast tokenizer, which keeps the lengths of its last use; None where there is none."""
+    tokenizer = getattr(model[0], "tokenizer", None)
+    backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    return backend if hasattr(backend, "no_truncation") else None
+
+
+def _restore_lengths(backend: Any, truncation: Any, padding: Any) -> None:
+    backend.no_truncation() if truncation is None else backend.enable_truncation(**truncation)
+    backend.no_padding() if padding is None else backend.enable_padding(**padding)
+
+
+def _devices(model: Any) -> list[Any]:
+    return sorted({parameter.device.index or 0 for parameter in model.parameters() if parameter.device.type == "cuda"})

@@ -1,0 +1,257 @@
+"""save: a live model of every shape is registered as it is, stays as it was, and comes back bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import registry
+from registry.errors import Invalid, InvalidName, NotLoadable, ParentMismatch
+from tests.artifacts import small
+from tests.support import naive
+
+TARGETS = ["query", "value"]
+
+
+def lora(**options: Any) -> Any:
+    from peft import LoraConfig
+    return LoraConfig(**{"r": 2, "lora_alpha": 4, "target_modules": TARGETS, **options})
+
+
+def tokens_only() -> Any:
+    from peft import TrainableTokensConfig
+    return TrainableTokensConfig(token_indices=new_ids(), target_modules=["word_embeddings"])
+
+
+def ia3() -> Any:
+    from peft import IA3Config
+    return IA3Config(target_modules=["query", "value", "output.dense"], feedforward_modules=["output.dense"])
+
+
+def new_ids() -> list[int]:
+    size = len(small.word_piece())
+    return [size, size + 1]
+
+
+def wrapped(model: Any, **options: Any) -> Any:
+    """As peft's own documentation puts an adapter on."""
+    from peft import get_peft_model
+    model[0].model = get_peft_model(model[0].model, lora(**options))
+    return naive.train(model)
+
+
+def with_dense(folder: Path) -> Path:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Dense
+    model = naive.plain(small.dense(folder.with_name("without")))
+    SentenceTransformer(modules=[model[0], model[1], Dense(16, 8)], device="cpu").save_pretrained(str(folder))
+    return folder
+
+
+DENSE, CROSS, SPARSE, MULTI = "SentenceTransformer", "CrossEncoder", "SparseEncoder", "MultiVectorEncoder"
+SHAPES: dict[str, tuple[Any, str, Any]] = {
+    "plain": (small.dense, DENSE, naive.train),
+    "resized": (small.dense, DENSE, naive.grow),
+    "adapted": (small.dense, DENSE, lambda model: naive.adapt(model, lora())),
+    "resized and adapted": (small.dense, DENSE, lambda model: naive.adapt(naive.grow(model), lora())),
+    "another name": (small.dense, DENSE, lambda model: naive.adapt(naive.grow(model), lora(), "foo")),
+    "trained tokens": (small.dense, DENSE, lambda model: naive.adapt(naive.grow(model), lora(trainable_token_indices=new_ids()))),
+    "trained tokens alone": (small.dense, DENSE, lambda model: naive.adapt(naive.grow(model), tokens_only())),
+    "whole table": (small.dense, DENSE, lambda model: naive.adapt(naive.grow(model), lora(modules_to_save=["word_embeddings"]))),
+    "table targeted": (small.dense, DENSE, lambda model: naive.adapt(naive.grow(model), lora(target_modules=[*TARGETS, "word_embeddings"]))),
+    "DoRA": (small.dense, DENSE, lambda model: naive.adapt(naive.grow(model), lora(use_dora=True))),
+    "rsLoRA with patterns": (small.dense, DENSE, lambda model: naive.adapt(model, lora(use_rslora=True, rank_pattern={"query": 3}))),
+    "IA3": (small.dense, DENSE, lambda model: naive.adapt(naive.grow(model), ia3())),
+    "bf16": (lambda folder: small.dense(folder, dtype="bfloat16"), DENSE, lambda model: naive.adapt(naive.grow(model), lora())),
+    "get_peft_model": (small.dense, DENSE, lambda model: wrapped(naive.grow(model), task_type="FEATURE_EXTRACTION")),
+    "Dense": (with_dense, DENSE, lambda model: naive.adapt(naive.grow(model), lora())),
+    "byte-level": (lambda folder: small.dense(folder, small.byte_level(), "RobertaModel"), DENSE,
+                   lambda model: naive.adapt(naive.grow(model), lora())),
+    "cross": (small.cross, CROSS, lambda model: naive.adapt(naive.grow(model), lora())),
+    "cross with its head": (small.cross, CROSS, lambda model: naive.adapt(naive.grow(model), lora(modules_to_save=["classifier"]))),
+    "cross by peft": (small.cross, CROSS, lambda model: wrapped(naive.grow(model), task_type="SEQ_CLS")),
+    "sparse": (small.sparse, SPARSE, lambda model: naive.adapt(naive.grow(model), lora())),
+    "multi-vector": (small.multi_vector, MULTI, lambda model: naive.adapt(naive.grow(model), lora())),
+    "PiSSA": (small.dense, DENSE, lambda model: naive.adapt(naive.grow(model), lora(init_lora_weights="pissa"))),
+    "OLoRA": (small.dense, DENSE, lambda model: naive.adapt(model, lora(init_lora_weights="olora"))),
+    "trained biases": (small.dense, DENSE, lambda model: naive.adapt(model, lora(bias="all"))),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_live_model_comes_back_bit_for_bit_and_stays_as_it_was(tmp_path, shape):
+    build, model_class, change = SHAPES[shape]
+    reg = registry.init(tmp_path / "home")
+    reg.add(build(tmp_path / "base"), "minilm")
+    model = change(reg.load("minilm@1", device="cpu"))
+    model.train()
+    before = naive.state(model)
+
+    saved = reg.save(model, "medical")
+
+    assert naive.state(model) == before
+    back = reg.load("medical@1", device="cpu")
+    assert naive.encodings(back) == naive.encodings(model)
+    assert saved.version.model_class == type(back).__name__ == model_class
+    assert {parent.evidence for parent in saved.version.parents} == {"witnessed"}
+
+
+def test_the_library_alone_loses_what_save_keeps(tmp_path):
+    model = naive.adapt(naive.grow(naive.plain(small.dense(tmp_path / "base"))), lora())
+    model.save_pretrained(str(tmp_path / "naive"))
+    reg = registry.init(tmp_path / "home")
+
+    saved = reg.save(model, "medical")
+
+    with pytest.raises(RuntimeError, match="ignore_mismatched_sizes"):
+        naive.plain(tmp_path / "naive")
+    assert (saved.base.reference, saved.base.kind, saved.base.parents) == ("medical-base@1", "base", ())
+    assert naive.encodings(reg.load("medical@1", device="cpu")) == naive.encodings(model)
+
+
+def test_a_base_that_did_not_change_is_the_version_it_was(tmp_path):
+    reg = registry.init(tmp_path / "home")
+    reg.add(small.dense(tmp_path / "base"), "minilm")
+
+    saved = reg.save(naive.adapt(naive.plain(reg.checkout("minilm@1").folder), lora()), "medical")
+
+    assert saved.base.reference == "minilm@1"
+    assert [model.name for model in reg.list()] == ["medical", "minilm"]
+    assert [added.name for added in saved.added] == ["medical"]
+
+
+def test_a_resized_base_is_a_child_of_what_it_was_loaded_from(tmp_path):
+    reg = registry.init(tmp_path / "home")
+    reg.add(small.dense(tmp_path / "base"), "minilm")
+
+    saved = reg.save(naive.grow(reg.load("minilm@1", device="cpu")), "minilm-medical", message="two words")
+
+    (parent,) = saved.version.parents
+    assert (saved.version.kind, parent.role, parent.reference, parent.evidence) == ("resized", "resized-from", "minilm@1", "witnessed")
+    assert [token.content for token in reg.tokens("minilm-medical@1")] == list(naive.NEW)
+    assert saved.version.message == "two words"
+
+
+def test_saving_again_says_already_and_writes_nothing(tmp_path):
+    reg = registry.init(tmp_path / "home")
+    model = naive.adapt(naive.grow(naive.plain(small.dense(tmp_path / "base"))), lora())
+    first = reg.save(model, "medical")
+    entries = len(reg.log())
+
+    again = reg.save(model, "medical")
+
+    assert [added.already for added in again.added] == [True, True]
+    assert (again.versions, len(reg.log())) == (first.versions, entries)
+
+
+def test_of_several_adapters_each_is_a_version(tmp_path):
+    reg = registry.init(tmp_path / "home")
+    model = naive.adapt(naive.grow(naive.plain(small.dense(tmp_path / "base"))), lora(), "drugs")
+    naive.adapt(model, lora(r=3), "genes")
+    before = naive.state(model)
+
+    saved = reg.save(model, "medical")
+
+    assert naive.state(model) == before
+    assert [version.name for version in saved.versions] == ["medical-drugs", "medical-genes"]
+    assert {version.parents[0].reference for version in saved.versions} == {"medical-base@1"}
+    model.set_adapter("drugs")
+    assert naive.encodings(reg.load("medical-drugs@1", device="cpu")) == naive.encodings(model)
+    model.set_adapter("genes")
+    assert naive.encodings(reg.load("medical-genes@1", device="cpu")) == naive.encodings(model)
+
+
+def test_metrics_alias_and_run_are_kept(tmp_path):
+    reg = registry.init(tmp_path / "home")
+
+    saved = reg.save(naive.plain(small.dense(tmp_path / "base")), "minilm", alias="prod", run="run-7", metrics={"eval_accuracy": 0.5})
+
+    assert (saved.version.aliases, saved.version.source["run"], saved.version.source["how"]) == (("prod",), "run-7", "save")
+    assert saved.version.source["metrics"] == {"eval_accuracy": "0.5"}
+
+
+def test_a_parent_that_was_said_is_taken_where_nothing_else_tells(tmp_path):
+    reg = registry.init(tmp_path / "home")
+    reg.add(small.dense(tmp_path / "base"), "minilm")
+    model = naive.adapt(naive.grow(naive.plain(tmp_path / "base")), lora())
+
+    saved = reg.save(model, "medical", base_name="grown", parent="minilm@1")
+
+    (parent,) = saved.base.parents
+    assert (saved.base.reference, parent.reference, parent.evidence) == ("grown@1", "minilm@1", "given")
+
+
+def test_a_parent_that_contradicts_what_is_known_is_refused(tmp_path):
+    reg = registry.init(tmp_path / "home")
+    reg.add(small.dense(tmp_path / "base"), "minilm")
+    reg.add(small.dense(tmp_path / "roberta", small.byte_level(), "RobertaModel"), "roberta")
+
+    with pytest.raises(ParentMismatch, match="was made from minilm@1, not from roberta@1"):
+        reg.save(naive.grow(reg.load("minilm@1", device="cpu")), "medical", parent="roberta@1")
+
+
+def merged_in_memory(model: Any) -> Any:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    naive.adapt(model, lora())
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.merge()
+    return model
+
+
+def prompted(model: Any) -> Any:
+    from peft import PrefixTuningConfig, get_peft_model
+    model[0].model = get_peft_model(model[0].model, PrefixTuningConfig(num_virtual_tokens=3, task_type="FEATURE_EXTRACTION"))
+    return model
+
+
+def finer_than_its_base(model: Any) -> Any:
+    import torch
+    naive.adapt(model.to(torch.bfloat16), lora())
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            parameter.data = parameter.data.float()
+    return model
+
+
+def half_of_it(model: Any) -> Any:
+    import torch
+    model.transformers_model.encoder.layer[1].to(torch.bfloat16)
+    return model
+
+
+def with_a_layer_more(model: Any) -> Any:
+    import torch
+    model.transformers_model.extra = torch.nn.Linear(2, 2)
+    return model
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    (merged_in_memory, "merged into the base in memory"),
+    (prompted, "type PREFIX_TUNING"),
+    (finer_than_its_base, "float32 weights .* on a bfloat16 base"),
+    (half_of_it, "is bfloat16 in memory and float32 when it is loaded"),
+    (with_a_layer_more, r"'extra\.(weight|bias)' .* is not one that a BertModel"),
+    (lambda model: naive.adapt(naive.grow(model), lora(bias="all")), "trains biases of its base in place"),
+], ids=["merged", "prefix", "float32 on bf16", "two dtypes", "one layer more", "biases on a new base"])
+def test_what_cannot_be_kept_exactly_is_refused_by_name(tmp_path, change, said):
+    reg = registry.init(tmp_path / "home")
+    model = change(naive.plain(small.dense(tmp_path / "base")))
+
+    with pytest.raises(NotLoadable, match=said) as refused:
+        reg.save(model, "medical")
+
+    assert "\n" not in str(refused.value)
+    assert reg.list() == ()
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    reg = registry.init(tmp_path / "home")
+
+    with pytest.raises(Invalid, match="a dict cannot be registered from memory"):
+        reg.save({}, "medical")
+    with pytest.raises(InvalidName):
+        reg.save(naive.plain(small.static(tmp_path / "static")), "no name")
+    assert reg.save(naive.plain(tmp_path / "static"), "static").version.kind == "base"

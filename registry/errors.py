@@ -191,7 +191,12 @@ class Unavailable(RegistryError):
 
 
 class HubUnavailable(Unavailable):
-    """The Hub cannot be reached."""
+    """The Hub cannot be reached, or does not answer with what was asked for."""
+
+    momentary = False
+    """Whether it may go away by waiting."""
+    seconds: float | None = None
+    """How long the Hub asks to wait, if it does."""
 
 
 class StoreUnavailable(Unavailable):

@@ -135,7 +135,7 @@ def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any
         version = _registered(connection, name, digest, number)
     if version is None:
         raise VersionNotFound(f"{name} was registered and taken away again at the same moment; run the command again")
-    if folder is not None and prepared.originals:
+    if folder is not None and (entry is not None or prepared.originals):
         remember(home, digest, folder, prepared.originals)
     if options.alias is not None:
         from .name import alias

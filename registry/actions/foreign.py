@@ -68,7 +68,7 @@ def register_foreign(home: Home, remote: Remote, tree: Tree, options: PullOption
 
 
 def _sources(tree: Tree) -> Mapping[str, Source]:
-    return {path: Source(path, file.size, Digest(f"sha256:{file.oid}") if file.lfs else None, plain=True, git=None if file.lfs else file.oid)
+    return {path: Source(path, file.size, Digest(f"sha256:{file.oid}") if file.lfs else None, git=None if file.lfs else file.oid)
             for path, file in tree.files.items() if path.split("/")[0] not in IGNORED and not path.startswith(".git")}
 
 

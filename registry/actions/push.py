@@ -72,6 +72,7 @@ def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Pr
         if missing and options.pr:
             raise Refused(f"a proposal is for one repository, and {missing[0].reference} is not on the Hub yet; push it first: "
                           f"registry push {missing[0].reference} --to {_target(run, missing[0])}")
+        _refuse_leaks_early(run, line, missing)
         run.bytes.total = sum(item.size for item in (*missing, found))
         for parent in missing:
             _publish(run, _line_from(line, parent), _target(run, parent), None)
@@ -124,7 +125,6 @@ def _publish(run: _Run, line: Sequence[Version], repository: str, alias: str | N
     tree = _opened(run, version, repository)
     if tree is None:
         uploads = render(run.home, line, repository, run.places)
-        _refuse_leaks(run, line, uploads)
         run.places[version.digest] = Place(repository, UNKNOWN_COMMIT)
         run.sent.append(Sent(version.reference, repository, None, tag, "would push", len(uploads), sum(upload.size for upload in uploads)))
         return
@@ -294,11 +294,22 @@ def _move_tag(remote: Remote, repository: str, name: str, commit: str, refs: Ref
     remote.tag(repository, name, commit)
 
 
+def _refuse_leaks_early(run: _Run, line: Sequence[Version], missing: Sequence[Version]) -> None:
+    """Before anything of the line is published, look at all that may be."""
+    target = run.options.to or ""
+    provisional = {item.digest: run.places.get(item.digest, Place(target, UNKNOWN_COMMIT)) for item in line}
+    known = any((copy.name, copy.number) == (line[0].name, line[0].number) for copy in copies_at(run.home, target))
+    for version in (*missing, *([] if known else line[:1])):
+        part = _line_from(line, version)
+        _refuse_leaks(run, part, render(run.home, part, target, provisional))
+
+
 def _refuse_leaks(run: _Run, line: Sequence[Version], uploads: Sequence[Upload]) -> None:
     found = leaks(run.home, uploads, line, run.options.allow_path)
     if found:
-        first = found[0]
-        more = f", and {len(found) - 1} more files" if len(found) > 1 else ""
+        first = min(found, key=lambda leak: not leak.path.startswith(_line.ORIGINALS))
         registered = first.path.removeprefix(f"{_line.ORIGINALS}/")
+        others = {leak.path.removeprefix(f"{_line.ORIGINALS}/") for leak in found} - {registered}
+        more = f", and so do {', '.join(sorted(others))}" if others else ""
         raise LocalPath(f"{registered} line {first.line} of {line[0].reference} names a place on this machine: {first.found!r}{more}; mend it and "
                         f"add the folder again, or let it be published: --allow-path {registered}")

@@ -23,7 +23,7 @@ from ..manifest import check_paths
 from ..store.lock import Lock
 from .counting import Bytes
 from .places import as_registered
-from .recognise import is_rewritten
+from .recognise import REWRITTEN_LIMIT, is_rewritten
 
 LEFT_OUT = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack", ".ot", ".gguf", ".onnx", ".onnx_data", ".tflite", ".npz", ".npy",
             ".xml", ".mlmodel", ".zip", ".tar", ".gz")
@@ -105,15 +105,16 @@ class Quarantine:
             if copied is not None:
                 self._count(source.size)
                 return copied
-        unknown = source.plain and is_rewritten(path, source.size)
-        wanted = Wanted(self._repository, self._commit, source.path, source.size, None if unknown else source.digest)
+        if source.plain and source.digest is not None and is_rewritten(path, source.size):
+            return self._in_form(path, source, source.digest)
+        wanted = Wanted(self._repository, self._commit, source.path, source.size, source.digest)
         whole = fetching.fetch(self._remote, wanted, self._folder, progress=self._count)
         self.fetched += source.size
         if source.git is not None and git_blob(whole.read_bytes()) != source.git:
             whole.unlink()
             raise DigestMismatch(f"{path!r} of hf://{self._repository}@{self._commit[:12]} is not what the Hub lists ({source.git}); "
                                  "repeating the command fetches it anew")
-        return self._brought_into_form(path, source, whole) if unknown else whole
+        return whole
 
     def _copied(self, digest: Digest) -> Path | None:
         """The bytes that the store has already, if they are whole. A copy, since who stores them again changes the times of the blob."""
@@ -122,15 +123,18 @@ class Quarantine:
             found, _ = digest_of_stream(stream.read, out.write)
         return place if found == digest else None
 
-    def _brought_into_form(self, path: str, source: Source, whole: Path) -> Path:
-        content = as_registered(path, whole.read_bytes())
-        if source.digest is None or digest_of(content) == source.digest:
-            formed = whole.with_name(f"{whole.name}.stored")
-            formed.write_bytes(content)
-            return formed
-        whole.unlink()
-        raise DigestMismatch(f"{path!r} of hf://{self._repository}@{self._commit[:12]} has the digest {digest_of(content)}, registered was "
-                             f"{source.digest}; nothing was registered")
+    def _in_form(self, path: str, source: Source, digest: Digest) -> Path:
+        """A configuration or card of a plain repository, which may hold a path of somebody's machine there, as it is registered."""
+        content = fetching.read(self._remote, self._repository, self._commit, source.path, limit=REWRITTEN_LIMIT)
+        self._count(source.size)
+        self.fetched += len(content)
+        found = next((form for form in (content, as_registered(path, content)) if digest_of(form) == digest), None)
+        if found is None:
+            raise DigestMismatch(f"{path!r} of hf://{self._repository}@{self._commit[:12]} has the digest {digest_of(content)}, registered was "
+                                 f"{digest}; nothing was registered")
+        place = self._folder / f"{digest.hex}.form"
+        place.write_bytes(found)
+        return place
 
     def _head(self, source: Source) -> bytes:
         found = b""

@@ -23,7 +23,9 @@ from tests.hub import lines
 from tests.hub.server import HubServer
 from tests.support.warm import Warm
 
-CLIENT = ("huggingface_hub.hf_api", "huggingface_hub.file_download", "huggingface_hub._commit_api", "huggingface_hub._snapshot_download")
+CLIENT = ("huggingface_hub.hf_api", "huggingface_hub.file_download", "huggingface_hub._commit_api", "huggingface_hub._snapshot_download",
+          "sqlalchemy", "yaml", "registry.actions.push", "registry.actions.pull", "registry.catalog.engine", "registry.catalog.queries",
+          "registry.catalog.apply", "registry.artifacts.checks", "registry.artifacts.inspect", "registry.hub.huggingface")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,23 @@ class Place:
     @property
     def registry(self) -> registry.Registry:
         return registry.Registry(self.root)
+
+    def empty(self, root: Path) -> Place:
+        """Another home, with nothing in it."""
+        registry.init(root).close()
+        return Place(root, self.warm)
+
+    def copy(self, root: Path, *, forget: bool = False) -> Place:
+        """Another home with the same content; with forget, a home of somebody else's, who registered the same folders and published nothing."""
+        shutil.copytree(self.root, root, symlinks=True)
+        place = Place(root, self.warm)
+        if forget:
+            entries = sorted((root / "journal").iterdir())
+            first = next(index for index, path in enumerate(entries) if b'"kind":"Publish"' in path.read_bytes())
+            for path in entries[first:]:
+                path.unlink()
+            shutil.rmtree(root / "catalog")
+        return place
 
     def digests(self) -> dict[str, str]:
         """Manifest digests of all versions, by reference."""

@@ -10,7 +10,6 @@ from ...errors import HubUnavailable, Refused, RemoteMoved
 from .client import endpoint, timeout
 from .translate import momentary
 
-BLOCK = 1 << 20
 REDIRECTS = 5
 
 
@@ -58,7 +57,7 @@ def _blocks(response: Any, offset: int) -> Iterator[tuple[int, bytes]]:
         start = offset
     expected = response.headers.get("content-length", "")
     got = 0
-    for block in response.iter_raw(BLOCK):
+    for block in response.iter_raw():
         yield start + got, block
         got += len(block)
     if expected.isdigit() and got < int(expected):

@@ -17,28 +17,19 @@ PAUSE, LONGEST_PAUSE = 0.5, 60.0
 _MOMENTARY = (408, 429, 500, 502, 503, 504)
 
 
-class _Pause(Exception):
-    """Travels as the cause of a HubUnavailable that may go away by waiting."""
-
-    def __init__(self, seconds: float | None) -> None:
-        super().__init__()
-        self.seconds = seconds
-
-
 def momentary(said: str, seconds: float | None = None) -> HubUnavailable:
     """An error that may go away by waiting, so many seconds if somebody asked for them."""
     error = HubUnavailable(f"{said}; repeating the command goes on from here")
-    error.__cause__ = _Pause(seconds)
+    error.momentary, error.seconds = True, seconds
     return error
 
 
 def pause_of(error: HubUnavailable, failures: int) -> float | None:
     """How long to wait before asking again; None where asking again is no use."""
-    if not isinstance(error.__cause__, _Pause) or failures >= TRIES:
+    if not error.momentary or failures >= TRIES:
         return None
-    wanted = error.__cause__.seconds
-    if wanted is not None:
-        return wanted if wanted <= LONGEST_PAUSE else None
+    if error.seconds is not None:
+        return error.seconds if error.seconds <= LONGEST_PAUSE else None
     return float(PAUSE * 2 ** (failures - 1))
 
 

@@ -1,0 +1,188 @@
+"""push: what goes where, and what does not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.hub.lines import ADDED
+from tests.support import plain
+
+LINE = ("--to", "org/medical", "--parents-to", "org")
+
+
+def add(place, folder, name, **options):
+    with place.registry as reg:
+        return reg.add(folder, name, **options).version
+
+
+def test_where_a_model_goes_is_said_once(here, hub):
+    asked = here.run("push", "minilm@1")
+    here.ok("push", "minilm@1", "--to", "org/minilm")
+
+    assert (asked.code, "--to org/minilm" in asked.err) == (2, True)
+    assert here.ok("push", "minilm@1")["sent"][0]["repository"] == "org/minilm"
+
+
+def test_a_parent_that_is_nowhere_needs_a_place(here, hub):
+    ran = here.run("push", "medical@1", "--to", "org/medical")
+
+    assert ran.code == 2 and "--parents-to org" in ran.err
+    assert hub.repositories == {}
+
+
+def test_a_dry_run_sends_nothing_and_says_what_it_would(here, hub):
+    entries = here.log()
+
+    done = here.ok("push", "medical@1", *LINE, "--dry-run")
+
+    assert [item["what"] for item in done["sent"]] == ["would push"] * 3 and done["sent"][2]["size"] > 1000
+    assert hub.repositories == {} and here.log() == entries
+
+
+def test_an_alias_moves_the_tag_of_its_name(here, hub, tmp_path):
+    here.ok("alias", "medical@1", "prod")
+    here.ok("push", "medical@prod", *LINE)
+    first = hub.tags("org/medical")
+    add(here, plain.adapter(tmp_path / "second", "unsaid", seed=2, added=ADDED), "medical", parent="minilm-medical@1", alias="prod")
+
+    here.ok("push", "medical@prod")
+
+    assert first["prod"] == first["v1"]
+    assert hub.tags("org/medical") == {"v1": first["v1"], "v2": hub.head("org/medical"), "prod": hub.head("org/medical")}
+
+
+def test_an_older_version_gets_its_tag_and_never_moves_main_back(here, hub, tmp_path):
+    add(here, plain.adapter(tmp_path / "second", "unsaid", seed=2, added=ADDED), "medical", parent="minilm-medical@1")
+    here.ok("push", "medical@2", *LINE)
+    head = hub.head("org/medical")
+
+    here.ok("push", "medical@1")
+
+    assert hub.head("org/medical") == head
+    assert json.loads(hub.files("org/medical", "v1")[".registry/line.json"])["line"][0]["number"] == 1
+    assert set(hub.repository("org/medical").branches) == {"main"}
+
+
+def test_files_that_a_version_no_longer_has_go_and_those_of_others_stay(here, hub, tmp_path):
+    here.ok("push", "minilm@1", "--to", "org/minilm")
+    hub.commit("org/minilm", {"photo.png": b"mine"})
+    folder = plain.base(tmp_path / "second", seed=0, prompts={"query": "q: "})
+    (folder / "sentence_bert_config.json").unlink()
+    add(here, folder, "minilm")
+
+    here.ok("push", "minilm@2")
+
+    assert "sentence_bert_config.json" not in hub.files("org/minilm") and "photo.png" in hub.files("org/minilm")
+
+
+def test_a_version_that_another_machine_pushed_is_found_there(here, hub, tmp_path):
+    here.ok("push", "minilm@1", "--to", "org/minilm")
+    other = here.copy(tmp_path / "copy", forget=True)
+
+    done = other.ok("push", "minilm@1", "--to", "org/minilm")
+
+    assert done["sent"][0]["what"] == "already"
+    assert other.log()[-1]["commit"] == hub.head("org/minilm")
+    assert len(hub.asked("POST /commit/")) == 1
+
+
+def test_another_model_under_the_tag_is_a_conflict(here, hub, tmp_path):
+    here.ok("push", "minilm@1", "--to", "org/minilm")
+    other = here.copy(tmp_path / "copy", forget=True)
+    add(other, plain.base(tmp_path / "else", seed=7), "other")
+    other.ok("push", "other@1", "--to", "org/other")
+
+    ran = other.run("push", "other@1", "--to", "org/minilm")
+
+    assert ran.code == 4 and "tag v1 of hf://org/minilm" in ran.err
+
+
+def test_a_repository_of_another_model_is_not_taken_over(here, hub, tmp_path):
+    here.ok("push", "minilm@1", "--to", "org/minilm")
+    add(here, plain.base(tmp_path / "else", seed=7), "other")
+    add(here, plain.base(tmp_path / "more", seed=8), "other")
+
+    ran = here.run("push", "other@2", "--to", "org/minilm")
+
+    assert ran.code == 6 and "hf://org/minilm holds minilm@1" in ran.err and "--break" in ran.err
+
+
+def test_a_model_that_no_registry_put_there_is_not_replaced(here, hub):
+    hub.commit("org/minilm", {"model.safetensors": b"somebody's work"})
+
+    refused = here.run("push", "minilm@1", "--to", "org/minilm")
+    here.ok("push", "minilm@1", "--to", "org/minilm", "--break")
+
+    assert refused.code == 6 and "no registry put there" in refused.err
+    assert ".registry/line.json" in hub.files("org/minilm")
+
+
+def test_a_proposal_is_neither_tagged_nor_recorded_until_it_is_merged(here, hub):
+    hub.create("org/minilm")
+    entries = here.log()
+
+    done = here.ok("push", "minilm@1", "--to", "org/minilm", "--pr")
+
+    assert done["sent"][0]["url"] and done["sent"][0]["tag"] is None
+    assert here.log() == entries and hub.tags("org/minilm") == {}
+
+
+def test_a_proposal_does_not_wait_for_parents(here, hub):
+    ran = here.run("push", "medical@1", *LINE, "--pr")
+
+    assert ran.code == 6 and "registry push minilm@1 --to org/minilm" in ran.err
+
+
+def test_a_private_repository_is_made_private(here, hub):
+    here.ok("push", "minilm@1", "--to", "org/minilm", "--private")
+
+    assert hub.repository("org/minilm").private
+
+
+def test_a_file_that_names_a_place_here_is_not_published(here, hub, tmp_path):
+    folder = plain.base(tmp_path / "mine", seed=3)
+    (folder / "README.md").write_text(f"# Mine\n\ntrained in {tmp_path}/mine on friday\n")
+    add(here, folder, "mine")
+
+    refused = here.run("push", "mine@1", "--to", "org/mine")
+    made = dict(hub.repositories)
+    here.ok("push", "mine@1", "--to", "org/mine", "--allow-path", "README.md")
+
+    assert refused.code == 6 and "README.md line 3 of mine@1" in refused.err and "--allow-path README.md" in refused.err
+    assert made == {}
+
+
+def test_nothing_published_names_a_place_here(here, hub, tmp_path, line_template):
+    here.ok("push", "medical@1", *LINE)
+
+    for name in ("org/medical", "org/minilm", "org/minilm-medical"):
+        for path, content in hub.files(name).items():
+            assert str(line_template).encode() not in content and str(tmp_path).encode() not in content, path
+
+
+def test_the_card_s_text_as_edited_on_the_hub_stays(here, hub, tmp_path):
+    here.ok("push", "minilm@1", "--to", "org/minilm")
+    edited = hub.files("org/minilm")["README.md"].replace(b"# A model made by hand", b"# A better title")
+    hub.commit("org/minilm", {"README.md": edited})
+    add(here, plain.base(tmp_path / "second", prompts={"query": "q: "}), "minilm")
+
+    here.ok("push", "minilm@2")
+
+    card = hub.files("org/minilm")["README.md"].decode()
+    assert "# A better title" in card and "`minilm@2`" in card and "`minilm@1`" not in card
+
+
+def test_the_repository_stays_when_the_home_moves(here, hub, tmp_path):
+    here.ok("push", "minilm@1", "--to", "org/minilm")
+    moved = here.copy(tmp_path / "moved")
+
+    assert moved.ok("push", "minilm@1")["sent"][0]["what"] == "already"
+
+
+@pytest.mark.parametrize("to", ["org/../x", "org", "datasets/org/minilm", "org/min ilm", "org/minilm@v1", "org/a--b"])
+def test_what_names_no_repository_is_said_in_one_line(here, hub, to):
+    ran = here.run("push", "minilm@1", "--to", to)
+
+    assert (ran.code, ran.out) == (2, "") and ran.err.count("\n") == 1 and "Traceback" not in ran.err

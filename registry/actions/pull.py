@@ -7,7 +7,7 @@ Nothing is fetched that is here. A name and a number mean the same thing here as
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from .. import reference as _reference
@@ -18,11 +18,12 @@ from ..hub import line as _line
 from ..hub.cache import is_commit
 from ..hub.plan import numbers, tag_of
 from ..hub.remote import Refs, Remote, Tree
+from ..manifest import Manifest
 from ..progress import Progress
 from ..published import Pulled, Received
 from ..results import Added
 from ..version import Version
-from .add import AddOptions, prepare, refuse_taken, register
+from .add import AddOptions, Prepared, prepare, refuse_taken, register
 from .common import VersionLike, look_up
 from .counting import Bytes
 from .foreign import register_foreign
@@ -91,8 +92,8 @@ def pull(home: Home, repository: str, *, options: PullOptions, progress: Progres
 
 def add_from_hub(home: Home, repository: str, name: str | None, *, options: AddOptions, progress: Progress) -> Added:
     """`add hf://…`: a pull, answered as add answers. Raises Invalid for what can be said of a folder alone."""
-    if options.dry_run or options.with_parents or options.tokenizer is not None or options.forced:
-        raise Invalid(f"{repository!r} is a Hub repository; --dry-run, --with-parents, --tokenizer and --force are for folders")
+    if options.dry_run or options.with_parents or options.tokenizer is not None or options.forced or options.fix or options.metrics:
+        raise Invalid(f"{repository!r} is a Hub repository; --dry-run, --with-parents, --tokenizer, --force, --fix and --metric are for folders")
     if options.alias is not None:
         _reference.check_alias(options.alias)
     said = PullOptions(name=name, parent=options.parent, model_class=options.model_class, message=options.message, run=options.run)
@@ -208,9 +209,11 @@ def _fetch_and_register(run: _Run, member: _line.Member, name: str, number: int 
         probes = _probes(run, member, repository, commit)
         for path in quarantine.paths():
             quarantine.take(path)
-        edge = next(iter(sorted(member.edges, key=lambda edge: edge.role == "adapter")), None)
+        edge = next((edge for edge in member.edges if edge.role != "adapter"), None)
         parent = Known(here[edge.digest], edge.evidence) if edge is not None else None
         prepared = prepare(run.home, quarantine, parent, model_class=member.manifest.model_class, write=True, progress=progress, forced=member.forced)
+        if member.manifest.kind == "merged":
+            prepared = _as_merged(prepared, member, here)
         if prepared.manifest.digest != member.digest:
             raise DigestMismatch(f"the files of {member.reference} at hf://{repository}@{commit[:12]} make the manifest {prepared.manifest.digest}, "
                                  f"{member.digest} was pushed; nothing of it was registered")
@@ -222,6 +225,13 @@ def _fetch_and_register(run: _Run, member: _line.Member, name: str, number: int 
     assert added.version is not None
     run.received.append(Received(added.version.reference, repository, commit, "registered", quarantine.fetched))
     return added.version
+
+
+def _as_merged(prepared: Prepared, member: _line.Member, here: Mapping[Digest, Version]) -> Prepared:
+    """What was prepared as a model with a base, as the merge of an adapter into it."""
+    edges = tuple(replace(edge, reference=here[edge.digest].reference) for edge in member.edges)
+    manifest = Manifest("merged", prepared.manifest.model_class, prepared.manifest.files, member.manifest.parents)
+    return replace(prepared, manifest=manifest, edges=edges)
 
 
 def _probes(run: _Run, member: _line.Member, repository: str, commit: str) -> Digest | None:

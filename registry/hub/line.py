@@ -30,7 +30,7 @@ MANIFEST, FACTS, PROBES, ORIGINALS = (f"{FOLDER}/{name}" for name in ("manifest.
 LIMIT = 16 << 20
 """Bytes of a line.json that are read."""
 MEMBERS_LIMIT = 200
-SOURCE = ("how", "recipe", "run", "metrics", "git")
+SOURCE = ("how", "recipe", "merge", "fix", "run", "metrics", "git")
 """Of how a version was made, what is told to others: no command, no folder."""
 _TEXT_LIMIT = 10_000
 

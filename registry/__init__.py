@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .api import Registry, init, open
     from .errors import RegistryError
     from .functions import (
+        activate,
         add,
         alias,
         annotate,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Model", "Registry", "RegistryError", "Version", "add", "alias", "annotate", "audit", "checkout", "collect", "config",
+    "Model", "Registry", "RegistryError", "Version", "activate", "add", "alias", "annotate", "audit", "checkout", "collect", "config",
     "delete", "diff", "find", "init", "lineage", "list", "load", "log", "merge", "open", "pull", "push", "repair", "resize",
     "resolve", "save", "show", "status", "sync", "tokens", "version_of", "yank",
 ]

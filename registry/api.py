@@ -142,10 +142,19 @@ class Registry:
         options = SaveOptions(base_name, parent, message, alias, run, dict(metrics or {}), forced=tuple([force] if isinstance(force, str) else force))
         return save(self.home, model, name, options=options, progress=progress)
 
-    def load(self, version: VersionLike, *, probes: Probes = "refuse", progress: Progress = silent, **kwargs: Any) -> Any:
-        """The model, as an object of its class, exactly as registered. Keywords go through to the class."""
+    def load(self, version: VersionLike, *, adapters: Mapping[str, VersionLike] | None = None, probes: Probes = "refuse",
+             progress: Progress = silent, **kwargs: Any) -> Any:
+        """The model, as an object of its class, exactly as registered. Keywords go through to the class.
+
+        With adapters, {"a": "x@2", …}, version is the base that all of them stand on; the first one acts, `activate` switches.
+        """
         from .actions.load import load
-        return load(self.home, version, probes=probes, progress=progress, **kwargs)
+        return load(self.home, version, adapters=adapters, probes=probes, progress=progress, **kwargs)
+
+    def activate(self, model: Any, *adapters: str) -> None:
+        """Let exactly these adapters of a model act, none for its base alone; what is frozen stays frozen."""
+        from .actions.several import activate
+        activate(model, *adapters)
 
     def encode(self, model: Any, inputs: Iterable[Any]) -> Iterator[Any]:
         """For each input its encoding as JSON values, by the model's class; pairs are scored by a CrossEncoder."""

@@ -102,11 +102,16 @@ def save(model: Any, name: str, *, home: PathLike | None = None, **keywords: Unp
         return registry.save(model, name, **keywords)
 
 
-def load(version: VersionLike, *, home: PathLike | None = None, probes: Probes = "refuse", progress: Progress = silent,
-         **kwargs: Any) -> Any:
+def load(version: VersionLike, *, home: PathLike | None = None, adapters: Mapping[str, VersionLike] | None = None,
+         probes: Probes = "refuse", progress: Progress = silent, **kwargs: Any) -> Any:
     """The model, as an object of its class, exactly as registered. Keywords go through to the class."""
     with Registry(home) as registry:
-        return registry.load(version, probes=probes, progress=progress, **kwargs)
+        return registry.load(version, adapters=adapters, probes=probes, progress=progress, **kwargs)
+
+
+def activate(model: Any, *adapters: str) -> None:
+    """Let exactly these adapters of a model act, none for its base alone; what is frozen stays frozen."""
+    Registry().activate(model, *adapters)
 
 
 def version_of(model: Any, *, home: PathLike | None = None) -> Version:

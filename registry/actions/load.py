@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ..home import Home
 from ..progress import Progress
 from ..store import checkout as _store
 from ..version import Version
+from . import several
 from .checkout import home_checkout
 from .common import VersionLike, facts_of, resolve
 
@@ -21,14 +22,18 @@ PROBES = ("refuse", "warn", "skip")
 _loaded: weakref.WeakKeyDictionary[Any, tuple[Path, Version]] = weakref.WeakKeyDictionary()
 
 
-def load(home: Home, version: VersionLike, *, probes: str, progress: Progress, **kwargs: Any) -> Any:
-    """The model as registered, an object of its class. Keywords go through to the class.
+def load(home: Home, version: VersionLike, *, probes: str, progress: Progress, adapters: Mapping[str, VersionLike] | None = None,
+         **kwargs: Any) -> Any:
+    """The model as registered, an object of its class; with adapters, that base with all of them on, the first one acting.
+
+    Keywords go through to the class.
 
     Raises DigestMismatch if what was loaded is not what lies in the store, ProbeMismatch if a recorded text encodes otherwise.
     """
     if probes not in PROBES:
         raise Invalid(f"probes is {probes!r}; use one of {', '.join(PROBES)}")
     found = resolve(home, version)
+    beside = several.chosen(home, found, adapters) if adapters is not None else {}
     folder = home_checkout(home, found, progress=progress).folder
     from ..artifacts import loading
     facts = facts_of(home, found)
@@ -39,19 +44,28 @@ def load(home: Home, version: VersionLike, *, probes: str, progress: Progress, *
         raise DigestMismatch(f"{found.reference} was loaded, and is not what was registered: {'; '.join(problems)}")
     if probes != "skip" and found.probes is not None:
         _probe(home, found, found.probes, folder, model, kwargs, probes)
+    if beside:
+        several.put_on(home, model, beside, progress=progress)
     _loaded[model] = (home.root, found)
     return model
 
 
 def version_of(home: Home, model: Any) -> Version:
-    """The version that load made this object from. Raises VersionNotFound for an object that did not come from this home."""
+    """The version that load made this object from; of several adapters the one that acts, of none the base.
+
+    Raises VersionNotFound for an object that did not come from this home, and where two adapters act together.
+    """
     try:
         known = _loaded.get(model)
     except TypeError:
         known = None
     if known is None or known[0] != home.root:
         raise VersionNotFound(f"this {type(model).__name__} was not loaded from the registry at {str(home.root)!r}")
-    return resolve(home, known[1])
+    acting = several.acting(model)
+    if acting is not None and len(acting) > 1:
+        shown = ", ".join(f"{name} ({version.reference})" for name, version in acting.items())
+        raise VersionNotFound(f"{len(acting)} adapters act together on {known[1].reference}, {shown}: together they are no one version")
+    return resolve(home, next(iter(acting.values())) if acting else known[1])
 
 
 def loaded_as(home: Home, model: Any) -> Version | None:

@@ -45,6 +45,29 @@ class ModelName(Text):
         return [item for item in references(context, incomplete) if "@" not in item.value]
 
 
+class Named(click.ParamType):  # type: ignore[type-arg]
+    """A name and a version, as in a=medical@2; the version is completed."""
+
+    name = "name=ref"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> tuple[str, str]:
+        """(name, reference). Raises Invalid where either is missing."""
+        if isinstance(value, tuple):
+            return value
+        name, _, reference = str(value).partition("=")
+        if not name or not reference:
+            raise Invalid(f"{value!r} is no adapter under a name; write it like a=medical@2")
+        return name, reference
+
+    def shell_complete(self, context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+        """References behind the name."""
+        from click.shell_completion import CompletionItem
+
+        from .completing import references
+        name, equals, begun = incomplete.partition("=")
+        return [CompletionItem(f"{name}={item.value}") for item in references(context, begun)] if equals else []
+
+
 class VersionOrFolder(VersionReference):
     """A version or any text, or a folder on disk, told by its first character."""
 

@@ -12,7 +12,7 @@ import click
 from ..errors import Invalid
 from . import values
 from .commands import command, version_argument
-from .parameters import Folder
+from .parameters import Folder, Named
 from .session import Session
 
 if TYPE_CHECKING:
@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 
 @command("load")
 @version_argument()
+@click.option("--adapter", "adapters", metavar="A=REF", multiple=True, type=Named(),
+              help="Put an adapter on, under a name; again for more, of which the first acts. REF is their base.")
 @click.option("--encode", "texts", metavar="TEXT", multiple=True,
               help="Print its encoding as a JSON line; - reads standard input.")
 @click.option("--device", metavar="D", help="Where it runs: cpu, cuda, cuda:1, mps.")
 @click.option("--probes", type=click.Choice(["refuse", "warn", "skip"]), default="refuse", show_default=True,
               help="What to do if a recorded text encodes otherwise here.")
 @click.pass_obj
-def load(session: Session, /, version: str, texts: tuple[str, ...], device: str | None, probes: Probes) -> None:
+def load(session: Session, /, version: str, adapters: tuple[tuple[str, str], ...], texts: tuple[str, ...], device: str | None,
+         probes: Probes) -> None:
     """Load a version, prove that it is what was registered, and print its folder.
 
     The class is named on standard error. With --encode the results are printed instead, a JSON line for each text: a list of
@@ -38,13 +41,15 @@ def load(session: Session, /, version: str, texts: tuple[str, ...], device: str 
     Examples:
       python -c "from sentence_transformers import SentenceTransformer as S; print(S('$(registry load medical@1)'))"
       registry load medical@prod --encode "zorvaxin 20 mg"
+      registry load minilm@1 --adapter a=medical@2 --adapter b=legal@1 --encode "zorvaxin 20 mg"
       registry load reranker@1 --encode '["what is zorvaxin", "zorvaxin is a drug"]'
     """
     found = session.registry.resolve(version)
     inputs = list(_inputs(texts, pairs=found.model_class == "CrossEncoder"))
     with session.progress() as progress:
-        model = session.registry.load(found, probes=probes, progress=progress, **({"device": device} if device else {}))
-    session.note(f"{found.reference} is loaded as {type(model).__name__}")
+        model = session.registry.load(found, adapters=dict(adapters) or None, probes=probes, progress=progress,
+                                      **({"device": device} if device else {}))
+    session.note(f"{found.reference} is loaded as {type(model).__name__}" + (f", and {adapters[0][0]} acts" if adapters else ""))
     if texts:
         session.stream(session.registry.encode(model, inputs))
     else:

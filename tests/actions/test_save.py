@@ -11,13 +11,7 @@ import registry
 from registry.errors import Invalid, InvalidName, NotLoadable, ParentMismatch
 from tests.artifacts import small
 from tests.support import naive
-
-TARGETS = ["query", "value"]
-
-
-def lora(**options: Any) -> Any:
-    from peft import LoraConfig
-    return LoraConfig(**{"r": 2, "lora_alpha": 4, "target_modules": TARGETS, **options})
+from tests.support.live import TARGETS, lora, new_ids
 
 
 def tokens_only() -> Any:
@@ -28,11 +22,6 @@ def tokens_only() -> Any:
 def ia3() -> Any:
     from peft import IA3Config
     return IA3Config(target_modules=["query", "value", "output.dense"], feedforward_modules=["output.dense"])
-
-
-def new_ids() -> list[int]:
-    size = len(small.word_piece())
-    return [size, size + 1]
 
 
 def wrapped(model: Any, **options: Any) -> Any:

@@ -97,3 +97,14 @@ def test_a_cross_encoder_takes_pairs_and_prints_scores(run, home, tmp_path):
     assert "no pair" in refused.err
     assert scored.code == 0
     assert [type(score) for score in scored.json] == [float]
+
+
+def test_load_puts_adapters_on_their_base_and_the_first_acts(run, home):
+    alone = run("load", "medical@1", "--encode", "zorvaxin a day", home=home)
+
+    ran = run("load", "minilm-medical@1", "--adapter", "a=medical@1", "--adapter", "b=medical@prod", "--encode", "zorvaxin a day", home=home)
+
+    assert (ran.code, ran.out) == (0, alone.out)
+    assert "minilm-medical@1 is loaded as SentenceTransformer, and a acts" in ran.err
+    assert run("load", "minilm@1", "--adapter", "a=medical@1", home=home).code == 6
+    assert run("load", "minilm@1", "--adapter", "medical@1", home=home).code == 2

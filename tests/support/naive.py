@@ -30,17 +30,17 @@ def grow(model: Any, words: Sequence[str] = NEW) -> Any:
     return model
 
 
-def adapt(model: Any, config: Any, name: str | None = None) -> Any:
+def adapt(model: Any, config: Any, name: str | None = None, seed: int = 3) -> Any:
     """An adapter by the library's own call, its weights no longer those it begins with."""
     with loading.quiet():
         model.add_adapter(config, *([name] if name else []))
-    return train(model)
+    return train(model, seed)
 
 
-def train(model: Any) -> Any:
+def train(model: Any, seed: int = 3) -> Any:
     """Every trainable number moved a little, as training would."""
     import torch
-    torch.manual_seed(3)
+    torch.manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:

@@ -1,0 +1,64 @@
+"""several: one base with several adapters on it, by names, of which some act."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import DigestMismatch, Invalid, ParentMismatch
+from ..home import Home
+from ..progress import Progress
+from ..version import Version
+from .checkout import home_checkout
+from .common import VersionLike, facts_of, resolve, stored
+
+_adapters: weakref.WeakKeyDictionary[Any, dict[str, Version]] = weakref.WeakKeyDictionary()
+"""Of the models that load put several adapters on: name to version."""
+
+
+def chosen(home: Home, base: Version, adapters: Mapping[str, VersionLike]) -> dict[str, Version]:
+    """The adapters' versions by name, each of which stands on that base. Raises ParentMismatch, Invalid, NotLoadable."""
+    from ..artifacts import several
+    several.check_names(list(adapters))
+    if not adapters:
+        raise Invalid("adapters= is empty; name at least one, or leave it out")
+    if base.kind == "adapter":
+        raise ParentMismatch(f"{base.reference} is an adapter; name the full model that all of them stand on: {base.parents[0].reference}")
+    versions = {name: resolve(home, version) for name, version in adapters.items()}
+    for version in versions.values():
+        if version.kind != "adapter":
+            raise ParentMismatch(f"{version.reference} is no adapter but a full model ({version.kind}); it is loaded by itself")
+        parent = version.parents[0]
+        if parent.digest != base.digest:
+            raise ParentMismatch(f"{version.reference} stands on {parent.reference}, not on {base.reference}; load it on that")
+    seen = {name: (version.reference, stored(home, version), facts_of(home, version)) for name, version in versions.items()}
+    several.refuse_misfits((base.reference, stored(home, base), facts_of(home, base)), seen)
+    return versions
+
+
+def put_on(home: Home, model: Any, versions: Mapping[str, Version], *, progress: Progress) -> None:
+    """Put adapters on a loaded base; the first of them acts. Raises DigestMismatch where the result is not what is registered."""
+    from ..artifacts import several, switching
+    folders: dict[str, Path] = {name: home_checkout(home, version, progress=progress).folder for name, version in versions.items()}
+    problems = several.put_on(model, folders)
+    if problems:
+        raise DigestMismatch(f"adapters were loaded, and are not what was registered: {'; '.join(problems)}")
+    switching.activate(model, list(versions)[:1])
+    _adapters[model] = dict(versions)
+
+
+def activate(model: Any, *adapters: str) -> None:
+    """Let exactly these adapters of a model act."""
+    from ..artifacts import switching
+    switching.activate(model, adapters)
+
+
+def acting(model: Any) -> dict[str, Version] | None:
+    """The registered adapters that act on a model now, by name; None for a model that load put no several on."""
+    known = _adapters.get(model)
+    if known is None:
+        return None
+    from ..artifacts import switching
+    return {name: known[name] for name in switching.active(model) if name in known}

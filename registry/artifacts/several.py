@@ -1,0 +1,117 @@
+"""Several adapters on one model: which can stand beside each other, and whether what was loaded is what lies in their files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import Invalid, NotLoadable
+from ..facts import Facts, Files
+from .adapter import WEIGHTS, AdapterConfig, read_config
+from .encoder import layout
+from .live import adapter_tensors, own_tensors, take_apart
+from .loading import quiet
+from .proof import bits_equal
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_WAYS = (("lora_", "a low-rank change"), ("ia3_", "a scaling"), ("trainable_tokens_delta", "rows of its own"))
+_OF_NO_ACCOUNT = ("dtype", "SpladePooling.embedding_dimension")
+"""Settings that say nothing of how a model encodes, or that a full model alone has."""
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raises Invalid for a name that cannot be an adapter's on a model."""
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise Invalid(f"{name!r} cannot name an adapter on a model; use a letter, then letters, digits, - and _")
+
+
+def refuse_misfits(base: tuple[str, Files, Facts], adapters: Mapping[str, tuple[str, Files, Facts]]) -> None:
+    """Raises NotLoadable where adapters of one base cannot stand on one model beside each other. Each is (reference, files, facts)."""
+    changed: dict[str, tuple[str, str]] = {}
+    for reference, files, facts in adapters.values():
+        config = _config(files, facts)
+        if config.fields.get("bias") not in (None, "none", False) and len(adapters) > 1:
+            raise NotLoadable(f"{reference} trains biases of its base in place, so that no other adapter can stand beside it; load it alone")
+        for problem in _outside(base[2], facts):
+            raise NotLoadable(f"{reference} {problem}, and a model has that only once; load it alone")
+        for module, way in _ways(config, facts):
+            other = changed.setdefault(module, (way, reference))
+            if other[0] != way:
+                raise NotLoadable(f"{other[1]} changes {module!r} by {other[0]} and {reference} by {way}, which one model cannot hold at once; "
+                                  "load them apart")
+
+
+def put_on(model: Any, adapters: Mapping[str, Path]) -> list[str]:
+    """Load adapters onto a model, by name; what is wrong with the result, a line each. All parameters are frozen afterwards."""
+    live = take_apart(model)
+    taken = {part for name, _ in live.inner.named_modules() for part in name.split(".")}
+    for name in adapters:
+        if name in taken:
+            raise Invalid(f"{name!r} is what the model calls one of its own modules, so the adapter needs another name")
+    before = _marks(live.inner)
+    with quiet():
+        for name, folder in adapters.items():
+            try:
+                model.load_adapter(str(folder), adapter_name=name, adapter_kwargs={"local_files_only": True})
+            except (OSError, ValueError, RuntimeError, LookupError) as error:
+                raise NotLoadable(f"the adapter {name!r} cannot be put beside the others: {str(error).strip().splitlines()[0]}") from error
+    model.requires_grad_(False)
+    model.eval()
+    changed = sorted(name for name, mark in _marks(live.inner).items() if before.get(name) != mark)
+    found = [f"the base's own {name} was changed while adapters were put on it" for name in changed[:1]]
+    return found + [problem for name, folder in adapters.items() for problem in _differs(live.inner, name, folder)]
+
+
+def _marks(inner: Any) -> dict[str, tuple[int, int]]:
+    """Name to (address, how often it was written): equal where nobody wrote."""
+    return {name: (tensor.data_ptr(), tensor._version) for name, tensor in own_tensors(inner).items()}
+
+
+def _differs(inner: Any, name: str, folder: Path) -> Iterator[str]:
+    from safetensors import safe_open
+    mine = adapter_tensors(inner, name)
+    with safe_open(str(folder / WEIGHTS), "pt") as file:
+        stored = {key.removeprefix("base_model.model."): key for key in list(file.keys())}
+        for key, tensor in mine.items():
+            if key not in stored:
+                yield f"{key} of the adapter {name!r} comes from no file: it was made up while loading"
+            elif not bits_equal(file.get_tensor(stored[key]).to(tensor.dtype), tensor.cpu()):
+                yield f"{key} of the adapter {name!r} is not what lies in {WEIGHTS}"
+    own = own_tensors(inner)
+    for key in stored.keys() - mine.keys():
+        if not key.endswith(".bias") or key.replace(".base_layer.", ".") not in own:
+            yield f"{key} of the adapter {name!r} was not loaded"
+
+
+def _config(files: Files, facts: Facts) -> AdapterConfig:
+    return read_config(files, layout(files, class_hint=facts.model_class).transformer)
+
+
+def _outside(base: Facts, own: Facts) -> Iterator[str]:
+    """What an adapter's version has around the transformer, and its base otherwise."""
+    there, here = ({tensor.name: tensor.digest for tensor in facts.weights.tensors if re.match(r"\d+_(?!Transformer)\w+/", tensor.name)}
+                   for facts in (base, own))
+    if there != here:
+        name = min(key for key in there.keys() | here.keys() if there.get(key) != here.get(key))
+        yield f"has its own {name.partition('/')[0]}"
+    if base.modules != own.modules:
+        yield f"is made of {', '.join(own.modules)}, its base of {', '.join(base.modules)}"
+    for key in sorted(base.settings.keys() | own.settings.keys()):
+        if key not in _OF_NO_ACCOUNT and base.settings.get(key) != own.settings.get(key):
+            yield f"has the {key} {own.settings.get(key)!r}, its base {base.settings.get(key)!r}"
+
+
+def _ways(config: AdapterConfig, facts: Facts) -> Iterator[tuple[str, str]]:
+    """(module, in which way the adapter changes it) of each module."""
+    for tensor in facts.weights.tensors:
+        if "base_model.model." not in tensor.name:
+            continue
+        name = tensor.name.partition("base_model.model.")[2]
+        found = next(((part, way) for part, way in _WAYS if f".{part}" in name), None)
+        if found is not None:
+            yield name.partition(f".{found[0]}")[0].removesuffix(".token_adapter").removesuffix(".base_layer"), found[1]
+        elif config.modules_to_save:
+            yield name.rpartition(".")[0], "a whole module of its own"

@@ -1,0 +1,118 @@
+"""Several adapters on one base: each is itself when it acts alone, whatever the libraries' own switches leave half on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import registry
+from registry.errors import Invalid, NotLoadable, ParentMismatch, VersionNotFound
+from tests.artifacts import small
+from tests.support import naive
+from tests.support.live import lora, new_ids
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """A home with the base grown@1 and adapters of every kind on it, made once; what each encodes to, and the base."""
+    tmp_path = tmp_path_factory.mktemp("several")
+    reg = registry.init(tmp_path / "home")
+    reg.add(small.dense(tmp_path / "base"), "minilm")
+    base = naive.grow(reg.load("minilm@1", device="cpu"))
+    reg.save(base, "grown")
+    encoded = {"grown": naive.encodings(base)}
+    configs = {"low": lora(), "wider": lora(r=3), "words": lora(trainable_token_indices=new_ids()),
+               "table": lora(modules_to_save=["word_embeddings"]), "magnitudes": lora(use_dora=True),
+               "whole": lora(modules_to_save=["output.dense"]), "biased": lora(bias="all")}
+    for seed, (name, config) in enumerate(configs.items()):
+        model = naive.adapt(reg.load("grown@1", device="cpu"), config, seed=seed)
+        reg.save(model, name)
+        encoded[name] = naive.encodings(model)
+    yield reg, encoded
+    reg.close()
+
+
+@pytest.mark.parametrize("pair", [("low", "wider"), ("words", "low"), ("low", "table"), ("magnitudes", "words"), ("whole", "low")])
+def test_each_adapter_is_itself_when_it_acts_alone(several, pair):
+    reg, encoded = several
+    one, other = pair
+
+    model = reg.load("grown@1", adapters={"a": f"{one}@1", "b": f"{other}@1"}, device="cpu")
+
+    assert (naive.encodings(model), reg.version_of(model).name) == (encoded[one], one)
+    registry.activate(model, "b")
+    assert (naive.encodings(model), reg.version_of(model).name) == (encoded[other], other)
+    registry.activate(model)
+    assert (naive.encodings(model), reg.version_of(model).name) == (encoded["grown"], "grown")
+    registry.activate(model, "a")
+    assert naive.encodings(model) == encoded[one]
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_the_library_alone_leaves_half_of_an_adapter_off(several):
+    reg, encoded = several
+    model = naive.plain(reg.checkout("grown@1").folder)
+    model.load_adapter(str(reg.checkout("whole@1").folder), adapter_name="whole")
+    model.disable_adapters()
+    model.enable_adapters()
+
+    assert naive.encodings(model) not in (encoded["whole"], encoded["grown"])
+    registry.activate(model, "whole")
+    assert naive.encodings(model) == encoded["whole"]
+
+
+def test_two_that_act_together_are_no_version(several):
+    reg, encoded = several
+    model = reg.load("grown@1", adapters={"a": "low@1", "b": "wider@1"}, device="cpu")
+
+    reg.activate(model, "a", "b")
+
+    assert naive.encodings(model) not in (encoded["low"], encoded["wider"], encoded["grown"])
+    with pytest.raises(VersionNotFound, match=r"2 adapters act together on grown@1, a \(low@1\), b \(wider@1\)"):
+        reg.version_of(model)
+
+
+def test_what_is_trainable_stays_trainable(several):
+    model = naive.adapt(naive.plain(several[0].checkout("grown@1").folder), lora(modules_to_save=["output.dense"]), "a")
+    before = [parameter.requires_grad for parameter in model.parameters()]
+
+    registry.activate(model)
+    registry.activate(model, "a")
+
+    assert [parameter.requires_grad for parameter in model.parameters()] == before
+    assert any(before)
+
+
+@pytest.mark.parametrize(("adapters", "error", "said"), [
+    ({"a": "words@1", "b": "table@1"}, NotLoadable, "words@1 changes 'embeddings.word_embeddings' by rows of its own and table@1 by a whole module"),
+    ({"a": "low@1", "b": "biased@1"}, NotLoadable, "biased@1 trains biases of its base in place"),
+    ({"a": "low@1", "b": "grown@1"}, ParentMismatch, "grown@1 is no adapter"),
+    ({"a.b": "low@1"}, Invalid, "'a.b' cannot name an adapter"),
+    ({"query": "low@1"}, Invalid, "'query' is what the model calls one of its own modules"),
+    ({}, Invalid, "adapters= is empty"),
+])
+def test_what_cannot_stand_together_is_refused(several, adapters, error, said):
+    with pytest.raises(error, match=said):
+        several[0].load("grown@1", adapters=adapters, device="cpu")
+
+
+def test_an_adapter_of_another_base_is_refused(several):
+    reg, _ = several
+
+    with pytest.raises(ParentMismatch, match=r"low@1 stands on grown@1, not on minilm@1"):
+        reg.load("minilm@1", adapters={"a": "low@1"}, device="cpu")
+    with pytest.raises(ParentMismatch, match=r"wider@1 is an adapter; name the full model .*: grown@1"):
+        reg.load("wider@1", adapters={"a": "low@1"}, device="cpu")
+
+
+def test_two_that_replace_one_module_cannot_act_together(several):
+    reg, encoded = several
+    model: Any = reg.load("grown@1", adapters={"a": "whole@1", "b": "whole@1"}, device="cpu")
+
+    with pytest.raises(NotLoadable, match="both replace a module whole"):
+        reg.activate(model, "a", "b")
+
+    assert naive.encodings(model) == encoded["whole"]
+    with pytest.raises(Invalid, match="no adapter 'c' is on this model; there are a, b"):
+        reg.activate(model, "c")

@@ -15,11 +15,10 @@ from .progress import Progress, silent
 
 if TYPE_CHECKING:
     from .differences import Difference
-    from .facts import Token
     from .findings import Audited, Repaired
     from .home import Home
     from .published import Pulled, Pushed, State, Synced
-    from .results import Added, AliasMove, Checkout, Collected, Deleted, DemoResult, Details, Found, Lineage, Verdict
+    from .results import Added, AliasMove, Checkout, Collected, Deleted, DemoResult, Details, Found, Lineage, TokenHistory, Verdict
     from .saved import Saved
     from .version import LogRow, Model, Version
 
@@ -238,10 +237,13 @@ class Registry:
         from .actions.look import lineage
         return lineage(self.home, version)
 
-    def tokens(self, version: VersionLike) -> tuple[Token, ...]:
-        """The added tokens of a version, by id."""
-        from .actions.look import tokens
-        return tokens(self.home, version)
+    def tokens(self, version: VersionLike, *, texts: PathLike | Sequence[str] | None = None) -> tuple[TokenHistory, ...]:
+        """The added tokens of a version, by id: who brought each, its pieces before, who last trained its row.
+
+        With texts (a file, or the texts) also how often each stands in them.
+        """
+        from .actions.tokens import tokens
+        return tokens(self.home, version, texts=texts)
 
     def find(self, what: str) -> tuple[Found, ...]:
         """Versions by name, kind, token, digest or note; or, for a path, the version that a folder on disk is."""

@@ -10,11 +10,10 @@ from typing import Any, Literal, TypedDict, Unpack, overload
 
 from .api import Metrics, Operand, PathLike, Probes, Registry, Texts, VersionLike
 from .differences import Difference
-from .facts import Token
 from .findings import Audited, Repaired
 from .progress import Progress, silent
 from .published import Pulled, Pushed, State, Synced
-from .results import Added, AliasMove, Checkout, Collected, Deleted, Details, Found, Lineage, Verdict
+from .results import Added, AliasMove, Checkout, Collected, Deleted, Details, Found, Lineage, TokenHistory, Verdict
 from .saved import Saved
 from .version import LogRow, Model, Version
 
@@ -206,10 +205,10 @@ def lineage(version: VersionLike, *, home: PathLike | None = None) -> Lineage:
         return registry.lineage(version)
 
 
-def tokens(version: VersionLike, *, home: PathLike | None = None) -> tuple[Token, ...]:
-    """The added tokens of a version, by id."""
+def tokens(version: VersionLike, *, texts: PathLike | Sequence[str] | None = None, home: PathLike | None = None) -> tuple[TokenHistory, ...]:
+    """The added tokens of a version, by id: who brought each, its pieces before, who last trained its row."""
     with Registry(home) as registry:
-        return registry.tokens(version)
+        return registry.tokens(version, texts=texts)
 
 
 def find(what: str, *, home: PathLike | None = None) -> tuple[Found, ...]:

@@ -92,6 +92,39 @@ def token_to_dict(token: Token) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class TokenHistory:
+    """An added token: where it came from, what it was before, who last trained its row, how often a corpus holds it."""
+
+    token: Token
+    brought: Version
+    """The first version of the line that has it; its author, time and message are who, when and why."""
+    pieces: tuple[str, ...] | None
+    """What the tokenizer of that version's parent makes of it; None where that is not here."""
+    trained: Version | None
+    """The nearest version whose row for it differs from its parent's; None where the row is as it was brought."""
+    count: int | None = None
+    """Times it stands in the texts that were given."""
+
+    @property
+    def id(self) -> int:
+        """The token's."""
+        return self.token.id
+
+    @property
+    def content(self) -> str:
+        """The token's."""
+        return self.token.content
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `tokens --json` prints."""
+        brought, trained = (None if version is None else {
+            "reference": version.reference, "digest": version.digest, "by": version.created_by, "at": version.created_at, "message": version.message}
+            for version in (self.brought, self.trained))
+        return {**token_to_dict(self.token), "brought": brought, "pieces": None if self.pieces is None else list(self.pieces), "trained": trained,
+                "count": self.count}
+
+
+@dataclass(frozen=True)
 class LineageEdge:
     """child came from parent, in this role, known by this evidence; both are references."""
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from .. import reference as _reference
 from ..errors import InvalidReference, ModelNotFound, VersionNotFound
-from ..facts import Token
 from ..home import Home
 from ..manifest import Manifest
 from ..results import Details, Found, Lineage, LineageEdge
@@ -51,11 +50,6 @@ def read(home: Home, reference: str) -> bytes:
     if file is None:
         raise VersionNotFound(f"{version.reference} has no file {parsed.path!r}; it has: {', '.join(item.path for item in manifest.files)}")
     return home.blobs.read(file.digest)
-
-
-def tokens(home: Home, version: VersionLike) -> tuple[Token, ...]:
-    """The added tokens, by id."""
-    return facts_of(home, resolve(home, version)).vocabulary.added
 
 
 def lineage(home: Home, version: VersionLike) -> Lineage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import FolderNotFound, Invalid
@@ -19,7 +19,7 @@ def read_texts(texts: Texts, *, pairs: bool = False) -> list[Text]:
 
     For pairs a line is a JSON array of two texts, or two texts with a tab between. Raises FolderNotFound, Invalid naming the bad lines.
     """
-    given = _lines(Path(texts)) if isinstance(texts, (str, os.PathLike)) else list(texts)
+    given = list(lines_of(Path(texts))) if isinstance(texts, (str, os.PathLike)) else list(texts)
     found: dict[Text, None] = {}
     bad: list[str] = []
     for number, item in enumerate(given, 1):
@@ -39,17 +39,17 @@ def read_texts(texts: Texts, *, pairs: bool = False) -> list[Text]:
     return list(found)
 
 
-def _lines(path: Path) -> list[str]:
+def lines_of(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file, one by one, without their ends. Raises FolderNotFound, Invalid naming the line that is none."""
     try:
-        content = path.expanduser().read_bytes()
+        with path.expanduser().open("rb") as stream:
+            for number, line in enumerate(stream, 1):
+                try:
+                    yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8-sig" if number == 1 else "utf-8")
+                except UnicodeDecodeError as error:
+                    raise Invalid(f"{str(path)!r} is not UTF-8: line {number} has the byte {line[error.start]:#04x}") from None
     except OSError as error:
         raise FolderNotFound(f"cannot read the texts {str(path)!r}: {(error.strerror or str(error)).lower()}") from None
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[:error.start].count(b"\n") + 1
-        raise Invalid(f"{str(path)!r} is not UTF-8: line {line} has the byte {content[error.start]:#04x}") from None
-    return [line.removesuffix("\r") for line in text.split("\n")]
 
 
 def _pair(item: str | Sequence[str]) -> Text | None:

@@ -9,7 +9,7 @@ import click
 
 from . import values
 from .commands import command, version_argument
-from .parameters import ModelName, VersionOrFolder, VersionReference
+from .parameters import File, ModelName, VersionOrFolder, VersionReference
 from .session import Session
 from .text import Moment, Size, plain, table
 
@@ -62,19 +62,24 @@ def show(session: Session, /, version: str) -> None:
 
 @command("tokens")
 @version_argument()
+@click.option("--texts", metavar="FILE", type=File(), help="Count how often each stands in these texts, and warn of those too seldom to be learnt.")
 @click.pass_obj
-def tokens(session: Session, /, version: str) -> None:
-    """List the tokens that a version has and the first ancestor of its line lacks, by id.
+def tokens(session: Session, /, version: str, texts: str | None) -> None:
+    """List the tokens that a version has and the first ancestor of its line lacks, by id, and where each came from.
+
+    Which version brought it, when, by whom and why; its pieces before; and the version that last trained its row.
 
     \b
-    Example:
+    Examples:
       registry tokens minilm-med@1
+      registry tokens medical@prod --texts corpus.txt
     """
-    from ..results import token_to_dict
-    found = session.registry.tokens(version)
-    rows = [(token.id, token.content, _flags(token)) for token in found]
-    session.put([token_to_dict(token) for token in found], table(["id", "token", "flags"], rows),
-                [plain(token.content) for token in found])
+    found = session.registry.tokens(version, texts=texts)
+    headers = ["id", "token", "flags", "brought by", "when", "who", "why", "pieces before", "trained by", *(["count"] if texts is not None else [])]
+    rows = [(item.id, item.content, _flags(item.token), item.brought.reference, Moment(item.brought.created_at), item.brought.created_by,
+             item.brought.message, " ".join(item.pieces or ()), item.trained.reference if item.trained is not None else None,
+             *([item.count] if texts is not None else [])) for item in found]
+    session.put([item.to_dict() for item in found], table(headers, rows), [plain(item.content) for item in found])
 
 
 @command("find")

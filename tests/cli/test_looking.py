@@ -138,3 +138,17 @@ def test_a_yanked_version_is_found_with_one_line_of_warning(run, home):
 
     assert ran.out.startswith("minilm@1@sha256:")
     assert ran.err == "warning: minilm@1 was yanked: wrong\\x1b[2J words\n"
+
+
+def test_tokens_tell_who_brought_each_when_and_what_it_was_before(run, filled, tmp_path):
+    (tmp_path / "corpus.txt").write_text("zorvaxin\n" * 3 + "quelora\n" * 9)
+    found = run("tokens", "medical@1", "--texts", tmp_path / "corpus.txt", "--json", home=filled).json
+    ran = run("tokens", "medical@1", "--texts", tmp_path / "corpus.txt", home=filled)
+
+    assert [item["brought"]["reference"] for item in found] == ["minilm-medical@1"] * 2
+    assert found[0]["pieces"] == ["z", "##o", "##r", "##v", "##a", "##x", "##i", "##n"]
+    assert [(item["trained"], item["count"]) for item in found] == [(None, 3), (None, 9)]
+    assert {"id", "content", "special", "lstrip", "rstrip", "single_word", "normalized"} <= set(found[0])
+    assert ran.lines[0].split("\t")[3] == "minilm-medical@1"
+    assert ran.lines[0].split("\t")[-1] == "3"
+    assert ran.err == "warning: 'zorvaxin' (3) occurs fewer than 5 times in the texts; a word seen so seldom has not been learnt\n"

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from ...facts import Files, read
@@ -46,11 +47,12 @@ def pieces(tokenizer: Any, words: Sequence[str]) -> list[tuple[str, ...]]:
     return [tuple(encoding.tokens) for encoding in tokenizer.encode_batch(list(words), add_special_tokens=False)]
 
 
-def counts(tokenizer: Any, texts: Sequence[str]) -> Counter[int]:
-    """How often each id stands in the texts."""
+def counts(tokenizer: Any, texts: Iterable[str]) -> Counter[int]:
+    """How often each id stands in the texts, which are taken a thousand at a time."""
     found: Counter[int] = Counter()
-    for start in range(0, len(texts), 1000):
-        for encoding in tokenizer.encode_batch(list(texts[start:start + 1000]), add_special_tokens=False):
+    waiting = iter(texts)
+    while some := list(islice(waiting, 1000)):
+        for encoding in tokenizer.encode_batch(some, add_special_tokens=False):
             found.update(encoding.ids)
     return found
 

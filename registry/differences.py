@@ -38,7 +38,8 @@ class TensorChange:
 
     name: str
     kind: str
-    """changed, dtype (the same values in another dtype), moved (the same rows, where their tokens now are), resized, added or removed."""
+    """changed, dtype (the same values in another dtype), moved (the same rows, where their tokens now are), merged (an adapter's
+    product went into it, and it differs from that by rounding alone), resized, added or removed."""
     dtypes: tuple[str | None, str | None]
     shapes: tuple[tuple[int, ...] | None, tuple[int, ...] | None]
     values: int = 0
@@ -74,7 +75,7 @@ class TensorChange:
     @property
     def alike(self) -> bool:
         """Whether every value that both have is the same."""
-        return self.kind in ("dtype", "moved", "resized") and self.changed == 0
+        return self.kind == "merged" or (self.kind in ("dtype", "moved", "resized") and self.changed == 0)
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,9 @@ def _token_line(item: TokenChange) -> str:
 def _module_line(item: ModuleChange, tensors: Sequence[TensorChange]) -> str:
     own = [tensor for tensor in tensors if tensor.module == item.name]
     said = [_shape(tensor) for tensor in own if tensor.kind in ("added", "removed", "resized", "dtype", "moved")]
-    if item.changed:
+    if own[0].kind == "merged":
+        said.append(f"the adapter's product merged in, rounded by {item.relative or 0:.1e} of its norm")
+    elif item.changed:
         share = f", {item.relative:.2%} of its norm" if item.relative is not None else ""
         said.append(f"{item.changed} of {item.values} values changed{share}, largest {item.largest:.3g}, mean {item.mean:.3g}")
     return f"{item.name}: " + "; ".join(said)

@@ -26,8 +26,8 @@ def compare(before: Side, after: Side, *, contents: tuple[Mapping[str, str], Map
         progress(done, whole)
 
     with Reader() as reader:
-        tensors, same = _weights.compare(before, after, reader, count)
-        effects = _effects.effects(before, after, reader)
+        tensors, same, formed = _weights.compare(before, after, reader, count)
+        effects = _effects.effects(before, after, reader, formed)
         read = reader.read
     settings, texts = _settings.compare(before, after), _settings.texts(before, after)
     sides = [Compared(side.title, side.kind, side.layout.model_class, digest) for side, digest in zip((before, after), digests, strict=True)]

@@ -124,6 +124,9 @@ def _notes(settings: Sequence[SettingChange], tensors: Sequence[TensorChange]) -
     for change in settings:
         if change.area == "similarity":
             yield f"compare them by {_short(change.after)}, no longer by {_short(change.before)}"
+    merged = [item.relative or 0.0 for item in tensors if item.kind == "merged"]
+    if merged:
+        yield f"what the adapter adds was merged into {len(merged)} weights, which differ by rounding alone (by {max(merged):.1e} of their norm)"
     cast = [item for item in tensors if item.kind == "dtype"]
     if cast:
         yield f"the same values lie in {cast[0].dtypes[1]} instead of {cast[0].dtypes[0]}, so vectors differ by rounding alone"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...differences import Effect
 from .side import LowRank, Side
-from .values import Reader, Source
+from .values import Reader, Source, Summed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
-def effects(before: Side, after: Side, reader: Reader) -> list[Effect]:
-    """Of each module that an adapter of either side changes otherwise than that of the other, the largest change first."""
+def effects(before: Side, after: Side, reader: Reader, formed: set[str]) -> list[Effect]:
+    """Of each module that an adapter of either side changes otherwise than that of the other, the largest change first.
+
+    formed are modules whose weights were compared with the product in them.
+    """
     old, new = before.low_ranks, after.low_ranks
     found = []
-    for module in old.keys() | new.keys():
+    for module in (old.keys() | new.keys()) - formed:
         one, other = old.get(module), new.get(module)
         if one is not None and other is not None and one.identity is not None and one.identity == other.identity:
             continue
@@ -36,7 +39,7 @@ def effects(before: Side, after: Side, reader: Reader) -> list[Effect]:
 
 def _effect(module: str, one: LowRank | None, other: LowRank | None, weight: Source | None, reader: Reader) -> Effect | None:
     import numpy as np
-    old, new = (_matrices(pair, reader) if pair is not None else None for pair in (one, other))
+    old, new = (matrices(pair, reader) if pair is not None else None for pair in (one, other))
     norms = [0.0 if pair is None else _norm(*pair) for pair in (old, new)]
     if old is None or new is None:
         change = max(norms)
@@ -49,10 +52,18 @@ def _effect(module: str, one: LowRank | None, other: LowRank | None, weight: Sou
     return Effect(module, norms[0], norms[1], change, math.sqrt(reader.squares(weight)) if weight is not None else None)
 
 
-def _matrices(pair: LowRank, reader: Reader) -> tuple[Array, Array]:
+def matrices(pair: LowRank, reader: Reader) -> tuple[Array, Array]:
     """(scaling * B as (out, rank), A as (rank, in))."""
     a, b = reader.whole(pair.a), reader.whole(pair.b)
     return pair.scaling * b.reshape(b.shape[0], -1), a.reshape(a.shape[0], -1)
+
+
+def summed(weight: Source, pair: LowRank, reader: Reader) -> Source:
+    """The weight with what the adapter adds."""
+    b, a = matrices(pair, reader)
+    if isinstance(weight, Summed):
+        return weight
+    return Summed(weight, b.T, a.T) if pair.embedding or pair.turned else Summed(weight, a, b)
 
 
 def _norm(p: Array, q: Array) -> float:

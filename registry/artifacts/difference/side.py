@@ -39,6 +39,8 @@ class LowRank:
     scaling: float
     embedding: bool = False
     """Of a token table: columns of `a` are tokens."""
+    turned: bool = False
+    """The weight is stored as (in, out)."""
 
     @property
     def identity(self) -> object:
@@ -123,7 +125,8 @@ class Side:
                 module = name.removesuffix("." + part).removesuffix(".base_layer")
                 parts.setdefault(module, {})[_LOW_RANK[part]] = stored
                 embeddings |= {module} if part.startswith("lora_embedding") else set()
-        return {self._live.get(module, module): LowRank(pair["A"], pair["B"], self._scaling(module), module in embeddings)
+        return {self._live.get(module, module): LowRank(pair["A"], pair["B"], self._scaling(module), module in embeddings,
+                                                         self.config is not None and self.config.fields.get("fan_in_fan_out") is True)
                 for module, pair in parts.items() if len(pair) == 2}
 
     @cached_property

@@ -80,7 +80,31 @@ class Patched:
         return (self.under.digest, self.ids, self.delta.digest) if self.under.digest and self.delta.digest else None
 
 
-Source = Stored | Patched
+@dataclass(frozen=True)
+class Summed:
+    """A weight with what an adapter adds to it, b times a: (out, rank) and (rank, in), the scaling within b."""
+
+    under: Stored | Patched
+    a: Array
+    b: Array
+
+    @property
+    def dtype(self) -> str:
+        """That of the weight."""
+        return self.under.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the weight."""
+        return self.under.shape
+
+    @property
+    def identity(self) -> object:
+        """It takes reading to tell."""
+        return None
+
+
+Source = Stored | Patched | Summed
 
 
 class Reader:
@@ -102,7 +126,7 @@ class Reader:
         """`count` values from the one numbered `start` on, flat, as float32 or float64. Valid until release()."""
         if isinstance(source, Stored):
             return wide(self.raw(source, start, count), source.dtype)
-        return self._patched(source, start, count)
+        return self._patched(source, start, count) if isinstance(source, Patched) else self._summed(source, start, count)
 
     def raw(self, source: Stored, start: int, count: int) -> Array:
         """The same as it is stored, bfloat16 as its 16 bits."""
@@ -138,7 +162,8 @@ class Reader:
 
     def release(self, source: Source, start: int, count: int) -> None:
         """Give back to the system what a run of values took."""
-        stored = source if isinstance(source, Stored) else source.under
+        stored = source.under if isinstance(source, Summed) else source
+        stored = stored.under if isinstance(stored, Patched) else stored
         size = BITS[stored.dtype] // 8
         self._map(stored).release(stored.header.offset + start * size, count * size)
 
@@ -163,6 +188,15 @@ class Reader:
             first, last = max(row * width, start), min((row + 1) * width, start + count)
             if first < last:
                 found[first - start:last - start] = self.numbers(source.delta, place * width + first - row * width, last - first)
+        return found
+
+
+    def _summed(self, source: Summed, start: int, count: int) -> Array:
+        """The product is formed for the rows that are asked for, in float64."""
+        width = width_of(source)
+        first, last = start // width, -(-(start + count) // width)
+        product = (source.b[first:last] @ source.a).reshape(-1)
+        found: Array = self.numbers(source.under, start, count) + product[start - first * width:start - first * width + count]
         return found
 
 

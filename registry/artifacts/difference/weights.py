@@ -6,10 +6,11 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...differences import TensorChange
+from .effects import summed
 from .side import Side, matched
 from .sums import Sums, compare_rows, compare_run, runs, total
 from .values import Reader, Source
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 _WORKERS = 4
+_ROUNDING = {"F64": 1e-6, "F32": 1e-6, "F16": 1e-3, "BF16": 8e-3}
+"""Of a norm: what rounding each number of a sum once, to its dtype, can amount to; libraries add in float32 at most."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,12 @@ class _Task:
     """None for tensors of one shape that have no row for each token."""
 
 
-def compare(before: Side, after: Side, reader: Reader, progress: Callable[[int], object]) -> tuple[list[TensorChange], int]:
-    """(changes by name, how many tensors are the same)."""
+def compare(before: Side, after: Side, reader: Reader, progress: Callable[[int], object]) -> tuple[list[TensorChange], int, set[str]]:
+    """(changes by name, how many tensors are the same, modules whose adapter's product was formed to compare them).
+
+    A weight that differs, and that an adapter of either side adds to, is compared again with that added: a merged model is what
+    its adapter was, but for rounding.
+    """
     old = {**before.sources, **before.others}
     new = {**after.sources, **after.others}
     names = matched(old, new)
@@ -50,10 +57,33 @@ def compare(before: Side, after: Side, reader: Reader, progress: Callable[[int],
     by_token = _ByToken(before, after)
     tasks = [_Task(name, old[name], new[other], by_token.rows(old[name], new[other])) for name, other in names.items()
              if not _known_equal(old[name], new[other]) or by_token.moved(old[name], new[other])]
-    for change in _run(tasks, reader, progress):
+    formed = set()
+    for task, change in zip(tasks, _run(tasks, reader, progress), strict=True):
+        added = _with_adapters(task, before, after, reader) if change is not None and change.changed and not change.new_rows else None
+        if added is not None:
+            formed.add(task.name.rpartition(".")[0])
+            change = _but_for_rounding(next(_run([added], reader, progress)))  # noqa: PLW2901  # the same tensor, seen whole
         changes += [change] if change is not None else []
     same = len(names) - sum(change.kind not in ("added", "removed") for change in changes)
-    return sorted(changes, key=lambda change: change.name), same
+    return sorted(changes, key=lambda change: change.name), same, formed
+
+
+def _with_adapters(task: _Task, before: Side, after: Side, reader: Reader) -> _Task | None:
+    """The task with what adapters add to its tensor; None where none does."""
+    module, _, parameter = task.name.rpartition(".")
+    found = [side.low_ranks.get(module) if parameter == "weight" else None for side in (before, after)]
+    if found == [None, None]:
+        return None
+    old, new = (source if pair is None else summed(source, pair, reader) for source, pair in zip((task.before, task.after), found, strict=True))
+    return replace(task, before=old, after=new)
+
+
+def _but_for_rounding(change: TensorChange | None) -> TensorChange | None:
+    """The change, called merged where it is what storing a sum in its dtype rounds."""
+    if change is None or change.relative is None:
+        return change
+    coarsest = max(_ROUNDING.get(dtype or "", 0.0) for dtype in change.dtypes)
+    return replace(change, kind="merged") if change.relative <= coarsest else change
 
 
 def _known_equal(old: Source, new: Source) -> bool:

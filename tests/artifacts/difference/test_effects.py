@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy
 import pytest
 
-from tests.artifacts.difference.making import differences, side
+from tests.artifacts.difference.making import bfloat16, differences, side, write
 from tests.artifacts.hand import edit, rewrite, tensors
 from tests.support import plain
 
@@ -124,3 +124,32 @@ def test_an_ia3_adapter_changes_a_weight_by_its_scaled_rows(base, adapter):
 
     weight = tensors(base / "model.safetensors")[f"{SELF}query.weight"].astype("float64")
     assert effect.change == pytest.approx(numpy.linalg.norm(weight * scale - weight), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["F32", "BF16"])
+def test_a_merged_model_is_what_its_adapter_was_but_for_rounding(tmp_path, base, adapter, dtype):
+    merged = plain.base(tmp_path / "merged")
+    found = tensors(merged / "model.safetensors")
+    added = {f"{SELF}{module}.weight": product(adapter, module, 2) for module in ("query", "value")}
+    whole = {name: array.astype("float64") + added.get(name, 0) for name, array in found.items()}
+    write(merged / "model.safetensors", {name: (dtype, bfloat16(array.astype("float32")) if dtype == "BF16" else array.astype("float32"))
+                                         for name, array in whole.items()})
+
+    found = differences(side(adapter, side(base)), merged)
+
+    kinds = {item.name: item.kind for item in found.tensors}
+    assert {kinds.get(f"{SELF}{module}.weight", "merged") for module in ("query", "value")} == {"merged"}
+    assert not found.effects
+    assert found.advice.keep == (dtype == "F32")
+
+
+def test_a_merged_model_with_other_numbers_is_changed(tmp_path, base, adapter):
+    merged = plain.base(tmp_path / "merged")
+    rewrite(merged / "model.safetensors", lambda found: found.update({f"{SELF}query.weight": found[f"{SELF}query.weight"] + 1}))
+
+    found = differences(side(adapter, side(base)), merged)
+
+    (query,) = [item for item in found.tensors if item.name == f"{SELF}query.weight"]
+    wanted = 1 - product(adapter, "query", 2)
+    assert (query.kind, query.norm) == ("changed", pytest.approx(numpy.linalg.norm(wanted), rel=1e-6))
+    assert [item.module for item in found.effects] == [f"{SELF}value"]

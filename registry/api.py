@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .differences import Difference
     from .findings import Audited, Repaired
     from .home import Home
+    from .moment import When
     from .published import Pulled, Pushed, State, Synced
     from .results import Added, AliasMove, Checkout, Collected, Deleted, DemoResult, Details, Found, Lineage, TokenHistory, Verdict
     from .saved import Saved
@@ -142,12 +143,16 @@ class Registry:
         return save(self.home, model, name, options=options, progress=progress)
 
     def load(self, version: VersionLike, *, adapters: Mapping[str, VersionLike] | None = None, probes: Probes = "refuse",
-             progress: Progress = silent, **kwargs: Any) -> Any:
+             at: When | None = None, progress: Progress = silent, **kwargs: Any) -> Any:
         """The model, as an object of its class, exactly as registered. Keywords go through to the class.
 
         With adapters, {"a": "x@2", …}, version is the base that all of them stand on; the first one acts, `activate` switches.
+        With at it is what the references meant then; it must not have been deleted since.
         """
         from .actions.load import load
+        if at is not None:
+            version = self.resolve(version, at=at)
+            adapters = {name: self.resolve(adapter, at=at) for name, adapter in adapters.items()} if adapters is not None else None
         return load(self.home, version, adapters=adapters, probes=probes, progress=progress, **kwargs)
 
     def activate(self, model: Any, *adapters: str) -> None:
@@ -165,15 +170,17 @@ class Registry:
         from .actions.load import version_of
         return version_of(self.home, model)
 
-    def list(self, name: str | None = None) -> tuple[Model, ...] | tuple[Version, ...]:
+    # every look takes `at`: the number of an entry, a time as text, or a datetime; the answer is what it was right then
+
+    def list(self, name: str | None = None, *, at: When | None = None) -> tuple[Model, ...] | tuple[Version, ...]:
         """All models, or the versions of one, newest first."""
         from .actions.look import list_models, list_versions
-        return list_models(self.home) if name is None else list_versions(self.home, name)
+        return list_models(self.home, at) if name is None else list_versions(self.home, name, at)
 
-    def show(self, version: VersionLike) -> Details:
+    def show(self, version: VersionLike, *, at: When | None = None) -> Details:
         """One version whole."""
         from .actions.look import show
-        return show(self.home, version)
+        return show(self.home, version, at)
 
     def diff(self, before: Operand, after: Operand, *, encodings: bool = False, texts: Texts | None = None, html: PathLike | None = None,
              progress: Progress = silent) -> Difference:
@@ -185,10 +192,10 @@ class Registry:
         from .actions.diff import diff
         return diff(self.home, before, after, encodings=encodings, texts=texts, html=html, progress=progress)
 
-    def read(self, reference: str) -> bytes:
+    def read(self, reference: str, *, at: When | None = None) -> bytes:
         """The bytes of one file of a version, as registered: `name@3:config.json`."""
         from .actions.look import read
-        return read(self.home, reference)
+        return read(self.home, reference, at)
 
     # hub
 
@@ -227,33 +234,37 @@ class Registry:
 
     # look
 
-    def log(self, target: str | None = None, *, limit: int | None = None) -> tuple[LogRow, ...]:
-        """What was done, newest first: everything, or to one model or one version."""
-        from .actions.look import log
-        return log(self.home, target, limit=limit)
+    def log(self, target: str | None = None, *, since: When | None = None, by: str | None = None,
+            kind: str | Sequence[str] | None = None, limit: int | None = None, at: When | None = None) -> tuple[LogRow, ...]:
+        """What was done, newest first: everything, to a model or a version, or the moves of an alias (`name@alias`).
 
-    def lineage(self, version: VersionLike) -> Lineage:
+        by is a part of who was at work, kind one or several kinds of entries, e.g. `register`.
+        """
+        from .actions.history import log
+        return log(self.home, target, since=since, by=by, kind=kind, limit=limit, at=at)
+
+    def lineage(self, version: VersionLike, *, at: When | None = None) -> Lineage:
         """Where a version comes from, and what stands on it."""
-        from .actions.look import lineage
-        return lineage(self.home, version)
+        from .actions.history import lineage
+        return lineage(self.home, version, at=at)
 
-    def tokens(self, version: VersionLike, *, texts: PathLike | Sequence[str] | None = None) -> tuple[TokenHistory, ...]:
+    def tokens(self, version: VersionLike, *, texts: PathLike | Sequence[str] | None = None, at: When | None = None) -> tuple[TokenHistory, ...]:
         """The added tokens of a version, by id: who brought each, its pieces before, who last trained its row.
 
         With texts (a file, or the texts) also how often each stands in them.
         """
         from .actions.tokens import tokens
-        return tokens(self.home, version, texts=texts)
+        return tokens(self.home, version, texts=texts, at=at)
 
-    def find(self, what: str) -> tuple[Found, ...]:
+    def find(self, what: str, *, at: When | None = None) -> tuple[Found, ...]:
         """Versions by name, kind, token, digest or note; or, for a path, the version that a folder on disk is."""
         from .actions.look import find
-        return find(self.home, what)
+        return find(self.home, what, at)
 
-    def resolve(self, version: VersionLike) -> Version:
-        """The version a reference means now; its `pinned` is for lock files."""
+    def resolve(self, version: VersionLike, *, at: When | None = None) -> Version:
+        """The version a reference means now, or meant at a moment; its `pinned` is for lock files."""
         from .actions.common import resolve
-        return resolve(self.home, version)
+        return resolve(self.home, version, at)
 
     # name
 
@@ -285,10 +296,11 @@ class Registry:
     # files and house
 
     def checkout(self, version: VersionLike, folder: PathLike | None = None, *, for_path: str | None = None, force: bool = False,
-                 progress: Progress = silent) -> Checkout:
+                 at: When | None = None, progress: Progress = silent) -> Checkout:
         """A version as files, with its line, loadable without this package: in a folder, or in the home's own checkout."""
         from .actions.checkout import checkout
-        return checkout(self.home, version, Path(folder) if folder is not None else None, for_path=for_path, force=force, progress=progress)
+        meant = version if at is None else self.resolve(version, at=at)
+        return checkout(self.home, meant, Path(folder) if folder is not None else None, for_path=for_path, force=force, progress=progress)
 
     def ready(self, version: str) -> Path | None:
         """The home's checkout of a version, if it lies there unchanged; None where it takes more than a look to tell."""

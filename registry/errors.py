@@ -1,9 +1,10 @@
 """Every error a user can meet, with the exit code of its family.
 
 RegistryError            exit 1
-├─ Invalid               2   InvalidReference InvalidName InvalidPath InvalidManifest InvalidTokens NewerFormat
+├─ Invalid               2   InvalidReference InvalidName InvalidPath InvalidManifest InvalidTokens InvalidTime
+│                            NewerFormat
 ├─ NotFound              3   HomeNotFound ModelNotFound VersionNotFound AliasNotFound BlobNotFound
-│                            RemoteNotFound ParentNotFound FolderNotFound
+│                            RemoteNotFound ParentNotFound FolderNotFound EntryNotFound
 ├─ Conflict              4   Busy WrongStore AmbiguousParent AliasMoved RemoteMoved NumberTaken NameTaken
 ├─ Corrupt               5   DigestMismatch BrokenChain CatalogDiverged ProbeMismatch
 ├─ Refused               6   UnsafeFile ForeignCode ParentMismatch NotLoadable NoEffect InUse NotEmpty LocalPath
@@ -48,6 +49,10 @@ class InvalidTokens(Invalid):
     """Tokens that cannot be added; the message lists every bad one."""
 
 
+class InvalidTime(Invalid):
+    """A text that is no moment: no number of an entry, no day, no time."""
+
+
 class NewerFormat(Invalid):
     """Written by a newer version of this package."""
 
@@ -56,6 +61,10 @@ class NotFound(RegistryError, LookupError):
     """Something named does not exist."""
 
     exit_code = 3
+
+
+class EntryNotFound(NotFound):
+    """A moment at which the journal had no such entry, or none at all."""
 
 
 class HomeNotFound(NotFound):

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict, Unpack, overload
 from .api import Metrics, Operand, PathLike, Probes, Registry, Texts, VersionLike
 from .differences import Difference
 from .findings import Audited, Repaired
+from .moment import When
 from .progress import Progress, silent
 from .published import Pulled, Pushed, State, Synced
 from .results import Added, AliasMove, Checkout, Collected, Deleted, Details, Found, Lineage, TokenHistory, Verdict
@@ -102,10 +103,10 @@ def save(model: Any, name: str, *, home: PathLike | None = None, **keywords: Unp
 
 
 def load(version: VersionLike, *, home: PathLike | None = None, adapters: Mapping[str, VersionLike] | None = None,
-         probes: Probes = "refuse", progress: Progress = silent, **kwargs: Any) -> Any:
+         probes: Probes = "refuse", at: When | None = None, progress: Progress = silent, **kwargs: Any) -> Any:
     """The model, as an object of its class, exactly as registered. Keywords go through to the class."""
     with Registry(home) as registry:
-        return registry.load(version, adapters=adapters, probes=probes, progress=progress, **kwargs)
+        return registry.load(version, adapters=adapters, probes=probes, at=at, progress=progress, **kwargs)
 
 
 def activate(model: Any, *adapters: str) -> None:
@@ -119,16 +120,16 @@ def version_of(model: Any, *, home: PathLike | None = None) -> Version:
         return registry.version_of(model)
 
 
-def list(name: str | None = None, *, home: PathLike | None = None) -> tuple[Model, ...] | tuple[Version, ...]:
+def list(name: str | None = None, *, at: When | None = None, home: PathLike | None = None) -> tuple[Model, ...] | tuple[Version, ...]:
     """All models, or the versions of one, newest first."""
     with Registry(home) as registry:
-        return registry.list(name)
+        return registry.list(name, at=at)
 
 
-def show(version: VersionLike, *, home: PathLike | None = None) -> Details:
+def show(version: VersionLike, *, at: When | None = None, home: PathLike | None = None) -> Details:
     """One version whole."""
     with Registry(home) as registry:
-        return registry.show(version)
+        return registry.show(version, at=at)
 
 
 def diff(before: Operand, after: Operand, *, encodings: bool = False, texts: Texts | None = None, html: PathLike | None = None,
@@ -193,34 +194,36 @@ def sync(name: str, *, home: PathLike | None = None, with_repository: str | None
         return registry.sync(name, with_repository=with_repository, dry_run=dry_run, progress=progress)
 
 
-def log(target: str | None = None, *, limit: int | None = None, home: PathLike | None = None) -> tuple[LogRow, ...]:
-    """What was done, newest first: everything, or to one model or one version."""
+def log(target: str | None = None, *, since: When | None = None, by: str | None = None, kind: str | Sequence[str] | None = None,
+        limit: int | None = None, at: When | None = None, home: PathLike | None = None) -> tuple[LogRow, ...]:
+    """What was done, newest first: everything, to a model or a version, or the moves of an alias (`name@alias`)."""
     with Registry(home) as registry:
-        return registry.log(target, limit=limit)
+        return registry.log(target, since=since, by=by, kind=kind, limit=limit, at=at)
 
 
-def lineage(version: VersionLike, *, home: PathLike | None = None) -> Lineage:
+def lineage(version: VersionLike, *, at: When | None = None, home: PathLike | None = None) -> Lineage:
     """Where a version comes from, and what stands on it."""
     with Registry(home) as registry:
-        return registry.lineage(version)
+        return registry.lineage(version, at=at)
 
 
-def tokens(version: VersionLike, *, texts: PathLike | Sequence[str] | None = None, home: PathLike | None = None) -> tuple[TokenHistory, ...]:
+def tokens(version: VersionLike, *, texts: PathLike | Sequence[str] | None = None, at: When | None = None,
+           home: PathLike | None = None) -> tuple[TokenHistory, ...]:
     """The added tokens of a version, by id: who brought each, its pieces before, who last trained its row."""
     with Registry(home) as registry:
-        return registry.tokens(version, texts=texts)
+        return registry.tokens(version, texts=texts, at=at)
 
 
-def find(what: str, *, home: PathLike | None = None) -> tuple[Found, ...]:
+def find(what: str, *, at: When | None = None, home: PathLike | None = None) -> tuple[Found, ...]:
     """Versions by name, kind, token, digest or note; or, for a path, the version that a folder on disk is."""
     with Registry(home) as registry:
-        return registry.find(what)
+        return registry.find(what, at=at)
 
 
-def resolve(version: VersionLike, *, home: PathLike | None = None) -> Version:
+def resolve(version: VersionLike, *, at: When | None = None, home: PathLike | None = None) -> Version:
     """The version a reference means now; its `pinned` is for lock files."""
     with Registry(home) as registry:
-        return registry.resolve(version)
+        return registry.resolve(version, at=at)
 
 
 def alias(version: VersionLike, alias: str | None = None, *, expect: VersionLike | None = None, remove: bool = False,
@@ -250,10 +253,10 @@ def delete(versions: Sequence[VersionLike] | VersionLike, *, keep_last: int | No
 
 
 def checkout(version: VersionLike, folder: PathLike | None = None, *, for_path: str | None = None, force: bool = False,
-             progress: Progress = silent, home: PathLike | None = None) -> Checkout:
+             at: When | None = None, progress: Progress = silent, home: PathLike | None = None) -> Checkout:
     """A version as files, with its line, loadable without this package: in a folder, or in the home's own checkout."""
     with Registry(home) as registry:
-        return registry.checkout(version, folder, for_path=for_path, force=force, progress=progress)
+        return registry.checkout(version, folder, for_path=for_path, force=force, at=at, progress=progress)
 
 
 def collect(*, older_than: float = 3600.0, dry_run: bool = False, progress: Progress = silent, home: PathLike | None = None) -> Collected:

@@ -131,3 +131,5 @@ class LogRow:
     number: int | None
     body: Mapping[str, Any]
     digest: Digest
+    before: int | None = None
+    """Of a move of an alias: the number it pointed to before."""

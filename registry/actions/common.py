@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .. import facts as _facts, manifest as _manifest, reference as _reference
+from .. import facts as _facts, manifest as _manifest, moment as _moment, reference as _reference
 from ..catalog import glance
-from ..errors import InvalidReference
+from ..errors import EntryNotFound, InvalidReference
 from ..facts import Facts
 from ..home import Home
 from ..manifest import Manifest
+from ..moment import When
 from ..store.files import StoredFiles
 from ..version import Version
 
@@ -20,14 +21,33 @@ if TYPE_CHECKING:
 VersionLike = str | Version
 
 
-def look_up(connection: Connection, version: VersionLike) -> Version:
-    """The version a reference means, or the Version as the catalog knows it now. Raises what queries.resolve raises."""
+def entry_at(connection: Connection, at: When | None) -> int | None:
+    """The number of the entry that a moment means, None for now. Raises InvalidTime, EntryNotFound."""
+    if at is None:
+        return None
+    from ..catalog import queries
+    parsed, head = _moment.parse(at), queries.head(connection)
+    if isinstance(parsed, int):
+        if not 1 <= parsed <= head:
+            raise EntryNotFound(f"there is no entry {parsed}; they are numbered from 1 to {head}")
+        return parsed
+    found = queries.as_of(connection, parsed)
+    if found == 0:
+        raise EntryNotFound(f"there was no registry here at {parsed}; its first entry is of {queries.time_of(connection, 1)}")
+    return found
+
+
+def look_up(connection: Connection, version: VersionLike, at: int | None = None) -> Version:
+    """The version a reference means, or the Version as the catalog knows it now, or knew it right after entry `at`.
+
+    Raises what queries.resolve raises.
+    """
     from ..catalog import queries
     text = version.pinned if isinstance(version, Version) else version
     reference = _reference.parse(text)
     if reference.path is not None:
         raise InvalidReference(f"{text!r} names a file, and a version is wanted here; leave out ':{reference.path}'")
-    return queries.resolve(connection, reference)
+    return queries.resolve(connection, reference, at)
 
 
 def look_up_named(connection: Connection, version: VersionLike, verb: str) -> Version:
@@ -37,16 +57,16 @@ def look_up_named(connection: Connection, version: VersionLike, verb: str) -> Ve
     return look_up(connection, version)
 
 
-def resolve(home: Home, version: VersionLike) -> Version:
-    """The version a reference means now. A yanked one is given with a warning.
+def resolve(home: Home, version: VersionLike, at: When | None = None) -> Version:
+    """The version a reference means now, or meant at a moment. A yanked one is given with a warning.
 
     A glance suffices for most, and saves the import of SQLAlchemy.
     """
-    found = at_a_glance(home, version)
+    found = at_a_glance(home, version) if at is None else None
     if found is not None:
         return found
     with home.reading() as connection:
-        found = look_up(connection, version)
+        found = look_up(connection, version, entry_at(connection, at))
     warn_if_yanked(home, found)
     return found
 
@@ -80,7 +100,7 @@ def stored(home: Home, version: Version) -> StoredFiles:
     return StoredFiles(manifest_of(home, version), home.blobs)
 
 
-def line_of(connection: Connection, version: Version) -> Sequence[Version]:
+def line_of(connection: Connection, version: Version, at: int | None = None) -> Sequence[Version]:
     """The version and all its ancestors, each once, nearest first."""
     from ..catalog import queries
     line, waiting = [], [version]
@@ -88,7 +108,7 @@ def line_of(connection: Connection, version: Version) -> Sequence[Version]:
         current = waiting.pop(0)
         line.append(current)
         for parent in current.parents:
-            found = queries.with_manifest(connection, parent.digest, deleted=True)
+            found = queries.with_manifest(connection, parent.digest, at, deleted=True)
             if found and all(item.digest != parent.digest for item in [*line, *waiting]):
                 waiting.append(found[0])
     return line

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from ..errors import RegistryError
 from ..facts import Token
 from ..home import Home
+from ..moment import When
 from ..results import TokenHistory
 from ..version import Version
-from .common import VersionLike, facts_of, look_up, resolve
+from .common import VersionLike, entry_at, facts_of, look_up, resolve
 from .sides import of_version
 from .texts import lines_of
 
@@ -26,17 +27,19 @@ FEW = 5
 _NAMED = 5
 
 
-def tokens(home: Home, version: VersionLike, *, texts: str | os.PathLike[str] | Sequence[str] | None = None) -> tuple[TokenHistory, ...]:
+def tokens(home: Home, version: VersionLike, *, texts: str | os.PathLike[str] | Sequence[str] | None = None,
+           at: When | None = None) -> tuple[TokenHistory, ...]:
     """The added tokens, by id; with texts (a file, or the texts) also how often each stands in them. Few is worth a warning.
 
     Raises FolderNotFound, Invalid for a file that is no text.
     """
-    found = resolve(home, version)
+    found = resolve(home, version, at)
     added = facts_of(home, found).vocabulary.added
     if not added:
         return ()
     with home.reading() as connection:
-        line = _line(connection, look_up(connection, found))
+        point = entry_at(connection, at)
+        line = _line(connection, look_up(connection, found, point), point)
     sides = [of_version(home, item).side for item in line]
     brought = _brought(home, added, line)
     trained = _trained(added, sides, brought)
@@ -52,14 +55,14 @@ def _at(line: Sequence[Version], place: int | None) -> Version | None:
     return line[place] if place is not None else None
 
 
-def _line(connection: Connection, version: Version) -> list[Version]:
+def _line(connection: Connection, version: Version, at: int | None) -> list[Version]:
     """The version and its ancestors, each the parent of the one before; of a merged one first the adapter, which stands on the base."""
     from ..catalog import queries
     line = [version]
     while line[-1].parents:
         parents = line[-1].parents
         chosen = next((parent for parent in parents if parent.role == "adapter"), parents[0])
-        found = queries.with_manifest(connection, chosen.digest, deleted=True)
+        found = queries.with_manifest(connection, chosen.digest, at, deleted=True)
         if not found:
             break
         line.append(next((item for item in found if item.reference == chosen.reference), found[0]))

@@ -134,7 +134,10 @@ def _without_vocabulary(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _object(files: Files, path: str) -> dict[str, Any]:
-    value = parse_json(read(files, path), path)
+    try:
+        value = parse_json(read(files, path), path)
+    except InvalidManifest as error:
+        raise NotLoadable(str(error)) from None
     if not isinstance(value, dict):
         raise UnsafeFile(f"{path} is not an object")
     return value

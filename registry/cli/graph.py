@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def tree(lineage: Lineage) -> list[str]:
     """Lines of a tree, ancestors above; the version that was asked for is marked. Who has two parents stands below both."""
-    versions = _versions(lineage)
+    versions = versions_of(lineage)
     children = {edge.child for edge in lineage.edges}
     parents = dict.fromkeys(edge.parent for edge in lineage.edges)
     roots = [reference for reference in dict.fromkeys([*parents, *versions]) if reference not in children]
@@ -23,9 +23,9 @@ def tree(lineage: Lineage) -> list[str]:
 
 def mermaid(lineage: Lineage) -> list[str]:
     """Lines of a Mermaid graph, from parents to children."""
-    names = {reference: f"v{position}" for position, reference in enumerate(_all(lineage))}
+    names = {reference: f"v{position}" for position, reference in enumerate(all_of(lineage))}
     nodes = [f'  {name}["{_label(lineage, reference, "<br/>")}"]' for reference, name in names.items()]
-    edges = [f"  {names[edge.parent]} -->|{edge.role}| {names[edge.child]}" for edge in _edges(lineage)]
+    edges = [f'  {names[edge.parent]} -->|"{edge.role}, {edge.evidence}"| {names[edge.child]}' for edge in edges_of(lineage)]
     return ["graph TD", *nodes, *edges, f"  style {names[lineage.version.reference]} stroke-width:3px"]
 
 
@@ -33,15 +33,15 @@ def dot(lineage: Lineage) -> list[str]:
     """Lines of a DOT graph, from parents to children."""
     bold = lineage.version.reference
     nodes = [f'  "{reference}" [label="{_label(lineage, reference, chr(92) + "n")}"{", style=bold" * (reference == bold)}];'
-             for reference in _all(lineage)]
-    edges = [f'  "{edge.parent}" -> "{edge.child}" [label="{edge.role}"];' for edge in _edges(lineage)]
+             for reference in all_of(lineage)]
+    edges = [f'  "{edge.parent}" -> "{edge.child}" [label="{edge.role}, {edge.evidence}"];' for edge in edges_of(lineage)]
     return ["digraph lineage {", "  node [shape=box];", *nodes, *edges, "}"]
 
 
 def _branch(lineage: Lineage, versions: dict[str, Version], reference: str, edge: LineageEdge | None, lead: str, below: str,
             above: tuple[str, ...]) -> Iterator[str]:
     yield lead + _line(lineage, versions.get(reference), reference, edge)
-    edges = [item for item in _edges(lineage) if item.parent == reference and item.child not in above]
+    edges = [item for item in edges_of(lineage) if item.parent == reference and item.child not in above]
     for position, item in enumerate(edges):
         corner, line = ("└─ ", "   ") if position == len(edges) - 1 else ("├─ ", "│  ")
         yield from _branch(lineage, versions, item.child, item, below + corner, below + line, (*above, reference))
@@ -59,18 +59,20 @@ def _line(lineage: Lineage, version: Version | None, reference: str, edge: Linea
 
 
 def _label(lineage: Lineage, reference: str, line_end: str) -> str:
-    version = _versions(lineage).get(reference)
+    version = versions_of(lineage).get(reference)
     return f"{reference}{line_end}{version.kind if version is not None else 'gone'}"
 
 
-def _versions(lineage: Lineage) -> dict[str, Version]:
+def versions_of(lineage: Lineage) -> dict[str, Version]:
+    """All versions of the graph by reference, the farthest ancestor first."""
     return {item.reference: item for item in (*reversed(lineage.ancestors), lineage.version, *lineage.descendants)}
 
 
-def _all(lineage: Lineage) -> list[str]:
-    return list(dict.fromkeys([*_versions(lineage), *(edge.parent for edge in lineage.edges)]))
+def all_of(lineage: Lineage) -> list[str]:
+    """All references of the graph, those of parents that are gone too."""
+    return list(dict.fromkeys([*versions_of(lineage), *(edge.parent for edge in lineage.edges)]))
 
 
-def _edges(lineage: Lineage) -> list[LineageEdge]:
+def edges_of(lineage: Lineage) -> list[LineageEdge]:
     """Each edge once, as the graph may be told it from both ends."""
     return list({(edge.child, edge.parent, edge.role): edge for edge in lineage.edges}.values())

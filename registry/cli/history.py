@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..entry import BODIES as KINDS
 from . import values
-from .commands import command, version_argument
+from .commands import at_option, command, version_argument
 from .parameters import VersionReference
 from .session import Session
 from .text import Moment, table
@@ -16,22 +17,33 @@ from .text import Moment, table
 if TYPE_CHECKING:
     from ..version import LogRow
 
+HEADERS = ["entry", "time", "by", "what", "version", ""]
+
 
 @command("log")
-@click.argument("target", metavar="[NAME|REF]", required=False, type=VersionReference())
+@click.argument("target", metavar="[NAME|REF|NAME@ALIAS]", required=False, type=VersionReference())
+@click.option("--since", metavar="TIME|ENTRY", help="Nothing before it; a day means its beginning.")
+@click.option("--by", metavar="TEXT", help="What this person did: a part of the name is enough.")
+@click.option("--kind", multiple=True, type=click.Choice([kind.lower() for kind in KINDS], case_sensitive=False),
+              help="Entries of this kind alone; give it again for more.")
 @click.option("--limit", "-n", type=click.IntRange(min=1), metavar="N", help="The newest N alone.")
+@click.option("--graph", is_flag=True, help="Draw beside it what was made from what.")
+@at_option()
 @click.pass_obj
-def log(session: Session, /, target: str | None, limit: int | None) -> None:
-    """Say what was done, newest first: everything, to a model, or to a version.
+def log(session: Session, /, target: str | None, since: str | None, by: str | None, kind: tuple[str, ...], limit: int | None, graph: bool,
+        at: str | None) -> None:
+    """Say what was done, newest first: everything, to a model, to a version, or where an alias pointed.
 
     \b
     Examples:
-      registry log -n 20
-      registry log medical@3
+      registry log -n 20 --graph
+      registry log medical@prod
+      registry log --since 2026-03-01 --kind delete --by anna
     """
-    rows = session.registry.log(target, limit=limit)
-    cells = [(row.entry, Moment(row.time), row.by, row.kind, _reference(row), _said(row)) for row in rows]
-    session.put([values.log_row(row) for row in rows], table(["entry", "time", "by", "what", "version", ""], cells),
+    rows = session.registry.log(target, since=since, by=by, kind=kind, limit=limit, at=at)
+    lines = _drawn(rows) if graph else [(None, row) for row in rows]
+    cells = [([drawn] if graph else []) + (_cells(row) if row is not None else [None] * len(HEADERS)) for drawn, row in lines]
+    session.put([values.log_row(row) for row in rows], table(["", *HEADERS] if graph else HEADERS, cells),
                 dict.fromkeys(reference for row in rows if (reference := _reference(row))))
 
 
@@ -39,20 +51,31 @@ def log(session: Session, /, target: str | None, limit: int | None) -> None:
 @version_argument()
 @click.option("--mermaid", "form", flag_value="mermaid", help="As a Mermaid graph.")
 @click.option("--dot", "form", flag_value="dot", help="As a Graphviz graph.")
+@click.option("--svg", "form", flag_value="svg", help="As an SVG picture.")
+@at_option()
 @click.pass_obj
-def lineage(session: Session, /, version: str, form: str | None) -> None:
+def lineage(session: Session, /, version: str, form: str | None, at: str | None) -> None:
     """Draw where a version comes from and what stands on it.
 
     \b
     Examples:
       registry lineage medical@prod
-      registry lineage minilm@1 --mermaid
+      registry lineage minilm@1 --svg > lineage.svg
     """
-    from . import graph
-    found = session.registry.lineage(version)
-    draw = {"mermaid": graph.mermaid, "dot": graph.dot, None: graph.tree}[form]
+    from . import drawing, graph
+    found = session.registry.lineage(version, at=at)
+    draw = {"mermaid": graph.mermaid, "dot": graph.dot, "svg": drawing.svg, None: graph.tree}[form]
     line = (*reversed(found.ancestors), found.version, *found.descendants)
     session.put(values.lineage(found), draw(found), [item.reference for item in line])
+
+
+def _drawn(rows: Sequence[LogRow]) -> list[tuple[str, LogRow | None]]:
+    from .timeline import timeline
+    return timeline(rows)
+
+
+def _cells(row: LogRow) -> list[Any]:
+    return [row.entry, Moment(row.time), row.by, row.kind, _reference(row), _said(row)]
 
 
 def _reference(row: LogRow) -> str | None:
@@ -64,7 +87,7 @@ def _said(row: LogRow) -> str:
     body: Mapping[str, Any] = row.body
     texts = {
         "Register": lambda: " ".join(filter(None, [str(body.get("manifest", ""))[:19], _parents(body)])),
-        "Alias": lambda: f"{body.get('alias')} " + (f"-> {body.get('number')}" if body.get("number") else "removed"),
+        "Alias": lambda: f"{body.get('alias')}: {row.before or 'nothing'} -> {body.get('number') or 'nothing'}",
         "Yank": lambda: "undone" if body.get("undo") else str(body.get("reason") or ""),
         "Annotate": lambda: ", ".join(_note(key, value) for key, value in body.get("notes", {}).items()),
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from . import values
-from .commands import command, version_argument
+from .commands import at_option, command, version_argument
 from .parameters import File, ModelName, VersionOrFolder, VersionReference
 from .session import Session
 from .text import Moment, Size, plain, table
@@ -26,25 +26,28 @@ TOKENS_SHOWN = 8
 
 @command("list")
 @click.argument("name", metavar="[NAME]", required=False, type=ModelName())
+@at_option()
 @click.pass_obj
-def list_(session: Session, /, name: str | None) -> None:
+def list_(session: Session, /, name: str | None, at: str | None) -> None:
     """List the models, or the versions of one, newest first.
 
     \b
     Examples:
       registry list
       registry list medical --json
+      registry list --at 2026-03-03
     """
     if name is None:
-        _put_models(session)
+        _put_models(session, at)
     else:
-        _put_versions(session, name)
+        _put_versions(session, name, at)
 
 
 @command("show")
 @click.argument("version", metavar="REF[:PATH]", type=VersionReference())
+@at_option()
 @click.pass_obj
-def show(session: Session, /, version: str) -> None:
+def show(session: Session, /, version: str, at: str | None) -> None:
     """Show one version whole; with :PATH print that file of it, byte for byte.
 
     \b
@@ -54,17 +57,18 @@ def show(session: Session, /, version: str) -> None:
     """
     from ..reference import parse
     if parse(version).path is not None:
-        _put_file(session, version)
+        _put_file(session, version, at)
     else:
-        details = session.registry.show(version)
+        details = session.registry.show(version, at=at)
         session.put(details.to_dict(), table([], _rows(details)), [details.version.reference])
 
 
 @command("tokens")
 @version_argument()
 @click.option("--texts", metavar="FILE", type=File(), help="Count how often each stands in these texts, and warn of those too seldom to be learnt.")
+@at_option()
 @click.pass_obj
-def tokens(session: Session, /, version: str, texts: str | None) -> None:
+def tokens(session: Session, /, version: str, texts: str | None, at: str | None) -> None:
     """List the tokens that a version has and the first ancestor of its line lacks, by id, and where each came from.
 
     Which version brought it, when, by whom and why; its pieces before; and the version that last trained its row.
@@ -74,7 +78,7 @@ def tokens(session: Session, /, version: str, texts: str | None) -> None:
       registry tokens minilm-med@1
       registry tokens medical@prod --texts corpus.txt
     """
-    found = session.registry.tokens(version, texts=texts)
+    found = session.registry.tokens(version, texts=texts, at=at)
     headers = ["id", "token", "flags", "brought by", "when", "who", "why", "pieces before", "trained by", *(["count"] if texts is not None else [])]
     rows = [(item.id, item.content, _flags(item.token), item.brought.reference, Moment(item.brought.created_at), item.brought.created_by,
              item.brought.message, " ".join(item.pieces or ()), item.trained.reference if item.trained is not None else None,
@@ -84,8 +88,9 @@ def tokens(session: Session, /, version: str, texts: str | None) -> None:
 
 @command("find")
 @click.argument("what", metavar="TEXT|./FOLDER", type=VersionOrFolder())
+@at_option()
 @click.pass_obj
-def find(session: Session, /, what: str) -> None:
+def find(session: Session, /, what: str, at: str | None) -> None:
     """Find versions by name, kind, token, digest or note; or tell which version a folder on disk is.
 
     \b
@@ -93,7 +98,7 @@ def find(session: Session, /, what: str) -> None:
       registry find zorvaxin
       registry find ./some/adapter
     """
-    found = session.registry.find(what)
+    found = session.registry.find(what, at=at)
     rows = [(item.version.reference, item.version.kind, item.why) for item in found]
     session.put([values.match(item) for item in found], table(["version", "kind", "why"], rows),
                 dict.fromkeys(row[0] for row in rows))
@@ -103,22 +108,24 @@ def find(session: Session, /, what: str) -> None:
 
 @command("resolve")
 @version_argument()
+@at_option()
 @click.pass_obj
-def resolve(session: Session, /, version: str) -> None:
+def resolve(session: Session, /, version: str, at: str | None) -> None:
     """Print what a reference means now, pinned for a lock file: NAME@N@sha256:…
 
     \b
-    Example:
+    Examples:
       registry resolve medical@prod
+      registry resolve medical@prod --at 2026-03-03
     """
-    found = session.registry.resolve(version)
+    found = session.registry.resolve(version, at=at)
     session.put(values.version(found), [found.pinned], [found.reference])
 
 
-def _put_models(session: Session) -> None:
+def _put_models(session: Session, at: str | None) -> None:
     from ..catalog import glance
-    glanced: Sequence[Model] | None = glance.list_models(session.settings.home)
-    found = glanced if glanced is not None else cast("Sequence[Model]", session.registry.list())
+    glanced: Sequence[Model] | None = glance.list_models(session.settings.home) if at is None else None
+    found = glanced if glanced is not None else cast("Sequence[Model]", session.registry.list(at=at))
     rows = [(item.name, item.latest, item.versions, item.kind, item.model_class,
              ", ".join(f"{alias}={number}" for alias, number in item.aliases.items()), Moment(item.updated_at or ""))
             for item in found]
@@ -128,18 +135,18 @@ def _put_models(session: Session) -> None:
         session.note("no models yet; to register one: registry add FOLDER --as NAME")
 
 
-def _put_versions(session: Session, name: str) -> None:
+def _put_versions(session: Session, name: str, at: str | None) -> None:
     from ..catalog import glance
-    glanced: Sequence[Version] | None = glance.list_versions(session.settings.home, name)
-    found = glanced if glanced is not None else cast("Sequence[Version]", session.registry.list(name))
+    glanced: Sequence[Version] | None = glance.list_versions(session.settings.home, name) if at is None else None
+    found = glanced if glanced is not None else cast("Sequence[Version]", session.registry.list(name, at=at))
     rows = [(item.reference, item.kind, item.model_class, ", ".join(_marks(item)), Size(item.size), Moment(item.created_at),
              item.message) for item in found]
     headers = ["version", "kind", "class", "aliases", "size", "created", "message"]
     session.put([values.version(item) for item in found], table(headers, rows), [item.reference for item in found])
 
 
-def _put_file(session: Session, reference: str) -> None:
-    content = session.registry.read(reference)
+def _put_file(session: Session, reference: str, at: str | None) -> None:
+    content = session.registry.read(reference, at=at)
     if session.as_json:
         from ..digest import digest_of
         text = content.decode("utf-8", "replace")

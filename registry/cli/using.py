@@ -11,7 +11,7 @@ import click
 
 from ..errors import Invalid
 from . import values
-from .commands import command, version_argument
+from .commands import at_option, command, version_argument
 from .parameters import Folder, Named
 from .session import Session
 
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 @click.option("--device", metavar="D", help="Where it runs: cpu, cuda, cuda:1, mps.")
 @click.option("--probes", type=click.Choice(["refuse", "warn", "skip"]), default="refuse", show_default=True,
               help="What to do if a recorded text encodes otherwise here.")
+@at_option()
 @click.pass_obj
 def load(session: Session, /, version: str, adapters: tuple[tuple[str, str], ...], texts: tuple[str, ...], device: str | None,
-         probes: Probes) -> None:
+         probes: Probes, at: str | None) -> None:
     """Load a version, prove that it is what was registered, and print its folder.
 
     The class is named on standard error. With --encode the results are printed instead, a JSON line for each text: a list of
@@ -44,10 +45,10 @@ def load(session: Session, /, version: str, adapters: tuple[tuple[str, str], ...
       registry load minilm@1 --adapter a=medical@2 --adapter b=legal@1 --encode "zorvaxin 20 mg"
       registry load reranker@1 --encode '["what is zorvaxin", "zorvaxin is a drug"]'
     """
-    found = session.registry.resolve(version)
+    found = session.registry.resolve(version, at=at)
     inputs = list(_inputs(texts, pairs=found.model_class == "CrossEncoder"))
     with session.progress() as progress:
-        model = session.registry.load(found, adapters=dict(adapters) or None, probes=probes, progress=progress,
+        model = session.registry.load(found, adapters=dict(adapters) or None, probes=probes, at=at, progress=progress,
                                       **({"device": device} if device else {}))
     session.note(f"{found.reference} is loaded as {type(model).__name__}" + (f", and {adapters[0][0]} acts" if adapters else ""))
     if texts:
@@ -61,8 +62,9 @@ def load(session: Session, /, version: str, adapters: tuple[tuple[str, str], ...
 @click.argument("folder", metavar="[DIR]", required=False, type=Folder())
 @click.option("--for", "for_path", metavar="PATH", help="Where DIR will lie later, e.g. /app/model in an image.")
 @click.option("--force", is_flag=True, help="Replace a checkout that lies in DIR.")
+@at_option()
 @click.pass_obj
-def checkout(session: Session, /, version: str, folder: str | None, for_path: str | None, force: bool) -> None:
+def checkout(session: Session, /, version: str, folder: str | None, for_path: str | None, force: bool, at: str | None) -> None:
     """Lay a version out as files, its base with it, and print the folder.
 
     Plain sentence-transformers loads the folder without this package. Without DIR it is the home's own, shared checkout.
@@ -72,12 +74,13 @@ def checkout(session: Session, /, version: str, folder: str | None, for_path: st
       registry checkout medical@prod ./medical
       registry checkout medical@prod build/model --for /app/model
     """
-    ready = session.registry.ready(version) if folder is None and for_path is None and not (force or session.as_json) else None
+    plain = folder is None and for_path is None and at is None and not (force or session.as_json)
+    ready = session.registry.ready(version) if plain else None
     if ready is not None:
         click.echo(str(ready))
         return
     with session.progress() as progress:
-        result = session.registry.checkout(version, folder, for_path=for_path, force=force, progress=progress)
+        result = session.registry.checkout(version, folder, for_path=for_path, force=force, at=at, progress=progress)
     _put_checkout(session, result)
 
 

@@ -55,7 +55,7 @@ def verdict(result: Verdict) -> dict[str, Any]:
 def log_row(row: LogRow) -> dict[str, Any]:
     """An entry of the journal."""
     return {"entry": row.entry, "time": row.time, "by": row.by, "kind": row.kind, "name": row.name, "number": row.number,
-            "digest": row.digest, "body": dict(row.body)}
+            "digest": row.digest, "body": dict(row.body), **({"before": row.before} if row.kind == "Alias" else {})}
 
 
 def lineage(found: Lineage) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .copying import copies
 from .finding import find
-from .history import as_of, log, skipped
+from .history import as_of, from_time, head, log, skipped, time_of
 from .listing import (
     aliases,
     children,
@@ -40,6 +40,8 @@ __all__ = [
     "files",
     "find",
     "from_hub",
+    "from_time",
+    "head",
     "log",
     "marks",
     "models",
@@ -48,6 +50,7 @@ __all__ = [
     "resolve",
     "skipped",
     "spelled",
+    "time_of",
     "tokens",
     "version",
     "versions",

@@ -172,10 +172,17 @@ class Registry:
 
     # every look takes `at`: the number of an entry, a time as text, or a datetime; the answer is what it was right then
 
-    def list(self, name: str | None = None, *, at: When | None = None) -> tuple[Model, ...] | tuple[Version, ...]:
-        """All models, or the versions of one, newest first."""
+    def list(self, name: str | None = None, *, sort: str | None = None, ascending: bool = False,
+             at: When | None = None) -> tuple[Model, ...] | tuple[Version, ...]:
+        """All models, or the versions of one, newest first.
+
+        sort is for models name, updated or versions; for versions number, created, size, added, parameters, a metric or a note
+        that is a number: the highest first, unless ascending, and those without it last.
+        """
         from .actions.look import list_models, list_versions
-        return list_models(self.home, at) if name is None else list_versions(self.home, name, at)
+        if name is None:
+            return list_models(self.home, at, sort=sort, ascending=ascending)
+        return list_versions(self.home, name, at, sort=sort, ascending=ascending)
 
     def show(self, version: VersionLike, *, at: When | None = None) -> Details:
         """One version whole."""
@@ -257,7 +264,10 @@ class Registry:
         return tokens(self.home, version, texts=texts, at=at)
 
     def find(self, what: str, *, at: When | None = None) -> tuple[Found, ...]:
-        """Versions by name, kind, token, digest or note; or, for a path, the version that a folder on disk is."""
+        """Versions by name, kind, token, digest or note, or by a comparison; or, for a path, the version that a folder on disk is.
+
+        A comparison is like `eval_loss < 0.3`: a metric, or a note that is a number, then < <= > >= = or !=, and a number.
+        """
         from .actions.look import find
         return find(self.home, what, at)
 

@@ -120,10 +120,11 @@ def version_of(model: Any, *, home: PathLike | None = None) -> Version:
         return registry.version_of(model)
 
 
-def list(name: str | None = None, *, at: When | None = None, home: PathLike | None = None) -> tuple[Model, ...] | tuple[Version, ...]:
-    """All models, or the versions of one, newest first."""
+def list(name: str | None = None, *, sort: str | None = None, ascending: bool = False, at: When | None = None,
+         home: PathLike | None = None) -> tuple[Model, ...] | tuple[Version, ...]:
+    """All models, or the versions of one, newest first; or sorted by a column, a metric or a note, the highest first."""
     with Registry(home) as registry:
-        return registry.list(name, at=at)
+        return registry.list(name, sort=sort, ascending=ascending, at=at)
 
 
 def show(version: VersionLike, *, at: When | None = None, home: PathLike | None = None) -> Details:

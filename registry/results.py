@@ -79,6 +79,7 @@ class Details:
                 "trainable_tokens": list(facts.adapter.trainable_tokens), "dora": facts.adapter.dora},
             "files": [{"path": file.path, "digest": file.digest, "size": file.size} for file in self.files],
             "source": dict(version.source), "message": version.message, "notes": dict(version.notes),
+            "metrics": dict(version.metrics),
             "created_at": version.created_at, "created_by": version.created_by,
             "yanked": version.yanked, "yank_reason": version.yank_reason, "forced": list(version.forced),
             "checkpoint": version.checkpoint, "entry": version.entry, "size": version.size,

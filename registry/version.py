@@ -56,6 +56,8 @@ class Version:
     weights: Digest
     parameters: int
     dtype: str
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    """What evaluators found, each a number as its text."""
 
     @property
     def reference(self) -> str:

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 WORDS = {"digest", "reference", "manifest", "entry", "version", "facts", "settings", "errors", "results", "progress", "differences", "published",
-         "findings", "moment", "movement", "page", "saved"}
+         "findings", "moment", "movement", "order", "page", "saved"}
 ROOMS = {"store", "catalog", "artifacts", "hub"}
 PUBLIC = {"", "api", "functions"}
 """The empty name is the package itself."""

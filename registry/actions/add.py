@@ -84,7 +84,8 @@ def add(home: Home, folder: Path, name: str | None, *, prefix: str | None, optio
                            forced=options.forced)
         source = provenance(run=options.run, how="add", folder=_last_part(folder), hub=_hub_source(folder), fix=list(fixed),
                             metrics=options.metrics)
-        return replace(register(home, name, prepared, source=source, options=options, folder=folder), fixed=fixed)
+        added = replace(register(home, name, prepared, source=source, options=options, folder=folder), fixed=fixed)
+    return _with_warning(added, options.metrics)
 
 
 def add_several(home: Home, folders: Sequence[Path], name: str | None, *, prefix: str | None, options: AddOptions,
@@ -142,6 +143,14 @@ def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any
         alias(home, version, options.alias)
         version = resolve(home, version)
     return replace(result, version=version, already=entry is None, name=version.name, number=version.number)
+
+
+def _with_warning(added: Added, metrics: dict[str, str] | None) -> Added:
+    if not metrics or not added.already or added.version is None or metrics == added.version.metrics:
+        return added
+    said = (f"{added.version.reference} was registered before, and keeps the metrics that it has; to say more of it: "
+            f"registry annotate {added.version.reference} KEY=VALUE")
+    return replace(added, warnings=(*added.warnings, said))
 
 
 def _check_said(options: AddOptions) -> None:

@@ -10,6 +10,7 @@ from ..errors import InvalidReference, VersionNotFound
 from ..home import Home
 from ..manifest import Manifest
 from ..moment import When
+from ..order import sort_models, sort_versions
 from ..results import Details, Found
 from ..store.files import StoredFiles
 from ..version import Model, Version
@@ -19,19 +20,21 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def list_models(home: Home, at: When | None = None) -> tuple[Model, ...]:
-    """All models, by name."""
+def list_models(home: Home, at: When | None = None, *, sort: str | None = None, ascending: bool = False) -> tuple[Model, ...]:
+    """All models, by name, or as sort says. Raises Invalid for what they cannot be sorted by."""
     from ..catalog import queries
     with home.reading() as connection:
-        return tuple(queries.models(connection, entry_at(connection, at)))
+        found = tuple(queries.models(connection, entry_at(connection, at)))
+    return found if sort is None else sort_models(found, sort, ascending=ascending)
 
 
-def list_versions(home: Home, name: str, at: When | None = None) -> tuple[Version, ...]:
-    """The versions of a model, newest first. Raises ModelNotFound."""
+def list_versions(home: Home, name: str, at: When | None = None, *, sort: str | None = None, ascending: bool = False) -> tuple[Version, ...]:
+    """The versions of a model, newest first, or as sort says. Raises ModelNotFound; Invalid for what they cannot be sorted by."""
     from ..catalog import queries
     _reference.check_name(name)
     with home.reading() as connection:
-        return tuple(queries.versions(connection, name, entry_at(connection, at)))
+        found = tuple(queries.versions(connection, name, entry_at(connection, at)))
+    return found if sort is None else sort_versions(found, sort, ascending=ascending)
 
 
 def show(home: Home, version: VersionLike, at: When | None = None) -> Details:

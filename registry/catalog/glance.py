@@ -158,13 +158,16 @@ def _versions(connection: sqlite3.Connection, name: str) -> list[Version] | None
     notes: dict[int, dict[str, str]] = defaultdict(dict)
     for row in connection.execute("SELECT * FROM notes WHERE name = ? AND until IS NULL ORDER BY key", (model,)):
         notes[row["number"]][row["key"]] = row["value"]
+    metrics: dict[int, dict[str, str]] = defaultdict(dict)
+    for row in connection.execute("SELECT * FROM metrics WHERE name = ? AND until IS NULL ORDER BY key", (model,)):
+        metrics[row["number"]][row["key"]] = row["value"]
     latest = _latest(connection, model)
-    return [_version(row, parents[row["number"], row["since"]], aliases[row["number"]], notes[row["number"]], latest)
+    return [_version(row, parents[row["number"], row["since"]], aliases[row["number"]], notes[row["number"]], metrics[row["number"]], latest)
             for row in connection.execute(_VERSIONS, (model,))]
 
 
 def _version(row: sqlite3.Row, parents: list[ParentVersion], aliases: list[str], notes: dict[str, str],
-             latest: int | None) -> Version:
+             metrics: dict[str, str], latest: int | None) -> Version:
     return Version(
         name=row["name"], number=row["number"], digest=Digest(row["manifest"]), kind=row["kind"] or _UNKNOWN,
         model_class=row["class"] or _UNKNOWN, facts=Digest(row["facts"]), probes=Digest(row["measured"]) if row["measured"] else None,
@@ -174,7 +177,7 @@ def _version(row: sqlite3.Row, parents: list[ParentVersion], aliases: list[str],
         entry=row["since"], size=row["size"] or 0, vocabulary=Digest(row["vocabulary"]) if row["vocabulary"] else _NO_DIGEST,
         vocabulary_size=row["vocabulary_size"] or 0, added=row["added"] or 0,
         weights=Digest(row["weights"]) if row["weights"] else _NO_DIGEST, parameters=row["parameters"] or 0,
-        dtype=row["dtype"] or _UNKNOWN)
+        dtype=row["dtype"] or _UNKNOWN, metrics=metrics)
 
 
 def _latest(connection: sqlite3.Connection, model: str) -> int | None:

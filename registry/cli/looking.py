@@ -26,21 +26,26 @@ TOKENS_SHOWN = 8
 
 @command("list")
 @click.argument("name", metavar="[NAME]", required=False, type=ModelName())
+@click.option("--sort", metavar="KEY", help="By a column, a metric or a note that is a number, the highest first.")
+@click.option("--ascending", is_flag=True, help="With --sort: the lowest first.")
 @at_option()
 @click.pass_obj
-def list_(session: Session, /, name: str | None, at: str | None) -> None:
+def list_(session: Session, /, name: str | None, sort: str | None, ascending: bool, at: str | None) -> None:
     """List the models, or the versions of one, newest first.
 
     \b
     Examples:
       registry list
       registry list medical --json
+      registry list medical --sort eval_dev_spearman_cosine
       registry list --at 2026-03-03
     """
+    if ascending and sort is None:
+        raise click.UsageError("--ascending is for --sort KEY")
     if name is None:
-        _put_models(session, at)
+        _put_models(session, sort, at, ascending=ascending)
     else:
-        _put_versions(session, name, at)
+        _put_versions(session, name, sort, at, ascending=ascending)
 
 
 @command("show")
@@ -93,9 +98,12 @@ def tokens(session: Session, /, version: str, texts: str | None, at: str | None)
 def find(session: Session, /, what: str, at: str | None) -> None:
     """Find versions by name, kind, token, digest or note; or tell which version a folder on disk is.
 
+    A comparison finds those whose metric, or note that is a number, meets it: < <= > >= = !=.
+
     \b
     Examples:
       registry find zorvaxin
+      registry find 'eval_dev_spearman_cosine > 0.8'
       registry find ./some/adapter
     """
     found = session.registry.find(what, at=at)
@@ -122,10 +130,13 @@ def resolve(session: Session, /, version: str, at: str | None) -> None:
     session.put(values.version(found), [found.pinned], [found.reference])
 
 
-def _put_models(session: Session, at: str | None) -> None:
+def _put_models(session: Session, sort: str | None, at: str | None, *, ascending: bool) -> None:
     from ..catalog import glance
     glanced: Sequence[Model] | None = glance.list_models(session.settings.home) if at is None else None
     found = glanced if glanced is not None else cast("Sequence[Model]", session.registry.list(at=at))
+    if sort is not None:
+        from ..order import sort_models
+        found = sort_models(found, sort, ascending=ascending)
     rows = [(item.name, item.latest, item.versions, item.kind, item.model_class,
              ", ".join(f"{alias}={number}" for alias, number in item.aliases.items()), Moment(item.updated_at or ""))
             for item in found]
@@ -135,13 +146,18 @@ def _put_models(session: Session, at: str | None) -> None:
         session.note("no models yet; to register one: registry add FOLDER --as NAME")
 
 
-def _put_versions(session: Session, name: str, at: str | None) -> None:
+def _put_versions(session: Session, name: str, sort: str | None, at: str | None, *, ascending: bool) -> None:
     from ..catalog import glance
     glanced: Sequence[Version] | None = glance.list_versions(session.settings.home, name) if at is None else None
     found = glanced if glanced is not None else cast("Sequence[Version]", session.registry.list(name, at=at))
+    more: list[str] = []
+    if sort is not None:
+        from ..order import OF_VERSIONS, sort_versions
+        found = sort_versions(found, sort, ascending=ascending)
+        more = [sort] if sort not in OF_VERSIONS else []
     rows = [(item.reference, item.kind, item.model_class, ", ".join(_marks(item)), Size(item.size), Moment(item.created_at),
-             item.message) for item in found]
-    headers = ["version", "kind", "class", "aliases", "size", "created", "message"]
+             *(item.metrics.get(key, item.notes.get(key)) for key in more), item.message) for item in found]
+    headers = ["version", "kind", "class", "aliases", "size", "created", *more, "message"]
     session.put([values.version(item) for item in found], table(headers, rows), [item.reference for item in found])
 
 
@@ -180,8 +196,10 @@ def _rows(details: Details) -> list[tuple[str, Any]]:
         ("weights", f"{facts.weights.parameters} parameters, {facts.weights.dtype}, {facts.weights.digest.short}"),
         ("table", f"{facts.rows} rows of {facts.width}" if facts.rows else None),
         ("modules", ", ".join(facts.modules)), ("adapter", _adapter(details)), ("size", Size(version.size)),
-        ("message", version.message), *((f"note {key}", value) for key, value in version.notes.items()),
-        *((f"source {key}", _short(value)) for key, value in version.source.items()),
+        ("message", version.message), *((f"metric {key}", value) for key, value in version.metrics.items()),
+        *((f"note {key}", value) for key, value in version.notes.items()),
+        *((f"source {key}", _short(value)) for key, value in version.source.items() if key not in ("metrics", "fix")),
+        *(("fixed", sentence) for sentence in version.source.get("fix") or ()),
         ("created", f"{version.created_at} by {version.created_by}"),
         *(("file", f"{file.path} {file.size} {file.digest.short}") for file in details.files),
     ]

@@ -28,6 +28,7 @@ def version(found: Version) -> dict[str, Any]:
         "vocabulary": {"digest": found.vocabulary, "size": found.vocabulary_size, "added": found.added},
         "weights": {"digest": found.weights, "parameters": found.parameters, "dtype": found.dtype},
         "size": found.size, "source": dict(found.source), "message": found.message, "notes": dict(found.notes),
+        "metrics": dict(found.metrics),
         "created_at": found.created_at, "created_by": found.created_by, "entry": found.entry,
     }
 

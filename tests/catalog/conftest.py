@@ -32,6 +32,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Journal:
             parents=parents,
             checkpoint=number == 3,
             probes=a_digest(f"probes {number}"),
+            source={"metrics": {"eval_mrr": f"0.{number}", "eval_loss": f"{2 / number}"}},
         )
         for number in (1, 2, 3, 4)
     ]

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, func, select
 
+from ...order import parse_asked
 from ...version import Version
 from .. import tables as t
 from .loading import holds, load, moment
 
 _Key = tuple[str, int]
+_OPERATORS: dict[str, Callable[[Any, float], Any]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne}
 
 
 def find(connection: Connection, text: str, at: int | None = None) -> list[tuple[Version, str]]:
     """Versions and why they match: name, kind, class, alias, added token, note, message, or the beginning of a digest.
 
-    Case is ignored for ASCII letters. By name, newest first.
+    A comparison such as `eval_loss < 0.3` finds those whose metric, or note that is a number, meets it. Case is ignored for
+    ASCII letters. By name, newest first.
     """
     found: dict[_Key, list[str]] = {}
     for key, why in _hits(connection, text, moment(at)):
@@ -39,6 +44,13 @@ def _hits(connection: Connection, text: str, when: int) -> Iterator[tuple[_Key, 
 
 def _searches(text: str, when: int) -> Iterator[tuple[Select[Any], str]]:
     """(query for name, number and what matched; the reason, with a place for what matched)."""
+    asked = parse_asked(text)
+    if asked is not None:
+        for table, what in ((t.metrics, "metric {0}"), (t.notes, "note {0}")):
+            met = _OPERATORS[asked.operator](table.c.real, asked.number)
+            yield _asked(_with(table, when), when, table.c.key + "=" + table.c.value).where(table.c.key == asked.key, met), what
+        if asked.operator != "=":
+            return
     v, m, f, vf = t.versions, t.manifests, t.facts, t.version_facts
     facts = v.join(vf, and_(vf.c.name == v.c.name, vf.c.number == v.c.number, holds(vf, when))).join(f, f.c.digest == vf.c.facts)
     manifests = v.join(m, m.c.digest == v.c.manifest)

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, Table, and_, case, exists, func, or_, select
 
 from ...digest import Digest
 from ...version import ParentVersion, Version
@@ -48,9 +48,9 @@ def load(connection: Connection, *conditions: ColumnElement[bool], at: int | Non
     if not rows:
         return []
     edges = _edges(connection, chosen)
-    names, notes = _aliases(connection, chosen, when), _notes(connection, chosen, when)
-    newest = latest(connection, when, chosen)
-    return [_version(row, edges[_key(row)], names[_key(row)], notes[_key(row)], newest.get(row.name), when) for row in rows]
+    names, notes = _aliases(connection, chosen, when), _texts(connection, t.notes, chosen, when)
+    newest, metrics = latest(connection, when, chosen), _texts(connection, t.metrics, chosen, when)
+    return [_version(row, edges[_key(row)], names[_key(row)], notes[_key(row)], metrics[_key(row)], newest.get(row.name), when) for row in rows]
 
 
 def latest(connection: Connection, when: int, chosen: ColumnElement[bool] | None = None) -> dict[str, int]:
@@ -105,11 +105,12 @@ def _aliases(connection: Connection, chosen: ColumnElement[bool], when: int) -> 
     return found
 
 
-def _notes(connection: Connection, chosen: ColumnElement[bool], when: int) -> dict[Key, dict[str, str]]:
+def _texts(connection: Connection, table: Table, chosen: ColumnElement[bool], when: int) -> dict[Key, dict[str, str]]:
+    """The notes, or the metrics, of versions: value by key."""
     found: dict[Key, dict[str, str]] = defaultdict(dict)
-    joined = t.versions.join(t.notes, _same_version(t.notes, when))
-    columns = (t.versions.c.name, t.versions.c.number, t.versions.c.since, t.notes.c.key, t.notes.c.value)
-    for row in connection.execute(select(*columns).select_from(joined).where(chosen).order_by(t.notes.c.key)):
+    joined = t.versions.join(table, _same_version(table, when))
+    columns = (t.versions.c.name, t.versions.c.number, t.versions.c.since, table.c.key, table.c.value)
+    for row in connection.execute(select(*columns).select_from(joined).where(chosen).order_by(table.c.key)):
         found[_key(row)][row.key] = row.value
     return found
 
@@ -118,8 +119,8 @@ def _key(row: Any) -> Key:
     return row.name, row.number, row.since
 
 
-def _version(row: Row[Any], parents: Sequence[ParentVersion], aliases: Sequence[str], notes: dict[str, str], newest: int | None,
-             when: int) -> Version:
+def _version(row: Row[Any], parents: Sequence[ParentVersion], aliases: Sequence[str], notes: dict[str, str],
+             metrics: dict[str, str], newest: int | None, when: int) -> Version:
     return Version(
         name=row.name, number=row.number, digest=Digest(row.manifest), kind=row.kind or UNKNOWN,
         model_class=row.model_class or UNKNOWN, facts=Digest(row.facts), probes=Digest(row.probes) if row.probes else None,
@@ -129,4 +130,4 @@ def _version(row: Row[Any], parents: Sequence[ParentVersion], aliases: Sequence[
         forced=tuple(row.forced), created_at=row.time, created_by=row.by, entry=row.since, size=row.size or 0,
         vocabulary=Digest(row.vocabulary) if row.vocabulary else UNREADABLE, vocabulary_size=row.vocabulary_size or 0,
         added=row.added or 0, weights=Digest(row.weights) if row.weights else UNREADABLE, parameters=row.parameters or 0,
-        dtype=row.dtype or UNKNOWN)
+        dtype=row.dtype or UNKNOWN, metrics=metrics)

@@ -14,6 +14,7 @@ from . import settings as _settings
 from .progress import Progress, silent
 
 if TYPE_CHECKING:
+    from .actions.training import Training
     from .differences import Difference
     from .findings import Audited, Repaired
     from .home import Home
@@ -130,8 +131,8 @@ class Registry:
         return merge(self.home, version, name, options=MergeOptions(alias, message, run, dry_run), progress=progress)
 
     def save(self, model: Any, name: str, *, base_name: str | None = None, parent: VersionLike | None = None, message: str | None = None,
-             alias: str | None = None, run: str | None = None, metrics: Mapping[str, float] | None = None, force: Sequence[str] = (),
-             progress: Progress = silent) -> Saved:
+             alias: str | None = None, run: str | None = None, metrics: Mapping[str, float | str] | None = None,
+             force: Sequence[str] = (), progress: Progress = silent) -> Saved:
         """Register a live model as it is in memory: its base, where that is new, as `NAME-base` or base_name, and its adapter as NAME.
 
         Of several adapters each is a version of its own, called NAME-ADAPTER. The model stays as it was, and load gives back one that
@@ -139,7 +140,7 @@ class Registry:
         from, where neither load nor a checkout tells. force is as in add.
         """
         from .actions.save import SaveOptions, save
-        options = SaveOptions(base_name, parent, message, alias, run, dict(metrics or {}), forced=tuple([force] if isinstance(force, str) else force))
+        options = SaveOptions(base_name, parent, message, alias, run, metrics, forced=tuple([force] if isinstance(force, str) else force))
         return save(self.home, model, name, options=options, progress=progress)
 
     def load(self, version: VersionLike, *, adapters: Mapping[str, VersionLike] | None = None, probes: Probes = "refuse",
@@ -154,6 +155,11 @@ class Registry:
             version = self.resolve(version, at=at)
             adapters = {name: self.resolve(adapter, at=at) for name, adapter in adapters.items()} if adapters is not None else None
         return load(self.home, version, adapters=adapters, probes=probes, progress=progress, **kwargs)
+
+    def training(self, name: str, *, base_name: str | None = None, alias: str | None = None) -> Training:
+        """A training to be followed: `begin`, `checkpoint` and `end` register what there is then. The trainers' callback drives it."""
+        from .actions.training import Training
+        return Training(self.home, name, base_name=base_name, alias=alias)
 
     def activate(self, model: Any, *adapters: str) -> None:
         """Let exactly these adapters of a model act, none for its base alone; what is frozen stays frozen."""

@@ -47,7 +47,7 @@ class SaveKeywords(TypedDict, total=False):
     message: str | None
     alias: str | None
     run: str | None
-    metrics: Mapping[str, float] | None
+    metrics: Mapping[str, float | str] | None
     force: Sequence[str]
     progress: Progress
 

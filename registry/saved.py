@@ -1,8 +1,10 @@
-"""Saved: what a live model became. Frozen values, as in results."""
+"""Saved: what a live model became, and what a trainer says of its training. Frozen values, as in results."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .results import Added
 from .version import Version
@@ -23,3 +25,14 @@ class Saved:
     def version(self) -> Version:
         """The version, of a model that became one."""
         return self.versions[0]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a trainer knows of its training at some step."""
+
+    step: int
+    metrics: Mapping[str, float]
+    source: Mapping[str, Any]
+    """Arguments and data sets, as values of JSON without real numbers."""
+    run: str | None = None

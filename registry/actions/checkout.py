@@ -70,6 +70,11 @@ def _base_of(home: Home, version: Version) -> Version | None:
         return base_of(home, line_of(connection, version))
 
 
+def transformer_folder(home: Home, base: Version, *, progress: Progress = silent) -> str:
+    """What an adapter names as its base here: the folder, in the home's checkout, of the base's transformer."""
+    return _base_path(home, base, home_checkout(home, base, progress=progress).folder)
+
+
 def checkout_folder(home: Home, version: Version) -> Path:
     """Where the home's checkout of a version lies, whether it is there or not."""
     root = home.root / "checkouts"

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import reference as _reference
-from ..digest import real
 from ..errors import NotLoadable, ParentMismatch, RegistryError
 from ..home import Home, make_private
 from ..progress import Progress
@@ -22,9 +21,10 @@ from ..results import Added
 from ..saved import Saved
 from ..version import Version
 from .add import AddOptions, Prepared, prepare, register
-from .checkout import base_of, home_checkout
+from .checkout import base_of, home_checkout, transformer_folder
 from .common import VersionLike, line_of, resolve
 from .load import loaded_as
+from .metrics import metrics_of
 from .parents import Known, witnessed
 from .provenance import provenance
 from .recognise import open_folder
@@ -42,7 +42,7 @@ class SaveOptions:
     message: str | None = None
     alias: str | None = None
     run: str | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float | str] | None = None
     source: Mapping[str, Any] = field(default_factory=dict)
     """More of where it came from, for the entry."""
     checkpoint: bool = False
@@ -69,12 +69,12 @@ def save(home: Home, model: Any, name: str, *, options: SaveOptions, progress: P
 
 
 def save_base(home: Home, model: Any, name: str, *, options: SaveOptions, progress: Progress) -> Version:
-    """The registered version that the base under a live model's adapters is; it is registered now as `name` where there is none."""
+    """The registered version that the base under untrained adapters is; it is registered now as `name` where there is none."""
     from ..artifacts import live as _live, switching
     live = _live.take_apart(model)
     _live.refuse_what_cannot_be_kept(live)
     with switching.untouched(model), home.store_lock.shared(timeout=60.0), _work(home) as work:
-        return _base(home, live, name, work, list(_origins(home, live, options.parent)), options, progress)[0]
+        return _base(home, live, name, work, list(_origins(home, live, options.parent)), options, progress, trained=False)[0]
 
 
 def _names(name: str, adapters: tuple[str, ...], options: SaveOptions) -> dict[str, str]:
@@ -134,7 +134,7 @@ def _full(home: Home, version: Version) -> Version | None:
 
 
 def _base(home: Home, live: Live, name: str, work: Path, origins: list[Known], options: SaveOptions,
-          progress: Progress) -> tuple[Version, Added | None]:
+          progress: Progress, *, trained: bool = True) -> tuple[Version, Added | None]:
     """(the version that the base is, what was registered for it, None where it was known before)."""
     from ..artifacts import live as _live, split
     progress("comparing the base", 0, None)
@@ -142,7 +142,7 @@ def _base(home: Home, live: Live, name: str, work: Path, origins: list[Known], o
         if split.stands_on(live, home_checkout(home, known.version, progress=progress).folder, known.version.model_class):
             return known.version, None
     biased = next((adapter for adapter in live.adapters if _live.trained_biases(live, adapter)), None)
-    if biased is not None:
+    if biased is not None and trained:
         raise NotLoadable(f"the adapter {biased!r} trains biases of its base in place, so that the base as it was is gone; save or register the base "
                           "before training, and train on its checkout, or say which version it was with parent=")
     added = _register_full(home, live, name, work, origins, options, progress, is_base=True)
@@ -178,7 +178,7 @@ def _register_adapter(home: Home, live: Live, adapter: str, name: str, work: Pat
     from ..artifacts import returning, split
     folder = work / "adapter" / adapter
     progress(f"writing {adapter}", 0, None)
-    split.write_adapter(live, adapter, home_checkout(home, base, progress=progress).folder, folder)
+    split.write_adapter(live, adapter, Path(transformer_folder(home, base, progress=progress)), folder)
     returning.prove(live, folder, adapter)
     prepared = prepare(home, open_folder(home, folder), Known(base, "witnessed"), model_class=live.model_class, write=True, progress=progress,
                        forced=options.forced, from_memory=True)
@@ -187,8 +187,7 @@ def _register_adapter(home: Home, live: Live, adapter: str, name: str, work: Pat
 
 
 def _source(options: SaveOptions, *, whole: bool) -> dict[str, Any]:
-    measured = {key: real(float(value)) for key, value in sorted(options.metrics.items())}
-    more = {**options.source, "metrics": measured} if whole else {}
+    more = {**options.source, "metrics": metrics_of(options.metrics or None)} if whole else {}
     return provenance(run=options.run, how="save", **more)
 
 

@@ -1,0 +1,177 @@
+"""RegistryCallback in real trainings: what is registered is what was best, or it says why not."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import registry
+from registry.errors import DigestMismatch, Invalid, InvalidName
+from registry.integrations import RegistryCallback, said
+from tests.artifacts import small
+from tests.integrations import trainings
+from tests.support import naive
+from tests.support.live import lora, new_ids
+
+CLASSES = {"SentenceTransformer": small.dense, "CrossEncoder": small.cross, "SparseEncoder": small.sparse, "MultiVectorEncoder": small.multi_vector}
+
+
+@pytest.fixture
+def reg(tmp_path):
+    opened = registry.init(tmp_path / "home")
+    yield opened
+    opened.close()
+
+
+def named_foo(model: Any) -> Any:
+    model.add_adapter(lora(), "foo")
+    return model
+
+
+def by_peft(model: Any) -> Any:
+    from peft import get_peft_model
+    model[0].model = get_peft_model(model[0].model, lora(task_type="FEATURE_EXTRACTION"))
+    return model
+
+
+def with_magnitudes(model: Any) -> Any:
+    model.add_adapter(lora(use_dora=True))
+    return model
+
+
+def with_words(model: Any) -> Any:
+    model.add_adapter(lora(trainable_token_indices=new_ids()))
+    return model
+
+
+@pytest.mark.parametrize("model_class", CLASSES)
+def test_the_naive_flow_ends_with_the_best_checkpoint_as_a_version(reg, tmp_path, model_class):
+    model = naive.grow(naive.plain(CLASSES[model_class](tmp_path / "base"), model_class))
+    model.add_adapter(lora())
+    callback = RegistryCallback("medical", home=tmp_path / "home", alias="prod")
+
+    trainings.train(model, tmp_path / "out", [callback])
+
+    version = callback.saved.version
+    assert (version.reference, version.latest, version.aliases, version.parents[0].reference) == ("medical@1", True, ("prod",), "medical-base@1")
+    assert (version.source["metrics"], version.source["training"]["kept"], version.source["training"]["step"]) == ({"eval_score": "1.0"}, "best", 2)
+    assert naive.encodings(reg.load("medical@1", device="cpu")) == naive.encodings(model) == trainings.at_best(tmp_path / "out", model_class)
+    assert (tmp_path / "out" / "checkpoint-2" / "adapter_model.safetensors").stat().st_size < 8000
+    assert not {file.path for file in reg.show("medical@1").files} & {"optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin"}
+
+
+def test_the_library_alone_leaves_checkpoints_that_nobody_can_load(tmp_path):
+    model = naive.grow(naive.plain(small.dense(tmp_path / "base")))
+    model.add_adapter(lora())
+
+    trainings.train(model, tmp_path / "out", [])
+
+    with pytest.raises(RuntimeError, match="ignore_mismatched_sizes"):
+        naive.plain(tmp_path / "out" / "checkpoint-2")
+
+
+@pytest.mark.parametrize("wrap", [named_foo, by_peft, with_magnitudes], ids=["another name", "get_peft_model", "DoRA"])
+def test_where_the_library_fails_to_reload_the_best_it_is_put_in(reg, tmp_path, wrap):
+    model = wrap(naive.grow(naive.plain(small.dense(tmp_path / "base"))))
+    at_two: list[Any] = []
+    watching = type("Watching", (RegistryCallback,), {
+        "on_save": lambda self, args, state, control, *, model, **more: at_two.append((model.eval(), naive.encodings(model), model.train())[1])})
+    callback = watching("medical", home=tmp_path / "home")
+
+    trainings.train(model, tmp_path / "out", [callback])
+
+    assert callback.saved.version.source["training"]["reloaded"] == "registry"
+    assert naive.encodings(reg.load("medical@1", device="cpu")) == naive.encodings(model) == at_two[0]
+    assert at_two[0] != at_two[1]
+
+
+def test_every_checkpoint_can_be_kept_and_none_is_latest(reg, tmp_path):
+    reg.add(small.dense(tmp_path / "base"), "minilm")
+    models = [with_words(naive.grow(reg.load("minilm@1", device="cpu"))) for _ in range(2)]
+    callback = RegistryCallback("medical", home=tmp_path / "home", keep="all", base_name="grown")
+
+    trainings.train(models[0], tmp_path / "out", [callback])
+    trainings.train(models[1], tmp_path / "without", [RegistryCallback("other", home=tmp_path / "home")])
+
+    versions = sorted(reg.list("medical"), key=lambda version: version.number)
+    assert [(version.checkpoint, version.latest) for version in versions] == [(True, False), (True, False), (False, True)]
+    assert [version.source["training"]["step"] for version in versions] == [2, 4, 2]
+    assert versions[0].source["metrics"] == {"eval_score": "1.0"}
+    assert (reg.resolve("medical").number, reg.resolve("grown@1").parents[0].reference) == (3, "minilm@1")
+    assert naive.encodings(reg.load("medical@1", device="cpu")) == naive.encodings(models[0])
+    assert naive.encodings(models[1]) == naive.encodings(models[0])
+
+
+def test_without_a_best_the_last_step_is_kept_and_a_full_model_too(reg, tmp_path):
+    reg.add(small.dense(tmp_path / "base"), "minilm")
+    model = reg.load("minilm@1", device="cpu")
+    callback = RegistryCallback("tuned", home=tmp_path / "home")
+
+    trainings.train(model, tmp_path / "out", [callback], load_best_model_at_end=False)
+
+    version = callback.saved.version
+    assert (version.kind, version.parents[0].role, version.parents[0].evidence) == ("base", "finetuned-from", "witnessed")
+    assert (version.source["training"]["kept"], version.source["training"]["step"]) == ("last", 4)
+    assert naive.encodings(reg.load("tuned@1", device="cpu")) == naive.encodings(model)
+
+
+def test_a_best_checkpoint_that_was_damaged_is_not_called_best(reg, tmp_path):
+    from safetensors.torch import load_file, save_file
+    from transformers import TrainerCallback
+    model = named_foo(naive.grow(naive.plain(small.dense(tmp_path / "base"))))
+
+    class Damage(TrainerCallback):
+        def on_train_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+            file = tmp_path / "out" / "checkpoint-2" / "adapter_model.safetensors"
+            save_file(dict(list(load_file(file).items())[1:]), file)
+
+    with pytest.raises(DigestMismatch, match=r"checkpoint-2, cannot be brought back: the checkpoint lacks .*nothing was registered"):
+        trainings.train(model, tmp_path / "out", [Damage(), RegistryCallback("medical", home=tmp_path / "home")])
+
+    assert [found.name for found in reg.list()] == ["medical-base"]
+
+
+def test_only_the_main_process_writes(reg, tmp_path):
+    callback = RegistryCallback("medical", home=tmp_path / "home", keep="all")
+    state, model = SimpleNamespace(is_world_process_zero=False, global_step=1), object()
+
+    callback.on_train_begin(None, state, None, model=model)
+    callback.on_save(None, state, None, model=model)
+    callback.on_train_end(None, state, None, model=model)
+
+    assert (callback.saved, len(reg.log())) == (None, 1)
+
+
+def test_what_cannot_be_meant_is_refused_before_the_training(reg, tmp_path):
+    with pytest.raises(Invalid, match="keep is 'some'"):
+        RegistryCallback("medical", home=tmp_path / "home", keep="some")
+    with pytest.raises(InvalidName):
+        RegistryCallback("no name", home=tmp_path / "home")
+
+
+def test_arguments_hold_no_place_and_no_secret(tmp_path):
+    from sentence_transformers import SentenceTransformerTrainingArguments
+    arguments = SentenceTransformerTrainingArguments(str(tmp_path), hub_token="secret", run_name=str(tmp_path / "run"), learning_rate=0.5, seed=42,
+                                                     use_cpu=True, report_to="none", warmup_steps=3)
+
+    found = said.arguments(arguments)
+
+    assert (found["learning_rate"], found["seed"], found["warmup_steps"]) == ("0.5", 42, 3)
+    assert "secret" not in str(found)
+    assert str(tmp_path) not in str(found)
+
+
+def test_the_run_that_is_recorded_elsewhere_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(run=SimpleNamespace(id="w-1")))
+    assert said.run() == "w-1"
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(run=None))
+    assert said.run() is None
+    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(active_run=lambda: SimpleNamespace(info=SimpleNamespace(run_id="m-1"))))
+    assert said.run() == "m-1"
+
+
+def test_numbers_that_are_none_are_no_metrics():
+    assert said.metrics({"eval_a": 0.5, "eval_b": float("nan"), "eval_runtime": 3, "epoch": 1, "eval_name": "x"}) == {"eval_a": 0.5}

@@ -136,6 +136,41 @@ def test_the_readme_is_compared_line_by_line(reg, line, tmp_path):
     assert found.advice.keep
 
 
+def test_metrics_are_compared_as_they_were_recorded(reg, line):
+    reg.add(line.base, "one", metrics={"ndcg@10": 0.5, "mrr": 0.25})
+    reg.add(line.base, "other", metrics={"ndcg@10": 0.75, "mrr": 0.25})
+
+    found = reg.diff("one@1", "other@1")
+
+    assert [(item.key, item.before, item.after) for item in found.metrics] == [("ndcg@10", "0.5", "0.75")]
+    assert found.advice.keep
+
+
+def test_a_merged_model_encodes_as_its_adapter_and_its_words_come_from_the_same_version(registered):
+    registered.merge("medical@1", "merged")
+
+    found = registered.diff("medical@1", "merged@1")
+
+    assert {item.kind for item in found.tensors} == {"merged"}
+    assert found.advice.keep
+    assert "rounding alone" in found.advice.line
+    assert {item.brought.reference for item in registered.tokens("merged@1")} == {"minilm-medical@1"}
+    assert registered.diff("minilm-medical@1", "merged@1").advice.everything
+
+
+def test_of_many_reasons_the_line_gives_the_first(reg, line, tmp_path):
+    other = plain.base(tmp_path / "other", seed=3, added=("zorvaxin",))
+    edit(other / "tokenizer_config.json", do_lower_case=False, strip_accents=True)
+    edit(other / "config.json", layer_norm_eps=1e-5, hidden_act="relu")
+    (other / "modules.json").write_text(json.dumps(json.loads((other / "modules.json").read_text())[:-1]))
+
+    advice = reg.diff(line.base, other).advice
+
+    assert advice.line.startswith("re-encode: everything: modules is ['Transformer', 'Pooling'], was")
+    assert len(advice.reasons) > 4
+    assert advice.line.endswith(f"and {len(advice.reasons) - 3} more reasons")
+
+
 def test_a_function_of_the_module_does_the_same(registered, tmp_path):
     home = registered.settings.home
 

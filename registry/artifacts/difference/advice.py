@@ -12,6 +12,8 @@ from ...differences import Advice, Effect, SettingChange, TensorChange, TokenCha
 from .side import Side
 
 _NAMED = 5
+_SAID = 3
+"""Reasons that the line itself gives; the first are those that weigh most."""
 _HARMLESS = ("similarity", "dtype", "prompts", "adapter")
 """Areas that are judged one by one, or by what they do to the weights."""
 
@@ -19,8 +21,9 @@ _HARMLESS = ("similarity", "dtype", "prompts", "adapter")
 def advise(before: Side, after: Side, tokens: Sequence[TokenChange], tensors: Sequence[TensorChange], effects: Sequence[Effect],
            settings: Sequence[SettingChange]) -> Advice:
     """What to do with stored vectors."""
-    everything = [*_by_settings(settings), *_by_tokens(after, tokens, tensors), *_by_weights(after, tensors), *_by_effects(effects),
-                  *_by_other_adapters(before, after, tensors)]
+    everything = [*_by_tokens(after, tokens, tensors), *_by_weights(after, tensors), *_by_effects(effects),
+                  *_by_other_adapters(before, after, tensors), *_by_settings(settings)]
+    everything.sort(key=lambda reason: not reason.startswith(("class is ", "modules is ")))
     some = [] if everything else [*_by_prompts(settings), *_by_length(settings), *_by_added(tokens)]
     notes = list(_notes(settings, tensors))
     reasons = (*everything, *some, *notes)
@@ -28,7 +31,8 @@ def advise(before: Side, after: Side, tokens: Sequence[TokenChange], tensors: Se
         why = "its scores change: " + "; ".join(everything or some) if everything or some else "its scores are the same"
         return Advice(True, False, f"stored vectors: keep: a CrossEncoder stores none; {why}", reasons)
     if everything:
-        return Advice(False, True, "re-encode: everything: " + "; ".join([*everything, *notes]), reasons)
+        more = [f"and {len(everything) - _SAID} more reasons"] if len(everything) > _SAID else []
+        return Advice(False, True, "re-encode: everything: " + "; ".join([*everything[:_SAID], *more, *notes]), reasons)
     if some:
         return Advice(False, False, "re-encode: " + "; ".join(some) + "; the other vectors keep, since weights and settings are the same", reasons)
     return Advice(True, False, "stored vectors: keep: " + _why_kept(tensors, effects, notes), reasons)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .. import reference as _reference
 from ..digest import Digest, digest_of
 from ..entry import Publish
-from ..errors import InvalidReference, Refused, RemoteMoved, RemoteNotFound
+from ..errors import InvalidReference, Refused, RemoteMoved, RemoteNotFound, StoreUnavailable
 from ..home import Home
 from ..hub import fetching, line as _line
 from ..hub.plan import tag_of
@@ -28,6 +28,12 @@ def the_hub() -> Remote:
     """The Hub that this machine's client is set up for."""
     from ..hub.huggingface import HuggingFace
     return HuggingFace()
+
+
+def require_writable(home: Home) -> None:
+    """Raises StoreUnavailable where nothing could be recorded, before anything is sent or fetched."""
+    if not home.writable:
+        raise StoreUnavailable(f"the home {str(home.root)!r} is read-only; nothing can be recorded in it")
 
 
 def copies_of(home: Home, version: Version) -> list[Copy]:

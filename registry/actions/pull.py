@@ -6,6 +6,7 @@ Nothing is fetched that is here. A name and a number mean the same thing here as
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ from .common import VersionLike, look_up
 from .counting import Bytes
 from .foreign import register_foreign
 from .parents import Known
-from .places import copies_at, line_at, record, refuse_other_history, the_hub
+from .places import copies_at, line_at, record, refuse_other_history, require_writable, the_hub
 from .provenance import provenance
 from .quarantine import Quarantine, Source
 from .rendering import holds, placed
@@ -66,8 +67,11 @@ class _Run:
 
 
 def pull(home: Home, repository: str, *, options: PullOptions, progress: Progress) -> Pulled:
-    """Register what a repository has at a revision, by default main. Raises what stands against it; then nothing of it is registered
-    but ancestors that came whole."""
+    """Register what a repository has at a revision, by default main. Raises what stands against it.
+
+    All bytes of a line are here and right before the first of it is registered; a check that refuses a version then leaves its ancestors.
+    """
+    require_writable(home)
     wanted = _reference.parse_hub(repository)
     for name in (*options.parent_as.values(), *([options.name] if options.name is not None else [])):
         _reference.check_name(name)
@@ -139,15 +143,19 @@ def _register_line(run: _Run, members: Sequence[_line.Member], progress: Progres
             _refuse_name(connection, run, name, first, here)
         for member in missing:
             _refuse_parent_name(connection, run, member, here)
-    run.bytes.total = sum(member.manifest.size for member in (*missing, first))
-    for member in missing:
-        here[member.digest] = _fetch_and_register(run, member, _parent_name(run, member), member.number, here, progress)
+    coming = missing if own is not None else [*missing, first]
+    run.bytes.total = sum(member.manifest.size for member in coming)
+    with contextlib.ExitStack() as stack:
+        fetched = [(member, _fetch(run, member, stack)) for member in coming]
+        for member, quarantine in fetched:
+            named = (name, None if run.options.renumber else first.number) if member is first else (_parent_name(run, member), member.number)
+            here[member.digest] = _register(run, member, quarantine, *named, here, progress)
     run.received += [Received(here[member.digest].reference, member.repository, member.commit or run.tree.commit, "already")
-                     for member in members[1:] if member not in missing]
+                     for member in members if member not in coming and (member is not first or own is None)]
     if own is not None:
         run.received.append(Received(own.reference, run.tree.repository, run.tree.commit, "already"))
         return own, True
-    return _fetch_and_register(run, first, name, None if run.options.renumber else first.number, here, progress), False
+    return here[first.digest], False
 
 
 def _own(connection: Connection, name: str, member: _line.Member, *, renumber: bool) -> Version | None:
@@ -198,30 +206,39 @@ def _related(connection: Connection, name: str, repository: str, here: Mapping[D
     return any(version.name.casefold() == name.casefold() for version in here.values()) or not queries.versions(connection, name)
 
 
-def _fetch_and_register(run: _Run, member: _line.Member, name: str, number: int | None, here: Mapping[Digest, Version],
-                        progress: Progress) -> Version:
-    """One version of the line. Raises DigestMismatch unless its manifest, made anew from the files, is the one that was pushed."""
-    commit = member.commit or run.tree.commit
-    repository = run.tree.repository if member.commit is None else member.repository
+def _place(run: _Run, member: _line.Member) -> tuple[str, str]:
+    """(repository, commit) of a version of the line."""
+    return (run.tree.repository, run.tree.commit) if member.commit is None else (member.repository, member.commit)
+
+
+def _fetch(run: _Run, member: _line.Member, stack: contextlib.ExitStack) -> Quarantine:
+    """All files of one version of the line, whole, in quarantine: nothing of a line is registered before all of it is here."""
     files = {file.path: Source(member.place_of(file.path), file.size, file.digest, plain=member.rendered is None) for file in member.manifest.files}
-    quarantine = Quarantine(run.home, run.remote, repository, commit, files, run.bytes)
-    with quarantine.kept():
-        probes = _probes(run, member, repository, commit)
-        for path in quarantine.paths():
-            quarantine.take(path)
-        edge = next((edge for edge in member.edges if edge.role != "adapter"), None)
-        parent = Known(here[edge.digest], edge.evidence) if edge is not None else None
-        prepared = prepare(run.home, quarantine, parent, model_class=member.manifest.model_class, write=True, progress=progress, forced=member.forced)
-        if member.manifest.kind == "merged":
-            prepared = _as_merged(prepared, member, here)
-        if prepared.manifest.digest != member.digest:
-            raise DigestMismatch(f"the files of {member.reference} at hf://{repository}@{commit[:12]} make the manifest {prepared.manifest.digest}, "
-                                 f"{member.digest} was pushed; nothing of it was registered")
-        source = provenance(**{"git": None, "run": None, **member.source, "how": "pull", "hub": {"repository": repository, "commit": commit},
-                               "published": {"name": member.name, "number": member.number, "by": member.publisher, "date": member.date,
-                                             "how": member.source.get("how")}})
-        added = register(run.home, name, prepared, source=source, options=AddOptions(message=member.message), probes=probes, number=number,
-                         checkpoint=member.checkpoint)
+    quarantine = Quarantine(run.home, run.remote, *_place(run, member), files, run.bytes)
+    stack.enter_context(quarantine.kept())
+    for path in quarantine.paths():
+        quarantine.take(path)
+    return quarantine
+
+
+def _register(run: _Run, member: _line.Member, quarantine: Quarantine, name: str, number: int | None, here: Mapping[Digest, Version],
+              progress: Progress) -> Version:
+    """One version of the line. Raises DigestMismatch unless its manifest, made anew from the files, is the one that was pushed."""
+    repository, commit = _place(run, member)
+    probes = _probes(run, member, repository, commit)
+    edge = next((edge for edge in member.edges if edge.role != "adapter"), None)
+    parent = Known(here[edge.digest], edge.evidence) if edge is not None else None
+    prepared = prepare(run.home, quarantine, parent, model_class=member.manifest.model_class, write=True, progress=progress, forced=member.forced)
+    if member.manifest.kind == "merged":
+        prepared = _as_merged(prepared, member, here)
+    if prepared.manifest.digest != member.digest:
+        raise DigestMismatch(f"the files of {member.reference} at hf://{repository}@{commit[:12]} make the manifest {prepared.manifest.digest}, "
+                             f"{member.digest} was pushed; nothing of it was registered")
+    source = provenance(**{"git": None, "run": None, **member.source, "how": "pull", "hub": {"repository": repository, "commit": commit},
+                           "published": {"name": member.name, "number": member.number, "by": member.publisher, "date": member.date,
+                                         "how": member.source.get("how")}})
+    added = register(run.home, name, prepared, source=source, options=AddOptions(message=member.message), probes=probes, number=number,
+                     checkpoint=member.checkpoint)
     assert added.version is not None
     run.received.append(Received(added.version.reference, repository, commit, "registered", quarantine.fetched))
     return added.version

@@ -22,7 +22,7 @@ from ..version import Version
 from .breaking import readme_there, refuse_breaking, warn_of_other_base
 from .common import VersionLike, manifest_of, resolve
 from .counting import Bytes
-from .places import copies_at, is_plain, line_at, place_of, record, refuse_other_history, remembered, repository_of, the_hub
+from .places import copies_at, is_plain, line_at, place_of, record, refuse_other_history, remembered, repository_of, require_writable, the_hub
 from .rendering import UNKNOWN_COMMIT, Place, holds, leaks, line_with_names, ours, placed, render
 
 SUMMARY_LIMIT = 200
@@ -59,6 +59,8 @@ class _Run:
 
 def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Progress) -> Pushed:
     """Publish a version, and those of its ancestors that are nowhere on the Hub. Raises what stands against it; then nothing half is there."""
+    if not options.dry_run:
+        require_writable(home)
     found = resolve(home, version)
     alias = _reference.parse(version).alias if isinstance(version, str) and "^" not in version else None
     with home.reading() as connection:

@@ -89,6 +89,7 @@ def _said(row: LogRow) -> str:
         "Register": lambda: " ".join(filter(None, [str(body.get("manifest", ""))[:19], _parents(body)])),
         "Alias": lambda: f"{body.get('alias')}: {row.before or 'nothing'} -> {body.get('number') or 'nothing'}",
         "Yank": lambda: "undone" if body.get("undo") else str(body.get("reason") or ""),
+        "Publish": lambda: f"hf://{body.get('repository')}@{str(body.get('commit'))[:12]}" + (f" {body['tag']}" if body.get("tag") else ""),
         "Annotate": lambda: ", ".join(_note(key, value) for key, value in body.get("notes", {}).items()),
     }
     said = texts.get(row.kind, str)()

@@ -11,21 +11,24 @@ given otherwise; HF_TOKEN="" is nobody's.
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import registry
 from tests.hub import lines
-from tests.hub.server import HubServer
+from tests.hub.server import HubServer, Repository
 from tests.support.warm import Warm
 
 CLIENT = ("huggingface_hub.hf_api", "huggingface_hub.file_download", "huggingface_hub._commit_api", "huggingface_hub._snapshot_download",
           "sqlalchemy", "yaml", "registry.actions.push", "registry.actions.pull", "registry.catalog.engine", "registry.catalog.queries",
-          "registry.catalog.apply", "registry.artifacts.checks", "registry.artifacts.inspect", "registry.hub.huggingface")
+          "registry.catalog.apply", "registry.artifacts.checks", "registry.artifacts.inspect", "registry.artifacts.weights", "numpy",
+          "registry.hub.huggingface")
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +89,34 @@ def line_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(hub: HubServer, lfs: Warm, line_template: Path, tmp_path: Path) -> lines.Place:
     """That home, and commands in it that talk to the hub."""
     shutil.copytree(line_template / "home", tmp_path / "home", symlinks=True)
+    return lines.Place(tmp_path / "home", lfs)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A home that has published its line, and what the hub had then."""
+
+    home: Path
+    repositories: dict[str, Repository]
+    contents: dict[str, bytes]
+
+
+@pytest.fixture(scope="session")
+def published_template(hub_of_the_session: HubServer, lfs: Warm, line_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Published:
+    """The line, pushed once: most tests begin there."""
+    root = tmp_path_factory.mktemp("published") / "home"
+    shutil.copytree(line_template / "home", root, symlinks=True)
+    hub_of_the_session.clear()
+    lines.Place(root, lfs).ok("push", "medical@1", "--to", "org/medical", "--parents-to", "org")
+    return Published(root, copy.deepcopy(hub_of_the_session.repositories), dict(hub_of_the_session.contents))
+
+
+@pytest.fixture
+def pushed(published_template: Published, hub: HubServer, lfs: Warm, tmp_path: Path) -> lines.Place:
+    """A home whose line lies on the hub: minilm@1, minilm-medical@1 and medical@1 in org/."""
+    shutil.copytree(published_template.home, tmp_path / "home", symlinks=True)
+    hub.repositories = copy.deepcopy(published_template.repositories)
+    hub.contents = dict(published_template.contents)
     return lines.Place(tmp_path / "home", lfs)
 
 

@@ -91,26 +91,24 @@ def test_without_the_right_token_nothing_is_written(here, hub, token, code, said
 
 # others who stand on it
 
-def test_a_base_that_others_stand_on_is_not_replaced(here, hub, tmp_path):
-    here.ok("push", "medical@1", *LINE)
-    second_base(here, tmp_path / "second")
+def test_a_base_that_others_stand_on_is_not_replaced(pushed, hub, tmp_path):
+    second_base(pushed, tmp_path / "second")
 
-    ran = here.run("push", "minilm-medical@2")
+    ran = pushed.run("push", "minilm-medical@2")
 
     assert ran.code == 6 and "medical@1" in ran.err and "minilm-medical@2 in place of minilm-medical@1" in ran.err
     assert "--as-new org/minilm-medical-v2" in ran.err and "--break" in ran.err
     assert hub.tags("org/minilm-medical") == {"v1": hub.head("org/minilm-medical")}
 
 
-def test_it_goes_beside_or_in_its_place_if_somebody_says_so(here, hub, tmp_path):
-    here.ok("push", "medical@1", *LINE)
-    second_base(here, tmp_path / "second")
+def test_it_goes_beside_or_in_its_place_if_somebody_says_so(pushed, hub, tmp_path):
+    second_base(pushed, tmp_path / "second")
     head = hub.head("org/minilm-medical")
 
-    beside = here.ok("push", "minilm-medical@2", "--as-new", "org/minilm-medical-v2")
+    beside = pushed.ok("push", "minilm-medical@2", "--as-new", "org/minilm-medical-v2")
 
     assert beside["sent"][-1]["repository"] == "org/minilm-medical-v2" and hub.head("org/minilm-medical") == head
-    here.ok("push", "minilm-medical@2", "--to", "org/minilm-medical", "--break")
+    pushed.ok("push", "minilm-medical@2", "--to", "org/minilm-medical", "--break")
     assert hub.head("org/minilm-medical") != head
 
 
@@ -124,33 +122,30 @@ def test_adapters_of_others_are_told_by_the_hub_s_own_list(here, hub, tmp_path):
     assert ran.code == 6 and "hf://bob/theirs stands on hf://org/minilm-medical" in ran.err
 
 
-def test_another_card_breaks_nobody(here, hub, tmp_path):
-    here.ok("push", "medical@1", *LINE)
+def test_another_card_breaks_nobody(pushed, hub, tmp_path):
     folder = plain.base(tmp_path / "second", added=ADDED)
     (folder / "README.md").write_text("# Another card\n")
-    add(here, folder, "minilm-medical", parent="minilm@1")
+    add(pushed, folder, "minilm-medical", parent="minilm@1")
 
-    assert here.ok("push", "minilm-medical@2")["sent"][-1]["what"] == "pushed"
+    assert pushed.ok("push", "minilm-medical@2")["sent"][-1]["what"] == "pushed"
 
 
-def test_who_pushes_an_adapter_whose_base_is_no_longer_on_main_is_warned(here, hub, tmp_path):
-    here.ok("push", "medical@1", *LINE)
-    second_base(here, tmp_path / "second")
-    here.ok("push", "minilm-medical@2", "--break")
-    add(here, plain.adapter(tmp_path / "later", "unsaid", seed=2, added=ADDED), "medical", parent="minilm-medical@1")
+def test_who_pushes_an_adapter_whose_base_is_no_longer_on_main_is_warned(pushed, hub, tmp_path):
+    second_base(pushed, tmp_path / "second")
+    pushed.ok("push", "minilm-medical@2", "--break")
+    add(pushed, plain.adapter(tmp_path / "later", "unsaid", seed=2, added=ADDED), "medical", parent="minilm-medical@1")
 
-    ran = here.run("push", "medical@2")
+    ran = pushed.run("push", "medical@2")
 
     assert ran.code == 0 and "warning: plain loaders of medical@2 take main of hf://org/minilm-medical, which is another model" in ran.err
 
 
 # a repository that is not the one it was
 
-def test_a_renamed_repository_is_not_pushed_to_under_its_old_name(here, hub):
-    here.ok("push", "minilm@1", "--to", "org/minilm")
+def test_a_renamed_repository_is_not_pushed_to_under_its_old_name(pushed, hub):
     hub.move("org/minilm", "org/renamed")
 
-    ran = here.run("push", "minilm@1")
+    ran = pushed.run("push", "minilm@1")
 
     assert ran.code == 4 and "now called hf://org/renamed" in ran.err and "--to org/renamed" in ran.err
 
@@ -164,33 +159,30 @@ def test_a_repository_that_is_gone_is_not_made_anew_unasked(here, hub):
     assert ran.code in (4, 6) and hub.tags("org/minilm-medical") == {"v1": hub.head("org/minilm-medical")}
 
 
-def test_one_that_was_deleted_and_made_again_is_refused(here, hub, tmp_path):
-    here.ok("push", "minilm@1", "--to", "org/minilm")
+def test_one_that_was_deleted_and_made_again_is_refused(pushed, hub, tmp_path):
     files = hub.files("org/minilm")
     hub.delete("org/minilm")
     hub.commit("org/minilm", files)
-    add(here, plain.base(tmp_path / "second", prompts={"query": "q: "}), "minilm")
+    add(pushed, plain.base(tmp_path / "second", prompts={"query": "q: "}), "minilm")
 
-    ran = here.run("push", "minilm@2")
+    ran = pushed.run("push", "minilm@2")
 
     assert ran.code == 4 and "deleted and made again" in ran.err
 
 
-def test_a_rewritten_history_is_refused(here, hub, tmp_path):
-    here.ok("push", "minilm@1", "--to", "org/minilm")
+def test_a_rewritten_history_is_refused(pushed, hub, tmp_path):
     hub.squash("org/minilm")
-    add(here, plain.base(tmp_path / "second", prompts={"query": "q: "}), "minilm")
+    add(pushed, plain.base(tmp_path / "second", prompts={"query": "q: "}), "minilm")
 
-    ran = here.run("push", "minilm@2")
+    ran = pushed.run("push", "minilm@2")
 
     assert ran.code == 4 and "history was rewritten" in ran.err
 
 
-def test_a_tag_that_points_elsewhere_is_refused(here, hub):
-    here.ok("push", "minilm@1", "--to", "org/minilm")
+def test_a_tag_that_points_elsewhere_is_refused(pushed, hub):
     hub.tag("org/minilm", "v1", hub.commit("org/minilm", {"model.safetensors": b"another"}))
 
-    ran = here.run("push", "minilm@1")
+    ran = pushed.run("push", "minilm@1")
 
     assert ran.code == 4 and "the tag v1 of hf://org/minilm points to" in ran.err
 

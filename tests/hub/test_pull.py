@@ -19,13 +19,6 @@ def add(place, folder, name, **options):
         return reg.add(folder, name, **options).version
 
 
-@pytest.fixture
-def pushed(here, hub):
-    """The line, published."""
-    here.ok("push", "medical@1", *LINE)
-    return here
-
-
 def tampered(hub, path, change, repository="org/medical"):
     """Change a file of main behind everybody's back."""
     return hub.commit(repository, {path: change(hub.files(repository)[path])})
@@ -135,26 +128,12 @@ def test_add_takes_a_repository_too(pushed, there):
     assert (done["reference"], done["parent"]) == ("theirs@1", "minilm-medical@1")
 
 
-def test_a_revision_says_which(here, there, hub, tmp_path):
-    here.ok("push", "medical@1", *LINE)
-    add(here, plain.adapter(tmp_path / "second", "unsaid", seed=2, added=ADDED), "medical", parent="minilm-medical@1")
-    here.ok("push", "medical@2")
+def test_a_revision_says_which(pushed, there, hub, tmp_path):
+    add(pushed, plain.adapter(tmp_path / "second", "unsaid", seed=2, added=ADDED), "medical", parent="minilm-medical@1")
+    pushed.ok("push", "medical@2")
 
     assert there.ok("pull", "hf://org/medical@v1")["reference"] == "medical@1"
     assert there.ok("pull", f"hf://org/medical@{hub.head('org/medical')}")["reference"] == "medical@2"
-
-
-def test_a_resized_base_keeps_how_it_was_made(here, there, hub, tmp_path):
-    made = here.ok("resize", "minilm@1", "--as", "sized", "--token", "zorvaxin")
-    here.ok("push", "sized@1", "--to", "org/sized", "--parents-to", "org")
-
-    there.ok("pull", "hf://org/sized")
-
-    with there.registry as reg, here.registry as original:
-        pulled, before = reg.resolve("sized@1"), original.resolve("sized@1")
-        assert pulled.digest == made["digest"]
-        assert pulled.source["recipe"] == before.source["recipe"]
-        assert pulled.probes == before.probes
 
 
 def test_a_flipped_byte_is_never_registered_and_repeating_mends_it(pushed, there, hub):

@@ -65,14 +65,13 @@ def test_an_older_version_gets_its_tag_and_never_moves_main_back(here, hub, tmp_
     assert set(hub.repository("org/medical").branches) == {"main"}
 
 
-def test_files_that_a_version_no_longer_has_go_and_those_of_others_stay(here, hub, tmp_path):
-    here.ok("push", "minilm@1", "--to", "org/minilm")
+def test_files_that_a_version_no_longer_has_go_and_those_of_others_stay(pushed, hub, tmp_path):
     hub.commit("org/minilm", {"photo.png": b"mine"})
     folder = plain.base(tmp_path / "second", seed=0, prompts={"query": "q: "})
     (folder / "sentence_bert_config.json").unlink()
-    add(here, folder, "minilm")
+    add(pushed, folder, "minilm")
 
-    here.ok("push", "minilm@2")
+    pushed.ok("push", "minilm@2")
 
     assert "sentence_bert_config.json" not in hub.files("org/minilm") and "photo.png" in hub.files("org/minilm")
 
@@ -99,12 +98,11 @@ def test_another_model_under_the_tag_is_a_conflict(here, hub, tmp_path):
     assert ran.code == 4 and "tag v1 of hf://org/minilm" in ran.err
 
 
-def test_a_repository_of_another_model_is_not_taken_over(here, hub, tmp_path):
-    here.ok("push", "minilm@1", "--to", "org/minilm")
-    add(here, plain.base(tmp_path / "else", seed=7), "other")
-    add(here, plain.base(tmp_path / "more", seed=8), "other")
+def test_a_repository_of_another_model_is_not_taken_over(pushed, hub, tmp_path):
+    add(pushed, plain.base(tmp_path / "else", seed=7), "other")
+    add(pushed, plain.base(tmp_path / "more", seed=8), "other")
 
-    ran = here.run("push", "other@2", "--to", "org/minilm")
+    ran = pushed.run("push", "other@2", "--to", "org/minilm")
 
     assert ran.code == 6 and "hf://org/minilm holds minilm@1" in ran.err and "--break" in ran.err
 
@@ -154,29 +152,26 @@ def test_a_file_that_names_a_place_here_is_not_published(here, hub, tmp_path):
     assert made == {}
 
 
-def test_nothing_published_names_a_place_here(here, hub, tmp_path, line_template):
-    here.ok("push", "medical@1", *LINE)
+def test_nothing_published_names_a_place_here(pushed, hub, tmp_path, line_template):
 
     for name in ("org/medical", "org/minilm", "org/minilm-medical"):
         for path, content in hub.files(name).items():
             assert str(line_template).encode() not in content and str(tmp_path).encode() not in content, path
 
 
-def test_the_card_s_text_as_edited_on_the_hub_stays(here, hub, tmp_path):
-    here.ok("push", "minilm@1", "--to", "org/minilm")
+def test_the_card_s_text_as_edited_on_the_hub_stays(pushed, hub, tmp_path):
     edited = hub.files("org/minilm")["README.md"].replace(b"# A model made by hand", b"# A better title")
     hub.commit("org/minilm", {"README.md": edited})
-    add(here, plain.base(tmp_path / "second", prompts={"query": "q: "}), "minilm")
+    add(pushed, plain.base(tmp_path / "second", prompts={"query": "q: "}), "minilm")
 
-    here.ok("push", "minilm@2")
+    pushed.ok("push", "minilm@2")
 
     card = hub.files("org/minilm")["README.md"].decode()
     assert "# A better title" in card and "`minilm@2`" in card and "`minilm@1`" not in card
 
 
-def test_the_repository_stays_when_the_home_moves(here, hub, tmp_path):
-    here.ok("push", "minilm@1", "--to", "org/minilm")
-    moved = here.copy(tmp_path / "moved")
+def test_the_repository_stays_when_the_home_moves(pushed, hub, tmp_path):
+    moved = pushed.copy(tmp_path / "moved")
 
     assert moved.ok("push", "minilm@1")["sent"][0]["what"] == "already"
 

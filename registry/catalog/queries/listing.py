@@ -100,10 +100,14 @@ def with_file(connection: Connection, digest: str, at: int | None = None) -> lis
 
 
 def from_hub(connection: Connection, repository: str, commit: str, at: int | None = None) -> list[Version]:
-    """Versions registered from this commit of a Hub repository, the first registered first."""
-    hub = t.versions.c.source["hub"]
-    found = load(connection, hub["repository"].as_string() == repository, hub["commit"].as_string() == commit, at=at)
-    return sorted(found, key=lambda version: version.entry)
+    """Versions that came from, or were published at, this commit of a Hub repository, the first registered first.
+
+    Copies that later ones took the place of count too: what a commit has stays what it is.
+    """
+    c, v = t.copies, t.versions
+    there = (select(c.c.name).where(c.c.repository == repository, c.c.commit == commit, c.c.since <= moment(at))
+             .where(c.c.name == v.c.name, c.c.number == v.c.number).correlate(v).exists())
+    return sorted(load(connection, there, at=at), key=lambda version: version.entry)
 
 
 def files(connection: Connection, manifest: str) -> list[File]:

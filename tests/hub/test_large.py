@@ -1,0 +1,104 @@
+"""Large files: sent and fetched both ways, taken up where a killed process left them, and counted in bytes."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.support import plain
+
+STORY = """
+import sys
+import registry
+seen = {}
+def progress(what, done, total):
+    seen.setdefault(what, []).append((done, total))
+with registry.open(sys.argv[1]) as reg:
+    COMMAND
+for what, told in seen.items():
+    if what.startswith(("hf://", "all")):
+        assert [done for done, _ in told] == sorted(done for done, _ in told), told
+        print(what, told[-1][0], told[-1][1])
+"""
+
+
+LIMITED = """
+import resource, signal, sys
+from registry.cli import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 19, 1 << 19))
+sys.exit(main(["pull", "hf://org/large"]))
+"""
+
+
+@pytest.fixture
+def large(there, tmp_path):
+    """large@1, of 2 MB, in an otherwise empty home."""
+    folder = plain.base(tmp_path / "large", words=[*plain.WORDS, *(f"word{number}" for number in range(40_000))])
+    with there.registry as reg:
+        reg.add(folder, "large")
+    return there
+
+
+@pytest.mark.parametrize("mode", ["lfs", "xet"])
+def test_a_line_goes_there_and_back_by_lfs_and_by_xet(large, hub, request, tmp_path, mode):
+    warm = request.getfixturevalue(mode)
+    back = large.empty(tmp_path / "back")
+
+    pushed = warm.run("push", "large@1", "--to", "org/large", REGISTRY_HOME=str(large.root))
+    pulled = warm.run("pull", "hf://org/large", REGISTRY_HOME=str(back.root))
+
+    assert (pushed.code, pulled.code) == (0, 0), pushed.err + pulled.err
+    assert back.digests() == large.digests()
+
+
+def test_a_killed_pull_goes_on_where_it_was(large, hub, lfs, tmp_path):
+    large.ok("push", "large@1", "--to", "org/large")
+    back = large.empty(tmp_path / "back")
+    hub.fault("GET /__cdn__/", rate=400_000)
+    running = lfs.start("pull", "hf://org/large", REGISTRY_HOME=str(back.root))
+    part = wait_for(lambda: next((path for path in (back.root / "staging").rglob("*.part") if path.stat().st_size > 300_000), None))
+    running.kill()
+    running.wait()
+    have = part.stat().st_size
+
+    back.ok("pull", "hf://org/large")
+
+    assert [request.headers["range"] for request in hub.asked("GET /__cdn__/") if "range" in request.headers] == [f"bytes={have}-"]
+    assert back.digests() == large.digests() and not list((back.root / "staging").rglob("*.part"))
+
+
+def test_progress_is_told_in_bytes_for_each_repository_and_for_all(large, hub, lfs, tmp_path):
+    back = large.empty(tmp_path / "back")
+    with large.registry as reg:
+        size = reg.resolve("large@1").size
+
+    pushed = lfs.run(large.root, code=STORY.replace("COMMAND", 'reg.push("large@1", to="org/large", progress=progress)'))
+    pulled = lfs.run(back.root, code=STORY.replace("COMMAND", 'reg.pull("hf://org/large", progress=progress)'))
+
+    assert pushed.code == pulled.code == 0, pushed.err + pulled.err
+    assert pulled.out.splitlines() == [f"hf://org/large {size} {size}", f"all repositories {size} {size}"]
+    done, total = pushed.out.splitlines()[0].split()[1:]
+    assert done == total and int(done) > size
+
+
+def test_a_full_disk_is_one_line_and_the_pull_goes_on_when_there_is_room(large, hub, lfs, tmp_path):
+    large.ok("push", "large@1", "--to", "org/large")
+    back = large.empty(tmp_path / "back")
+
+    ran = lfs.run(code=LIMITED, REGISTRY_HOME=str(back.root))
+    back.ok("pull", "hf://org/large")
+
+    assert ran.code == 7 and "free some space" in ran.err and ran.err.count("\n") == 1, ran.err
+    assert [request.headers.get("range") for request in hub.asked("GET /__cdn__/")][1:] == ["bytes=524288-"]
+
+
+def wait_for(what):
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError("it did not come")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         alias,
         annotate,
         audit,
+        check,
         checkout,
         collect,
         config,
@@ -49,7 +50,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Model", "Registry", "RegistryError", "Version", "activate", "add", "alias", "annotate", "audit", "checkout", "collect", "config",
+    "Model", "Registry", "RegistryError", "Version", "activate", "add", "alias", "annotate", "audit", "check", "checkout", "collect",
+    "config",
     "delete", "diff", "find", "init", "lineage", "list", "load", "log", "merge", "open", "pull", "push", "repair", "resize",
     "resolve", "save", "show", "status", "sync", "tokens", "version_of", "yank",
 ]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .published import Pulled, Pushed, State, Synced
     from .results import Added, AliasMove, Checkout, Collected, Deleted, DemoResult, Details, Found, Lineage, TokenHistory, Verdict
     from .saved import Saved
+    from .verdicts import CheckInfo, Report
     from .version import LogRow, Model, Version
 
 VersionLike: TypeAlias = "str | Version"
@@ -74,25 +75,29 @@ class Registry:
             parent: VersionLike | None = ...,
             with_parents: bool = ..., model_class: str | None = ..., tokenizer: PathLike | None = ..., alias: str | None = ...,
             message: str | None = ..., run: str | None = ..., dry_run: bool = ..., force: Sequence[str] = ..., allow_no_effect: bool = ...,
-            fix: bool = ..., trained_rows: bool = ..., metrics: Metrics | None = ..., progress: Progress = ...) -> Added: ...
+            fix: bool = ..., trained_rows: bool = ..., metrics: Metrics | None = ..., probes: PathLike | Sequence[Any] | None = ...,
+            measure: bool = ..., progress: Progress = ...) -> Added: ...
     @overload
     def add(self, folder: Sequence[PathLike], name: str | None = ..., *, prefix: str | None = ..., parent: VersionLike | None = ...,
             with_parents: bool = ..., model_class: str | None = ..., tokenizer: PathLike | None = ..., alias: str | None = ...,
             message: str | None = ..., run: str | None = ..., dry_run: bool = ..., force: Sequence[str] = ..., allow_no_effect: bool = ...,
-            fix: bool = ..., trained_rows: bool = ..., metrics: Metrics | None = ..., progress: Progress = ...) -> tuple[Verdict, ...]: ...
+            fix: bool = ..., trained_rows: bool = ..., metrics: Metrics | None = ..., probes: PathLike | Sequence[Any] | None = ...,
+            measure: bool = ..., progress: Progress = ...) -> tuple[Verdict, ...]: ...
 
     def add(self, folder: PathLike | Sequence[PathLike], name: str | None = None, *, prefix: str | None = None,
             parent: VersionLike | None = None, with_parents: bool = False, model_class: str | None = None,
             tokenizer: PathLike | None = None, alias: str | None = None, message: str | None = None, run: str | None = None,
             dry_run: bool = False, force: Sequence[str] = (), allow_no_effect: bool = False,
             fix: bool = False, trained_rows: bool = False, metrics: Metrics | None = None,
-            progress: Progress = silent) -> Added | tuple[Verdict, ...]:
+            probes: PathLike | Sequence[Any] | None = None, measure: bool = True, progress: Progress = silent) -> Added | tuple[Verdict, ...]:
         """Register a folder, or several, parents first; or what `hf://org/repo` has, as pull does.
 
         force names checks of judgement that may fail (`registry check --list` names all); the version says for ever that they
         did. allow_no_effect is for an adapter that is meant to be untrained. fix puts right an adapter folder that no library
         loads any more, trained_rows lets the token rows it carries be others than its base's. metrics are numbers by name, or a
-        JSON or CSV file of an evaluator.
+        JSON or CSV file of an evaluator. The model is loaded once, an adapter must change something, and what the model encodes
+        is kept, also for the texts in `probes`: a file (a path), or a sequence of texts, pairs and mappings {"text": ...,
+        "prompt": ...}. With measure=False none of that is done, and torch is not needed.
 
         One folder takes `name`; several take `prefix`, and are named prefix + folder's name. Raises for one folder what is
         wrong with it; for several the errors are in the verdicts.
@@ -101,7 +106,8 @@ class Registry:
         forced = ([force] if isinstance(force, str) else [*force]) + (["adapter-trained", "adapter-effect"] if allow_no_effect else [])
         from .actions.metrics import metrics_of
         options = AddOptions(parent, with_parents, model_class, Path(tokenizer) if tokenizer is not None else None, alias, message, run, dry_run,
-                             forced=tuple(forced), fix=fix, trained_rows=trained_rows, metrics=metrics_of(metrics))
+                             forced=tuple(forced), fix=fix, trained_rows=trained_rows, metrics=metrics_of(metrics), probes=probes,
+                             measured=measure)
         if isinstance(folder, str) and folder.startswith("hf://"):
             from .actions.pull import add_from_hub
             return add_from_hub(self.home, folder, (prefix or "") + name if name is not None else None, options=options, progress=progress)
@@ -204,6 +210,26 @@ class Registry:
         """
         from .actions.diff import diff
         return diff(self.home, before, after, encodings=encodings, texts=texts, html=html, progress=progress)
+
+    def check(self, target: Operand, *, line: bool = False, parent: VersionLike | PathLike | None = None, against: VersionLike | None = None,
+              max_drift: float | None = None, require: Sequence[str] = (), record: bool = False,
+              probes: PathLike | Sequence[Any] | None = None, measure: bool = True, progress: Progress = silent) -> Report:
+        """Whether a version, or a folder that is not registered, loads and encodes right: `passed`, and every outcome.
+
+        parent is for a folder: a version or another folder. against and max_drift compare with a version (1 - cosine), require
+        holds texts like 'eval_dev_spearman_cosine >= 0.85', line compares each stage with the one it came from. record keeps
+        new probes, with the texts in probes. With measure=False only what needs no model is looked at, without torch.
+        """
+        from .actions.check import CheckOptions, check, is_folder
+        options = CheckOptions(line, parent, against, max_drift, (require,) if isinstance(require, str) else tuple(require), record, probes, measure)
+        home = self.home if not is_folder(target) or against is not None else self._home_if_there()
+        return check(home, target, options=options, progress=progress)
+
+    def _home_if_there(self) -> Home | None:
+        """The open folder behind everything, if there is one; looking at a folder does not make it. Raises HomeNotFound for a named one."""
+        from .home import FIRST_ENTRY
+        there = (self.settings.home / FIRST_ENTRY).exists()
+        return self.home if there or self.settings.home_was_named else None
 
     def read(self, reference: str, *, at: When | None = None) -> bytes:
         """The bytes of one file of a version, as registered: `name@3:config.json`."""
@@ -357,6 +383,12 @@ def open(home: PathLike | None = None) -> Registry:
     registry = Registry(home)
     registry.home  # noqa: B018  # a home that is not there is said here, not at the first question
     return registry
+
+
+def checks() -> tuple[CheckInfo, ...]:
+    """Every check: its id, its net, what is true where it passes and what it protects from."""
+    from .actions.check import listed
+    return listed()
 
 
 def init(folder: PathLike | None = None) -> Registry:

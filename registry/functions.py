@@ -16,6 +16,7 @@ from .progress import Progress, silent
 from .published import Pulled, Pushed, State, Synced
 from .results import Added, AliasMove, Checkout, Collected, Deleted, Details, Found, Lineage, TokenHistory, Verdict
 from .saved import Saved
+from .verdicts import Report
 from .version import LogRow, Model, Version
 
 
@@ -36,6 +37,8 @@ class AddKeywords(TypedDict, total=False):
     fix: bool
     trained_rows: bool
     metrics: Metrics | None
+    probes: PathLike | Sequence[Any] | None
+    measure: bool
     progress: Progress
 
 
@@ -49,6 +52,20 @@ class SaveKeywords(TypedDict, total=False):
     run: str | None
     metrics: Mapping[str, float | str] | None
     force: Sequence[str]
+    progress: Progress
+
+
+class CheckKeywords(TypedDict, total=False):
+    """Keywords of Registry.check."""
+
+    line: bool
+    parent: VersionLike | PathLike | None
+    against: VersionLike | None
+    max_drift: float | None
+    require: Sequence[str]
+    record: bool
+    probes: PathLike | Sequence[Any] | None
+    measure: bool
     progress: Progress
 
 
@@ -193,6 +210,12 @@ def sync(name: str, *, home: PathLike | None = None, with_repository: str | None
     """Push the versions of a model that are here only, pull those that its repository has."""
     with Registry(home) as registry:
         return registry.sync(name, with_repository=with_repository, dry_run=dry_run, progress=progress)
+
+
+def check(target: Operand, *, home: PathLike | None = None, **keywords: Unpack[CheckKeywords]) -> Report:
+    """Whether a version, or a folder that is not registered, loads and encodes right: `passed`, and every outcome."""
+    with Registry(home) as registry:
+        return registry.check(target, **keywords)
 
 
 def log(target: str | None = None, *, since: When | None = None, by: str | None = None, kind: str | Sequence[str] | None = None,

@@ -85,6 +85,11 @@ class Manifest:
         return next((parent.digest for parent in self.parents if parent.role == role), None)
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of all files, sorted."""
+        return tuple(file.path for file in self.files)
+
+    @property
     def size(self) -> int:
         """Bytes of all files, parents not counted."""
         return sum(file.size for file in self.files)

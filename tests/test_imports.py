@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-WORDS = {"digest", "reference", "manifest", "entry", "version", "facts", "settings", "errors", "results", "progress", "differences", "published",
+WORDS = {"verdicts",
+         "digest", "reference", "manifest", "entry", "version", "facts", "settings", "errors", "results", "progress", "differences", "published",
          "findings", "moment", "movement", "order", "page", "saved"}
 ROOMS = {"store", "catalog", "artifacts", "hub"}
 PUBLIC = {"", "api", "functions"}

@@ -20,6 +20,7 @@ from ..hub import cache
 from ..manifest import Manifest, Parent
 from ..progress import Progress
 from ..results import Added, Verdict
+from ..store.files import StoredFiles
 from ..version import Version
 from .common import VersionLike, resolve
 from .kinds import kind_of, parent_candidate, parent_view
@@ -32,6 +33,7 @@ from .storing import store
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from .measure import Texts
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,10 @@ class AddOptions:
     """With fix: the old rows that an adapter carries may be others than its base's."""
     metrics: dict[str, str] | None = None
     """Metrics of the version, each a number as its text."""
+    probes: Texts | None = None
+    """Texts that are measured besides the fixed ones."""
+    measured: bool = True
+    """Whether the model is loaded, so that an adapter's effect and the probes are known."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +88,24 @@ def add(home: Home, folder: Path, name: str | None, *, prefix: str | None, optio
             parent = _find_or_add_parent(home, folder, name, files, options, progress)
         prepared = prepare(home, files, parent, model_class=options.model_class, write=not options.dry_run, progress=progress,
                            forced=options.forced)
+        probes, prepared = _measured(home, name, files, prepared, parent, options, progress)
         source = provenance(run=options.run, how="add", folder=_last_part(folder), hub=_hub_source(folder), fix=list(fixed),
                             metrics=options.metrics)
-        added = replace(register(home, name, prepared, source=source, options=options, folder=folder), fixed=fixed)
+        added = replace(register(home, name, prepared, source=source, options=options, folder=folder, probes=probes), fixed=fixed)
     return _with_warning(added, options.metrics)
+
+
+def _measured(home: Home, name: str, files: Files, prepared: Prepared, parent: Known | None, options: AddOptions,
+              progress: Progress) -> tuple[Digest | None, Prepared]:
+    """(probes as a blob, the folder with what the measurement said of it)."""
+    from .measure import Folder, measured
+    if not options.measured:
+        return None, prepared
+    there = files if options.dry_run else StoredFiles(prepared.manifest, home.blobs)
+    folder = Folder(there, prepared.manifest, prepared.facts, parent.version if parent else None)
+    probes, warnings, forced = measured(home, name, folder, given=options.probes, forced=options.forced, overruled=prepared.forced,
+                                        write=not options.dry_run, progress=progress)
+    return probes, replace(prepared, warnings=(*prepared.warnings, *warnings), forced=(*prepared.forced, *forced))
 
 
 def add_several(home: Home, folders: Sequence[Path], name: str | None, *, prefix: str | None, options: AddOptions,
@@ -177,7 +197,7 @@ def _find_or_add_parent(home: Home, folder: Path, name: str, files: Files, optio
         raise ParentNotFound(f"the base of {str(folder)!r} is {found.named!r}, which is not registered; to register it: "
                              f"registry add {quote(str(found.folder))} --as {suggested}; or take it along: --with-parents")
     base_options = AddOptions(message=f"base of {name}, taken from {found.named if found.named.startswith('hf://') else _last_part(found.folder)}",
-                              run=options.run, dry_run=options.dry_run)
+                              run=options.run, dry_run=options.dry_run, measured=options.measured)
     added = add(home, found.folder, suggested, prefix=None, options=base_options, progress=progress)
     if added.version is None:
         raise ParentNotFound(f"a dry run cannot go on: the base {found.named!r} would be registered first, as {suggested}@{added.number}")

@@ -41,7 +41,7 @@ def checkout(home: Home, version: VersionLike, folder: Path | None, *, for_path:
     warn_if_yanked(home, found)
     _refuse_used(folder, force)
     target = Path(os.path.abspath(folder))
-    pieces = _pieces(home, found, _base_path(home, base, Path(for_path or target) / ".registry" / "base") if base else None)
+    pieces = _pieces(home, found, base_path(home, base, Path(for_path or target) / ".registry" / "base") if base else None)
     if base is not None:
         pieces += [_store.Piece(f".registry/base/{piece.path}", piece.digest, piece.size, piece.rendered) for piece in _pieces(home, base, None)]
     with home.store_lock.shared(timeout=60.0):
@@ -72,7 +72,7 @@ def _base_of(home: Home, version: Version) -> Version | None:
 
 def transformer_folder(home: Home, base: Version, *, progress: Progress = silent) -> str:
     """What an adapter names as its base here: the folder, in the home's checkout, of the base's transformer."""
-    return _base_path(home, base, home_checkout(home, base, progress=progress).folder)
+    return base_path(home, base, home_checkout(home, base, progress=progress).folder)
 
 
 def checkout_folder(home: Home, version: Version) -> Path:
@@ -104,27 +104,27 @@ def _ready(home: Home, version: Version, base_folder: Path | None, progress: Pro
     if problems:
         home.warn(f"the checkout of {version.reference} was changed on disk ({problems[0]}); it is made anew")
     make_private(folder.parent)
-    pieces = _pieces(home, version, _base_path(home, base, base_folder) if base is not None and base_folder is not None else None)
+    pieces = _pieces(home, version, base_path(home, base, base_folder) if base is not None and base_folder is not None else None)
     with home.store_lock.shared(timeout=60.0):
         _store.materialise(folder, pieces, home.blobs, links=True, marker=_marker(version, base, str(folder)), progress=progress,
                            replace=bool(problems))
     return folder, True
 
 
-def _base_path(home: Home, base: Version, folder: Path) -> str:
+def base_path(home: Home, base: Version, folder: Path) -> str:
     """What an adapter must name so that loaders find its base's weights: the folder of its transformer, mostly the root."""
     from ..artifacts.encoder import layout
     return str(folder / layout(stored(home, base), class_hint=base.model_class).transformer)
 
 
-def _pieces(home: Home, version: Version, base_path: str | None) -> list[_store.Piece]:
+def _pieces(home: Home, version: Version, place: str | None) -> list[_store.Piece]:
     manifest: Manifest = manifest_of(home, version)
     pieces = []
     for file in manifest.files:
         rendered = None
-        if base_path is not None and file.path.rsplit("/", 1)[-1] == ADAPTER_CONFIG:
+        if place is not None and file.path.rsplit("/", 1)[-1] == ADAPTER_CONFIG:
             from ..artifacts.adapter import render_config
-            rendered = render_config(home.blobs.read(file.digest), base_path)
+            rendered = render_config(home.blobs.read(file.digest), place)
         pieces.append(_store.Piece(file.path, file.digest, file.size, rendered))
     return pieces
 

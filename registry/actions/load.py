@@ -50,6 +50,12 @@ def load(home: Home, version: VersionLike, *, probes: str, progress: Progress, a
     return model
 
 
+def passed_as(model: Any, probes: Digest) -> str:
+    """The line that a checkout's marker holds where these probes have passed in this environment; other probes have not by that."""
+    from ..artifacts.probes import environment_name
+    return f"probes={probes.short} {environment_name(model)}"
+
+
 def version_of(home: Home, model: Any) -> Version:
     """The version that load made this object from; of several adapters the one that acts, of none the base.
 
@@ -86,7 +92,7 @@ def encode(model: Any, inputs: Iterable[Any]) -> Iterator[Any]:
 def _probe(home: Home, version: Version, digest: Digest, folder: Path, model: Any, kwargs: dict[str, Any], probes: str) -> None:
     """Compare with what was recorded, once for each environment in which this checkout is loaded."""
     from ..artifacts import probes as _probes
-    environment = _probes.environment_name(model)
+    environment = passed_as(model, digest)
     marker = _store.read_marker(folder)
     passed = marker is not None and environment in marker.environments
     if passed and not kwargs.keys() - {"device"}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import BinaryIO
 
 from ..facts import Files
@@ -25,6 +26,11 @@ class Overlay:
     def open(self, path: str) -> BinaryIO:
         """The file, from whichever folder it is taken."""
         return self._from(path).open(path)
+
+    def place(self, path: str) -> Path | None:
+        """Where the file lies on disk, if that is known."""
+        found: Path | None = getattr(self._from(path), "place", lambda path: None)(path)
+        return found
 
     def size(self, path: str) -> int:
         """Bytes of the file."""

@@ -42,6 +42,11 @@ class Folder:
             raise FolderNotFound(f"{str(self.path)!r} has no file {path!r}")
         return self._sizes[path]
 
+    def place(self, path: str) -> Path | None:
+        """Where the file lies, links followed. Raises FolderNotFound, UnsafeFile."""
+        self.open(path).close()
+        return Path(os.path.realpath(self.path / path))
+
     def open(self, path: str) -> BinaryIO:
         """The file, if it is a plain one. Raises FolderNotFound, UnsafeFile."""
         self.size(path)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ..errors import ForeignCode, Invalid, InvalidReference, MissingExtra, NotLoadable
-from .asking import ask, rows
+from .asking import ask, questions, rows
 
-__all__ = ["CLASSES", "ask", "encode", "load", "quiet", "rows"]
+__all__ = ["CLASSES", "ask", "encode", "load", "questions", "quiet", "rows"]
 
 CLASSES = ("SentenceTransformer", "CrossEncoder", "SparseEncoder", "MultiVectorEncoder")
 

@@ -17,9 +17,9 @@ from typing import Any
 from ..errors import NotLoadable, ProbeMismatch
 from ..facts import Token
 from .adapter import CONFIG, WEIGHTS
-from .asking import modern_name
 from .edits import parse
 from .growth import same_name, tables, weights_files
+from .landing import modern_name
 from .loading import load, quiet
 from .probes import Difference, Probes, largest, record
 from .rewriting import Values, rewrite, values_of

@@ -36,6 +36,10 @@ SPOKEN = {"base": "a base", "resized": "a resized base", "adapter": "an adapter"
 @click.option("--trained-rows", is_flag=True, help="With --fix: the old token rows that the adapter carries were trained.")
 @click.option("--metrics", "file", metavar="FILE", type=click.Path(path_type=Path), help="Metrics of the version: JSON, or an evaluator's CSV.")
 @click.option("--metric", "numbers", metavar="KEY=VALUE", multiple=True, help="One metric; give it again for more.")
+@click.option("--probes", metavar="FILE", type=click.Path(path_type=Path),
+              help='Texts of yours whose encodings are kept and compared, one a line, or JSON lines like {"text": "…", "prompt": "…"}.')
+@click.option("--measure/--no-measure", default=True,
+              help="Load the model once: an adapter must change something, and what it encodes is kept. --no-measure is for many at once.")
 @recording_options
 @click.pass_obj
 def add(session: Session, /, folder: tuple[str, ...], **options: Any) -> None:

@@ -14,7 +14,7 @@ from .session import Session
 
 SECTIONS = {
     "Everyday": {"add": "adding", "resize": "adding", "load": "using", "list": "looking", "show": "looking",
-                 "diff": "diffing"},
+                 "diff": "diffing", "check": "checking"},
     "Hub": {"push": "hub", "pull": "hub", "status": "hub", "sync": "hub"},
     "Look": {"log": "history", "lineage": "history", "tokens": "looking", "find": "looking", "resolve": "looking"},
     "Name": {"alias": "naming", "annotate": "naming", "yank": "naming", "delete": "naming"},
@@ -27,7 +27,7 @@ FILES = {name: file for section in SECTIONS.values() for name, file in section.i
 
 MEANT = {
     "add": ["commit", "import", "register", "save"], "alias": ["tag"], "annotate": ["note"], "checkout": ["export", "path"],
-    "audit": ["fsck", "verify"], "collect": ["gc", "prune"], "config": ["settings"], "delete": ["remove", "rm"],
+    "audit": ["fsck", "verify"], "check": ["test", "validate"], "collect": ["gc", "prune"], "config": ["settings"], "delete": ["remove", "rm"],
     "diff": ["compare"], "find": ["search"], "--help": ["help"], "lineage": ["graph", "tree"],
     "list": ["ls", "models", "versions"], "load": ["encode"], "log": ["history"], "merge": ["bake", "fuse"],
     "pull": ["clone", "download", "fetch"], "push": ["publish", "upload"], "repair": ["fix", "rebuild"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import BlobNotFound
@@ -24,6 +25,10 @@ class StoredFiles:
     def open(self, path: str) -> BinaryIO:
         """The blob of the file. Raises BlobNotFound."""
         return self._blobs.open(self._file(path).digest)
+
+    def place(self, path: str) -> Path | None:
+        """Where the blob of the file lies on disk; None where the back end has no such place."""
+        return self._blobs.path(self._file(path).digest)
 
     def size(self, path: str) -> int:
         """Bytes of the file, as the manifest says."""

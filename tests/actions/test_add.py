@@ -335,7 +335,7 @@ def test_an_adapter_that_was_never_trained_is_refused_and_passes_where_that_is_s
         reg.add(line.adapter, "medical")
     added = reg.add(line.adapter, "medical", allow_no_effect=True)
 
-    assert added.version.forced == ("adapter-trained",)
+    assert added.version.forced == ("adapter-trained", "adapter-effect")
     assert any(text.startswith("forced adapter-trained: all 2 tensors") for text in added.warnings)
 
 

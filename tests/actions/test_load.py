@@ -92,7 +92,7 @@ def test_code_and_other_sources_cannot_be_asked_for(registered):
 
 def probed(registered, change):
     """Register minilm once more with probes that say what `change` makes of the true ones."""
-    true = probes.record(registered.load("minilm@1", device="cpu"))
+    true = probes.record(registered.load("minilm@1", device="cpu", probes="skip"))
     value = json.loads(true.to_bytes())
     change(value["probes"][2])
     digest = registered.home.blobs.add(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())

@@ -175,7 +175,7 @@ def test_a_merge_beyond_the_tolerance_gets_no_version(copied, tmp_path, monkeypa
     reg = copied("SentenceTransformer")
     trained(reg, "SentenceTransformer", "lora", tmp_path / "adapter")
     reg.add(tmp_path / "adapter", "tuned")
-    monkeypatch.setitem(probes._FAIL, "float32", 1e-12)
+    monkeypatch.setitem(probes.differing.FAIL, "float32", 1e-12)
 
     with pytest.raises(registry.RegistryError, match="the merged model is not the unmerged one"):
         reg.merge("tuned@1", "whole", dry_run=True)

@@ -1,0 +1,201 @@
+"""check: does this model load and encode right? All nets over a version, or over a folder that is not registered.
+
+    identity      it is what its digest says, and so is all that it stands on
+    integrity     its bytes are those registered
+    structure     its parts fit each other and its parent: the checks at the door, run again
+    effect        it loads as its users load it, and an adapter changes something
+    measurement   it encodes what was recorded
+    line, drift, metric   where they are asked for
+
+Nothing is changed but the home's own checkouts, and the probes where that is asked for; of a folder nothing is written at all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ... import entry as _entry, reference as _reference
+from ...digest import Digest
+from ...errors import Invalid, RegistryError
+from ...home import Home
+from ...progress import Progress
+from ...verdicts import FAILED, OK, UNMEASURED, Outcome, Report
+from ...version import Version
+from ..common import VersionLike, resolve
+from ..measure import Texts, read_given
+from .against import drift, required, requirements
+from .line import line
+from .listed import DRIFT, LINEAGE, READABLE, VECTORS, listed
+from .model import Models, loads, measured
+from .nets import identity, same_facts, structure
+from .stages import Stage, line_of_version, of_folder, of_version
+
+if TYPE_CHECKING:
+    from ...artifacts.probes import Given, Probes
+
+__all__ = ["CheckOptions", "check", "listed"]
+
+Target = str | os.PathLike[str] | Version
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """What is looked at besides the model itself."""
+
+    line: bool = False
+    parent: VersionLike | os.PathLike[str] | None = None
+    against: VersionLike | None = None
+    max_drift: float | None = None
+    require: tuple[str, ...] = ()
+    record: bool = False
+    probes: Texts | None = None
+    measured: bool = True
+
+
+def check(home: Home | None, target: Target, *, options: CheckOptions, progress: Progress) -> Report:
+    """What is found. A model that fails does not raise: `passed` says so. Raises what resolving raises, and Invalid."""
+    _check_options(target, options)
+    given = read_given(options.probes)
+    if is_folder(target):
+        return _folder(home, Path(os.path.abspath(Path(os.fspath(target)).expanduser())), options, given, progress)  # type: ignore[arg-type]
+    assert home is not None
+    return _version(home, resolve(home, target), options, given, progress)  # type: ignore[arg-type]
+
+
+def is_folder(target: Target) -> bool:
+    """Whether a target is a folder: a path, or a text that begins as one."""
+    return not isinstance(target, Version) and (not isinstance(target, str) or _reference.looks_like_path(target))
+
+
+def _check_options(target: Target, options: CheckOptions) -> None:
+    requirements(options.require)
+    if options.max_drift is not None and options.against is None:
+        raise Invalid("--max-drift is about --against; say from which version")
+    if options.max_drift is not None and not options.max_drift >= 0:
+        raise Invalid(f"the drift {options.max_drift} is no distance; give 0 or more, e.g. 0.05")
+    if options.probes is not None and not options.record:
+        raise Invalid("--probes are kept with a version; add --record")
+    if options.parent is not None and not is_folder(target):
+        raise Invalid(f"--parent is for a folder, and {target!s} is a version, whose parent is known")
+    if is_folder(target) and (options.line or options.record):
+        raise Invalid("--line and --record are for a version; register the folder first: registry add FOLDER --as NAME")
+    if not options.measured and (options.line or options.record or options.against is not None):
+        raise Invalid("--line, --against and --record need the model; leave out --no-measure")
+
+
+def _version(home: Home, version: Version, options: CheckOptions, given: Sequence[Given], progress: Progress) -> Report:
+    ancestors = line_of_version(home, version)
+    version = ancestors[0]
+    outcomes: list[Outcome] = []
+    stages: list[Stage] = []
+    for item in ancestors:
+        progress(f"checking {item.reference}", 0, None)
+        outcomes += identity(home, item)
+        try:
+            stage = of_version(home, item)
+        except RegistryError as error:
+            outcomes.append(Outcome(READABLE, "integrity", item.reference, FAILED, message=str(error)))
+            continue
+        stages.append(stage)
+        outcomes += [same_facts(home, stage, item), *structure(stage)]
+    report = Report(version.pinned, tuple(outcomes))
+    if not stages or stages[0].version != version:
+        return report
+    report = _add(report, required(stages[0], requirements(options.require)))
+    if not options.measured:
+        return report
+    with Models(home, progress) as models:
+        for stage in stages if options.line else stages[:1]:
+            report = _add(report, _with_the_model(home, models, stage, ancestors, options))
+        report = _add(report, _against(home, models, stages[0], options))
+        return _record(home, models, stages[0], version, report, given, progress) if options.record else report
+
+
+def _with_the_model(home: Home, models: Models, stage: Stage, ancestors: Sequence[Version], options: CheckOptions) -> Iterator[Outcome]:
+    """Effect and measurement of one stage, and with --line how it stands beside the one it came from."""
+    version = stage.version
+    found = list(loads(models, stage))
+    yield from found
+    if version is None or any(outcome.check == "loads" and outcome.failed for outcome in found):
+        return
+    yield from measured(models, stage, _recorded(home, version), home)
+    if options.line:
+        yield from line(models, stage, version, ancestors, _user_texts(_recorded(home, version)))
+
+
+def _folder(home: Home | None, folder: Path, options: CheckOptions, given: Sequence[Given], progress: Progress) -> Report:
+    progress("reading", 0, None)
+    name = os.fspath(folder)
+    try:
+        stage = of_folder(home, folder, options.parent)
+    except Invalid:
+        raise
+    except RegistryError as error:
+        return Report(name, (Outcome(READABLE, "integrity", name, FAILED, message=str(error)),))
+    outcomes = [Outcome(READABLE, "integrity", name, OK, found=stage.layout.model_class)]
+    if stage.parent is not None:
+        outcomes.append(Outcome(LINEAGE, "identity", name, OK, stage.parent.reference, message=f"known: {stage.parent_evidence}"))
+    report = _add(Report(name, tuple(outcomes)), structure(stage))
+    report = _add(report, required(stage, requirements(options.require)))
+    if not options.measured or not report.passed:
+        return report
+    with Models(home, progress) as models:
+        report = _add(report, loads(models, stage))
+        if report.passed:
+            report = _add(report, measured(models, stage, None, None))
+            report = _add(report, _against(home, models, stage, options))
+    return report
+
+
+def _against(home: Home | None, models: Models, stage: Stage, options: CheckOptions) -> Iterator[Outcome]:
+    if options.against is None:
+        return
+    assert home is not None
+    other = resolve(home, options.against)
+    recorded = [item for item in (_recorded(home, stage.version) if stage.version is not None else None, _recorded(home, other)) if item is not None]
+    try:
+        yield from drift(models, stage, other, recorded, options.max_drift)
+    except RegistryError as error:
+        yield Outcome(DRIFT, "drift", stage.name, FAILED, other.reference, message=str(error))
+
+
+def _record(home: Home, models: Models, stage: Stage, version: Version, report: Report, given: Sequence[Given], progress: Progress) -> Report:
+    """New probes, if all but the measurement passed: that is what is made anew. The user's texts of before stay."""
+    from ...artifacts import probes
+    if any(outcome.failed and outcome.net not in ("measurement", "drift", "metric") for outcome in report.outcomes):
+        said = "nothing was recorded: what failed must be mended first"
+        return _add(report, [Outcome(VECTORS, "measurement", stage.name, UNMEASURED, message=said)])
+    progress("measuring", 0, None)
+    before = _recorded(home, version)
+    texts = dict.fromkeys([*_given_before(before), *given])
+    made = probes.record(models.of(stage)[0], stage.facts.vocabulary.added, tuple(texts))
+    digest = home.blobs.add(made.to_bytes())
+    if digest != version.probes:
+        home.commit(lambda connection: _entry.Probes(version.name, version.number, Digest(digest)))
+    said = f"recorded {len(made.probes)} probes" + (f" in place of {len(before.probes)}" if before is not None else "")
+    # what differed from the old ones is told, and is no failure any more
+    kept = tuple(replace(outcome, verdict="warned") if outcome.failed and outcome.net == "measurement" else outcome for outcome in report.outcomes)
+    return Report(report.target, (*kept, Outcome(VECTORS, "measurement", stage.name, OK, found=digest.short, message=said)), digest)
+
+
+def _recorded(home: Home, version: Version) -> Probes | None:
+    from ...artifacts import probes
+    return probes.parse(home.blobs.read(version.probes)) if version.probes is not None else None
+
+
+def _user_texts(recorded: Probes | None) -> tuple[str, ...]:
+    return tuple(probe.text[-1] for probe in recorded.probes if probe.given and not probe.prompt) if recorded is not None else ()
+
+
+def _given_before(recorded: Probes | None) -> list[Given]:
+    from ...artifacts.probes import Given
+    found = [probe for probe in recorded.probes if probe.given] if recorded is not None else []
+    return [Given((probe.text[0], probe.text[1]) if len(probe.text) == 2 else probe.text[0], probe.prompt) for probe in found]
+
+
+def _add(report: Report, outcomes: Iterator[Outcome] | Sequence[Any]) -> Report:
+    return Report(report.target, (*report.outcomes, *outcomes), report.recorded)

@@ -1,0 +1,110 @@
+"""Against: how far a model has drifted from another version, and whether its metrics meet what is asked."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...errors import Invalid
+from ...verdicts import FAILED, OK, Outcome
+from ...version import Version
+from .listed import DRIFT, METRIC
+from .model import Models, text_of
+from .stages import Stage
+
+if TYPE_CHECKING:
+    from ...artifacts.probes import Probe, Probes
+
+_REQUIREMENT = re.compile(r"\s*(?P<key>[^\s<>=!][^<>=!]*?)\s*(?P<sign>>=|<=|==|!=|>|<)\s*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*",
+                          re.ASCII | re.IGNORECASE)
+_SIGNS: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
+                                                     "==": operator.eq, "!=": operator.ne}
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What a metric must be, e.g. `eval_dev_spearman_cosine >= 0.85`."""
+
+    key: str
+    sign: str
+    number: float
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.sign} {self.number:g}"
+
+
+def requirements(texts: Sequence[str]) -> tuple[Requirement, ...]:
+    """The texts as requirements. Raises Invalid."""
+    found = []
+    for text in texts:
+        match = _REQUIREMENT.fullmatch(text)
+        if match is None:
+            raise Invalid(f"{text!r} is no requirement; write a metric, a sign and a number, as in 'eval_dev_spearman_cosine >= 0.85'")
+        found.append(Requirement(match["key"], match["sign"], float(match["number"])))
+    return tuple(found)
+
+
+def required(stage: Stage, asked: Sequence[Requirement]) -> Iterator[Outcome]:
+    """Whether the metrics that were kept with a version meet what is asked; one that was not kept does not."""
+    metrics = stage.metrics
+    for item in asked:
+        text = metrics.get(item.key)
+        value = _real(text)
+        if value is None:
+            known = ", ".join(sorted(metrics)) or "none"
+            said = f"{stage.name} has no metric {item.key!r}; it has: {known}" if text is None else f"{text!r} is no number"
+            yield Outcome(METRIC, "metric", stage.name, FAILED, str(item), f"{item.sign} {item.number:g}", text or "", message=said)
+        else:
+            yield Outcome(METRIC, "metric", stage.name, OK if _SIGNS[item.sign](value, item.number) else FAILED, str(item),
+                          f"{item.sign} {item.number:g}", text or "")
+
+
+def drift(models: Models, stage: Stage, other: Version, recorded: Sequence[Probes], most: float | None) -> Iterator[Outcome]:
+    """1 - cosine between what both make of each text; of a CrossEncoder how far its scores are apart.
+
+    Encodings with a vector for each token are compared token by token, each with the nearest one of the other.
+    """
+    from ...artifacts.nearness import drift as apart, shown
+    from ...artifacts.probes import still
+    model, _ = models.of(stage)
+    against = models.of_version(other)
+    if type(model).__name__ != type(against).__name__:
+        yield Outcome(DRIFT, "drift", stage.name, FAILED, other.reference, type(against).__name__, type(model).__name__,
+                      message="models of two classes have no encodings that could be compared")
+        return
+    with still(model), still(against):
+        for probe in _texts(model, recorded):
+            text: Any = probe.text if len(probe.text) > 1 else probe.text[0]
+            one, two = (_encoding(item, text, probe.prompt) for item in (model, against))
+            amount = apart(one, two)
+            good = most is None or amount <= most
+            yield Outcome(DRIFT, "drift", stage.name, OK if good else FAILED, f"{text_of(probe)} (beside {other.reference})", shown(two),
+                          shown(one), amount, most)
+
+
+def _texts(model: Any, recorded: Sequence[Probes]) -> tuple[Probe, ...]:
+    """The encoded probes of both, each text once; the fixed texts where neither has any."""
+    from ...artifacts import probes
+    found: dict[tuple[tuple[str, ...], str | None], Probe] = {}
+    for item in recorded:
+        for probe in item.probes:
+            if probe.shape is not None:
+                found.setdefault((probe.text, probe.prompt), probe)
+    return tuple(found.values()) or tuple(probe for probe in probes.record(model).probes if probe.shape is not None)
+
+
+def _encoding(model: Any, text: Any, prompt: str | None) -> Any:
+    from ...artifacts.probes import encoding
+    return encoding(model, text, prompt or "")
+
+
+def _real(text: str | None) -> float | None:
+    try:
+        value = float(text) if text is not None else math.nan
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

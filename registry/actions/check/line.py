@@ -1,0 +1,124 @@
+"""The line: each stage compared with the one it came from, both loaded here and now, text by text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ...errors import RegistryError
+from ...verdicts import FAILED, OK, UNMEASURED, Outcome
+from ...version import Version
+from .listed import MERGED, RESIZED, SWITCHED
+from .model import Models
+from .stages import Stage
+
+PLAIN = ("The cat sat on the mat.", "What is the capital of France?", "TWO patients; three doses (40 mg), 12.5 % better!",
+         "naïve café, Zürich, smørrebrød", "Привет, мир", "你好，世界", "https://example.org/a_b?c=1#d", "word " * 600)
+
+
+def line(models: Models, stage: Stage, version: Version, ancestors: Sequence[Version], texts: Sequence[str]) -> Iterator[Outcome]:
+    """The comparison that fits how a version came from its parent. Ancestors are nearest first; texts are the user's."""
+    here = {item.digest: item for item in ancestors}
+    parents = {parent.role: here[parent.digest] for parent in version.parents if parent.digest in here}
+    try:
+        if version.kind == "merged":
+            yield from _merged(models, version, parents.get("adapter"), texts)
+        elif version.kind == "adapter":
+            yield from _switched_off(models, stage, version, parents.get("base"), texts)
+        elif "resized-from" in parents:
+            yield from _resized(models, stage, version, parents["resized-from"], texts)
+        elif "finetuned-from" in parents:
+            yield Outcome(RESIZED, "line", version.reference, UNMEASURED, parents["finetuned-from"].reference,
+                          message="its old rows or other weights were trained, so it encodes otherwise on purpose")
+    except RegistryError as error:
+        check = {"merged": MERGED, "adapter": SWITCHED}.get(version.kind, RESIZED)
+        yield Outcome(check, "line", version.reference, FAILED, message=str(error))
+
+
+def _resized(models: Models, stage: Stage, version: Version, parent: Version, texts: Sequence[str]) -> Iterator[Outcome]:
+    from ...artifacts.nearness import columns
+    from ...artifacts.probes import few, ids_of, still
+    child, old = models.of_version(version), models.of_version(parent)
+    new = {token.id for token in stage.facts.vocabulary.added} - _ids_of(old)
+    with still(child), still(old):
+        for text in _all(texts):
+            own, other = ids_of(child, text), ids_of(old, text)
+            if set(own) & new:
+                continue
+            if own != other:
+                yield Outcome(RESIZED, "line", version.reference, FAILED, _named(text, parent), few(other), few(own),
+                              message="a text without new tokens has other token ids than in the parent")
+            elif own:
+                yield _bit_equal(RESIZED, version, _named(text, parent), columns(_encoding(child, text), _encoding(old, text)), _encoding(old, text))
+
+
+def _switched_off(models: Models, stage: Stage, version: Version, base: Version | None, texts: Sequence[str]) -> Iterator[Outcome]:
+    from ...artifacts.effect import without_adapter
+    from ...artifacts.probes import ids_of, still
+    reason = _not_comparable(stage)
+    if base is None or reason:
+        yield Outcome(SWITCHED, "line", version.reference, UNMEASURED, base.reference if base else "", message=reason or "its base is not here")
+        return
+    model, old = models.of_version(version), models.of_version(base)
+    with still(model), still(old), without_adapter(model):
+        for text in _all(texts):
+            if ids_of(model, text):
+                yield _bit_equal(SWITCHED, version, _named(text, base), _encoding(model, text), _encoding(old, text))
+
+
+def _merged(models: Models, version: Version, adapter: Version | None, texts: Sequence[str]) -> Iterator[Outcome]:
+    from ...artifacts.nearness import difference, shown
+    from ...artifacts.probes import FAIL, dtype_of, ids_of, still
+    if adapter is None:
+        yield Outcome(MERGED, "line", version.reference, UNMEASURED, message="the adapter it was merged from is not here")
+        return
+    model, unmerged = models.of_version(version), models.of_version(adapter)
+    tolerance = max(FAIL.get(dtype_of(one), FAIL["bfloat16"]) for one in (model, unmerged))
+    with still(model), still(unmerged):
+        for text in _all(texts):
+            if not ids_of(model, text):
+                continue
+            one, other = _encoding(model, text), _encoding(unmerged, text)
+            amount = difference(one, other)
+            yield Outcome(MERGED, "line", version.reference, OK if amount <= tolerance else FAILED, _named(text, adapter), shown(other),
+                          shown(one), amount, tolerance)
+
+
+def _bit_equal(check: str, version: Version, subject: str, one: Any, other: Any) -> Outcome:
+    from ...artifacts.nearness import bit_equal, difference, shown
+    return Outcome(check, "line", version.reference, OK if bit_equal(one, other) else FAILED, subject, shown(other), shown(one),
+                   difference(one, other), 0.0)
+
+
+def _encoding(model: Any, text: str) -> Any:
+    from ...artifacts.probes import encoding
+    return encoding(model, text)
+
+
+def _ids_of(model: Any) -> set[int]:
+    """The ids that a model's tokenizer has."""
+    return set(model.tokenizer.get_vocab().values())
+
+
+def _not_comparable(stage: Stage) -> str | None:
+    """Why a model with its adapter switched off need not be its base; None where it must be."""
+    from ...artifacts.adapter import read_config
+    if stage.parent is None:
+        return "its base is not here"
+    if read_config(stage.files, stage.layout.transformer).fields.get("bias") not in (None, "none", False):
+        return "it trains biases of its base, which cannot be switched off"
+    around = next((check for check in ("parent-modules", "parent-pooling") if check in stage.forced), None)
+    if around is not None:
+        return f"what stands around the transformer is its own ({around} was forced)"
+    both = (stage.facts, stage.parent.facts)
+    own, other = ({tensor.name: tensor.digest for tensor in facts.weights.tensors if "/" in tensor.name} for facts in both)
+    return "modules beside its transformer were trained" if own != other else None
+
+
+def _all(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*PLAIN, *texts]))
+
+
+def _named(text: str, other: Version) -> str:
+    shown = text if len(text) <= 40 else f"{text[:32]}… ({len(text)} characters)"
+    return f"{shown} (beside {other.reference})"

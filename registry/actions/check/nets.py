@@ -1,0 +1,99 @@
+"""Nets 1 and 2: identity, integrity and structure, from bytes, headers and JSON alone. torch is never imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from ... import manifest as _manifest
+from ...digest import digest_of_stream
+from ...errors import RegistryError
+from ...facts import Facts
+from ...home import Home
+from ...manifest import Manifest
+from ...verdicts import FAILED, FORCED, OK, WARNED, Outcome
+from ...version import Version
+from ..common import facts_of
+from .listed import FACTS, FILES, LINEAGE, MANIFEST
+from .stages import Stage
+
+_SHOWN = 3
+
+
+def identity(home: Home, version: Version) -> Iterator[Outcome]:
+    """Whether a version is what its digest says: its manifest, its parents, the bytes of its files."""
+    try:
+        manifest = _manifest.parse(home.blobs.read(version.digest))
+    except RegistryError as error:
+        yield Outcome(MANIFEST, "identity", version.reference, FAILED, expected=version.digest, message=str(error))
+        return
+    yield Outcome(MANIFEST, "identity", version.reference, OK, expected=version.digest.short, found=manifest.digest.short)
+    yield from _lineage(home, version, manifest)
+    yield from _files(home, version, manifest)
+
+
+def same_facts(home: Home, stage: Stage, version: Version) -> Outcome:
+    """Whether the files say what they said when they were registered."""
+    try:
+        recorded = facts_of(home, version)
+    except RegistryError as error:
+        return Outcome(FACTS, "integrity", version.reference, FAILED, message=str(error))
+    other = _other_facts(recorded, stage.facts)
+    if not other:
+        return Outcome(FACTS, "integrity", version.reference, OK, expected=version.facts.short, found=version.facts.short)
+    named = ", ".join(other[:_SHOWN])
+    return Outcome(FACTS, "integrity", version.reference, FAILED, message=f"the files say otherwise now, and their bytes are the same: {named}")
+
+
+def structure(stage: Stage) -> Iterator[Outcome]:
+    """What each check at the door finds in a stage."""
+    from ...artifacts.checks import CHECKS
+    candidate = stage.candidate
+    for check in CHECKS:
+        try:
+            message = check.find(candidate)
+        except RegistryError as error:
+            message = str(error)
+        verdict = OK
+        if message is not None:
+            verdict = FORCED if check.id in stage.forced else WARNED if check.error is None else FAILED
+        yield Outcome(check.id, check.net, stage.name, verdict, message=message or "")
+
+
+def _lineage(home: Home, version: Version, manifest: Manifest) -> Iterator[Outcome]:
+    from ...catalog import queries
+    told = {parent.role: parent for parent in version.parents}
+    for parent in manifest.parents:
+        edge = told.get(parent.role)
+        with home.reading() as connection:
+            here = queries.with_manifest(connection, parent.digest)
+        if edge is None or edge.digest != parent.digest:
+            said = "the entry that registered it names another parent than its manifest"
+        elif not here:
+            said = f"{edge.reference} is not here any more"
+        else:
+            yield Outcome(LINEAGE, "identity", version.reference, OK, edge.reference, parent.digest.short, here[0].digest.short,
+                          message=f"{parent.role}, known: {edge.evidence}")
+            continue
+        yield Outcome(LINEAGE, "identity", version.reference, FAILED, edge.reference if edge else parent.role, parent.digest.short, message=said)
+
+
+def _files(home: Home, version: Version, manifest: Manifest) -> Iterator[Outcome]:
+    damaged = 0
+    for file in manifest.files:
+        try:
+            with home.blobs.open(file.digest) as stream:
+                found = digest_of_stream(stream.read)[0]
+            said = "" if found == file.digest else "its bytes changed; adding the same files again mends them"
+        except RegistryError as error:
+            found, said = None, str(error)
+        if said:
+            damaged += 1
+            yield Outcome(FILES, "integrity", version.reference, FAILED, file.path, file.digest.short, found.short if found else "", message=said)
+    if not damaged:
+        yield Outcome(FILES, "integrity", version.reference, OK, expected=f"{len(manifest.files)} files", found=f"{manifest.size} bytes")
+
+
+def _other_facts(recorded: Facts, now: Facts) -> list[str]:
+    one, other = asdict(recorded), asdict(now)
+    return [name for name in one if one[name] != other[name]]

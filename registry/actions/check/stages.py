@@ -1,0 +1,149 @@
+"""Stages: what a check looks at, a version in the store or a folder on disk, each with what it stands on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import ParentNotFound
+from ...facts import Facts, Files
+from ...home import Home
+from ...version import Version
+from ..common import VersionLike, facts_of, line_of, look_up, resolve, stored
+from ..kinds import parent_candidate
+from ..parents import Known, Unregistered, find_parent
+from ..recognise import open_folder
+
+if TYPE_CHECKING:
+    from ...artifacts.checks import Candidate, ParentView
+    from ...artifacts.encoder import Layout
+    from ...artifacts.inspect import Inspection
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One model that is looked at. version is None for a folder that is not registered."""
+
+    name: str
+    version: Version | None
+    files: Files
+    layout: Layout
+    inspection: Inspection
+    parent: ParentView | None
+    parent_evidence: str = ""
+    """How a folder's parent is known."""
+
+    @property
+    def facts(self) -> Facts:
+        """What its files say of themselves, read just now."""
+        return self.inspection.facts
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether it stands on another model."""
+        return self.layout.is_adapter
+
+    @property
+    def candidate(self) -> Candidate:
+        """It as the checks at the door see it."""
+        from ...artifacts.checks import Candidate
+        return Candidate(self.files, self.layout, self.inspection, self.parent)
+
+    @property
+    def forced(self) -> tuple[str, ...]:
+        """Ids of the checks that failed when it was registered, and were let pass."""
+        return self.version.forced if self.version is not None else ()
+
+    @property
+    def metrics(self) -> Mapping[str, str]:
+        """The metrics that were kept with it, numbers as text."""
+        found = self.version.source.get("metrics") if self.version is not None else None
+        return {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, Mapping) else {}
+
+
+def line_of_version(home: Home, version: Version) -> tuple[Version, ...]:
+    """The version and all its ancestors, nearest first."""
+    with home.reading() as connection:
+        return tuple(line_of(connection, look_up(connection, version)))
+
+
+def of_version(home: Home, version: Version) -> Stage:
+    """A registered version, its files read from the store. Raises what reading raises."""
+    from ...artifacts.encoder import layout as layout_of
+    from ...artifacts.inspect import inspect
+    from ...artifacts.tokenizer import parse_vocabulary
+    files, line = stored(home, version), line_of_version(home, version)
+    parents = {parent.role: parent.digest for parent in version.parents}
+    digest = next((parents[role] for role in ("base", "resized-from", "finetuned-from") if role in parents), None)
+    parent = next((item for item in line if item.digest == digest), None)
+    layout = layout_of(files, class_hint=None if "modules.json" in files.paths() else version.model_class, parent_class=version.model_class)
+    root = parse_vocabulary(home.blobs.read(line[-1].vocabulary)) if parent is not None else None
+    view = _registered(home, parent) if parent is not None else None
+    return Stage(version.reference, version, files, layout, inspect(files, layout, root=root), view)
+
+
+def of_folder(home: Home | None, folder: Path, parent: VersionLike | os.PathLike[str] | None) -> Stage:
+    """A folder on disk; nothing is written. An adapter's base is `parent`, else what its configuration is known to mean.
+
+    Raises what reading raises, and ParentNotFound for an adapter whose base nobody knows.
+    """
+    from ...artifacts.adapter import read_config
+    from ...artifacts.encoder import layout as layout_of
+    from ...artifacts.inspect import inspect
+    from ...artifacts.tokenizer import read_vocabulary
+    files = open_folder(_home(home), folder)
+    layout = layout_of(files, parent_class="SentenceTransformer")
+    view, evidence = None, ""
+    if parent is not None:
+        view, evidence = _given(home, parent)
+    elif layout.is_adapter:
+        config = read_config(files, layout.transformer)
+        if home is None:
+            raise ParentNotFound(f"{str(folder)!r} is an adapter, and there is no registry here to know its base; name it with --parent FOLDER")
+        found = find_parent(home, folder, config.base, config.revision, read_vocabulary(files, layout.tokenizer).digest)
+        if isinstance(found, Unregistered):
+            view, evidence = _on_disk(home, found.folder), f"lies at {found.folder.name!r}, and is not registered"
+        else:
+            view, evidence = _registered(home, found.version), found.evidence
+    layout = layout_of(files, parent_class=view.layout.model_class if view is not None else "SentenceTransformer")
+    root = None if view is None else view.tokens
+    if view is not None and view.facts.vocabulary.added:
+        added = {(token.id, token.content) for token in view.facts.vocabulary.added}
+        root = tuple(token for token in view.tokens if (token.id, token.content) not in added)
+    return Stage(os.fspath(folder), None, files, layout, inspect(files, layout, root=root), view, evidence)
+
+
+def _given(home: Home | None, parent: VersionLike | os.PathLike[str]) -> tuple[ParentView, str]:
+    from ...reference import looks_like_path
+    if isinstance(parent, os.PathLike) or (isinstance(parent, str) and looks_like_path(parent)):
+        return _on_disk(home, Path(parent).expanduser()), "given, a folder"
+    if home is None:
+        raise ParentNotFound(f"there is no registry here that could know {parent!s}; a folder begins with ./, / or ~")
+    return _registered(home, resolve(home, parent)), "given"
+
+
+def _registered(home: Home, version: Version) -> ParentView:
+    found = parent_candidate(home, Known(version, "given"), stored(home, version), facts_of(home, version))
+    assert found is not None
+    return found
+
+
+def _on_disk(home: Home | None, folder: Path) -> ParentView:
+    from ...artifacts.checks import ParentView
+    from ...artifacts.encoder import layout as layout_of
+    from ...artifacts.inspect import inspect
+    files = open_folder(_home(home), folder)
+    layout = layout_of(files, parent_class="SentenceTransformer")
+    found = inspect(files, layout, root=None)
+    return ParentView(os.fspath(folder), files, layout, found.facts, found.tokens)
+
+
+def _home(home: Home | None) -> Home:
+    """A home to read folders with: without one, links lead nowhere but into the Hub's cache."""
+    if home is not None:
+        return home
+    from ...settings import from_environment
+    return Home(from_environment(None))

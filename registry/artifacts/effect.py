@@ -1,0 +1,95 @@
+"""Effect: whether an adapter changes what its model encodes, told by the loaded object itself, with and without it.
+
+The library's own way to switch adapters off leaves some modules half on; asking each layer tells the truth. What is compared is
+computed in float32 and must differ in at least one bit: an adapter that was not applied, or not trained, leaves them equal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .landing import not_landed
+from .nearness import difference
+from .probes import TEXTS, encoding, still
+
+_PLAIN = 4
+_TOKENS = 8
+"""Added or trained tokens that are encoded in a text of their own."""
+NOISE = 1e-6
+"""A change below this is no more than another order of adding makes."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What an adapter changes."""
+
+    largest: float
+    """Largest difference of an encoding with and without it, as a part of the encoding's length; 0 where nothing changes."""
+    where: str
+    """The text, or the token's id, where that is."""
+    lost: tuple[str, ...] = ()
+    """Tensors of its file that are nowhere in the loaded model; only looked for where nothing changes."""
+
+
+def effect(model: Any, folder: Path, *, words: Sequence[str], trained: Sequence[int], parent: Callable[[], Any] | None = None) -> Effect:
+    """The effect of the adapter on a model that was loaded from the folder.
+
+    words are tokens to be looked at in texts, trained those that the adapter trains by id. parent loads the base itself, for an
+    adapter that changes its base in a way that cannot be switched off (trained biases).
+    """
+    texts = [*TEXTS[2:2 + _PLAIN], *words[:_TOKENS]]
+    with still(model):
+        found = [(text, encoding(model, text)) for text in texts]
+        if parent is None:
+            with without_adapter(model):
+                others = [encoding(model, text) for text in texts]
+        else:
+            other = parent()
+            with still(other):
+                others = [encoding(other, text) for text in texts]
+        changes = [(difference(mine, theirs), repr(text)) for (text, mine), theirs in zip(found, others, strict=True)]
+        if not any(change for change, _ in changes) and trained:
+            changes.append(_by_id(model, trained))
+    largest, where = max(changes, key=lambda item: item[0])
+    return Effect(largest, where, () if largest else tuple(not_landed(model, folder)))
+
+
+@contextlib.contextmanager
+def without_adapter(model: Any) -> Iterator[None]:
+    """While this holds, the model encodes as its base does; afterwards it is as before. Trained biases of the base stay."""
+    layers = [module for module in model.modules() if _can_be_switched(module)]
+    on = [layer for layer in layers if not layer.disable_adapters]
+    try:
+        for layer in on:
+            layer.enable_adapters(False)
+        yield
+    finally:
+        for layer in on:
+            layer.enable_adapters(True)
+
+
+def _can_be_switched(module: Any) -> bool:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import AuxiliaryTrainingWrapper
+    return isinstance(module, (BaseTunerLayer, AuxiliaryTrainingWrapper))
+
+
+def _by_id(model: Any, trained: Sequence[int]) -> tuple[float, str]:
+    """(largest change, which token) of the transformer's output for each trained token alone: a text may not reach its row."""
+    import torch
+    ids = torch.tensor([[index] for index in trained], device=model.device)
+    features = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+    def outputs() -> Any:
+        with torch.inference_mode():
+            given = model.transformers_model(**features)
+        return next(value for value in given.values() if torch.is_tensor(value)).float().cpu().numpy()
+
+    one = outputs()
+    with without_adapter(model):
+        other = outputs()
+    return max((difference(mine, theirs), f"token {index}") for mine, theirs, index in zip(one, other, trained, strict=True))

@@ -44,10 +44,11 @@ def histogram(found: Difference) -> str:
     }.get(encodings.measure, "1 means that a text's token vectors are as before; the further to the left, the further they moved.")
     low, high = rows[0][0], rows[-1][1]
     labels = "".join(f"<span>{number(value)}</span>" for value in ([low, (low + high) / 2, high] if high > low else [low]))
-    return _section("How far texts moved", explained,
-                    f'<figure><div class="chart"><span class="most">{counted(most, "text")}</span>{bars(encodings, median)}</div>'
+    what = _what(encodings)
+    return _section(f"How far {what}s moved", explained,
+                    f'<figure><div class="chart"><span class="most">{counted(most, what)}</span>{bars(encodings, median)}</div>'
                     f'<div class="axis">{labels}</div><figcaption><span class="key median"></span> median {number(median)} · '
-                    f"{said(encodings.measure)} of {counted(len(encodings.texts), 'text')}, {said(encodings.source)}</figcaption></figure>")
+                    f"{said(encodings.measure)} of {counted(len(encodings.texts), what)}, {said(encodings.source)}</figcaption></figure>")
 
 
 def plane(found: Difference) -> str:
@@ -63,7 +64,7 @@ def plane(found: Difference) -> str:
         legend = f'<span class="key old"></span> {said(found.before.title)} <span class="key new"></span> {said(found.after.title)}'
     shown = sum(item.before is not None for item in encodings.texts)
     return _section("Both in one plane", key, f"<figure>{points(encodings, encodings.by_distance)}<figcaption>{legend} · "
-                    f"{counted(shown, 'text')} · {said(encodings.plane)}</figcaption></figure>")
+                    f"{counted(shown, _what(encodings))} · {said(encodings.plane)}</figcaption></figure>")
 
 
 def furthest(found: Difference) -> str:
@@ -75,8 +76,9 @@ def furthest(found: Difference) -> str:
     most = encodings.texts[chosen[0]].moved
     items = "".join(_far(encodings, index, most) for index in chosen)
     more = encodings.count - len(chosen)
-    note = f'<p class="note">and {counted(more, "text")} more</p>' if more > 0 else ""
-    return _section("The texts that moved most", "The bar is how far, beside the one that moved furthest.", f'<ol class="far">{items}</ol>{note}')
+    note = f'<p class="note">and {counted(more, _what(encodings))} more</p>' if more > 0 else ""
+    return _section(f"The {_what(encodings)}s that moved most",
+                    "The bar is how far, beside the one that moved furthest.", f'<ol class="far">{items}</ol>{note}')
 
 
 def pieces(found: Difference) -> str:
@@ -139,9 +141,13 @@ def _of(found: Difference) -> Encodings:
     return found.encodings
 
 
+def _what(encodings: Encodings) -> str:
+    return "pair" if encodings.measure == SCORE else "text"
+
+
 def _claim(found: Difference, encodings: Encodings) -> str:
     whole = len(encodings.texts)
-    what = "pair" if encodings.measure == SCORE else "text"
+    what = _what(encodings)
     if any(item.value is None for item in encodings.texts):
         return "Two models whose vectors cannot be compared"
     if not encodings.count:

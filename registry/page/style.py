@@ -30,8 +30,8 @@ section{background:var(--card);border:1px solid var(--line);border-radius:1rem;p
 section>p{color:var(--soft);max-width:44rem}
 figure{margin:1rem 0 0}
 figcaption{color:var(--soft);font-size:.9rem;margin-top:.7rem;overflow-wrap:anywhere}
-.chart{position:relative;height:13rem;border-bottom:1px solid var(--soft)}
-.chart .most{position:absolute;top:-.1rem;left:0;font-size:.8rem;color:var(--soft);background:var(--card);padding-right:.4rem;border-radius:.3rem}
+.chart{position:relative;height:13rem;margin-top:2rem;border-bottom:1px solid var(--soft)}
+.chart .most{position:absolute;top:-1.15rem;left:0;font-size:.85rem;color:var(--soft)}
 .chart:before{content:"";position:absolute;left:0;right:0;top:4%;border-top:1px dashed var(--line)}
 .histogram{position:relative;width:100%;height:100%;display:block}
 .bar{fill:var(--accent)}

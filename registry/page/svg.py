@@ -29,7 +29,8 @@ def bars(found: Encodings, median: float | None) -> str:
     if median is not None and high > low:
         place = (median - low) / (high - low) * 100
         shapes.append(f'<line class="median" x1="{place:.2f}" x2="{place:.2f}" y1="0" y2="100"/>')
-    told = f"{len(found.texts)} texts by {found.measure}, from {number(low)} to {number(high)}; the median is {number(median)}"
+    what = "pairs" if found.measure == SCORE else "texts"
+    told = f"{len(found.texts)} {what} by {found.measure}, from {number(low)} to {number(high)}; the median is {number(median)}"
     return (f'<svg class="histogram" viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="{said(told)}">'
             f'{"".join(shapes)}</svg>')
 

@@ -79,6 +79,8 @@ def compare_rows(reader: Reader, before: Source, after: Source, pairs: Array, pr
         size = len(some) * width * (BITS[before.dtype] + BITS[after.dtype]) // 8
         reader.count(size)
         progress(size)
+    for source in (before, after):
+        reader.release(source, 0, source.shape[0] * width)
     return found
 
 

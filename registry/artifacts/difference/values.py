@@ -139,10 +139,11 @@ class Reader:
         """Rows of a table by their numbers, (len(ids), width), as float32 or float64."""
         import numpy as np
         width = width_of(source)
-        made = np.empty((len(ids), width), np.float64 if source.dtype == "F64" else np.float32)
-        for place, row in enumerate(ids.tolist()):
-            made[place] = self.numbers(source, row * width, width)
-        return made
+        if isinstance(source, Stored) and self._map(source).mapped:
+            # a view of the whole table costs nothing: only the rows that are taken are read
+            return wide(self.raw(source, 0, source.shape[0] * width).reshape(-1, width)[ids], source.dtype)
+        made = [self.numbers(source, row * width, width) for row in ids.tolist()]
+        return np.stack(made) if made else np.empty((0, width), np.float32)
 
     def whole(self, source: Source) -> Array:
         """The tensor in its shape, as float64; for small ones."""
@@ -209,7 +210,13 @@ class _Map:
         with contextlib.suppress(io.UnsupportedOperation, OSError, ValueError, AttributeError):
             self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
 
+    @property
+    def mapped(self) -> bool:
+        """Whether it is in memory without being read."""
+        return self._map is not None
+
     def at(self, offset: int, length: int) -> memoryview | bytes:
+        """Some of its bytes."""
         if self._map is not None:
             return memoryview(self._map)[offset:offset + length]
         with self._lock:

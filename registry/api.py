@@ -202,14 +202,14 @@ class Registry:
         return show(self.home, version, at)
 
     def diff(self, before: Operand, after: Operand, *, encodings: bool = False, texts: Texts | None = None, html: PathLike | None = None,
-             progress: Progress = silent) -> Difference:
+             at: When | None = None, progress: Progress = silent) -> Difference:
         """What differs between two versions or folders, as they would be loaded, and whether stored vectors can be kept.
 
         A text that starts with `.`, `/` or `~` is a folder, as is any path; every other text is a reference. With encodings,
         texts (a file or the texts) or html (a file for the page) both are loaded, and `encodings` says how far texts moved.
         """
         from .actions.diff import diff
-        return diff(self.home, before, after, encodings=encodings, texts=texts, html=html, progress=progress)
+        return diff(self.home, before, after, encodings=encodings, texts=texts, html=html, at=at, progress=progress)
 
     def check(self, target: Operand, *, line: bool = False, parent: VersionLike | PathLike | None = None, against: VersionLike | None = None,
               max_drift: float | None = None, require: Sequence[str] = (), record: bool = False,

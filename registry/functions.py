@@ -151,10 +151,10 @@ def show(version: VersionLike, *, at: When | None = None, home: PathLike | None 
 
 
 def diff(before: Operand, after: Operand, *, encodings: bool = False, texts: Texts | None = None, html: PathLike | None = None,
-         home: PathLike | None = None, progress: Progress = silent) -> Difference:
+         at: When | None = None, home: PathLike | None = None, progress: Progress = silent) -> Difference:
     """What differs between two versions or folders, as they would be loaded, and whether stored vectors can be kept."""
     with Registry(home) as registry:
-        return registry.diff(before, after, encodings=encodings, texts=texts, html=html, progress=progress)
+        return registry.diff(before, after, encodings=encodings, texts=texts, html=html, at=at, progress=progress)
 
 
 class PushKeywords(TypedDict, total=False):

@@ -9,19 +9,22 @@ from pathlib import Path
 from ..differences import Difference
 from ..errors import StoreUnavailable
 from ..home import Home
+from ..moment import When
 from ..progress import Progress
 from .sides import Given, Operand, digest, given
 from .texts import Texts
 
 
 def diff(home: Home, before: Operand, after: Operand, *, encodings: bool, texts: Texts | None, html: str | os.PathLike[str] | None,
-         progress: Progress) -> Difference:
+         at: When | None, progress: Progress) -> Difference:
     """All that differs between two versions or folders; with encodings, texts or html also how far texts moved, by encoding them.
+
+    With at, references mean what they meant then.
 
     Raises what resolving and reading them raises, Invalid for texts that cannot be encoded, StoreUnavailable for a page that
     cannot be written.
     """
-    one, other = given(home, before), given(home, after)
+    one, other = given(home, before, at), given(home, after, at)
     if not encodings and texts is None and html is None:
         return _compare(one, other, progress)
     from .encodings import check, encodings as measured

@@ -13,8 +13,9 @@ from ..digest import Digest, digest_of
 from ..errors import NotLoadable, ParentNotFound
 from ..facts import Files, read
 from ..home import Home
+from ..moment import When
 from ..version import Version
-from .common import facts_of, line_of, look_up, manifest_of, resolve, stored
+from .common import facts_of, line_of, manifest_of, resolve, stored
 from .parents import Unregistered, find_parent
 from .recognise import REWRITTEN_LIMIT, open_folder, rewritten_content
 
@@ -40,10 +41,10 @@ def is_folder(operand: Operand) -> bool:
     return not isinstance(operand, Version) and (not isinstance(operand, str) or _reference.looks_like_path(operand))
 
 
-def given(home: Home, operand: Operand) -> Given:
-    """The operand as diff sees it. Raises what resolving, or reading the folder, raises."""
+def given(home: Home, operand: Operand, at: When | None = None) -> Given:
+    """The operand as diff sees it, a reference as it was meant then. Raises what resolving, or reading the folder, raises."""
     if isinstance(operand, Version) or not is_folder(operand):
-        return of_version(home, resolve(home, operand if isinstance(operand, Version) else str(operand)))
+        return of_version(home, resolve(home, operand if isinstance(operand, Version) else str(operand), at))
     return _of_folder(home, Path(os.path.abspath(Path(operand).expanduser())))
 
 
@@ -53,7 +54,7 @@ def of_version(home: Home, version: Version) -> Given:
     base = None
     if version.kind == "adapter":
         with home.reading() as connection:
-            base = base_of(home, line_of(connection, look_up(connection, version)))
+            base = base_of(home, line_of(connection, version))
     side = _stored_side(home, version, _stored_side(home, base, None) if base is not None else None)
     contents = {file.path: str(file.digest) for file in manifest_of(home, version).files if not file.path.endswith("adapter_config.json")}
     metrics = version.source.get("metrics")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..movement import NOISE
-from .commands import command
+from .commands import at_option, command
 from .parameters import File, VersionOrFolder
 from .session import Session
 from .text import plain
@@ -29,8 +29,10 @@ SHOWN = 10
 @click.option("--encodings", is_flag=True, help="Load both, encode texts, and tell how far each one moved.")
 @click.option("--texts", metavar="FILE", type=File(), help="Encode these, one on a line (for a CrossEncoder a pair), instead of registry's own.")
 @click.option("--html", metavar="OUT", type=File(), help="Write all of it as one page that needs nothing else.")
+@at_option()
 @click.pass_obj
-def diff(session: Session, /, before: str, after: str, stat: bool, exit_code: bool, encodings: bool, texts: str | None, html: str | None) -> None:
+def diff(session: Session, /, before: str, after: str, stat: bool, exit_code: bool, encodings: bool, texts: str | None, html: str | None,
+         at: str | None) -> None:
     """Tell what differs between two models as they would be loaded, and whether stored vectors can be kept.
 
     Tokens, weights, what an adapter does, settings, README and metrics. The last line is the advice.
@@ -42,7 +44,7 @@ def diff(session: Session, /, before: str, after: str, stat: bool, exit_code: bo
       registry diff medical@3 medical@4 --encodings --texts queries.txt --html moved.html
     """
     with session.progress() as progress:
-        found = session.registry.diff(before, after, encodings=encodings, texts=texts, html=html, progress=progress)
+        found = session.registry.diff(before, after, encodings=encodings, texts=texts, html=html, at=at, progress=progress)
     session.put(value(found), lines(found, stat=stat), [found.advice.line])
     if exit_code and not found.same:
         session.exit_code = 1

@@ -158,6 +158,16 @@ def test_a_merged_model_encodes_as_its_adapter_and_its_words_come_from_the_same_
     assert registered.diff("minilm-medical@1", "merged@1").advice.everything
 
 
+def test_references_can_mean_what_they_meant_then(registered):
+    registered.alias("minilm@1", "prod")
+    then = registered.log(limit=1)[0].entry
+    registered.add(registered.checkout("minilm-medical@1").folder, "minilm", parent="minilm@1")
+    registered.alias("minilm@2", "prod")
+
+    assert registered.diff("minilm@1", "minilm@prod", at=then).same
+    assert [item.content for item in registered.diff("minilm@1", "minilm@prod").tokens] == list(ADDED)
+
+
 def test_of_many_reasons_the_line_gives_the_first(reg, line, tmp_path):
     other = plain.base(tmp_path / "other", seed=3, added=("zorvaxin",))
     edit(other / "tokenizer_config.json", do_lower_case=False, strip_accents=True)

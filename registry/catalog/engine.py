@@ -124,7 +124,16 @@ class Catalog:
             _left_to_parents.append(self._engine)
             self._engine, self._process = _engine(self.path, readonly=self.readonly), os.getpid()
         try:
-            with self._engine.execution_options(sqlite_begin=how).begin() as connection:
+            with contextlib.ExitStack() as stack:
+                try:
+                    connection = stack.enter_context(self._engine.execution_options(sqlite_begin=how).begin())
+                except sa.exc.OperationalError as error:
+                    if how != "DEFERRED" or not _is_full(error.orig):
+                        raise
+                    # SQLite wants room even to read; who only reads gets on without.
+                    engine = _engine(self.path, readonly=True)
+                    stack.callback(engine.dispose)
+                    connection = stack.enter_context(engine.execution_options(sqlite_begin=how).begin())
                 yield connection
         except sa.exc.DatabaseError as error:
             translated = _translated(error, self.path)
@@ -151,6 +160,7 @@ def _engine(path: Path, *, readonly: bool = False, making: bool = False) -> sa.E
         connection = _connect_readonly(path) if readonly else _connect(f"{path.absolute().as_uri()}?mode=rw")
         for pragma in (*_PRAGMAS, *_MAKING) if making else _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").fetchall()
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # now, not in the middle, it is seen whether there is room
         return connection
 
     # A file opened as immutable is not looked at again, so a connection to it must not outlive one question.
@@ -174,18 +184,23 @@ def _connect(address: str) -> sqlite3.Connection:
 
 
 def _connect_readonly(path: Path) -> sqlite3.Connection:
-    """`immutable` sees no other writer, so it is only for a file that cannot be written from here and has no log."""
+    """`immutable` sees no other writer, so it is only for a file without a log that cannot be written: not from here, or for want of room."""
     address = path.absolute().as_uri()
     connection = _connect(f"{address}?mode=ro")
     try:
         connection.execute("SELECT 1 FROM entries LIMIT 1").fetchall()
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
         connection.close()
         log = Path(f"{path}-wal")
-        if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size):
+        if (os.access(path.parent, os.W_OK) and not _is_full(error)) or (log.exists() and log.stat().st_size):
             raise
         return _connect(f"{address}?mode=ro&immutable=1")
     return connection
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether SQLite found no room: for the database, or for the index of its log, which it says in other words."""
+    return any(text in str(error) for text in ("disk is full", "disk I/O"))
 
 
 def _json(value: Any) -> str:

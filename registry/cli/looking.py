@@ -143,7 +143,7 @@ def _put_models(session: Session, sort: str | None, at: str | None, *, ascending
     headers = ["model", "latest", "versions", "kind", "class", "aliases", "updated"]
     session.put([values.model(item) for item in found], table(headers, rows), [item.name for item in found])
     if not found:
-        session.note("no models yet; to register one: registry add FOLDER --as NAME")
+        session.note("no models yet; to register one: registry add FOLDER --as NAME" if at is None else f"there was no model at {at}")
 
 
 def _put_versions(session: Session, name: str, sort: str | None, at: str | None, *, ascending: bool) -> None:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -175,3 +177,17 @@ def test_opening_a_catalog_does_not_import_alembic(tmp_path: Path, journal: Jour
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "catalog")], capture_output=True, text=True, check=True)
 
     assert done.stdout == "2 False\n"
+
+
+def test_a_catalog_is_read_though_the_disk_has_no_room_left(tmp_path: Path) -> None:
+    Catalog.create(tmp_path / "catalog").close()
+
+    def look() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        catalog = opened(tmp_path / "catalog")
+        assert head_of(catalog) == (0, None)
+        with pytest.raises(StoreUnavailable, match="cannot be used: (disk I/O error|database or disk is full)"), catalog.writing():
+            pass
+
+    assert in_a_child(look) == 0

@@ -93,12 +93,12 @@ def measure(home: Home | None, subject: Subject, *, given: Sequence[Given], forc
     """Load the files as they lie, and encode. Raises NotLoadable, NoEffect."""
     from ..artifacts import loading, probes
     with loaded(home, subject, progress) as (model, folder):
-        problems = loading.ask(model, subject.facts, folder=folder, adapter=subject.facts.adapter is not None)
-        if problems:
-            raise NotLoadable(f"it was loaded as users will load it, and is not what lies in its files: {'; '.join(problems[:3])}")
         progress("measuring", 0, None)
         found = effect_of(model, folder, subject) if subject.facts.adapter is not None else None
         warnings, overruled = judge(found, forced) if found is not None else ((), ())
+        problems = loading.ask(model, subject.facts, folder=folder, adapter=subject.facts.adapter is not None)
+        if problems:
+            raise NotLoadable(f"it was loaded as users will load it, and is not what lies in its files: {'; '.join(problems[:3])}")
         return Measured(probes.record(model, subject.facts.vocabulary.added, given), found, warnings, overruled)
 
 

@@ -41,6 +41,8 @@ def drift(one: Any, two: Any) -> float:
     one, two = np.asarray(one, dtype=np.float64), np.asarray(two, dtype=np.float64)
     if not (np.isfinite(one).all() and np.isfinite(two).all()):
         return math.inf
+    if bit_equal(one, two):
+        return 0.0
     if one.ndim == 0:
         return abs(float(one - two))
     if one.shape[-1] != two.shape[-1] and one.ndim == 1:  # dimensions that follow a vocabulary: what one lacks is 0 there

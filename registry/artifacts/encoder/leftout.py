@@ -59,4 +59,6 @@ def is_pickle(files: Files, path: str) -> bool:
             start = stream.read(_SNIFFED)
     except RegistryError:
         return False  # what cannot be read is left out all the same
+    if start[8:9] == b"{" and path.endswith(".safetensors"):
+        return False  # the first eight bytes are the length of a header, and may be any number
     return start[:2] in _PROTOCOLS or (start.startswith(b"PK\x03\x04") and b"data.pkl" in start)

@@ -137,3 +137,15 @@ def test_a_syntax_error_is_named_with_its_place(tmp_path):
 
     with pytest.raises(NotLoadable, match="config.json is not JSON: .* in line 2 column 6"):
         lay(folder)
+
+
+def test_a_safetensors_file_whose_first_bytes_are_those_of_a_pickle_by_chance_is_none(tmp_path):
+    base = plain.base(tmp_path / "model")
+    weights = base / "model.safetensors"
+    content = weights.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    longer = (length // 0x10000 + 1) * 0x10000 + 0x480
+    weights.write_bytes(longer.to_bytes(8, "little") + content[8:8 + length].ljust(longer) + content[8 + length:])
+
+    assert weights.read_bytes()[:2] == b"\x80\x04"
+    assert lay(base).model_class == "SentenceTransformer"

@@ -1,0 +1,321 @@
+"""What today's libraries load silently wrong: first that they really do, then that the registry refuses it by name.
+
+If a first half fails, the library was mended, and the check may go.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+from registry.errors import NoEffect, NotLoadable, ParentMismatch
+from tests.artifacts import small
+from tests.artifacts.hand import edit, rewrite
+from tests.support import lively
+
+WEIGHTS = "adapter_model.safetensors"
+PREFIX = "base_model.model."
+
+
+def renamed(folder: Path, change: Any) -> None:
+    def all_of(own: dict[str, Any]) -> None:
+        for name in list(own):
+            own[change(name)] = own.pop(name)
+    rewrite(folder / WEIGHTS, all_of)
+
+
+def test_the_adapter_itself_loads_right_and_is_registered(reg, made, copied, library):
+    assert library(copied) == 0
+
+    added = reg.add(copied, "medical")
+
+    assert (added.evidence, added.parent, added.warnings) == ("witnessed", "resized@1", ())
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == made.right
+
+
+def test_a_tokenizer_with_its_tokens_in_another_order(reg, copied, library):
+    tokenizer = json.loads((copied / "tokenizer.json").read_text())
+    new = tokenizer["added_tokens"][-3:]
+    new[0]["content"], new[2]["content"] = new[2]["content"], new[0]["content"]
+    (copied / "tokenizer.json").write_text(json.dumps(tokenizer))
+    assert library(copied) > 1e-3
+
+    with pytest.raises(ParentMismatch, match=r"not those of resized@1: id 107 is 'heartmat', there it is 'zorvaxin'.*adapter-tokenizer"):
+        reg.add(copied, "medical")
+
+
+def test_the_tokenizer_of_the_base_that_was_not_resized(reg, made, copied, library):
+    base = reg.checkout("base@1").folder
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(base / name, copied / name)
+    assert library(copied) > 1e-3
+
+    with pytest.raises(ParentMismatch, match="adapter-tokenizer"):
+        reg.add(copied, "medical")
+
+
+def test_lower_casing_that_is_switched_off_in_the_settings_alone(reg, made, copied):
+    edit(copied / "tokenizer_config.json", lambda config: config.update(do_lower_case=False))
+    spoiled, right = (lively.encodings(lively.loaded(folder, "SentenceTransformer"), ("The CAT",)) for folder in (copied, made.adapter))
+    assert lively.distance(spoiled, right) > 1e-3
+
+    with pytest.raises(ParentMismatch, match="splits texts in another way.*do_lower_case"):
+        reg.add(copied, "medical")
+
+
+def test_flags_of_a_token_that_changed(reg, made, copied):
+    tokenizer = json.loads((copied / "tokenizer.json").read_text())
+    tokenizer["added_tokens"][-3]["single_word"] = True
+    (copied / "tokenizer.json").write_text(json.dumps(tokenizer))
+    spoiled, right = (lively.encodings(lively.loaded(folder, "SentenceTransformer"), ("prezorvaxin",)) for folder in (copied, made.adapter))
+    assert lively.distance(spoiled, right) > 1e-3
+
+    with pytest.raises(ParentMismatch, match="'zorvaxin' with single_word=True"):
+        reg.add(copied, "medical")
+
+
+@pytest.mark.parametrize("change", [
+    lambda name: f"{PREFIX}{name}", lambda name: f"module.{name}", lambda name: name.replace(PREFIX, f"{PREFIX}_orig_mod."),
+    lambda name: name.replace(PREFIX, "0.auto_model."), lambda name: name.replace(".lora_", ".base_layer.lora_"),
+    lambda name: name.replace(".weight", ".default.weight"),
+], ids=["wrapped twice", "DataParallel", "compiled", "the module's place", "base_layer", "the adapter's name"])
+def test_names_of_a_wrapper_of_which_nothing_is_applied(reg, copied, library, change):
+    renamed(copied, change)
+    assert library(copied) > 1e-3
+
+    with pytest.raises(NotLoadable, match=r"8 of 8 tensors .*inside a wrapper.*--fix.*adapter-names"):
+        reg.add(copied, "medical")
+
+
+def test_names_of_another_architecture(reg, copied, library):
+    renamed(copied, lambda name: name.replace("encoder.layer", "transformer.layer"))
+    assert library(copied) > 1e-3
+
+    with pytest.raises(ParentMismatch, match=r"'transformer.layer.0.attention.self.query'.*adapter-targets"):
+        reg.add(copied, "medical")
+
+
+def test_names_that_only_the_loaded_model_can_tell(reg, copied, library):
+    renamed(copied, lambda name: name.replace(PREFIX, f"{PREFIX}model."))
+    assert library(copied) > 1e-3
+
+    with pytest.raises(NoEffect, match=r"same bits: '.*model.encoder.layer.0.*' and 7 more did not land.*adapter-effect"):
+        reg.add(copied, "medical")
+
+
+def test_an_adapter_that_was_never_trained(reg, copied):
+    rewrite(copied / WEIGHTS, lambda own: own.update({name: numpy.zeros_like(own[name]) for name in own if "lora_B" in name}))
+
+    with pytest.raises(NoEffect, match="all 4 tensors that training moves are still as it begins.*changes nothing.*adapter-trained"):
+        reg.add(copied, "medical")
+    with pytest.raises(NoEffect, match="adapter-effect"):
+        reg.add(copied, "medical", force=["adapter-trained"])
+    assert reg.add(copied, "medical", allow_no_effect=True).version.forced == ("adapter-trained", "adapter-effect")
+
+
+def test_another_pooling(reg, copied, library):
+    edit(copied / "1_Pooling" / "config.json", lambda config: config.update(pooling_mode="cls"))
+    assert library(copied) > 1e-3
+
+    with pytest.raises(ParentMismatch, match="pools by cls, and resized@1 by mean.*parent-pooling"):
+        reg.add(copied, "medical")
+
+
+def test_a_lost_normalisation(reg, copied, library):
+    edit(copied / "modules.json", lambda modules: modules.pop())
+    assert library(copied) > 1e-3
+
+    with pytest.raises(ParentMismatch, match="modules are Transformer, Pooling, and those of resized@1 are Transformer, Pooling, Normalize"):
+        reg.add(copied, "medical")
+
+
+def test_a_lost_list_of_modules(reg, copied, library):
+    (copied / "modules.json").unlink()
+    assert library(copied) > 1e-3
+
+    with pytest.raises(NotLoadable, match="modules.json is missing"):
+        reg.add(copied, "medical")
+
+
+def test_another_prompt_and_length_are_shown(reg, copied):
+    edit(copied / "config_sentence_transformers.json", lambda config: config["prompts"].update(query="find: "))
+    edit(copied / "tokenizer_config.json", lambda config: config.update(model_max_length=16))
+
+    added = reg.add(copied, "medical")
+
+    assert added.warnings == ("not as in resized@1: it reads 16 tokens (there 32); prompt.query is 'find: ' (there None)",)
+
+
+def adapter_of(made: Any, out: Path, config: Any, base: Path | None = None, scale: float = 0.3) -> tuple[Path, list[Any]]:
+    """An adapter saved as users do, and what the live model encoded."""
+    from registry.artifacts.loading import quiet
+    model = lively.adapted(base or made.resized, "SentenceTransformer", config, scale=scale)
+    with quiet():
+        model.save_pretrained(str(out))
+    return out, lively.encodings(model)
+
+
+def lora(**more: Any) -> Any:
+    from peft import LoraConfig
+    return LoraConfig(r=2, target_modules=["query", "value"], **more)
+
+
+def test_magnitudes_of_dora_as_they_are_saved(reg, made, tmp_path):
+    folder, right = adapter_of(made, tmp_path / "dora", lora(use_dora=True))
+    assert lively.distance(lively.encodings(lively.loaded(folder, "SentenceTransformer")), right) > 1e-4
+
+    with pytest.raises(NotLoadable, match="registry add --fix renames them.*adapter-dora"):
+        reg.add(folder, "medical")
+
+
+def test_an_initialisation_that_changes_the_base(reg, made, tmp_path):
+    folder, right = adapter_of(made, tmp_path / "pissa", lora(init_lora_weights="pissa_niter_4"))
+    assert lively.distance(lively.encodings(lively.loaded(folder, "SentenceTransformer")), right) > 1e-4
+
+    with pytest.raises(ParentMismatch, match="init_lora_weights 'pissa_niter_4', which changes the base.*registry.save"):
+        reg.add(folder, "medical")
+
+
+@pytest.mark.parametrize("init", ["pissa", "olora", "corda", "loftq", "lora_ga", "mica"])
+def test_every_initialisation_that_changes_the_base_is_named(reg, copied, init):
+    edit(copied / "adapter_config.json", lambda config: config.update(init_lora_weights=init))
+
+    with pytest.raises(ParentMismatch, match="adapter-init"):
+        reg.add(copied, "medical")
+
+
+def test_biases_that_were_trained_along(reg, made, tmp_path):
+    from registry.artifacts.effect import without_adapter
+    folder, _ = adapter_of(made, tmp_path / "bias", lora(bias="lora_only"))
+    model = lively.loaded(folder, "SentenceTransformer")
+    base = lively.encodings(lively.loaded(made.resized, "SentenceTransformer"))
+    rewrite(folder / WEIGHTS, lambda own: own.update({name: own[name] + 1 for name in own if name.endswith(".bias")}))
+    model = lively.loaded(folder, "SentenceTransformer")
+    with without_adapter(model):
+        assert lively.distance(lively.encodings(model), base) > 1e-4
+
+    with pytest.raises(NotLoadable, match="bias='lora_only' and overwrites 4 biases.*--force adapter-bias"):
+        reg.add(folder, "medical")
+    assert reg.add(folder, "medical", force=["adapter-bias"]).version.forced == ("adapter-bias",)
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == lively.encodings(model)
+
+
+def test_an_adapter_finer_than_its_base(reg, tmp_path):
+    import torch
+
+    from registry.artifacts.loading import quiet
+    base = small.dense(tmp_path / "half", dtype="bfloat16")
+    model = lively.adapted(base, "SentenceTransformer", lora())
+    with quiet():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                parameter.data = parameter.data.float() + 1e-3
+        model.save_pretrained(str(tmp_path / "fine"))
+    stored = lively.loaded(tmp_path / "fine", "SentenceTransformer")
+    assert {parameter.dtype for name, parameter in stored.named_parameters() if "lora_" in name} == {torch.bfloat16}
+
+    reg.add(base, "half")
+    with pytest.raises(NotLoadable, match=r"8 tensors of the adapter are F32.*half@1 loads as BF16.*--force adapter-dtype"):
+        reg.add(tmp_path / "fine", "fine", parent="half@1")
+
+
+def test_trained_tokens_off_by_one(reg, made, tmp_path):
+    folder, right = adapter_of(made, tmp_path / "rows", lora(trainable_token_indices=[106, 107, 108]), scale=1.0)
+    assert lively.encodings(lively.loaded(folder, "SentenceTransformer")) == right
+
+    with pytest.raises(ParentMismatch, match=r"'106 .* is no added token and '109 heartmat' was added and is not trained.*--force trained-tokens"):
+        reg.add(folder, "medical")
+    assert reg.add(folder, "medical", force=["trained-tokens"]).version.forced == ("trained-tokens",)
+
+
+def test_trained_tokens_that_are_the_added_ones(reg, made, tmp_path):
+    folder, right = adapter_of(made, tmp_path / "rows", lora(trainable_token_indices=[107, 108, 109]), scale=1.0)
+
+    assert reg.add(folder, "medical").warnings == ()
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == right
+
+
+def test_an_adapter_of_tokens_alone_changes_texts_that_hold_them(reg, made, tmp_path):
+    from peft import TrainableTokensConfig
+    folder, right = adapter_of(made, tmp_path / "rows", TrainableTokensConfig(token_indices=[107, 108, 109]), scale=1.0)
+
+    reg.add(folder, "medical")
+
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == right
+    effect = next(item for item in reg.check("medical@1").outcomes if item.check == "adapter-effect")
+    assert effect.subject in {f"'{word}'" for word in small.NEW} and effect.difference > 1e-3
+
+
+def test_new_tokens_that_cannot_be_told_apart(reg, made, tmp_path):
+    from registry.artifacts.loading import quiet
+    model = lively.loaded(reg.checkout("base@1").folder, "SentenceTransformer")
+    with quiet():
+        model.tokenizer.add_tokens(list(small.NEW))
+        model.transformers_model.resize_token_embeddings(len(model.tokenizer))
+        model.save_pretrained(str(tmp_path / "alike"))
+    words = lively.encodings(lively.loaded(tmp_path / "alike", "SentenceTransformer"), tuple(small.NEW))
+    assert lively.distance(words[0], words[1]) < 1e-3
+
+    base = reg.add(tmp_path / "alike", "alike", parent="base@1")
+    folder, _ = adapter_of(made, tmp_path / "adapter", lora(), base=tmp_path / "alike")
+    added = reg.add(folder, "medical", parent="alike@1")
+
+    assert any("cannot be told apart until their rows are trained" in text for text in base.warnings)
+    assert any("trains none of them: your new tokens cannot be told apart" in text for text in added.warnings)
+
+
+def test_a_head_that_is_random_at_every_load(reg, tmp_path):
+    base = small.transformer_folder(tmp_path / "encoder", small.word_piece())
+    reg.add(base, "encoder", model_class="SentenceTransformer")
+    model = lively.adapted(base, "CrossEncoder", lora())
+    lively.save(model, tmp_path / "reranker")
+    one, other = (lively.encodings(lively.loaded(tmp_path / "reranker", "CrossEncoder")) for _ in range(2))
+    assert lively.distance(one, other) > 1e-4
+
+    with pytest.raises(ParentMismatch, match="neither the adapter nor encoder@1 holds the CrossEncoder's head.*adapter-head"):
+        reg.add(tmp_path / "reranker", "reranker", parent="encoder@1")
+
+
+def test_a_table_made_longer_for_tokens_that_were_never_added(reg, tmp_path):
+    from registry.artifacts.loading import quiet
+    model = lively.loaded(reg.checkout("base@1").folder, "SentenceTransformer")
+    with quiet():
+        model.transformers_model.resize_token_embeddings(110)
+        model.save_pretrained(str(tmp_path / "longer"))
+    assert len(lively.loaded(tmp_path / "longer", "SentenceTransformer").tokenizer) == 107
+
+    with pytest.raises(NotLoadable, match="the table has 110 rows, 3 more than base@1, and not one token more.*--force spare-rows"):
+        reg.add(tmp_path / "longer", "longer", parent="base@1")
+
+
+def test_a_padded_table_that_a_resize_cuts_off(reg, tmp_path):
+    from registry.artifacts.loading import quiet
+    reg.add(small.dense(tmp_path / "padded", rows=120), "padded")
+    model = lively.loaded(tmp_path / "padded", "SentenceTransformer")
+    with quiet():
+        model.tokenizer.add_tokens(["zorvaxin"])
+        model.transformers_model.resize_token_embeddings(len(model.tokenizer))
+        model.save_pretrained(str(tmp_path / "cut"))
+    assert lively.loaded(tmp_path / "cut", "SentenceTransformer").transformers_model.get_input_embeddings().weight.shape[0] == 108
+
+    with pytest.raises(ParentMismatch, match="the table has 108 rows and that of padded@1 120.*shrunk-table"):
+        reg.add(tmp_path / "cut", "cut", parent="padded@1")
+
+
+def test_a_token_that_was_an_ordinary_word(reg, made, tmp_path):
+    from registry.artifacts.loading import quiet
+    base = lively.loaded(reg.checkout("base@1").folder, "SentenceTransformer")
+    before = lively.encodings(base, ("concatenate",))
+    with quiet():
+        base.tokenizer.add_tokens(["cat"])
+        base.save_pretrained(str(tmp_path / "cat"))
+    assert lively.distance(lively.encodings(lively.loaded(tmp_path / "cat", "SentenceTransformer"), ("concatenate",)), before) > 1e-3
+
+    added = reg.add(tmp_path / "cat", "cat", parent="base@1")
+
+    assert any("the token 'cat'" in text and "ordinary texts encode otherwise" in text for text in added.warnings)

@@ -96,8 +96,9 @@ def pull(home: Home, repository: str, *, options: PullOptions, progress: Progres
 
 def add_from_hub(home: Home, repository: str, name: str | None, *, options: AddOptions, progress: Progress) -> Added:
     """`add hf://…`: a pull, answered as add answers. Raises Invalid for what can be said of a folder alone."""
-    if options.dry_run or options.with_parents or options.tokenizer is not None or options.forced or options.fix or options.metrics:
-        raise Invalid(f"{repository!r} is a Hub repository; --dry-run, --with-parents, --tokenizer, --force, --fix and --metric are for folders")
+    if options.dry_run or options.with_parents or options.tokenizer is not None or options.forced or options.fix or options.metrics or options.probes:
+        raise Invalid(f"{repository!r} is a Hub repository; --dry-run, --with-parents, --tokenizer, --force, --fix, --metric and --probes are "
+                      "for folders")
     if options.alias is not None:
         _reference.check_alias(options.alias)
     said = PullOptions(name=name, parent=options.parent, model_class=options.model_class, message=options.message, run=options.run)

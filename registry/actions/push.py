@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from .. import reference as _reference
 from ..digest import Digest
-from ..errors import HubUnavailable, InUse, Invalid, LocalPath, NumberTaken, Refused, RegistryError, RemoteMoved, RemoteNotFound
+from ..errors import HubUnavailable, InUse, Invalid, NumberTaken, Refused, RegistryError, RemoteMoved, RemoteNotFound
 from ..home import Home
 from ..hub import line as _line, plan as _plan
 from ..hub.remote import MAIN, Committed, Refs, Remote, Tree, Upload
@@ -22,8 +22,9 @@ from ..version import Version
 from .breaking import readme_there, refuse_breaking, warn_of_other_base
 from .common import VersionLike, manifest_of, resolve
 from .counting import Bytes
+from .leaks import refuse_leaks
 from .places import copies_at, is_plain, line_at, place_of, record, refuse_other_history, remembered, repository_of, require_writable, the_hub
-from .rendering import UNKNOWN_COMMIT, Place, holds, leaks, line_with_names, ours, placed, render
+from .rendering import UNKNOWN_COMMIT, Place, holds, line_from, line_with_names, ours, placed, render
 
 SUMMARY_LIMIT = 200
 """Characters of a commit's first line."""
@@ -77,7 +78,7 @@ def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Pr
         _refuse_leaks_early(run, line, missing)
         run.bytes.total = sum(item.size for item in (*missing, found))
         for parent in missing:
-            _publish(run, _line_from(line, parent), _target(run, parent), None)
+            _publish(run, line_from(line, parent), _target(run, parent), None)
         _publish(run, line, run.options.to or "", alias)
     return Pushed(found, tuple(run.sent), options.dry_run)
 
@@ -108,17 +109,6 @@ def _target(run: _Run, parent: Version) -> str:
         raise Invalid(f"its parent {parent.reference} is not on the Hub yet; say who gets it, as in --parents-to {owner}, "
                       f"and it goes to {owner}/{last}")
     return known
-
-
-def _line_from(line: Sequence[Version], version: Version) -> list[Version]:
-    """The part of a line that begins at an ancestor."""
-    wanted = {version.digest}
-    part = []
-    for item in line:
-        if item.digest in wanted:
-            part.append(item)
-            wanted |= {parent.digest for parent in item.parents}
-    return part
 
 
 def _publish(run: _Run, line: Sequence[Version], repository: str, alias: str | None) -> None:
@@ -187,7 +177,7 @@ def _commit(run: _Run, line: Sequence[Version], manifest: Manifest, tree: Tree, 
     older = there is not None and there.number > version.number
     target = _side(run, version, tree, refs) if older and not options.dry_run else tree
     uploads = render(run.home, line, repository, run.places, readme_there(run.remote, version, manifest, target, refs, there, run.home))
-    _refuse_leaks(run, line, uploads)
+    refuse_leaks(run.home, line, uploads, options.allow_path)
     changes = _plan.changes(uploads, target, ours(target, there.manifest if there else None))
     if not older and not options.break_others:
         try:
@@ -302,16 +292,5 @@ def _refuse_leaks_early(run: _Run, line: Sequence[Version], missing: Sequence[Ve
     provisional = {item.digest: run.places.get(item.digest, Place(target, UNKNOWN_COMMIT)) for item in line}
     known = any((copy.name, copy.number) == (line[0].name, line[0].number) for copy in copies_at(run.home, target))
     for version in (*missing, *([] if known else line[:1])):
-        part = _line_from(line, version)
-        _refuse_leaks(run, part, render(run.home, part, target, provisional))
-
-
-def _refuse_leaks(run: _Run, line: Sequence[Version], uploads: Sequence[Upload]) -> None:
-    found = leaks(run.home, uploads, line, run.options.allow_path)
-    if found:
-        first = min(found, key=lambda leak: not leak.path.startswith(_line.ORIGINALS))
-        registered = first.path.removeprefix(f"{_line.ORIGINALS}/")
-        others = {leak.path.removeprefix(f"{_line.ORIGINALS}/") for leak in found} - {registered}
-        more = f", and so do {', '.join(sorted(others))}" if others else ""
-        raise LocalPath(f"{registered} line {first.line} of {line[0].reference} names a place on this machine: {first.found!r}{more}; mend it and "
-                        f"add the folder again, or let it be published: --allow-path {registered}")
+        part = line_from(line, version)
+        refuse_leaks(run.home, part, render(run.home, part, target, provisional), run.options.allow_path)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..digest import Digest, digest_of
 from ..errors import NotLoadable
 from ..home import Home
-from ..hub import card as _card, line as _line, plan as _plan
+from ..hub import card as _card, line as _line
 from ..hub.remote import Tree, Upload
 from ..manifest import File, Manifest
 from ..version import Version
@@ -47,6 +46,17 @@ def line_with_names(connection: Connection, version: Version) -> list[Version]:
             if all(item.digest != parent.digest for item in (*line, *waiting)):
                 waiting.append(next((item for item in found if item.reference == parent.reference), found[0]))
     return line
+
+
+def line_from(line: Sequence[Version], version: Version) -> list[Version]:
+    """The part of a line that begins at an ancestor."""
+    wanted = {version.digest}
+    part = []
+    for item in line:
+        if item.digest in wanted:
+            part.append(item)
+            wanted |= {parent.digest for parent in item.parents}
+    return part
 
 
 def render(home: Home, line: Sequence[Version], repository: str, places: Mapping[Digest, Place], readme: str | None = None) -> list[Upload]:
@@ -118,28 +128,6 @@ def ours(tree: Tree, manifest: Manifest | None) -> list[str]:
     return [path for path in tree.files if path.startswith(f"{_line.FOLDER}/") or (manifest is not None and manifest.file(path) is not None)]
 
 
-def places_of_this_machine(home: Home, versions: Iterable[Version]) -> list[str]:
-    """What must stand in no file that leaves this machine: the home of the user, that of the registry, the folders versions were added from."""
-    from .sources import recall
-    found = [str(Path.home()), str(home.root)]
-    for version in versions:
-        for source in recall(home, version.digest):
-            found.append(source["folder"])
-            found += [text for text in _texts(source["originals"]) if text.startswith(("/", "~", "\\")) or text[1:3] == ":\\"]
-    return found
-
-
-def leaks(home: Home, uploads: Sequence[Upload], line: Sequence[Version], allowed: Sequence[str]) -> list[_plan.Leak]:
-    """Places of this machine in files to be published, those of allowed paths left out."""
-    import getpass
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):
-        user = None
-    checked = [upload for upload in uploads if upload.path not in allowed and upload.path.removeprefix(f"{_line.ORIGINALS}/") not in allowed]
-    return _plan.leaks(checked, places_of_this_machine(home, line), user)
-
-
 def _upload(home: Home, version: Version, file: File, places: Mapping[Digest, Place]) -> Upload:
     if not _names_a_base(version.kind, file):
         return _stored(home, file, file.path)
@@ -179,10 +167,3 @@ def _names_a_base(kind: str, file: File) -> bool:
 def _edge(parent: Any) -> Any:
     from ..entry import Edge
     return Edge(parent.role, parent.digest, parent.evidence, parent.reference)
-
-
-def _texts(value: object) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [text for item in items for text in _texts(item)]

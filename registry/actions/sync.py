@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import reference as _reference
-from ..errors import Invalid
+from ..errors import Invalid, RemoteMoved
 from ..home import Home
 from ..progress import Progress
 from ..published import Received, Sent, State, Synced
@@ -44,6 +44,10 @@ def _pull(home: Home, state: State, name: str, *, dry_run: bool, progress: Progr
 
 
 def _push(home: Home, state: State, *, dry_run: bool, progress: Progress) -> tuple[Sent, ...]:
+    """Who meets somebody else's commit looks again: what came may be another version, and then this one still goes on top of it."""
     owner = state.repository.partition("/")[0]
     options = PushOptions(to=state.repository, parents_to=owner, dry_run=dry_run)
-    return push(home, state.reference, options=options, progress=progress).sent
+    try:
+        return push(home, state.reference, options=options, progress=progress).sent
+    except RemoteMoved:
+        return push(home, state.reference, options=options, progress=progress).sent

@@ -70,6 +70,6 @@ def fill(root: Path, folder: Path) -> None:
     resized = plain.base(folder / "resized", added=ADDED)
     adapter = plain.adapter(folder / "medical", resized, added=ADDED)
     with registry.init(root) as reg:
-        reg.add(base, "minilm", message="the base")
-        reg.add(resized, "minilm-medical", parent="minilm@1")
-        reg.add(adapter, "medical", message="first training")
+        reg.add(base, "minilm", message="the base", measure=False)
+        reg.add(resized, "minilm-medical", parent="minilm@1", measure=False)
+        reg.add(adapter, "medical", message="first training", measure=False)

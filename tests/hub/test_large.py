@@ -37,7 +37,7 @@ def large(there, tmp_path):
     """large@1, of 2 MB, in an otherwise empty home."""
     folder = plain.base(tmp_path / "large", words=[*plain.WORDS, *(f"word{number}" for number in range(40_000))])
     with there.registry as reg:
-        reg.add(folder, "large")
+        reg.add(folder, "large", measure=False)
     return there
 
 

@@ -12,7 +12,7 @@ LINE = ("--to", "org/medical", "--parents-to", "org")
 
 def add(place, folder, name, **options):
     with place.registry as reg:
-        return reg.add(folder, name, **options).version
+        return reg.add(folder, name, **options, measure=False).version
 
 
 def published(place):

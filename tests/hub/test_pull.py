@@ -16,7 +16,7 @@ LINE = ("--to", "org/medical", "--parents-to", "org")
 
 def add(place, folder, name, **options):
     with place.registry as reg:
-        return reg.add(folder, name, **options).version
+        return reg.add(folder, name, **options, measure=False).version
 
 
 def tampered(hub, path, change, repository="org/medical"):
@@ -171,7 +171,7 @@ def test_a_plain_base_is_recognised_and_remembered_with_its_commit(there, hub, t
 
     with there.registry as reg:
         assert reg.resolve("minilm@1").source["hub"] == {"repository": "org/plain", "commit": commit}
-        assert done["digest"] == reg.add(folder, "again").digest
+        assert done["digest"] == reg.add(folder, "again", measure=False).digest
 
 
 def foreign_adapter(hub, tmp_path, base, revision):
@@ -202,8 +202,8 @@ def test_a_plain_adapter_without_a_commit_has_candidates_and_the_user_decides(pu
 
 def test_a_path_on_this_machine_is_no_evidence_for_a_repository(pushed, there, hub, tmp_path, line_template):
     with there.registry as reg:
-        reg.add(line_template / "training" / "base", "minilm")
-        reg.add(line_template / "training" / "resized", "minilm-medical", parent="minilm@1")
+        reg.add(line_template / "training" / "base", "minilm", measure=False)
+        reg.add(line_template / "training" / "resized", "minilm-medical", parent="minilm@1", measure=False)
     foreign_adapter(hub, tmp_path, str(line_template / "training" / "resized"), None)
 
     assert there.run("pull", "hf://org/adapter").code == 3
@@ -331,3 +331,13 @@ def test_a_tag_that_somebody_moved_is_said(pushed, there, hub):
     ran = there.run("pull", "hf://org/medical@v1")
 
     assert ran.code == 4 and "somebody moved it" in ran.err
+
+
+def test_a_repository_of_too_many_files_is_not_looked_into(there, hub):
+    siblings = [{"rfilename": f"f{number}", "size": 1, "blobId": "a" * 40} for number in range(100_001)]
+    hub.commit("org/many", {"README.md": b"#"})
+    hub.fault("GET /api/models/org/many", body=json.dumps({"id": "org/many", "sha": "a" * 40, "siblings": siblings}).encode())
+
+    ran = there.run("pull", "hf://org/many")
+
+    assert ran.code == 6 and "100001 files" in ran.err

@@ -9,7 +9,7 @@ from tests.support import plain
 
 def add(place, folder, name, **options):
     with place.registry as reg:
-        return reg.add(folder, name, **options).version
+        return reg.add(folder, name, **options, measure=False).version
 
 
 def states(place, *arguments):
@@ -144,3 +144,12 @@ def test_sync_wants_to_know_with_what(here):
     ran = here.run("sync", "minilm")
 
     assert ran.code == 2 and "--with org/minilm" in ran.err
+
+
+def test_sync_looks_again_when_somebody_was_quicker(pushed, hub, tmp_path):
+    another(pushed, tmp_path / "second")
+    hub.fault("POST /commit/", first=lambda: hub.commit("org/minilm", {"notes.txt": b"mine"}))
+
+    done = pushed.ok("sync", "minilm")
+
+    assert [item["reference"] for item in done["pushed"]] == ["minilm@2"] and "notes.txt" in hub.files("org/minilm")

@@ -85,15 +85,18 @@ def compare_rows(reader: Reader, before: Source, after: Source, pairs: Array, pr
 
 
 def difference(old: Array, new: Array, width: int | None = None) -> Sums:
-    """How two flat arrays differ."""
+    """How two flat arrays differ. What is not finite counts as changed where it is not the same, and has no size."""
     import numpy as np
     changed = np.not_equal(old, new)
     count = int(np.count_nonzero(changed))
     found = Sums(old.size, count, before=dot(old))
     if count:
-        gap = np.subtract(new, old)
+        with np.errstate(invalid="ignore", over="ignore"):
+            gap = np.subtract(new, old)
         found.squares = dot(gap)
         np.abs(gap, out=gap)
+        if not np.isfinite(gap.max()):
+            gap = np.append(gap[np.isfinite(gap)], 0)
         found.largest, found.total = float(gap.max()), float(gap.sum())
         if width:
             found.changed_rows = int(np.count_nonzero(changed.reshape(-1, width).any(axis=1)))

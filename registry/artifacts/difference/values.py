@@ -240,13 +240,14 @@ class _Map:
 
 
 def dot(values: Array) -> float:
-    """Sum of the squares."""
+    """Sum of the squares of what is finite."""
     import numpy as np
     with np.errstate(over="ignore"):
         found = float(np.dot(values, values))
-    if _TINY < found < _HUGE or values.dtype != np.float32:
+    if _TINY < found < _HUGE or (values.dtype != np.float32 and np.isfinite(found)):
         return found
     exact = values.astype(np.float64)
+    exact = exact[np.isfinite(exact)]
     return float(np.dot(exact, exact))
 
 

@@ -205,6 +205,22 @@ def test_eight_bit_numbers_are_what_torch_takes_them_for(dtype, name):
     numpy.testing.assert_array_equal(wide(codes.numpy(), dtype), codes.view(getattr(torch, name)).float().numpy())
 
 
+def test_values_that_are_no_numbers_are_counted_and_have_no_size(base, copy):
+    def spoil(found):
+        query = found[QUERY].copy()
+        query[0, :3] = numpy.nan, numpy.inf, 9
+        found[QUERY] = query
+
+    rewrite(copy / "model.safetensors", spoil)
+    old = tensors(base / "model.safetensors")[QUERY]
+
+    spoiled = change(differences(base, copy), QUERY)
+
+    assert spoiled.changed == 3
+    assert (spoiled.largest, spoiled.norm) == pytest.approx((9 - old[0, 2], 9 - old[0, 2]))
+    assert numpy.isfinite(change(differences(copy, base), QUERY).before)
+
+
 def test_a_file_that_lies_on_no_disk_is_read_too():
     import io
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import reference as _reference
+from ..digest import Digest
 from ..errors import NotLoadable, ParentMismatch, RegistryError
 from ..home import Home, make_private
 from ..progress import Progress
@@ -22,7 +23,7 @@ from ..saved import Saved
 from ..version import Version
 from .add import AddOptions, Prepared, prepare, register
 from .checkout import base_of, home_checkout, transformer_folder
-from .common import VersionLike, line_of, resolve
+from .common import VersionLike, facts_of, line_of, resolve
 from .load import loaded_as
 from .metrics import metrics_of
 from .parents import Known, witnessed
@@ -139,7 +140,7 @@ def _base(home: Home, live: Live, name: str, work: Path, origins: list[Known], o
     from ..artifacts import live as _live, split
     progress("comparing the base", 0, None)
     for known in origins:
-        if split.stands_on(live, home_checkout(home, known.version, progress=progress).folder, known.version.model_class):
+        if split.stands_on(live, home_checkout(home, known.version, progress=progress).folder, facts_of(home, known.version)):
             return known.version, None
     biased = next((adapter for adapter in live.adapters if _live.trained_biases(live, adapter)), None)
     if biased is not None and trained:
@@ -155,11 +156,11 @@ def _register_full(home: Home, live: Live, name: str, work: Path, origins: list[
     folder = work / "base"
     progress("writing", 0, None)
     split.write_base(live, folder)
-    if not is_base:
-        returning.prove(live, folder, None)
+    back = returning.prove(live, folder, None)
     prepared = _prepare_full(home, live, folder, origins, options, progress)
     said = AddOptions(message=_base_message(live, options) if is_base else options.message, alias=None if is_base else options.alias)
-    return register(home, name, prepared, source=_source(options, whole=not is_base), options=said, checkpoint=options.checkpoint and not is_base)
+    return register(home, name, prepared, source=_source(options, whole=not is_base), options=said, probes=_measure(home, back, prepared, progress),
+                    checkpoint=options.checkpoint and not is_base)
 
 
 def _prepare_full(home: Home, live: Live, folder: Path, origins: list[Known], options: SaveOptions, progress: Progress) -> Prepared:
@@ -179,11 +180,19 @@ def _register_adapter(home: Home, live: Live, adapter: str, name: str, work: Pat
     folder = work / "adapter" / adapter
     progress(f"writing {adapter}", 0, None)
     split.write_adapter(live, adapter, Path(transformer_folder(home, base, progress=progress)), folder)
-    returning.prove(live, folder, adapter)
+    back = returning.prove(live, folder, adapter)
     prepared = prepare(home, open_folder(home, folder), Known(base, "witnessed"), model_class=live.model_class, write=True, progress=progress,
                        forced=options.forced, from_memory=True)
     said = AddOptions(message=options.message, alias=options.alias)
-    return register(home, name, prepared, source=_source(options, whole=True), options=said, checkpoint=options.checkpoint)
+    return register(home, name, prepared, source=_source(options, whole=True), options=said, probes=_measure(home, back, prepared, progress),
+                    checkpoint=options.checkpoint)
+
+
+def _measure(home: Home, back: Any, prepared: Prepared, progress: Progress) -> Digest:
+    """What the model encodes, as it was loaded from what is registered; it is in hand, so this costs no import and no loading."""
+    from ..artifacts import probes
+    progress("measuring", 0, None)
+    return home.blobs.add(probes.record(back, prepared.facts.vocabulary.added).to_bytes())
 
 
 def _source(options: SaveOptions, *, whole: bool) -> dict[str, Any]:

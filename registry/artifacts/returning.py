@@ -19,10 +19,10 @@ _OF_THE_OBJECT = ("truncate_dim", "max_active_dims")
 """Set on an object by its user, and no part of a folder."""
 
 
-def prove(live: Live, folder: Path, adapter: str | None) -> None:
-    """Load the folder and compare it with the live model, on which that adapter acts alone. Raises NotLoadable naming what differs.
+def prove(live: Live, folder: Path, adapter: str | None) -> Any:
+    """Load the folder and compare it with the live model, on which that adapter acts alone, or none; the loaded model.
 
-    A model on another device than the processor is compared by its tensors only.
+    A model on another device than the processor is compared by its tensors only. Raises NotLoadable naming what differs.
     """
     options = _options(live)
     back = load(folder, live.model_class, device="cpu", **options)
@@ -31,6 +31,7 @@ def prove(live: Live, folder: Path, adapter: str | None) -> None:
         problem = _encodes_otherwise(live, back, adapter)
     if problem is not None:
         raise NotLoadable(f"the model cannot be kept exactly: {problem}")
+    return back
 
 
 def _options(live: Live) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any
         from ..catalog import queries
         spelled = queries.spelled(connection, name) or name
         there = _registered(connection, spelled, digest, number)
-        if there is not None:
+        if there is not None and (checkpoint or not there.checkpoint):
             return None
         _refuse_lost_parents(connection, prepared.edges)
         if number is not None:
@@ -249,9 +249,11 @@ def refuse_taken(connection: Connection, name: str, number: int, digest: Digest)
 
 
 def _registered(connection: Connection, name: str, digest: Digest, number: int | None = None) -> Version | None:
+    """The version of the model that has this manifest, a checkpoint only where there is no other."""
     from ..catalog import queries
-    return next((version for version in queries.with_manifest(connection, digest)
-                 if version.name.casefold() == name.casefold() and number in (None, version.number)), None)
+    found = [version for version in queries.with_manifest(connection, digest)
+             if version.name.casefold() == name.casefold() and number in (None, version.number)]
+    return min(found, key=lambda version: version.checkpoint, default=None)
 
 
 def _refuse_lost_parents(connection: Connection, edges: Sequence[_entry.Edge]) -> None:

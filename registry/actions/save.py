@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import reference as _reference
 from ..digest import Digest
+from ..entry import Edge
 from ..errors import NotLoadable, ParentMismatch, RegistryError
 from ..home import Home, make_private
 from ..progress import Progress
@@ -23,7 +24,7 @@ from ..saved import Saved
 from ..version import Version
 from .add import AddOptions, Prepared, prepare, register
 from .checkout import base_of, home_checkout, transformer_folder
-from .common import VersionLike, facts_of, line_of, resolve
+from .common import VersionLike, facts_of, line_of, manifest_of, resolve
 from .load import loaded_as
 from .metrics import metrics_of
 from .parents import Known, witnessed
@@ -62,7 +63,7 @@ def save(home: Home, model: Any, name: str, *, options: SaveOptions, progress: P
     with switching.untouched(model), home.store_lock.shared(timeout=60.0), _work(home) as work:
         origins = list(_origins(home, live, options.parent))
         if not live.adapters:
-            full = _register_full(home, live, name, work, origins, options, progress)
+            full = _register_same(home, live, name, origins, options) or _register_full(home, live, name, work, origins, options, progress)
             return Saved((_version(full),), None, (full,))
         base, added = _base(home, live, options.base_name or f"{name}-base", work, origins, options, progress)
         parts = [_register_adapter(home, live, adapter, names[adapter], work, base, options, progress) for adapter in live.adapters]
@@ -148,6 +149,20 @@ def _base(home: Home, live: Live, name: str, work: Path, origins: list[Known], o
                           "before training, and train on its checkout, or say which version it was with parent=")
     added = _register_full(home, live, name, work, origins, options, progress, is_base=True)
     return _version(added), added
+
+
+def _register_same(home: Home, live: Live, name: str, origins: list[Known], options: SaveOptions) -> Added | None:
+    """A full model in which nothing is new is the version it came from, under this name too; None where something is."""
+    from ..artifacts import returning, split
+    for known in origins:
+        version, folder = known.version, home_checkout(home, known.version).folder
+        if version.model_class == live.model_class and split.stands_on(live, folder, facts_of(home, version)) and returning.is_whole(live, folder):
+            facts = facts_of(home, version)
+            edges = tuple(Edge(parent.role, parent.digest, parent.evidence, parent.reference) for parent in version.parents)
+            same = Prepared(manifest_of(home, version), facts, home.blobs.read(facts.vocabulary.digest), edges, (), {}, (), None)
+            said = AddOptions(message=options.message, alias=options.alias)
+            return register(home, name, same, source=_source(options, whole=True), options=said, probes=version.probes, checkpoint=options.checkpoint)
+    return None
 
 
 def _register_full(home: Home, live: Live, name: str, work: Path, origins: list[Known], options: SaveOptions, progress: Progress, *,

@@ -34,6 +34,12 @@ def prove(live: Live, folder: Path, adapter: str | None) -> Any:
     return back
 
 
+def is_whole(live: Live, folder: Path) -> bool:
+    """Whether all of a live model without adapters is what lies in the folder, what is around its transformer included."""
+    back = load(folder, live.model_class, device="cpu")
+    return live.model._get_model_config() == back._get_model_config() and next(_differences(live, take_apart(back), None), None) is None
+
+
 def _options(live: Live) -> dict[str, Any]:
     chosen = getattr(getattr(live.inner, "config", None), "_attn_implementation", None)
     return {"model_kwargs": {"attn_implementation": chosen}} if chosen else {}

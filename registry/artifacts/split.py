@@ -19,7 +19,7 @@ from .adapter import CONFIG, WEIGHTS
 from .live import Live, adapter_tensors, begins_from_the_base, own_tensors, take_apart, trained_biases
 from .loading import load, quiet, rows
 from .proof import bits_equal
-from .switching import untouched
+from .switching import fast_tokenizer, untouched
 
 _VOLATILE = ("_name_or_path", "name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures", "use_cache", "_attn_implementation")
 _ROWS_AND_LENGTHS = ("truncation", "padding")
@@ -98,7 +98,16 @@ def _write_around(live: Live, save: Callable[..., Any], folder: Path) -> None:
     outside.__dict__["_modules"] = {name: module if item is live.module else item for name, item in live.model._modules.items()}
     if module not in outside._modules.values():  # inside a Router
         raise NotLoadable("the transformer lies inside another module; save the model with save_pretrained and add that folder")
+    _forget_last_use(live.model)
     outside.save_pretrained(str(folder), create_model_card=False)
+
+
+def _forget_last_use(model: Any) -> None:
+    """A tokenizer keeps how it cut and filled up its last texts, and saves that; the same model would be another version for it."""
+    tokenizer, backend = getattr(model[0], "tokenizer", None), fast_tokenizer(model)
+    if backend is not None and {getattr(tokenizer, side, "right") for side in ("padding_side", "truncation_side")} == {"right"}:
+        backend.no_truncation()
+        backend.no_padding()
 
 
 class _Saver:

@@ -68,7 +68,7 @@ def untouched(model: Any) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
     settings = [(module, dict(module.__dict__)) for module in (model, *model.children())]
     trainable = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    backend = _backend(model)
+    backend = fast_tokenizer(model)
     lengths = (backend.truncation, backend.padding) if backend is not None else None
     drawn = random.getstate()
     with torch.random.fork_rng(devices=_devices(model)):
@@ -115,7 +115,7 @@ def _refuse_two_at_once(chosen: Sequence[tuple[Any, list[str]]]) -> None:
                               "can act; activate one of them")
 
 
-def _backend(model: Any) -> Any:
+def fast_tokenizer(model: Any) -> Any:
     """The fast tokenizer, which keeps the lengths of its last use; None where there is none."""
     tokenizer = getattr(model[0], "tokenizer", None)
     backend = getattr(tokenizer, "backend_tokenizer", tokenizer)

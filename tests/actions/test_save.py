@@ -9,6 +9,7 @@ import pytest
 
 import registry
 from registry.errors import Invalid, InvalidName, NotLoadable, ParentMismatch
+from registry.saved import Said
 from tests.artifacts import small
 from tests.support import naive
 from tests.support.live import TARGETS, lora, new_ids
@@ -136,6 +137,42 @@ def test_a_resized_base_is_a_child_of_what_it_was_loaded_from(tmp_path):
     assert (saved.version.kind, parent.role, parent.reference, parent.evidence) == ("resized", "resized-from", "minilm@1", "witnessed")
     assert [token.content for token in reg.tokens("minilm-medical@1")] == list(naive.NEW)
     assert saved.version.message == "two words"
+
+
+def test_a_model_in_which_nothing_is_new_is_the_version_it_was(tmp_path):
+    reg = registry.init(tmp_path / "home")
+    reg.add(small.dense(tmp_path / "base"), "minilm")
+    naive.adapt(model := reg.load("minilm@1", device="cpu"), lora())
+    reg.save(model, "medical")
+
+    assert reg.save(reg.load("minilm@1", device="cpu"), "minilm").added[0].already
+    assert reg.save(reg.load("minilm@1", device="cpu"), "copy").version.digest == reg.resolve("minilm@1").digest
+    assert reg.save(reg.load("medical@1", device="cpu"), "medical").added[0].already
+
+
+def test_an_encoder_that_became_a_cross_encoder_keeps_its_head(tmp_path):
+    from sentence_transformers import CrossEncoder
+    reg = registry.init(tmp_path / "home")
+    reg.add(small.dense(tmp_path / "base"), "minilm")
+    model = naive.adapt(CrossEncoder(str(reg.checkout("minilm@1").folder), num_labels=1, device="cpu", local_files_only=True), lora())
+
+    saved = reg.save(model, "reranker")
+
+    assert (saved.base.model_class, saved.base.parents[0].reference) == ("CrossEncoder", "minilm@1")
+    assert naive.encodings(reg.load("reranker@1", device="cpu")) == naive.encodings(model)
+
+
+def test_a_checkpoint_that_becomes_the_result_is_latest_under_a_number_of_its_own(tmp_path):
+    reg = registry.init(tmp_path / "home")
+    model = naive.adapt(naive.plain(small.dense(tmp_path / "base")), lora())
+    training = reg.training("medical")
+    training.checkpoint(model, Said(1, {}, {}))
+
+    training.end(model, Said(1, {}, {}), None)
+
+    assert [(version.number, version.checkpoint, version.latest) for version in reg.list("medical")] == [(2, False, True), (1, True, False)]
+    assert len({version.digest for version in reg.list("medical")}) == 1
+    assert reg.save(model, "medical").version.number == 2
 
 
 def test_saving_again_says_already_and_writes_nothing(tmp_path):

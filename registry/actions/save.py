@@ -6,10 +6,8 @@ unchanged checkout of this registry. Its content then says whether it is that ve
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +15,22 @@ from .. import reference as _reference
 from ..digest import Digest
 from ..entry import Edge
 from ..errors import NotLoadable, ParentMismatch, RegistryError
-from ..home import Home, make_private
+from ..home import Home
 from ..progress import Progress
 from ..results import Added
 from ..saved import Saved
+from ..store.files import StoredFiles
 from ..version import Version
 from .add import AddOptions, Prepared, prepare, register
 from .checkout import base_of, home_checkout, transformer_folder
 from .common import VersionLike, facts_of, line_of, manifest_of, resolve
 from .load import loaded_as
+from .measure import Folder, effect_of, judge, subject_of
 from .metrics import metrics_of
 from .parents import Known, witnessed
 from .provenance import provenance
 from .recognise import open_folder
+from .staging import staging
 
 if TYPE_CHECKING:
     from ..artifacts.live import Live
@@ -60,7 +61,7 @@ def save(home: Home, model: Any, name: str, *, options: SaveOptions, progress: P
     live = _live.take_apart(model)
     names = _names(name, live.adapters, options)
     _live.refuse_what_cannot_be_kept(live)
-    with switching.untouched(model), home.store_lock.shared(timeout=60.0), _work(home) as work:
+    with switching.untouched(model), home.store_lock.shared(timeout=60.0), staging(home, "save-") as work:
         origins = list(_origins(home, live, options.parent))
         if not live.adapters:
             full = _register_same(home, live, name, origins, options) or _register_full(home, live, name, work, origins, options, progress)
@@ -75,7 +76,7 @@ def save_base(home: Home, model: Any, name: str, *, options: SaveOptions, progre
     from ..artifacts import live as _live, switching
     live = _live.take_apart(model)
     _live.refuse_what_cannot_be_kept(live)
-    with switching.untouched(model), home.store_lock.shared(timeout=60.0), _work(home) as work:
+    with switching.untouched(model), home.store_lock.shared(timeout=60.0), staging(home, "save-") as work:
         return _base(home, live, name, work, list(_origins(home, live, options.parent)), options, progress, trained=False)[0]
 
 
@@ -88,20 +89,6 @@ def _names(name: str, adapters: tuple[str, ...], options: SaveOptions) -> dict[s
     names = {adapter: _reference.check_name(name if len(adapters) == 1 else f"{name}-{adapter}") for adapter in adapters}
     _reference.check_name(name)
     return names
-
-
-class _work:
-    """A folder of its own below the home's staging, gone afterwards."""
-
-    def __init__(self, home: Home) -> None:
-        make_private(home.root / "staging")
-        self.folder = Path(tempfile.mkdtemp(prefix="save-", dir=home.root / "staging"))
-
-    def __enter__(self) -> Path:
-        return self.folder
-
-    def __exit__(self, *exception: object) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _origins(home: Home, live: Live, parent: VersionLike | None) -> Iterator[Known]:
@@ -173,8 +160,9 @@ def _register_full(home: Home, live: Live, name: str, work: Path, origins: list[
     split.write_base(live, folder)
     back = returning.prove(live, folder, None)
     prepared = _prepare_full(home, live, folder, origins, options, progress)
+    measured, prepared = _measured(home, back, folder, prepared, None, options, progress)
     said = AddOptions(message=_base_message(live, options) if is_base else options.message, alias=None if is_base else options.alias)
-    return register(home, name, prepared, source=_source(options, whole=not is_base), options=said, probes=_measure(home, back, prepared, progress),
+    return register(home, name, prepared, source=_source(options, whole=not is_base), options=said, probes=measured,
                     checkpoint=options.checkpoint and not is_base)
 
 
@@ -198,16 +186,25 @@ def _register_adapter(home: Home, live: Live, adapter: str, name: str, work: Pat
     back = returning.prove(live, folder, adapter)
     prepared = prepare(home, open_folder(home, folder), Known(base, "witnessed"), model_class=live.model_class, write=True, progress=progress,
                        forced=options.forced, from_memory=True)
+    measured, prepared = _measured(home, back, folder, prepared, base, options, progress)
     said = AddOptions(message=options.message, alias=options.alias)
-    return register(home, name, prepared, source=_source(options, whole=True), options=said, probes=_measure(home, back, prepared, progress),
+    return register(home, name, prepared, source=_source(options, whole=True), options=said, probes=measured,
                     checkpoint=options.checkpoint)
 
 
-def _measure(home: Home, back: Any, prepared: Prepared, progress: Progress) -> Digest:
-    """What the model encodes, as it was loaded from what is registered; it is in hand, so this costs no import and no loading."""
+def _measured(home: Home, back: Any, folder: Path, prepared: Prepared, base: Version | None, options: SaveOptions,
+              progress: Progress) -> tuple[Digest, Prepared]:
+    """(probes as a blob, the folder with what was found), as add measures; the model is in hand, so it is not loaded again."""
     from ..artifacts import probes
     progress("measuring", 0, None)
-    return home.blobs.add(probes.record(back, prepared.facts.vocabulary.added).to_bytes())
+    warnings: tuple[str, ...] = ()
+    overruled: tuple[str, ...] = ()
+    if prepared.facts.adapter is not None:
+        there = Folder(StoredFiles(prepared.manifest, home.blobs), prepared.manifest, prepared.facts, base)
+        with subject_of(home, there, lasting=True, progress=progress) as subject:
+            warnings, overruled = judge(effect_of(back, folder, subject), options.forced)
+    recorded = home.blobs.add(probes.record(back, prepared.facts.vocabulary.added).to_bytes())
+    return recorded, replace(prepared, warnings=(*prepared.warnings, *warnings), forced=(*prepared.forced, *overruled))
 
 
 def _source(options: SaveOptions, *, whole: bool) -> dict[str, Any]:

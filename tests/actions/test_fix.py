@@ -29,6 +29,25 @@ def reg(tmp_path):
     opened.close()
 
 
+@pytest.fixture(scope="module")
+def resized_home(tmp_path_factory) -> Path:
+    """A home with plain@1 and base@1, which has two tokens more. Only to be copied."""
+    folder = tmp_path_factory.mktemp("resized")
+    with registry.init(folder / "home") as made:
+        made.add(small.dense(folder / "plain"), "plain")
+        made.resize("plain@1", "base", NEW)
+    shutil.rmtree(folder / "home" / "checkouts")
+    return folder / "home"
+
+
+@pytest.fixture
+def resized(resized_home, tmp_path):
+    """A registry with plain@1 and base@1."""
+    shutil.copytree(resized_home, tmp_path / "home")
+    with registry.open(tmp_path / "home") as opened:
+        yield opened
+
+
 def lora(rows: int, **more: Any) -> Any:
     from peft import LoraConfig
     return LoraConfig(r=2, target_modules=["query", "value"], **more)
@@ -69,13 +88,10 @@ def changed(folder: Path, **how: Any) -> None:
     (folder / "new").replace(folder / WEIGHTS)
 
 
-def saved(reg: registry.Registry, tmp_path: Path, configure: Any = lora, model_class: str = "SentenceTransformer") -> tuple[Path, list[Any]]:
-    """base@1 with added tokens, and an adapter on its checkout, saved as it should be: (its folder, what the live model encodes)."""
-    if "base@1" not in [f"{model.name}@{model.latest}" for model in reg.list()]:
-        reg.add(BUILDERS[model_class](tmp_path / "plain"), "plain")
-        reg.resize("plain@1", "base", NEW)
-    checkout = reg.checkout("base@1").folder
-    return tmp_path / "adapter", lively.save_adapter(checkout, model_class, configure(reg.show("base@1").facts.rows), tmp_path / "adapter")
+def saved(reg: registry.Registry, tmp_path: Path, configure: Any = lora) -> tuple[Path, list[Any]]:
+    """An adapter on the checkout of base@1, saved as it should be: (its folder, what the live model encodes)."""
+    checkout, rows = reg.checkout("base@1").folder, reg.show("base@1").facts.rows
+    return tmp_path / "adapter", lively.save_adapter(checkout, "SentenceTransformer", configure(rows), tmp_path / "adapter")
 
 
 NAIVE = [("SentenceTransformer", lora), ("SentenceTransformer", trained_tokens), ("SentenceTransformer", targeted_table),
@@ -95,10 +111,10 @@ def test_a_naive_adapter_becomes_the_base_that_was_never_saved_and_a_small_one(r
     added = reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True)
 
     model = reg.load("medical@1", device="cpu")
-    resized = reg.resolve("medical-base@1")
+    made = reg.resolve("medical-base@1")
     assert lively.encodings(model) == live
     assert lively.encodings(lively.loaded(reg.checkout("medical@1", tmp_path / "out").folder, model_class)) == live
-    assert (resized.kind, resized.parents[0].role, resized.parents[0].reference) == ("resized", "resized-from", "minilm@1")
+    assert (made.kind, made.parents[0].role, made.parents[0].reference) == ("resized", "resized-from", "minilm@1")
     assert (added.evidence, added.parent) == ("witnessed", "medical-base@1")
     assert any(line.startswith("proved:") and "largest difference 0.0" in line for line in added.fixed)
     assert list(added.version.source["fix"]) == list(added.fixed)
@@ -188,68 +204,68 @@ NAMES = {
 
 
 @pytest.mark.parametrize("case", NAMES)
-def test_tensors_under_other_names_are_renamed(reg, tmp_path, case):
-    folder, live = saved(reg, tmp_path)
+def test_tensors_under_other_names_are_renamed(resized, tmp_path, case):
+    folder, live = saved(resized, tmp_path)
     names = {name: NAMES[case](name) for name in tables(folder / WEIGHTS)}
     changed(folder, renamed=names)
     plain = lively.encodings(lively.loaded(folder, "SentenceTransformer"))
 
-    added = reg.add(folder, "medical", fix=True)
+    added = resized.add(folder, "medical", fix=True)
 
     assert plain != live or case == "without peft's prefix"
-    assert lively.encodings(reg.load("medical@1", device="cpu")) == live
+    assert lively.encodings(resized.load("medical@1", device="cpu")) == live
     assert (added.parent, added.evidence) == ("base@1", "witnessed")
     assert any(line.startswith("proved: all 8 tensors") for line in added.fixed)
 
 
-def test_a_whole_state_dict_keeps_what_is_the_adapters(reg, tmp_path):
+def test_a_whole_state_dict_keeps_what_is_the_adapters(resized, tmp_path):
     from registry.artifacts.rewriting import values_of
-    folder, live = saved(reg, tmp_path)
+    folder, live = saved(resized, tmp_path)
     inner = lively.loaded(folder, "SentenceTransformer").transformers_model
     own = {f"base_model.model.{name}": values_of(tensor) for name, tensor in inner.state_dict().items()}
     changed(folder, left_out=list(tables(folder / WEIGHTS)), added=own)
 
-    added = reg.add(folder, "medical", fix=True)
+    added = resized.add(folder, "medical", fix=True)
 
-    assert lively.encodings(reg.load("medical@1", device="cpu")) == live
+    assert lively.encodings(resized.load("medical@1", device="cpu")) == live
     assert any("are the parent's, bit for bit" in line for line in added.fixed)
 
 
-def test_two_adapters_in_one_file_are_refused(reg, tmp_path):
-    folder, _ = saved(reg, tmp_path)
+def test_two_adapters_in_one_file_are_refused(resized, tmp_path):
+    folder, _ = saved(resized, tmp_path)
     changed(folder, renamed={name: name.replace(".weight", ".one.weight" if "query" in name else ".two.weight")
                              for name in tables(folder / WEIGHTS)})
 
     with pytest.raises(registry.RegistryError, match="2 adapters, 'one', 'two'"):
-        reg.add(folder, "medical", fix=True)
+        resized.add(folder, "medical", fix=True)
 
 
-def test_an_adapter_of_one_layer_that_could_be_either_is_refused(reg, tmp_path):
+def test_an_adapter_of_one_layer_that_could_be_either_is_refused(resized, tmp_path):
     from peft import LoraConfig
-    folder, _ = saved(reg, tmp_path, lambda rows: LoraConfig(r=2, target_modules="all-linear"))
+    folder, _ = saved(resized, tmp_path, lambda rows: LoraConfig(r=2, target_modules="all-linear"))
     left_out = [name for name in tables(folder / WEIGHTS) if "layer.0.attention.self.query" not in name]
     changed(folder, left_out=left_out, renamed={name: name.replace("encoder.layer.0.", "block.") for name in tables(folder / WEIGHTS)})
     config = json.loads((folder / "adapter_config.json").read_text())
     (folder / "adapter_config.json").write_text(json.dumps(config | {"target_modules": r".*\.(0|1)\.attention\.self\.query"}))
 
     with pytest.raises(registry.RegistryError):
-        reg.add(folder, "medical", fix=True)
+        resized.add(folder, "medical", fix=True)
 
 
-def test_the_magnitudes_of_dora_are_put_where_loaders_read_them(reg, tmp_path):
-    folder, live = saved(reg, tmp_path, lambda rows: lora(rows, use_dora=True))
+def test_the_magnitudes_of_dora_are_put_where_loaders_read_them(resized, tmp_path):
+    folder, live = saved(resized, tmp_path, lambda rows: lora(rows, use_dora=True))
     changed(folder, renamed={name: name.removesuffix(".weight") for name in tables(folder / WEIGHTS) if "magnitude" in name})
     assert lively.encodings(lively.loaded(folder, "SentenceTransformer")) != live
     with pytest.raises(registry.RegistryError, match="--fix"):
-        reg.add(folder, "medical")
+        resized.add(folder, "medical")
 
-    reg.add(folder, "medical", fix=True)
+    resized.add(folder, "medical", fix=True)
 
-    assert lively.encodings(lively.loaded(reg.checkout("medical@1").folder, "SentenceTransformer")) == live
+    assert lively.encodings(lively.loaded(resized.checkout("medical@1").folder, "SentenceTransformer")) == live
 
 
-def test_lost_modules_are_the_parents(reg, tmp_path):
-    folder, live = saved(reg, tmp_path)
+def test_lost_modules_are_the_parents(resized, tmp_path):
+    folder, live = saved(resized, tmp_path)
     for name in ("modules.json", "config_sentence_transformers.json"):
         (folder / name).unlink()
     for path in folder.iterdir():
@@ -257,20 +273,20 @@ def test_lost_modules_are_the_parents(reg, tmp_path):
             shutil.rmtree(path)
     assert lively.encodings(lively.loaded(folder, "SentenceTransformer")) != live
 
-    added = reg.add(folder, "medical", fix=True)
+    added = resized.add(folder, "medical", fix=True)
 
-    assert lively.encodings(reg.load("medical@1", device="cpu")) == live
+    assert lively.encodings(resized.load("medical@1", device="cpu")) == live
     assert any("modules.json" in line for line in added.fixed)
 
 
-def test_modules_that_are_not_certain_are_not_taken(reg, tmp_path):
-    folder, _ = saved(reg, tmp_path)
+def test_modules_that_are_not_certain_are_not_taken(resized, tmp_path):
+    folder, _ = saved(resized, tmp_path)
     (folder / "modules.json").unlink()
     pooling = folder / "1_Pooling" / "config.json"
     pooling.write_text(pooling.read_text().replace("mean", "cls"))
 
     with pytest.raises(registry.RegistryError, match="1_Pooling/config.json is not that of base@1"):
-        reg.add(folder, "medical", fix=True)
+        resized.add(folder, "medical", fix=True)
 
 
 def test_a_lost_dense_module_is_not_made_up(reg, tmp_path):
@@ -290,71 +306,71 @@ def without_tokenizer(folder: Path) -> None:
         lively.loaded(folder, "SentenceTransformer")
 
 
-def test_a_lost_tokenizer_is_the_parents_where_that_is_witnessed(reg, tmp_path):
-    folder, live = saved(reg, tmp_path)
+def test_a_lost_tokenizer_is_the_parents_where_that_is_witnessed(resized, tmp_path):
+    folder, live = saved(resized, tmp_path)
     without_tokenizer(folder)
 
-    added = reg.add(folder, "medical", fix=True)
+    added = resized.add(folder, "medical", fix=True)
 
-    assert lively.encodings(reg.load("medical@1", device="cpu")) == live
+    assert lively.encodings(resized.load("medical@1", device="cpu")) == live
     assert "took the tokenizer of base@1: the parent is witnessed" in added.fixed
 
 
-def test_a_lost_tokenizer_is_the_parents_where_ids_prove_it(reg, tmp_path):
-    folder, live = saved(reg, tmp_path, trained_tokens)
+def test_a_lost_tokenizer_is_the_parents_where_ids_prove_it(resized, tmp_path):
+    folder, live = saved(resized, tmp_path, trained_tokens)
     without_tokenizer(folder)
     config = json.loads((folder / "adapter_config.json").read_text())
     (folder / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "/lost/somewhere"}))
 
-    added = reg.add(folder, "medical", parent="base@1", fix=True)
+    added = resized.add(folder, "medical", parent="base@1", fix=True)
 
-    assert lively.encodings(reg.load("medical@1", device="cpu")) == live
+    assert lively.encodings(resized.load("medical@1", device="cpu")) == live
     assert added.fixed[0] == "the base that it names, 'somewhere', is not there; base@1 was said to be it"
     assert "took the tokenizer of base@1: the adapter trains exactly the rows of its added tokens" in added.fixed
 
 
-def test_a_lost_tokenizer_that_nothing_proves_is_asked_for(reg, tmp_path):
-    folder, live = saved(reg, tmp_path)
+def test_a_lost_tokenizer_that_nothing_proves_is_asked_for(resized, tmp_path):
+    folder, live = saved(resized, tmp_path)
     without_tokenizer(folder)
     config = json.loads((folder / "adapter_config.json").read_text())
     (folder / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "/lost/somewhere"}))
 
     with pytest.raises(registry.RegistryError, match="--tokenizer"):
-        reg.add(folder, "medical", parent="base@1", fix=True)
-    reg.add(folder, "medical", parent="base@1", tokenizer=reg.checkout("base@1").folder, fix=True)
+        resized.add(folder, "medical", parent="base@1", fix=True)
+    resized.add(folder, "medical", parent="base@1", tokenizer=resized.checkout("base@1").folder, fix=True)
 
-    assert lively.encodings(reg.load("medical@1", device="cpu")) == live
+    assert lively.encodings(resized.load("medical@1", device="cpu")) == live
 
 
-def test_a_dead_base_is_looked_for_among_the_registered(reg, tmp_path):
-    folder, _ = saved(reg, tmp_path)
+def test_a_dead_base_is_looked_for_among_the_registered(resized, tmp_path):
+    folder, _ = saved(resized, tmp_path)
     config = json.loads((folder / "adapter_config.json").read_text())
     (folder / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "/lost/somewhere"}))
     changed(folder, renamed={name: wrap(name) for name in tables(folder / WEIGHTS)})
 
     with pytest.raises(registry.RegistryError, match=r"not there any more.*fit base@1.*--fix --as medical --parent base@1"):
-        reg.add(folder, "medical", fix=True)
+        resized.add(folder, "medical", fix=True)
 
 
-def test_a_stray_config_is_left_out(reg, tmp_path):
-    folder, live = saved(reg, tmp_path)
-    shutil.copyfile(reg.checkout("base@1").folder / "config.json", folder / "config.json")
+def test_a_stray_config_is_left_out(resized, tmp_path):
+    folder, live = saved(resized, tmp_path)
+    shutil.copyfile(resized.checkout("base@1").folder / "config.json", folder / "config.json")
     with pytest.raises(OSError, match=r"model\.safetensors"):
         lively.loaded(folder, "SentenceTransformer")
 
-    reg.add(folder, "medical", fix=True)
+    resized.add(folder, "medical", fix=True)
 
-    assert lively.encodings(reg.load("medical@1", device="cpu")) == live
+    assert lively.encodings(resized.load("medical@1", device="cpu")) == live
 
 
-def test_a_sound_folder_is_registered_as_it_is_and_never_touched(reg, tmp_path):
-    folder, _ = saved(reg, tmp_path)
+def test_a_sound_folder_is_registered_as_it_is_and_never_touched(resized, tmp_path):
+    folder, _ = saved(resized, tmp_path)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
-    added = reg.add(folder, "medical", fix=True)
+    added = resized.add(folder, "medical", fix=True)
 
     assert added.fixed == ()
-    assert reg.add(folder, "medical").already
+    assert resized.add(folder, "medical").already
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     assert list((tmp_path / "home" / "staging").iterdir()) == []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -81,10 +80,8 @@ def test_a_merged_model_encodes_as_the_adapter_on_its_base(copied, tmp_path, mod
 
     merged = reg.merge("tuned@1", "whole").version
 
-    plain = reg.checkout("whole@1", tmp_path / "plain").folder
-    shutil.rmtree(tmp_path / "home" / "checkouts")
+    plain = reg.checkout("whole@1").folder
     assert lively.distance(lively.encodings(lively.loaded(plain, model_class)), live) < 1e-5
-    assert lively.distance(lively.encodings(reg.load("whole@1", device="cpu")), live) < 1e-5
     assert (merged.kind, [parent.role for parent in merged.parents], merged.model_class) == ("merged", ["adapter", "base"], model_class)
     assert 0 <= float(merged.source["merge"]["difference"]) <= float(merged.source["merge"]["tolerance"]) == 1e-5
     assert merged.probes is not None
@@ -235,15 +232,13 @@ def test_the_real_minilm_merges_and_plain_sentence_transformers_loads_it(tmp_pat
     from peft import LoraConfig
     reg = registry.init(tmp_path / "home")
     reg.add(minilm_folder, "minilm")
-    reg.resize("minilm@1", "medical-base", list(NEW))
-    rows = reg.show("medical-base@1").facts.rows
-    config = LoraConfig(r=8, target_modules=["query", "value"], trainable_token_indices=[rows - 2, rows - 1])
-    live = lively.save_adapter(reg.checkout("medical-base@1").folder, "SentenceTransformer", config, tmp_path / "adapter", scale=0.02)
+    config = LoraConfig(r=8, target_modules=["query", "value"], trainable_token_indices=[2000, 2001])
+    live = lively.save_adapter(reg.checkout("minilm@1").folder, "SentenceTransformer", config, tmp_path / "adapter", scale=0.02)
     reg.add(tmp_path / "adapter", "medical")
 
     merged = reg.merge("medical@1", "medical-whole").version
 
     plain = lively.loaded(reg.checkout("medical-whole@1", tmp_path / "plain").folder, "SentenceTransformer")
     assert 0 < lively.distance(lively.encodings(plain), live) < 1e-6
-    assert json.loads(reg.read("medical-whole@1:config.json"))["vocab_size"] == rows
+    assert reg.read("medical-whole@1:config.json") == reg.read("minilm@1:config.json")
     assert float(merged.source["merge"]["difference"]) < 1e-6

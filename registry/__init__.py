@@ -20,12 +20,14 @@ if TYPE_CHECKING:
         alias,
         annotate,
         audit,
+        bundle,
         check,
         checkout,
         collect,
         config,
         delete,
         diff,
+        du,
         find,
         lineage,
         list,
@@ -50,10 +52,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Model", "Registry", "RegistryError", "Version", "activate", "add", "alias", "annotate", "audit", "check", "checkout", "collect",
-    "config",
-    "delete", "diff", "find", "init", "lineage", "list", "load", "log", "merge", "open", "pull", "push", "repair", "resize",
-    "resolve", "save", "show", "status", "sync", "tokens", "version_of", "yank",
+    "Model", "Registry", "RegistryError", "Version", "activate", "add", "alias", "annotate", "audit", "bundle", "check",
+    "checkout", "collect", "config", "delete", "diff", "du", "find", "init", "lineage", "list", "load", "log", "merge", "open",
+    "pull", "push", "repair", "resize", "resolve", "save", "show", "status", "sync", "tokens", "version_of", "yank",
 ]
 
 _ELSEWHERE = {"Model": "version", "Version": "version", "RegistryError": "errors", "Registry": "api", "init": "api", "open": "api"}

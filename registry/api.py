@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from . import settings as _settings
+from .errors import Invalid
 from .progress import Progress, silent
 
 if TYPE_CHECKING:
     from .actions.training import Training
     from .differences import Difference
-    from .findings import Audited, Repaired
+    from .findings import Audited, Bundled, Repaired, Unbundled, Usage
     from .home import Home
     from .moment import When
     from .published import Pulled, Pushed, State, Synced
@@ -252,11 +253,18 @@ class Registry:
 
     def pull(self, repository: str, *, name: str | None = None, aliases: bool = False, renumber: bool = False,
              parent_as: Mapping[str, str] | None = None, from_any: bool = False, parent: VersionLike | None = None,
-             model_class: str | None = None, message: str | None = None, progress: Progress = silent) -> Pulled:
-        """Register what `hf://org/repo@revision` has, its line with it, under the names and numbers it has there.
+             model_class: str | None = None, message: str | None = None, progress: Progress = silent) -> Pulled | Unbundled:
+        """Register what `hf://org/repo@revision`, or a bundle, has, its line with it, under the names and numbers it has there.
 
+        A path that is no `hf://` is a bundle's; one of a whole home is restored into a place that holds none, or only its past.
         parent_as gives parents other names, old to new; parent and model_class are for a repository that no registry made.
         """
+        if not repository.startswith("hf://"):
+            from .actions.unbundle import UnbundleOptions, unbundle
+            if aliases or from_any or parent is not None or model_class is not None or message is not None:
+                raise Invalid(f"{repository!r} is a bundle, and what it says of its versions stays; to pull from the Hub: hf://ORG/REPO")
+            return unbundle(self.settings, lambda: self.home, Path(repository).expanduser(),
+                            options=UnbundleOptions(name, renumber, dict(parent_as or {})), progress=progress)
         from .actions.pull import PullOptions, pull
         options = PullOptions(name, aliases, renumber, dict(parent_as or {}), from_any, parent, model_class, message)
         return pull(self.home, repository, options=options, progress=progress)
@@ -371,6 +379,21 @@ class Registry:
         """
         from .actions.repair import repair
         return repair(self.home, [os.fspath(item) for item in sources], accept_journal=accept_journal, progress=progress)
+
+    def du(self, version: VersionLike | None = None) -> tuple[Usage, ...]:
+        """What a version costs on disk; without one, what each does, and last the whole registry. Counted as collect counts."""
+        from .actions.du import du
+        return du(self.home, version)
+
+    def bundle(self, versions: Sequence[VersionLike] | VersionLike = (), output: PathLike = "bundle.tar", *, have: PathLike | None = None,
+               everything: bool = False, progress: Progress = silent) -> Bundled:
+        """Write versions with their lines, or with everything the whole home, into one file that pull takes.
+
+        have is an earlier bundle, or a text with a digest in each line, of what the other side has: that is left out.
+        """
+        from .actions.bundle import bundle
+        items = versions if isinstance(versions, Sequence) and not isinstance(versions, str) else [versions]
+        return bundle(self.home, items, Path(output), have=Path(have) if have is not None else None, everything=everything, progress=progress)
 
     def config(self, key: str | None = None, value: str | None = None, *, unset: bool = False) -> Mapping[str, str]:
         """The settings of the home that people make: all of them, one, or one made new. Keys: user.name."""

@@ -188,8 +188,8 @@ def _parse(value: dict[str, Any], what: str) -> Entry:
         raise NewerFormat(f"{newer}: format {value['format']}, known is {FORMAT}; update st-registry")
     if value["kind"] not in BODIES:
         raise NewerFormat(f"{newer}: {value['kind']!r}; update st-registry")
-    if set(value) != {"format", "number", "id", "time", "by", "kind", "body", "previous", "digest"}:
-        raise InvalidManifest(f"{what} has the wrong fields: {', '.join(sorted(value))}")
+    if value["format"] != FORMAT or set(value) != {"format", "number", "id", "time", "by", "kind", "body", "previous", "digest"}:
+        raise InvalidManifest(f"{what} has the format {value['format']!r} and the fields {', '.join(sorted(value))}")
     if type(value["number"]) is not int or value["number"] < 1 or not _TIME.fullmatch(value["time"]):
         raise InvalidManifest(f"{what} has the number {value['number']!r} and the time {value['time']!r}")
     body_class = BODIES[value["kind"]]

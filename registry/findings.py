@@ -9,6 +9,7 @@ from typing import Any
 
 from .digest import Digest, canonical, parse_canonical
 from .errors import InvalidManifest, NewerFormat
+from .version import Version
 
 RECEIPT_FORMAT = 1
 
@@ -48,7 +49,8 @@ def parse_receipt(content: bytes, what: str) -> Receipt:
     try:
         if value["format"] > RECEIPT_FORMAT:
             raise NewerFormat(f"{what} has format {value['format']}, this registry reads {RECEIPT_FORMAT}; update st-registry")
-        if set(value) != {"format", "store", "number", "digest", "time"} or type(value["number"]) is not int or value["number"] < 1:
+        known = value["format"] == RECEIPT_FORMAT and set(value) == {"format", "store", "number", "digest", "time"}
+        if not known or type(value["number"]) is not int or value["number"] < 1:
             raise InvalidManifest(f"{what} is no receipt; registry audit --receipt FILE writes one")
         return Receipt(str(value["store"]), value["number"], Digest(value["digest"]), str(value["time"]))
     except (KeyError, TypeError) as error:
@@ -104,8 +106,8 @@ class Repaired:
     """What repair did."""
 
     entries: int
-    catalog: Path
-    """The file of the new generation."""
+    catalog: Path | None
+    """The file of the new generation; None where the journal is broken, so that the old catalog says more."""
     mended: tuple[Mended, ...]
     lost: tuple[Lost, ...]
     forgotten: tuple[str, ...] = ()
@@ -113,7 +115,7 @@ class Repaired:
 
     def to_dict(self) -> dict[str, Any]:
         """What `repair --json` prints."""
-        return {"entries": self.entries, "catalog": self.catalog.name,
+        return {"entries": self.entries, "catalog": self.catalog.name if self.catalog is not None else None,
                 "mended": [{"what": item.what, "source": item.source} for item in self.mended],
                 "lost": [{"what": item.what, "versions": list(item.versions)} for item in self.lost], "forgotten": list(self.forgotten)}
 
@@ -125,11 +127,11 @@ class Usage:
     reference: str | None
     """None for the whole registry."""
     own: int
-    """Of blobs that nothing else needs."""
+    """Of its files, vocabulary and probes."""
     shared: int
-    """Of blobs that other versions need too."""
+    """Of those of them that other versions need too."""
     freed: int
-    """What collect would free if it were deleted, its checkout not counted."""
+    """What collect would free if it were deleted, its checkout not counted; of the whole registry, what nobody needs."""
     checkouts: int
     """Of its own unpacked folder in this home; links to blobs count nothing."""
     details: Mapping[str, int]
@@ -139,3 +141,43 @@ class Usage:
         """What `du --json` prints."""
         return {"reference": self.reference, "own": self.own, "shared": self.shared, "freed": self.freed, "checkouts": self.checkouts,
                 "details": dict(self.details)}
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """A bundle that was written."""
+
+    path: Path
+    versions: tuple[str, ...]
+    """References, parents first; none for a whole home."""
+    blobs: int
+    size: int
+    """Bytes of the file."""
+    left_out: int
+    """Blobs that the other side has."""
+    entries: int
+    """Of the journal of a whole home, else 0."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `bundle --json` prints."""
+        return {"versions": list(self.versions), "blobs": self.blobs, "size": self.size, "left_out": self.left_out, "entries": self.entries}
+
+
+@dataclass(frozen=True)
+class Unbundled:
+    """What came out of a bundle."""
+
+    versions: tuple[Version, ...]
+    """Those that were asked for, as they are here now."""
+    registered: tuple[str, ...]
+    already: tuple[str, ...]
+    """References of what is new here and of what was here, parents first."""
+    entries: int = 0
+    """Of the journal of a whole home, else 0."""
+    added: int = 0
+    """How many of them were not here."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `pull --json` prints of a bundle."""
+        return {"versions": [{"reference": item.reference, "digest": item.digest} for item in self.versions],
+                "registered": list(self.registered), "already": list(self.already), "entries": self.entries, "added": self.added}

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict, Unpack, overload
 
 from .api import Metrics, Operand, PathLike, Probes, Registry, Texts, VersionLike
 from .differences import Difference
-from .findings import Audited, Repaired
+from .findings import Audited, Bundled, Repaired, Unbundled, Usage
 from .moment import When
 from .progress import Progress, silent
 from .published import Pulled, Pushed, State, Synced
@@ -193,7 +193,7 @@ class PullKeywords(TypedDict, total=False):
     progress: Progress
 
 
-def pull(repository: str, *, home: PathLike | None = None, **keywords: Unpack[PullKeywords]) -> Pulled:
+def pull(repository: str, *, home: PathLike | None = None, **keywords: Unpack[PullKeywords]) -> Pulled | Unbundled:
     """Register what `hf://org/repo@revision` has, its line with it."""
     with Registry(home) as registry:
         return registry.pull(repository, **keywords)
@@ -301,6 +301,19 @@ def repair(sources: Sequence[PathLike] = (), *, accept_journal: bool = False, pr
     """The catalog made anew from the journal; lost or damaged bytes fetched by digest from sources."""
     with Registry(home) as registry:
         return registry.repair(sources, accept_journal=accept_journal, progress=progress)
+
+
+def du(version: VersionLike | None = None, *, home: PathLike | None = None) -> tuple[Usage, ...]:
+    """What a version costs on disk; without one, what each does, and last the whole registry."""
+    with Registry(home) as registry:
+        return registry.du(version)
+
+
+def bundle(versions: Sequence[VersionLike] | VersionLike = (), output: PathLike = "bundle.tar", *, have: PathLike | None = None,
+           everything: bool = False, progress: Progress = silent, home: PathLike | None = None) -> Bundled:
+    """Write versions with their lines, or the whole home, into one file that pull takes."""
+    with Registry(home) as registry:
+        return registry.bundle(versions, output, have=have, everything=everything, progress=progress)
 
 
 def config(key: str | None = None, value: str | None = None, *, unset: bool = False, home: PathLike | None = None) -> Mapping[str, str]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from .catalog.engine import Catalog
+    from .digest import Digest
     from .store.backend import Backend
 
 WRITE_WAIT = 60.0
@@ -64,7 +65,7 @@ class Home:
         if (settings.home / FIRST_ENTRY).exists():
             return cls(settings, backend)
         make_private(settings.home)
-        _refuse_foreign(settings.home)
+        refuse_foreign(settings.home)
         try_place(settings.home)
         home = cls(settings, backend)
         with home.write_lock.exclusive(WRITE_WAIT):
@@ -139,15 +140,14 @@ class Home:
     def catch_up(self) -> None:
         """Fold what the catalog has not seen. Raises CatalogDiverged if the journal is not the one it was folded from."""
         with self.write_lock.exclusive(WRITE_WAIT):
-            catalog = self._open_catalog()
+            self._open_catalog()
             self.journal.sync()
-            with catalog.reading() as connection:
-                number, digest = catalog.head(connection)
+            number, digest = self._head()
             if number:
                 self._refuse_another_journal(number, digest)
             if self.journal.read(number + 1) is None:
                 return
-            with catalog.writing() as connection:
+            with self._open_catalog().writing() as connection:
                 for entry in self.journal.follow(number, digest):
                     self._fold(connection, entry)
 
@@ -156,13 +156,13 @@ class Home:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """A snapshot of the catalog, brought up to the journal if that takes no waiting; else a warning says how old it is."""
-        catalog = self._catalog_for_reading()
-        with catalog.reading() as connection:
-            number, _ = catalog.head(connection)
-            behind = (self.root / "journal" / f"{number + 1:020}.json").exists()
-        if behind:
+        self._catalog_for_reading()
+        number, _ = self._head()
+        if (self.root / "journal" / f"{number + 1:020}.json").exists():
             self._catch_up_quickly(number)
-        with catalog.reading() as connection:
+        elif number and not (self.root / "journal" / f"{number:020}.json").exists():
+            self.warn(f"the catalog knows entry {number}, and the journal lacks it; registry audit tells more, registry repair mends it")
+        with self._catalog_for_reading().reading() as connection:
             yield connection
 
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
@@ -170,6 +170,20 @@ class Home:
         catalog = self._catalog_for_reading()
         with catalog.reading() as connection:
             return catalog.dump(connection)
+
+    def _head(self) -> tuple[int, Digest | None]:
+        """Where the open catalog ends. One that cannot be read is made anew: it holds nothing that the journal does not."""
+        assert self._catalog is not None
+        try:
+            with self._catalog.reading() as connection:
+                return self._catalog.head(connection)
+        except CatalogDiverged as error:
+            if not self.writable:
+                raise
+            self.renew()
+            self.warn(f"{str(error).partition('; to make it')[0]}; it was made anew from the journal")
+        with self._catalog.reading() as connection:
+            return self._catalog.head(connection)
 
     def _catch_up_quickly(self, number: int) -> None:
         if not self.writable:
@@ -238,7 +252,8 @@ def make_private(folder: Path) -> None:
         raise StoreUnavailable(f"cannot make the folder {str(folder)!r}: {error.strerror}") from error
 
 
-def _refuse_foreign(folder: Path) -> None:
+def refuse_foreign(folder: Path) -> None:
+    """Raises StoreUnavailable if a folder holds anything that is no part of a home."""
     foreign = sorted(item.name for item in folder.iterdir() if item.name not in OURS and not item.name.startswith(".try-"))
     if foreign:
         raise StoreUnavailable(f"{str(folder)!r} is not empty: it holds {foreign[0]!r}; a registry is made in a new or empty folder")

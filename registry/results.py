@@ -196,6 +196,10 @@ class Collected:
     young: int = 0
     """Bytes that are not needed and not yet old."""
     dry_run: bool = False
+    catalogs: int = 0
+    """Bytes of catalogs that a newer one took the place of."""
+    shorter: tuple[tuple[str, int], ...] = ()
+    """(age as `--older-than` takes it, bytes of the young that it would free)."""
 
 
 @dataclass(frozen=True)

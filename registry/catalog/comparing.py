@@ -23,7 +23,7 @@ from . import tables as t
 from .apply import ReadBlob, fold
 from .folding import Tally
 from .rows import GatheredRows, Values
-from .schema import REVISION, packaged
+from .schema import packaged
 
 _TABLES = {table.name: table for table in t.metadata.sorted_tables}
 _PRAGMAS = ("user_version", "application_id")
@@ -107,13 +107,18 @@ class Snapshot:
         """Whether the schema is to the letter what the migrations make."""
         try:
             return schema_of(self._connection) == expected
-        except (sqlite3.Error, TypeError) as error:
+        except (sqlite3.Error, TypeError, UnicodeError) as error:
             raise damaged(self._name, error) from None
 
     def entry(self, number: int) -> Mapping[str, Any] | None:
         """The row of an entry."""
         rows = self._ask("SELECT * FROM entries NOT INDEXED WHERE number = ?", (number,))
         return dict(zip([column.name for column in t.entries.columns], rows[0], strict=True)) if rows else None
+
+    @staticmethod
+    def tables() -> list[str]:
+        """The names of all tables."""
+        return list(_TABLES)
 
     def rows(self, table: str) -> Iterator[list[Values]]:
         """All rows of a table, a block at a time."""
@@ -186,6 +191,3 @@ _DIGESTS = {"manifests": "digest", "files": "manifest", "parents": "manifest", "
 
 def _named(table: str, row: Values) -> Mapping[str, Any]:
     return dict(zip([column.name for column in _TABLES[table].columns], row, strict=True))
-
-
-__all__ = ["REVISION", "Difference", "Schema", "Snapshot", "damaged", "differences", "golden", "schema_of"]

@@ -47,10 +47,15 @@ def is_ours(name: str) -> bool:
     return _BESIDE.fullmatch(name) is not None
 
 
-def superseded(folder: Path, revision: str = REVISION) -> list[Path]:
-    """The catalogs of a revision that nobody opens any more, since a newer generation is there."""
+def left_behind(folder: Path, revision: str = REVISION) -> list[Path]:
+    """Files that nobody opens any more: generations before the newest, with what lies beside them, and those that were never done."""
     generation, _ = newest(folder, revision)
-    return [folder / file_name(revision, found) for other, found in sorted(_present(folder)) if other == revision and found < generation]
+    found = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        match = _BESIDE.fullmatch(path.name)
+        if match is not None and (match[3] or (match[1] == revision and int(match[2]) < generation)):
+            found.append(path)
+    return found
 
 
 def _present(folder: Path) -> list[tuple[str, int]]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from .text import Cell
 
 
+KEPT_SHOWN = 20
+
+
 @command("init")
 @click.argument("folder", metavar="[DIR]", required=False, type=Folder())
 @click.pass_obj
@@ -111,7 +114,11 @@ def _rows(result: Collected) -> list[tuple[Cell, ...]]:
         (freed, Size(result.size), f"{result.blobs} files that nobody needs"),
         (freed, Size(result.checkouts_size), f"{result.checkouts} checkouts of what is gone"),
         (freed, Size(result.staging), "half written"),
-        ("kept", Size(result.young), "not needed, and not yet old; --older-than 0 frees it"),
+        (freed, Size(result.catalogs), "catalogs that a newer one took the place of"),
+        ("kept", Size(result.young), "not needed, and not yet old"),
+        *(("kept", Size(more), f"of it, that --older-than {age} would free") for age, more in result.shorter),
     ]
     rows = [row for row in rows if row[1]] or [(freed, Size(0), "nothing")]
-    return rows + [("kept", Size(kept.size), kept.why) for kept in result.kept]
+    rows += [("kept", Size(kept.size), kept.why) for kept in result.kept[:KEPT_SHOWN]]
+    rest = result.kept[KEPT_SHOWN:]
+    return rows + ([("kept", Size(sum(kept.size for kept in rest)), f"for {len(rest)} reasons more; --json tells all")] if rest else [])

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import Invalid
+from ..findings import Unbundled
 from ..manifest import CLASSES
 from .commands import command, version_argument
-from .parameters import ModelName, VersionReference
+from .keeping import put_unbundled
+from .parameters import File, ModelName, VersionReference
 from .session import Session
 from .text import size, table
 
@@ -56,7 +58,7 @@ def push(session: Session, /, version: str, **options: Any) -> None:
 
 
 @command("pull")
-@click.argument("repository", metavar="hf://ORG/REPO[@REV]")
+@click.argument("repository", metavar="hf://ORG/REPO[@REV]|FILE", type=File())
 @click.option("--as", "name", metavar="NAME", help="What the model is called here; by default as there.")
 @click.option("--aliases", is_flag=True, help="Make aliases of the names of tags that point to it.")
 @click.option("--renumber", is_flag=True, help="Give it the next number here, not the one it has there.")
@@ -68,17 +70,22 @@ def push(session: Session, /, version: str, **options: Any) -> None:
 @click.option("--message", "-m", metavar="TEXT", help="Why it was taken; for a version of a registry its own message stays.")
 @click.pass_obj
 def pull(session: Session, /, repository: str, parent_as: tuple[str, ...], **options: Any) -> None:
-    """Register what a repository of the Hub has, its whole line with it, every byte checked.
+    """Register what a repository of the Hub, or a bundle, has, its whole line with it, every byte checked.
 
     Names and numbers stay what they are there. What is here is not fetched; a transfer that broke off goes on where it was.
+    A bundle of a whole home is restored into a place that holds none yet: registry --home NEW pull backup.tar
 
     \b
     Examples:
       registry pull hf://org/medical
       registry pull hf://org/medical@v3 --as medical-eu --parent-as minilm=org-minilm
+      registry pull ./handover.tar
     """
     with session.progress() as progress:
         done = session.registry.pull(repository, parent_as=_pairs(parent_as), progress=progress, **options)
+    if isinstance(done, Unbundled):
+        put_unbundled(session, done)
+        return
     for item in done.received:
         session.note(_receipt(item))
     version = done.version

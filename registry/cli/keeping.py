@@ -1,4 +1,4 @@
-"""Keeping: audit and repair. Is everything what it says, and if not, what mends it."""
+"""Keeping: audit, repair, du, bundle. Is everything what it says, what mends it, what it costs, and how it goes elsewhere."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import click
 
 from ..errors import Corrupt
 from .commands import command
-from .parameters import File
+from .parameters import File, VersionReference
 from .session import Session
-from .text import plain, size
+from .text import Size, plain, size, table
 
 if TYPE_CHECKING:
-    from ..findings import Audited, Finding
+    from ..findings import Audited, Finding, Unbundled
 
 VERSIONS_SHOWN = 5
 
@@ -50,10 +50,11 @@ def audit(session: Session, /, full: bool, probes: bool, receipt: str | None, ag
 @click.option("--accept-journal", is_flag=True, help="Take the journal as it is, though a catalog or a later entry says it was longer or other.")
 @click.pass_obj
 def repair(session: Session, /, sources: tuple[str, ...], accept_journal: bool) -> None:
-    """Make the catalog anew from the journal, and fetch lost or damaged bytes by digest from wherever they still are.
+    """Make the catalog anew from the journal, and fetch lost or damaged bytes by their digest.
 
-    Looked in without being named: the folders that versions were added from, and this home's checkouts. Nothing is trusted but
-    the digest. What no source has is listed with the versions it costs, and then the exit code is 5.
+    Looked into without being named: the folders that versions were added from, this home's checkouts, and the Hub's repositories
+    that are known to have them. Nothing is trusted but the digest. What no source has is listed with the versions it costs, and
+    then the exit code is 5.
 
     \b
     Examples:
@@ -65,9 +66,70 @@ def repair(session: Session, /, sources: tuple[str, ...], accept_journal: bool) 
     lines = [f"mended {plain(item.what)} from {plain(item.source)}" for item in result.mended]
     lines += [f"lost {plain(item.what)}{_of(item.versions)}" for item in result.lost]
     lines += [f"forgotten {plain(item)}" for item in result.forgotten]
-    session.put(result.to_dict(), [*lines, f"{result.catalog.name} made from {result.entries} entries"])
+    made = f"{result.catalog.name} made from {result.entries} entries" if result.catalog is not None else "no catalog was made; the old one stays"
+    session.put(result.to_dict(), [*lines, made])
     if result.lost:
         session.exit_code = Corrupt.exit_code
+
+
+@command("du")
+@click.argument("version", metavar="[REF]", required=False, type=VersionReference())
+@click.pass_obj
+def du(session: Session, /, version: str | None) -> None:
+    """Say what a version costs on disk, and what deleting it would free.
+
+    Its own bytes, what of them others need too, what collect would free if it were deleted, and its checkout.
+    Without REF each version, and last the whole registry: there, freed is what collect would free now.
+
+    \b
+    Examples:
+      registry du
+      registry du medical@1 --json
+    """
+    found = session.registry.du(version)
+    rows = [(item.reference or "everything", Size(item.own), Size(item.shared) if item.reference else None, Size(item.freed), Size(item.checkouts))
+            for item in found]
+    session.put([item.to_dict() for item in found], table(["version", "own", "shared", "freed", "checkouts"], rows),
+                [item.reference for item in found if item.reference])
+    for what, taken in found[-1].details.items():
+        session.note(f"{what}: {size(taken)}")
+
+
+@command("bundle")
+@click.argument("versions", metavar="REF...", nargs=-1, type=VersionReference())
+@click.option("--output", "-o", metavar="FILE", required=True, type=File(), help="The file to write; it is there whole or not at all.")
+@click.option("--have", metavar="FILE", type=File(),
+              help="Leave out what the other side has: an earlier bundle, or a text with a digest in each line.")
+@click.option("--all", "everything", is_flag=True, help="The whole home, its journal too: a backup, or a handover.")
+@click.pass_obj
+def bundle(session: Session, /, versions: tuple[str, ...], output: str, have: str | None, everything: bool) -> None:
+    """Write versions and all they stand on into one file, for a machine without a network.
+
+    There, registry pull FILE takes it. It is an uncompressed tar: index.json, then the bytes by digest, and with --all the entries
+    of the journal.
+
+    \b
+    Examples:
+      registry bundle medical@prod -o medical.tar
+      registry bundle medical@8 -o update.tar --have medical.tar
+      registry bundle --all -o backup.tar
+    """
+    with session.progress() as progress:
+        done = session.registry.bundle(versions, output, have=have, everything=everything, progress=progress)
+    what = f"{done.entries} entries" if done.entries else ", ".join(done.versions)
+    left = f", {done.left_out} left out" if done.left_out else ""
+    session.put(done.to_dict(), [f"{plain(output)} {size(done.size)}: {plain(what)}, {done.blobs} blobs{left}"], [plain(output)])
+
+
+def put_unbundled(session: Session, done: Unbundled) -> None:
+    """What came out of a bundle, printed as pull prints it."""
+    if done.entries:
+        lines = [f"{done.added} of {done.entries} entries restored" if done.added else f"{done.entries} entries already"]
+    else:
+        lines = [f"{item.reference} {item.digest}{' already' if item.reference in done.already else ''}" for item in done.versions]
+    for reference in done.registered:
+        session.note(f"{reference} registered")
+    session.put(done.to_dict(), lines, [item.reference for item in done.versions])
 
 
 def _lines(result: Audited) -> list[str]:

@@ -18,8 +18,8 @@ SECTIONS = {
     "Hub": {"push": "hub", "pull": "hub", "status": "hub", "sync": "hub"},
     "Look": {"log": "history", "lineage": "history", "tokens": "looking", "find": "looking", "resolve": "looking"},
     "Name": {"alias": "naming", "annotate": "naming", "yank": "naming", "delete": "naming"},
-    "Files": {"checkout": "using", "merge": "adding"},
-    "House": {"init": "house", "config": "house", "collect": "house", "audit": "keeping", "repair": "keeping",
+    "Files": {"checkout": "using", "merge": "adding", "bundle": "keeping"},
+    "House": {"init": "house", "config": "house", "collect": "house", "du": "keeping", "audit": "keeping", "repair": "keeping",
               "demo": "house", "completion": "house"},
 }
 """Section of the help, then command, then the file of this folder that holds it."""

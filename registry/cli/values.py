@@ -96,6 +96,7 @@ def collected(result: Collected) -> dict[str, Any]:
     """What was freed and what stays."""
     return {"blobs": result.blobs, "size": result.size, "checkouts": result.checkouts, "checkouts_size": result.checkouts_size,
             "staging": result.staging, "young": result.young, "dry_run": result.dry_run,
+            "catalogs": result.catalogs, "shorter": [{"older_than": age, "size": size} for age, size in result.shorter],
             "kept": [{"size": kept.size, "why": kept.why} for kept in result.kept]}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,3 +44,23 @@ def registered(reg, line):
     reg.add(line.resized, "minilm-medical", parent="minilm@1")
     reg.add(line.adapter, "medical")
     return reg
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory) -> Path:
+    """A folder with a home of that line, and with the folders that were added to it. Only to be read."""
+    place = tmp_path_factory.mktemp("kept")
+    resized = plain.base(place / "resized", added=ADDED)
+    with registry.init(place / "home") as made:
+        made.add(plain.base(place / "base"), "minilm")
+        made.add(resized, "minilm-medical", parent="minilm@1")
+        made.add(plain.adapter(place / "medical", resized, added=ADDED), "medical")
+    return place
+
+
+@pytest.fixture
+def copied(tmp_path, kept):
+    """A copy of that home, to be damaged: quicker than making one."""
+    shutil.copytree(kept / "home", tmp_path / "home", symlinks=True)
+    with registry.open(tmp_path / "home") as opened:
+        yield opened

@@ -26,7 +26,7 @@ def marks(connection: Connection, *, partial: bool = False) -> dict[Digest, list
         for digest in connection.scalars(select(column).distinct()):
             found[Digest(digest)].append(JOURNAL)
     parents, own = _parents(connection), _own(connection)
-    unknown = {} if partial else _unknown(connection)
+    unknown = {} if partial else unreadable(connection)
     alive = select(t.versions.c.name, t.versions.c.number, t.versions.c.manifest).where(holds(t.versions, NOW))
     for name, number, manifest in connection.execute(alive.order_by(t.versions.c.name, t.versions.c.number)):
         line = _line(manifest, parents)
@@ -71,7 +71,7 @@ def _line(manifest: str, parents: dict[str, set[str]]) -> set[str]:
     return line
 
 
-def _unknown(connection: Connection) -> dict[str, str]:
+def unreadable(connection: Connection) -> dict[str, str]:
     """What could not be read of a manifest, by the manifest's digest."""
     v, vf, skipped = t.versions, t.version_facts, t.skipped
     facts = (select(v.c.manifest, v.c.name, v.c.number, skipped.c.digest).select_from(

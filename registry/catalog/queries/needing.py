@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 from ...digest import Digest
 from .. import tables as t
 from .loading import NOW, holds
+from .marking import unreadable
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,11 @@ class Needs:
     journal: Mapping[Digest, str]
     """Manifests and facts to what they are."""
     paths: Mapping[Digest, str]
+    unknown: Mapping[str, str]
+    """Manifest to what could not be read of it, so that nobody knows all it needs."""
     _children: dict[str, list[str]] = field(default_factory=dict)
     _owners: dict[Digest, list[str]] = field(default_factory=dict)
+    _few: dict[str, list[str]] = field(default_factory=dict)
 
     def blobs(self) -> dict[Digest, int | None]:
         """Every blob that a version needs, and those the journal does, with sizes where they are known."""
@@ -48,12 +52,44 @@ class Needs:
 
     def users(self, manifest: str) -> list[str]:
         """References of the versions whose line a manifest is in: those it is, then those that stand on it."""
+        self._below(manifest)
+        below = _closed([manifest], self._children)
+        return [*self.alive.get(manifest, ()), *sorted(name for item in below - {manifest} for name in self.alive.get(item, ()))]
+
+    def line_blobs(self, manifest: str) -> set[Digest]:
+        """Every blob of a manifest and of all its ancestors."""
+        return {digest for item in _closed([manifest], self.parents) for digest in self.own.get(item, {})}
+
+    def only_user(self, digest: Digest) -> str | None:
+        """The one version that needs a blob; None where several do, or none."""
+        only: str | None = None
+        for manifest in self.owners(digest):
+            for name in self._few_users(manifest):
+                if only not in (None, name):
+                    return None
+                only = name
+        return only
+
+    def _few_users(self, manifest: str) -> list[str]:
+        """As users, but at most two: whether there is one or there are more is all that is asked."""
+        if manifest not in self._few:
+            found: list[str] = []
+            seen, waiting = {manifest}, [manifest]
+            while waiting and len(found) < 2:
+                item = waiting.pop()
+                found += self.alive.get(item, ())
+                below = [child for child in self._below(item) if child not in seen]
+                seen.update(below)
+                waiting += below
+            self._few[manifest] = found[:2]
+        return self._few[manifest]
+
+    def _below(self, manifest: str) -> Sequence[str]:
         if not self._children:
             for child, parents in self.parents.items():
                 for parent in parents:
                     self._children.setdefault(parent, []).append(child)
-        below = _closed([manifest], self._children)
-        return [*self.alive.get(manifest, ()), *sorted(name for item in below - {manifest} for name in self.alive.get(item, ()))]
+        return self._children.get(manifest, ())
 
     def owners(self, digest: Digest) -> list[str]:
         """The manifests that a blob is of, itself included where it is one."""
@@ -102,7 +138,7 @@ def needs(connection: Connection) -> Needs:
     parents: dict[str, list[str]] = defaultdict(list)
     for row in connection.execute(select(t.parents.c.manifest, t.parents.c.parent)):
         parents[row.manifest].append(row.parent)
-    return Needs(dict(alive), names, dict(parents), own, journal, paths)
+    return Needs(dict(alive), names, dict(parents), own, journal, paths, unreadable(connection))
 
 
 def _files(connection: Connection) -> tuple[dict[str, dict[Digest, int | None]], dict[Digest, str]]:

@@ -1,0 +1,153 @@
+"""The journal, mended: entries that are lost or damaged come back from the catalog's rows or from a source, told by their digests."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ... import entry as _entry
+from ...digest import Digest, canonical
+from ...entry import Entry, Register
+from ...errors import CatalogDiverged, RegistryError
+from ...findings import Lost, Mended
+from ...home import Home
+from .sources import Source
+
+if TYPE_CHECKING:
+    from ...catalog.comparing import Snapshot
+
+
+@dataclass
+class Journaled:
+    """What became of the journal."""
+
+    mended: list[Mended] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
+
+
+def mend_journal(home: Home, snapshot: Snapshot | None, sources: Sequence[Source], *, accept_journal: bool) -> Journaled:
+    """Entries put back where their digest is known. With accept_journal what follows a break is set aside, and no catalog is asked.
+
+    Raises CatalogDiverged where the catalog and a whole journal tell two stories, and nobody said which counts.
+    """
+    known = _Rows(snapshot)
+    last = home.journal.last()
+    until = last if accept_journal else max(last, known.head)
+    result = Journaled()
+    expected: Digest | None = None
+    for number in range(until, 0, -1):
+        there = _read(home, number)
+        row = known.digest(number) if not accept_journal else None
+        wanted = expected or row
+        if there is not None and wanted is not None and there.digest != wanted and expected is None:
+            raise CatalogDiverged(f"entry {number} of the journal is {there.digest}, and the catalog says {row}; if the journal is right: "
+                                  "registry repair --accept-journal; if the catalog is: move that file away, then registry repair")
+        if there is None or (expected is not None and there.digest != expected):
+            there = _put_back(home, number, wanted, known, sources, result)
+        expected = there.previous if there is not None else None
+    broken = _break(home, until)
+    if broken is not None:
+        _give_up(home, broken, until, known, result, accept_journal=accept_journal)
+    if accept_journal:
+        result.forgotten += known.registered_after(home.journal.last())
+    return result
+
+
+def _put_back(home: Home, number: int, wanted: Digest | None, known: _Rows, sources: Sequence[Source], result: Journaled) -> Entry | None:
+    for name, entry in [("the catalog", known.entry(number)), *((source.name, source.entry(number)) for source in sources)]:
+        if entry is not None and entry.digest == (wanted or entry.digest) and (wanted is not None or _fits(home, entry)):
+            home.journal.replace(entry)
+            result.mended.append(Mended(f"entry {number}", name))
+            return entry
+    return None
+
+
+def _fits(home: Home, entry: Entry) -> bool:
+    """Whether an entry whose digest nobody knows follows from the one before it."""
+    before = _read(home, entry.number - 1) if entry.number > 1 else None
+    return entry.number == 1 or (before is not None and entry.previous == before.digest)
+
+
+def _break(home: Home, until: int) -> int | None:
+    """The first number that is missing, damaged, or does not follow."""
+    previous: Digest | None = None
+    for number in range(1, until + 1):
+        entry = _read(home, number)
+        if entry is None or entry.previous != previous:
+            return number
+        previous = entry.digest
+    return None
+
+
+def _give_up(home: Home, broken: int, until: int, known: _Rows, result: Journaled, *, accept_journal: bool) -> None:
+    """Say what a break costs; or, where that is accepted, set what follows it aside, so that the journal ends before it."""
+    after = [entry for number in range(broken, until + 1) if (entry := _read(home, number)) is not None]
+    costs = [f"{entry.body.name}@{entry.body.number}" for entry in after if isinstance(entry.body, Register)]
+    costs = list(dict.fromkeys([*costs, *known.registered_after(broken - 1)]))
+    if not accept_journal:
+        result.lost.append(Lost(f"entry {broken} of the journal, and with it what follows up to entry {until}", tuple(costs)))
+        return
+    aside = home.root / "local" / f"set-aside-{secrets.token_hex(4)}"
+    aside.mkdir(parents=True, mode=0o700)
+    for number in range(broken, until + 1):
+        file = home.root / "journal" / f"{number:020}.json"
+        if file.exists():
+            file.rename(aside / file.name)
+    home.journal.sync()
+    result.forgotten += costs
+
+
+def _read(home: Home, number: int) -> Entry | None:
+    try:
+        return home.journal.read(number)
+    except RegistryError:
+        return None
+
+
+class _Rows:
+    """The entries that a catalog has as rows; nothing where it cannot be read."""
+
+    def __init__(self, snapshot: Snapshot | None) -> None:
+        self._rows: dict[int, Mapping[str, Any]] = {}
+        self._versions: list[tuple[str, int]] = []
+        self.head = 0
+        try:
+            self._load(snapshot)
+        except (RegistryError, ValueError, TypeError):
+            self._rows, self._versions, self.head = {}, [], 0
+
+    def _load(self, snapshot: Snapshot | None) -> None:
+        from ...catalog import tables
+        if snapshot is None:
+            return
+        columns = [column.name for column in tables.entries.columns]
+        for rows in snapshot.rows("entries"):
+            for row in rows:
+                named = dict(zip(columns, row, strict=True))
+                self._rows[int(named["number"])] = named
+        self.head = max(self._rows, default=0)
+
+    def digest(self, number: int) -> Digest | None:
+        """What the catalog says the entry's digest is."""
+        row = self._rows.get(number)
+        return None if row is None else Digest(str(row["digest"]))
+
+    def entry(self, number: int) -> Entry | None:
+        """The entry made of its row, if that gives the digest that stands there."""
+        row, before = self._rows.get(number), self._rows.get(number - 1)
+        if row is None or (before is None and number > 1):
+            return None
+        try:
+            value = {"format": _entry.FORMAT, "number": number, "id": row["id"], "time": row["time"], "by": row["by"], "kind": row["kind"],
+                     "body": json.loads(row["body"]), "previous": before["digest"] if before is not None else None, "digest": row["digest"]}
+            return _entry.parse(canonical(value), "the entry")
+        except (RegistryError, ValueError, TypeError):
+            return None
+
+    def registered_after(self, number: int) -> list[str]:
+        """References of what the catalog says was registered later."""
+        return [f"{row['name']}@{row['version']}" for key, row in sorted(self._rows.items()) if key > number and row["kind"] == "Register"]

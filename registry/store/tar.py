@@ -1,0 +1,78 @@
+"""Tar: the one form of it that bundles have, as every tar reads it: plain files, read-only, of nobody and no time.
+
+Reading takes that form to the byte and nothing else, so no link, device, long name or odd number gets in. Nothing is unpacked by names.
+Source: POSIX.1-2017, pax, "ustar Interchange Format"; sizes from 8 GiB on as GNU tar writes them, in base 256.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from ..errors import UnsafeFile
+
+BLOCK = 512
+NAME_LIMIT = 100
+_OCTAL_LIMIT = 8 ** 11
+_SIZE_LIMIT = 1 << 62
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file within: its name, where its bytes begin, and how many there are."""
+
+    name: str
+    offset: int
+    size: int
+
+
+def header(name: str, size: int) -> bytes:
+    """The block before a file's bytes."""
+    encoded = name.encode("ascii")
+    if not 0 < len(encoded) <= NAME_LIMIT:
+        raise ValueError(f"{name!r} does not fit into the header of a tar")
+    length = b"%011o\0" % size if size < _OCTAL_LIMIT else b"\x80" + size.to_bytes(11, "big")
+    before = encoded.ljust(100, b"\0") + b"0000444\0" + b"0000000\0" * 2 + length + b"%011o\0" % 0
+    after = b"0" + bytes(100) + b"ustar\x0000" + bytes(64) + b"0000000\0" * 2 + bytes(167)
+    return before + b"%06o\0 " % sum(before + b" " * 8 + after) + after
+
+
+def padding(size: int) -> bytes:
+    """What follows a file's bytes up to the next block."""
+    return bytes(-size % BLOCK)
+
+
+END = bytes(2 * BLOCK)
+"""What follows the last file."""
+
+
+def members(stream: BinaryIO, length: int, what: str) -> Iterator[Member]:
+    """The files of a tar of `length` bytes, by their headers alone. Raises UnsafeFile for anything but the form above."""
+    offset = 0
+    while True:
+        stream.seek(offset)
+        block = stream.read(BLOCK)
+        if block == END[:BLOCK]:
+            if offset + len(END) != length or stream.read(BLOCK + 1) != END[BLOCK:]:
+                raise UnsafeFile(f"{what} has bytes after its end, or is cut off")
+            return
+        member = _member(block, offset + BLOCK, what)
+        offset = member.offset + member.size + len(padding(member.size))
+        if offset + len(END) > length:
+            raise UnsafeFile(f"{what} is cut off: {member.name!r} should have {member.size} bytes")
+        stream.seek(member.offset + member.size)
+        if stream.read(-member.size % BLOCK).strip(b"\0"):
+            raise UnsafeFile(f"{what} has bytes between its files, after {member.name!r}")
+        yield member
+
+
+def _member(block: bytes, offset: int, what: str) -> Member:
+    try:
+        name = block[:100].rstrip(b"\0").decode("ascii")
+        size = int.from_bytes(block[125:136], "big") if block[124:125] == b"\x80" else int(block[124:135], 8)
+        if 0 <= size < _SIZE_LIMIT and header(name, size) == block:
+            return Member(name, offset, size)
+    except ValueError:
+        pass
+    raise UnsafeFile(f"{what} is no bundle, or damaged: at byte {offset - BLOCK} should be the header of a plain file")

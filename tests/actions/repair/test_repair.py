@@ -1,0 +1,271 @@
+"""repair: the catalog from the journal, row for row; entries and blobs from wherever their digests still are; what nobody has is told."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from registry.entry import Entry, parse
+from registry.errors import CatalogDiverged, FolderNotFound
+
+from ..audit.damage import blob, catalog_file, dump, entry_file, flip, names, overwrite, place_of
+
+
+def without_its_folders(reg) -> None:
+    """Forget where the versions were added from."""
+    (reg.settings.home / "local" / "sources.jsonl").unlink()
+
+
+@pytest.fixture
+def alone(copied):
+    """A registry whose versions were added from folders that nobody knows any more."""
+    without_its_folders(copied)
+    return copied
+
+
+def test_a_lost_catalog_comes_back_from_the_store_row_for_row(copied):
+    before = dump(copied)
+    copied.close()
+    shutil.rmtree(copied.settings.home / "catalog")
+
+    repaired = copied.repair()
+
+    assert dump(copied) == before
+    assert (repaired.entries, repaired.mended, repaired.lost) == (4, (), ())
+    assert names(copied, full=True) == []
+
+
+def test_the_new_catalog_is_a_generation_beside_the_old_which_stays(copied):
+    old = catalog_file(copied)
+    content = old.read_bytes()
+
+    new = copied.repair().catalog
+
+    assert new.name != old.name
+    assert old.read_bytes() == content
+    assert catalog_file(copied) == new
+
+
+def test_an_edited_catalog_is_made_anew(copied):
+    import sqlite3
+    before = dump(copied)
+    copied.close()
+    with sqlite3.connect(catalog_file(copied)) as connection:
+        connection.execute("DELETE FROM versions WHERE name = 'medical'")
+    connection.close()
+    assert names(copied) != []
+
+    copied.repair()
+
+    assert dump(copied) == before
+    assert names(copied) == []
+
+
+@pytest.mark.parametrize("path", ["adapter_model.safetensors", "adapter_config.json", "README.md"])
+def test_a_damaged_file_comes_back_from_the_folder_it_was_added_from(copied, path):
+    flip(blob(copied, path))
+
+    repaired = copied.repair()
+
+    assert [item.source for item in repaired.mended] == [str(Path(repaired.mended[0].source))]
+    assert repaired.mended[0].source.endswith("/medical")
+    assert names(copied, full=True) == []
+
+
+def test_a_folder_that_was_changed_since_is_not_believed(copied, kept, tmp_path):
+    folder = shutil.copytree(kept / "medical", tmp_path / "medical")
+    without_its_folders(copied)
+    (folder / "adapter_model.safetensors").write_bytes(b"other bytes")
+    place = blob(copied, "adapter_model.safetensors")
+    place.unlink()
+
+    repaired = copied.repair([folder])
+
+    assert repaired.mended == ()
+    (lost,) = repaired.lost
+    assert lost.versions == ("medical@1",)
+    assert "adapter_model.safetensors of medical@1" in lost.what
+    assert not place.exists()
+
+
+def test_a_file_comes_back_from_a_folder_that_is_named(alone, kept):
+    blob(alone, "model.safetensors", "minilm@1").unlink()
+
+    repaired = alone.repair([kept / "base"])
+
+    assert [item.source for item in repaired.mended] == [str(kept / "base")]
+    assert names(alone, full=True) == []
+
+
+def test_a_file_comes_back_from_a_checkout_of_this_home(alone):
+    alone.checkout("minilm@1")
+    flip(blob(alone, "config.json", "minilm@1"))
+
+    repaired = alone.repair()
+
+    assert [item.source for item in repaired.mended] == ["the checkouts of this registry"]
+    assert names(alone, full=True) == []
+
+
+def test_everything_comes_back_from_another_home(alone, kept):
+    before = dump(alone)
+    shutil.rmtree(alone.settings.home / "blobs")
+
+    repaired = alone.repair([kept / "home"])
+
+    assert repaired.lost == ()
+    assert dump(alone) == before
+    assert names(alone, full=True) == []
+
+
+def test_everything_comes_back_from_a_bundle(alone, tmp_path):
+    alone.bundle(output=tmp_path / "all.tar", everything=True)
+    shutil.rmtree(alone.settings.home / "blobs")
+    entry_file(alone, 3).unlink()
+
+    repaired = alone.repair([tmp_path / "all.tar"])
+
+    assert repaired.lost == ()
+    assert names(alone, full=True) == []
+
+
+def test_a_manifest_comes_back_from_the_rows_of_the_catalog(alone):
+    digest = alone.resolve("medical@1").digest
+    flip(place_of(alone, digest))
+
+    repaired = alone.repair()
+
+    assert [item.source for item in repaired.mended] == ["the rows of the catalog"]
+    assert names(alone, full=True) == []
+
+
+def test_facts_and_vocabulary_are_computed_from_the_files(alone):
+    before = dump(alone)
+    version = alone.resolve("medical@1")
+    flip(place_of(alone, version.facts))
+    place_of(alone, version.vocabulary).unlink()
+
+    repaired = alone.repair()
+
+    assert {item.source for item in repaired.mended} == {"the files of medical@1"}
+    assert repaired.lost == ()
+    assert dump(alone) == before
+    assert names(alone, full=True) == []
+
+
+def test_what_nobody_has_is_listed_with_all_versions_that_it_costs(alone):
+    blob(alone, "model.safetensors", "minilm-medical@1").unlink()
+
+    (lost,) = alone.repair().lost
+
+    assert lost.versions == ("minilm-medical@1", "medical@1")
+    assert names(alone) == ["blob-missing"]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_a_lost_or_damaged_entry_comes_back_from_the_catalog(alone, number):
+    content = entry_file(alone, number).read_bytes()
+    entry_file(alone, number).unlink()
+    alone.repair()
+    assert entry_file(alone, number).read_bytes() == content
+
+    flip(entry_file(alone, number))
+    repaired = alone.repair()
+
+    assert [item.what for item in repaired.mended] == [f"entry {number}"]
+    assert entry_file(alone, number).read_bytes() == content
+    assert names(alone) == []
+
+
+def test_a_truncated_journal_gets_its_end_back_from_the_catalog(alone):
+    ends = [entry_file(alone, number).read_bytes() for number in (3, 4)]
+    for number in (3, 4):
+        entry_file(alone, number).unlink()
+
+    alone.repair()
+
+    assert [entry_file(alone, number).read_bytes() for number in (3, 4)] == ends
+    assert names(alone) == []
+
+
+def test_an_entry_edited_with_its_digest_fixed_is_what_its_successor_says_again(alone):
+    content = entry_file(alone, 3).read_bytes()
+    entry = parse(content)
+    overwrite(entry_file(alone, 3), Entry(3, entry.id, entry.time, "somebody else", entry.body, entry.previous).to_bytes())
+
+    alone.repair()
+
+    assert entry_file(alone, 3).read_bytes() == content
+
+
+def test_a_last_entry_that_the_catalog_knows_otherwise_is_for_a_person_to_judge(alone):
+    entry = parse(entry_file(alone, 4).read_bytes())
+    edited = Entry(4, entry.id, entry.time, "somebody else", entry.body, entry.previous).to_bytes()
+    overwrite(entry_file(alone, 4), edited)
+
+    with pytest.raises(CatalogDiverged, match="--accept-journal"):
+        alone.repair()
+    with pytest.raises(CatalogDiverged, match="registry repair"):
+        alone.annotate("medical@1", {"a": "b"})
+    repaired = alone.repair(accept_journal=True)
+
+    assert repaired.entries == 4
+    assert entry_file(alone, 4).read_bytes() == edited
+    assert names(alone) == []
+
+
+def test_a_truncated_journal_can_be_accepted_and_what_is_forgotten_is_told(alone):
+    entry_file(alone, 4).unlink()
+
+    repaired = alone.repair(accept_journal=True)
+
+    assert (repaired.entries, repaired.forgotten) == (3, ("medical@1",))
+    assert names(alone) == []
+    alone.annotate("minilm@1", {"still": "works"})
+
+
+def test_a_break_that_nobody_can_mend_costs_what_follows_and_is_set_aside_if_that_is_accepted(alone):
+    alone.close()
+    shutil.rmtree(alone.settings.home / "catalog")
+    flip(entry_file(alone, 3))
+
+    (lost,) = alone.repair().lost
+    assert lost.versions == ("medical@1",)
+
+    repaired = alone.repair(accept_journal=True)
+
+    assert (repaired.entries, repaired.forgotten) == (2, ("medical@1",))
+    assert [path.name for path in (alone.settings.home / "local").glob("set-aside-*/*")] != []
+    assert names(alone) == []
+    alone.annotate("minilm@1", {"still": "works"})
+
+
+def test_a_source_that_is_none_is_said(copied, tmp_path):
+    (tmp_path / "file").write_text("nothing")
+
+    with pytest.raises(FolderNotFound, match="no home, no bundle and no folder"):
+        copied.repair([tmp_path / "file"])
+
+
+def test_a_damaged_catalog_is_healed_by_reading_and_said(copied):
+    before = dump(copied)
+    copied.close()
+    overwrite(catalog_file(copied), b"this is no database at all" * 1000)
+
+    assert [model.name for model in copied.list()] == ["medical", "minilm", "minilm-medical"]
+    assert "made anew" in copied.warnings[0]
+    assert dump(copied) == before
+    assert names(copied) == []
+
+
+def test_a_catalog_that_is_ahead_of_its_journal_is_read_with_a_warning_and_not_written(copied):
+    entry_file(copied, 4).unlink()
+
+    assert copied.log()[0].entry == 4
+    assert "the journal lacks it" in copied.warnings[0]
+    with pytest.raises(CatalogDiverged, match="registry repair"):
+        copied.annotate("medical@1", {"a": "b"})
+
+

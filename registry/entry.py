@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, ClassVar
 
-from .digest import Digest, canonical, digest_of, parse_canonical
+from .digest import Digest, canonical, digest_of, parse_canonical, rendered
 from .errors import InvalidManifest, NewerFormat
 
 FORMAT = 1
@@ -154,9 +154,14 @@ class Entry:
         """The name of the body's kind, e.g. `Register`."""
         return self.body.kind
 
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """The body as JSON values: those that stand in the entry's file, where it was read from one."""
+        return dataclasses.asdict(self.body)
+
     def _value(self) -> dict[str, Any]:
         return {"format": FORMAT, "number": self.number, "id": self.id, "time": self.time, "by": self.by,
-                "kind": self.kind, "body": dataclasses.asdict(self.body), "previous": self.previous}
+                "kind": self.kind, "body": self.content, "previous": self.previous}
 
     @cached_property
     def digest(self) -> Digest:
@@ -188,8 +193,10 @@ def _parse(value: dict[str, Any], what: str) -> Entry:
         raise NewerFormat(f"{newer}: format {value['format']}, known is {FORMAT}; update st-registry")
     if value["kind"] not in BODIES:
         raise NewerFormat(f"{newer}: {value['kind']!r}; update st-registry")
-    if value["format"] != FORMAT or set(value) != {"format", "number", "id", "time", "by", "kind", "body", "previous", "digest"}:
-        raise InvalidManifest(f"{what} has the format {value['format']!r} and the fields {', '.join(sorted(value))}")
+    if type(value["format"]) is not int or value["format"] != FORMAT:
+        raise InvalidManifest(f"{what} has the format {value['format']!r}, which never was")
+    if set(value) != {"format", "number", "id", "time", "by", "kind", "body", "previous", "digest"}:
+        raise InvalidManifest(f"{what} has the wrong fields: {', '.join(sorted(value))}")
     if type(value["number"]) is not int or value["number"] < 1 or not _TIME.fullmatch(value["time"]):
         raise InvalidManifest(f"{what} has the number {value['number']!r} and the time {value['time']!r}")
     body_class = BODIES[value["kind"]]
@@ -198,6 +205,10 @@ def _parse(value: dict[str, Any], what: str) -> Entry:
         raise NewerFormat(f"{newer}: {value['kind']} with {', '.join(sorted(unknown))}; update st-registry")
     previous = Digest(value["previous"]) if value["previous"] is not None else None
     entry = Entry(value["number"], value["id"], value["time"], value["by"], _body(body_class, value["body"]), previous)
+    # what the file says, not what this package would write: an older one may have had fewer fields
+    entry.__dict__["content"] = value["body"]
+    entry.__dict__["digest"] = digest_of(rendered({key: item for key, item in value.items() if key != "digest"}).encode())
+    entry.__dict__["content"] = value["body"]
     if entry.digest != value["digest"]:
         raise InvalidManifest(f"{what} says its digest is {value['digest']}, its content has {entry.digest}")
     return entry
@@ -212,7 +223,13 @@ def _body(body_class: type[Body], value: dict[str, Any]) -> Body:
         **value,
         "manifest": Digest(value["manifest"]), "facts": Digest(value["facts"]),
         "probes": Digest(value["probes"]) if value["probes"] is not None else None,
-        "edges": tuple(Edge(item["role"], Digest(item["digest"]), item["evidence"], item["reference"])
-                       for item in value["edges"]),
+        "edges": tuple(_edge(item) for item in value["edges"]),
         "forced": tuple(value["forced"]),
     })
+
+
+def _edge(item: dict[str, Any]) -> Edge:
+    edge = Edge(item["role"], Digest(item["digest"]), item["evidence"], item["reference"])
+    if len(item) > 4:
+        raise InvalidManifest(f"an edge has the fields {', '.join(sorted(item))}")
+    return edge

@@ -6,6 +6,7 @@ Its digest covers the parents' digests, and so the whole line.
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -104,14 +105,16 @@ def parse(content: bytes) -> Manifest:
         if set(value) != {"format", "kind", "class", "files", "parents"} or value["format"] != FORMAT:
             raise InvalidManifest(f"the manifest has the wrong fields: {', '.join(sorted(value))}")
         manifest = Manifest(value["kind"], value["class"], tuple(_file(item) for item in value["files"]),
-                            tuple(Parent(item["role"], Digest(item["digest"])) for item in value["parents"]))
+                            tuple(_parent(item) for item in value["parents"]))
     except (KeyError, TypeError) as error:
         raise InvalidManifest(f"the manifest is malformed: {error}") from None
-    if manifest.to_bytes() != content:
+    if type(value["format"]) is not int or [file["path"] for file in value["files"]] != [file.path for file in manifest.files] or [
+            Parent(item["role"], item["digest"]) for item in value["parents"]] != list(manifest.parents):
         raise InvalidManifest("the manifest is not in its one form: files and parents sorted, no fields of others")
     return manifest
 
 
+@functools.lru_cache(10_000)
 def check_path(path: str) -> str:
     """The path, if a file may have it on every system: relative, no `..`, no device name. Raises InvalidPath."""
     parts = path.split("/")
@@ -143,7 +146,7 @@ def check_paths(paths: list[str]) -> None:
     seen: dict[str, str] = {}
     for path in paths:
         check_path(path)
-        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
+        folded = _folded(path)
         if folded in seen:
             raise InvalidPath(f"{seen[folded]!r} and {path!r} are one file on some systems; rename one")
         seen[folded] = path
@@ -151,6 +154,12 @@ def check_paths(paths: list[str]) -> None:
         for end in (position for position, character in enumerate(folded) if character == "/"):
             if folded[:end] in seen:
                 raise InvalidPath(f"{seen[folded[:end]]!r} cannot be a file and, for {path!r}, a folder; rename one")
+
+
+@functools.lru_cache(10_000)
+def _folded(path: str) -> str:
+    """The same for two paths that some file system takes for one."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
 
 
 def _utf8(path: str) -> bytes:
@@ -172,6 +181,13 @@ def _check_parents(kind: str, roles: list[str]) -> None:
                "adapter": [["base"]], "merged": [["adapter", "base"]]}[kind]
     if roles not in allowed:
         raise InvalidManifest(f"a version of kind {kind} cannot have the parents {roles or 'none'}")
+
+
+def _parent(item: dict[str, Any]) -> Parent:
+    parent = Parent(item["role"], Digest(item["digest"]))
+    if len(item) > 2:
+        raise InvalidManifest(f"the manifest is not in its one form: a parent has the fields {', '.join(sorted(item))}")
+    return parent
 
 
 def _file(item: dict[str, Any]) -> File:

@@ -98,7 +98,7 @@ def test_what_a_newer_version_wrote_is_refused_as_newer(content: bytes, message:
     (b"[]", "entry 3 is malformed"),
     (b"{}", "entry 3 is malformed: 'format'"),
     (signed(format="1"), "entry 3 is malformed"),
-    (signed(format=0), "entry 3 says its digest is"),
+    (signed(format=0), "entry 3 has the format 0, which never was"),
     (signed(kind=["Init"]), "entry 3 is malformed"),
     (signed(host="laptop"), "entry 3 has the wrong fields: body, by, digest, format, host"),
     (signed(number=0), "entry 3 has the number 0"),
@@ -113,7 +113,7 @@ def test_what_a_newer_version_wrote_is_refused_as_newer(content: bytes, message:
     (signed(body=body(manifest="1" * 64)), "is no digest"),
     (signed(body=body(edges=[{"role": "base"}])), "entry 3 is malformed: 'digest'"),
     (signed(body=body(edges=[{"role": "base", "digest": ONE, "evidence": "given", "reference": "a@1", "note": ""}])),
-     "entry 3 says its digest is"),
+     "an edge has the fields digest, evidence, note, reference, role"),
     (signed(previous="no"), "'no' is no digest"),
 ])
 def test_bytes_that_are_no_entry_are_refused(content: bytes, message: str) -> None:

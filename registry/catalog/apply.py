@@ -6,7 +6,6 @@ read do not stop a fold: they are listed in `skipped`, and the version has what 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 from collections.abc import Callable, Iterable
@@ -70,7 +69,7 @@ def _record(rows: Rows, entry: Entry) -> None:
     rows.add(t.entries, [{
         "number": entry.number, "id": entry.id, "time": entry.time, "clock": max(clock, entry.time), "by": entry.by,
         "kind": entry.kind, "name": getattr(entry.body, "name", None), "version": getattr(entry.body, "number", None),
-        "digest": entry.digest, "body": dataclasses.asdict(entry.body)}])
+        "digest": entry.digest, "body": entry.content}])
 
 
 def _register(rows: Rows, number: int, body: Register) -> None:

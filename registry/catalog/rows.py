@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy import Column, Connection, Table, insert, select, update
 
-from ..digest import Digest, canonical
+from ..digest import Digest, rendered
 from . import tables as t
 
 Values = tuple[Any, ...]
@@ -137,15 +137,17 @@ class GatheredRows:
     def add(self, table: Table, rows: Iterable[dict[str, Any]]) -> None:
         """Keep rows, or make them ready to be given away."""
         shape = _SHAPES[table.name]
-        for row in rows:
-            values = shape.values(row)
-            if shape.key:
-                self._hold(shape, row, values)
-            elif table is t.skipped:
-                self._skipped[row["digest"]] = tuple(values)
-            else:
+        if shape.key:
+            for row in rows:
+                self._hold(shape, row, shape.values(row))
+        elif table is t.skipped:
+            self._skipped |= {row["digest"]: tuple(shape.values(row)) for row in rows}
+        elif shape.many:
+            self._ready[table.name] += [tuple(shape.values(row)) for row in rows]
+        else:
+            for row in rows:
                 self._note(table, row)
-                self._ready[table.name].append(tuple(values))
+                self._ready[table.name].append(tuple(shape.values(row)))
         if len(self._ready[table.name]) >= BATCH:
             self._give(table)
 
@@ -212,31 +214,43 @@ class GatheredRows:
         self._put(table, self._ready.pop(table.name))
 
 
+_SHORT = 8
+_LISTS: dict[str, str] = {}
+_TOLD_BY = {"manifests": "digest", "facts": "digest", "weights": "digest", "tokens": "added_digest"}
+"""The digest that says whether what a table holds is there already."""
+
+
 class _Shape:
     """How a table's rows are written down, and by which columns an open one is told from others."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        names = [column.name for column in table.columns]
-        self._columns = [(column.name, isinstance(column.type, sa.JSON)) for column in table.columns]
+        names = self._names = [column.name for column in table.columns]
+        self._json = [place for place, column in enumerate(table.columns) if isinstance(column.type, sa.JSON)]
         interval = table in t.INTERVALS
+        self.many = table.name not in ("entries", "models", *_TOLD_BY)
+        """Whether nothing needs to be remembered of its rows."""
         self.key = tuple(column.name for column in table.primary_key.columns if column.name != "since") if interval else ()
         self.until, self.name, self.number = (names.index(name) for name in ("until", "name", "number")) if interval else (0, 0, 0)
 
     def values(self, row: dict[str, Any]) -> list[Any]:
-        return [_kept(row.get(name), as_json) for name, as_json in self._columns]
+        values = [int(value) if value is True or value is False else value for value in map(row.get, self._names)]
+        for place in self._json:
+            values[place] = _as_json(values[place])
+        return values
 
 
-def _kept(value: Any, as_json: bool) -> Any:
-    if as_json:
-        return canonical(value).decode()
-    return int(value) if isinstance(value, bool) else value
+def _as_json(value: Any) -> str:
+    if type(value) is not list or len(value) > _SHORT:
+        return rendered(value)
+    said = str(value)   # the shape of a tensor: there are millions, and few that differ
+    if said not in _LISTS:
+        if len(_LISTS) > BATCH:
+            _LISTS.clear()
+        _LISTS[said] = rendered(value)
+    return _LISTS[said]
 
 
 _SHAPES = {table.name: _Shape(table) for table in t.metadata.sorted_tables}
-_TOLD_BY = {"manifests": "digest", "facts": "digest", "weights": "digest", "tokens": "added_digest"}
-"""The digest that says whether what a table holds is there already."""
-
-
 def _are(table: Table, key: dict[str, Any]) -> list[sa.ColumnElement[bool]]:
     return [table.c[column] == value for column, value in key.items()]

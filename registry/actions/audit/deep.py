@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ... import manifest as _manifest
 from ...digest import Digest
@@ -112,8 +112,21 @@ def check_probes(home: Home, progress: Progress) -> list[Finding]:
     for count, version in enumerate(heads, 1):
         progress("probing", count, len(heads))
         try:
-            load(home, version, probes="refuse", progress=progress)
+            model = load(home, version, probes="skip", progress=progress)
+            said = _encoding_differs(home, version, model)
         except RegistryError as error:
-            findings.append(Finding("probes-differ", f"{version.reference} does not load as registered: {error}", (version.reference,),
+            said = f"does not load as registered: {error}"
+        if said is not None:
+            findings.append(Finding("probes-differ", f"{version.reference} {said}", (version.reference,),
                                     "registry audit --full tells whether its files are whole; if they are, a library or this machine differs"))
     return findings
+
+
+def _encoding_differs(home: Home, version: Version, model: Any) -> str | None:
+    """Measured now, whatever a checkout says of an earlier measurement."""
+    from ...artifacts import probes
+    if version.probes is None:
+        return None
+    recorded = probes.parse(home.blobs.read(version.probes))
+    differences = probes.compare(model, recorded) if probes.unmeasured(model, recorded, {}) is None else ()
+    return f"encodes otherwise than at its registration: {differences[0]}" if differences else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -143,7 +144,7 @@ class GatheredRows:
         elif table is t.skipped:
             self._skipped |= {row["digest"]: tuple(shape.values(row)) for row in rows}
         elif shape.many:
-            self._ready[table.name] += [tuple(shape.values(row)) for row in rows]
+            self._ready[table.name] += map(shape.whole, rows)
         else:
             for row in rows:
                 self._note(table, row)
@@ -226,12 +227,23 @@ class _Shape:
     def __init__(self, table: Table) -> None:
         self.table = table
         names = self._names = [column.name for column in table.columns]
+        self._pick = itemgetter(*names)
         self._json = [place for place, column in enumerate(table.columns) if isinstance(column.type, sa.JSON)]
         interval = table in t.INTERVALS
         self.many = table.name not in ("entries", "models", *_TOLD_BY)
         """Whether nothing needs to be remembered of its rows."""
         self.key = tuple(column.name for column in table.primary_key.columns if column.name != "since") if interval else ()
         self.until, self.name, self.number = (names.index(name) for name in ("until", "name", "number")) if interval else (0, 0, 0)
+
+    def whole(self, row: dict[str, Any]) -> Values:
+        """As values, for a row that lacks no column; quicker, since there are millions of them."""
+        values: Values = self._pick(row)
+        if self._json or True in values or False in values:
+            return tuple(self.values(row)) if len(self._json) != 1 else self._with_json(values, self._json[0])
+        return values
+
+    def _with_json(self, values: Values, place: int) -> Values:
+        return (*values[:place], _as_json(values[place]), *values[place + 1:])
 
     def values(self, row: dict[str, Any]) -> list[Any]:
         values = [int(value) if value is True or value is False else value for value in map(row.get, self._names)]

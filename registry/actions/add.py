@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from threading import Event
@@ -205,10 +206,10 @@ def _find_or_add_parent(home: Home, folder: Path, name: str, files: Files, optio
 
 
 def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str | None, write: bool, progress: Progress,
-            forced: Sequence[str] = (), from_memory: bool = False) -> Prepared:
+            forced: Sequence[str] = (), from_memory: bool = False, from_elsewhere: bool = False) -> Prepared:
     """Read everything once, checks included, and put the bytes into the store at the same time. Raises what a check refuses.
 
-    from_memory says that files and parent were split from one live model.
+    from_memory says that files and parent were split from one live model; from_elsewhere that nothing is stored before all checks passed.
     The caller holds the store's lock from here to register, so that collect frees nothing in between.
     """
     from ..artifacts.checks import Candidate, run_checks
@@ -219,14 +220,14 @@ def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str 
     before = _stamps(files, layout.belongs)
     stop = Event()
     with ThreadPoolExecutor(1) as pool:
-        stored_files = pool.submit(store, home, files, layout.belongs, parent.version.digest if parent else None, write=write, stop=stop,
-                                   progress=progress)
+        storing = partial(store, home, files, layout.belongs, parent.version.digest if parent else None, write=write, stop=stop, progress=progress)
+        stored_files = None if from_elsewhere else pool.submit(storing)
         try:
             inspection = inspect(files, layout, root=root)
             candidate = Candidate(files, layout, inspection, parent=parent_candidate(home, parent, parent_files, parent_facts),
                                   from_memory=from_memory)
             passed = run_checks(candidate, forced)
-            kept, originals = stored_files.result()
+            kept, originals = stored_files.result() if stored_files is not None else storing()
         except BaseException:
             stop.set()
             raise

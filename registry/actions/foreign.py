@@ -59,7 +59,8 @@ def register_foreign(home: Home, remote: Remote, tree: Tree, options: PullOption
         quarantine.expect(layout.belongs)
         for path in layout.belongs:
             quarantine.take(path)
-        prepared = prepare(home, quarantine, parent, model_class=options.model_class, write=True, progress=progress)
+        prepared = prepare(home, quarantine, parent, model_class=options.model_class, write=True, progress=progress,
+                           from_elsewhere=True)
         source = provenance(run=options.run, how="pull", hub={"repository": tree.repository, "commit": tree.commit})
         added = register(home, name, prepared, source=source, options=AddOptions(message=options.message))
     assert added.version is not None

@@ -125,15 +125,16 @@ def refuse_other_history(remote: Remote, tree: Tree, tags: Mapping[str, str], kn
     """Raises RemoteMoved if a repository is not the one that was known: deleted and made again, or its history rewritten.
 
     known are the copies there; newest is the number of the version that main has, if it is one of ours. Of the newest known copy the
-    commit must be in main's history; an older one may lie beside it, held by its tag.
+    commit must be in main's history; an older one may lie beside it, held by its tag, on a branch that came from there.
     """
     if not known or any(copy.commit == tree.commit for copy in known):
         return
     last = max(known, key=lambda copy: copy.number)
-    if last.commit in set(remote.history(tree.repository, tree.commit)):
+    history = set(remote.history(tree.repository, tree.commit))
+    if last.commit in history:
         return
     held = tags.get(tag_of(last.number)) == last.commit
-    if held and newest is not None and newest > last.number:
+    if held and newest is not None and newest > last.number and not history.isdisjoint(remote.history(tree.repository, last.commit)):
         return
     gone = not held and not _resolves(remote, tree.repository, last.commit)
     if not held and not gone and last.tag is None:

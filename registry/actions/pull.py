@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from .. import reference as _reference
-from ..digest import Digest
+from ..digest import Digest, digest_of
 from ..errors import DigestMismatch, Invalid, InvalidName, NameTaken, RemoteMoved
 from ..home import Home
 from ..hub import line as _line
@@ -226,15 +226,16 @@ def _register(run: _Run, member: _line.Member, quarantine: Quarantine, name: str
               progress: Progress) -> Version:
     """One version of the line. Raises DigestMismatch unless its manifest, made anew from the files, is the one that was pushed."""
     repository, commit = _place(run, member)
-    probes = _probes(run, member, repository, commit)
     edge = next((edge for edge in member.edges if edge.role != "adapter"), None)
     parent = Known(here[edge.digest], edge.evidence) if edge is not None else None
-    prepared = prepare(run.home, quarantine, parent, model_class=member.manifest.model_class, write=True, progress=progress, forced=member.forced)
+    prepared = prepare(run.home, quarantine, parent, model_class=member.manifest.model_class, write=True, progress=progress, forced=member.forced,
+                       from_elsewhere=True)
     if member.manifest.kind == "merged":
         prepared = _as_merged(prepared, member, here)
     if prepared.manifest.digest != member.digest:
         raise DigestMismatch(f"the files of {member.reference} at hf://{repository}@{commit[:12]} make the manifest {prepared.manifest.digest}, "
                              f"{member.digest} was pushed; nothing of it was registered")
+    probes = _probes(run, member, repository, commit)
     source = provenance(**{"git": None, "run": None, **member.source, "how": "pull", "hub": {"repository": repository, "commit": commit},
                            "published": {"name": member.name, "number": member.number, "by": member.publisher, "date": member.date,
                                          "how": member.source.get("how")}})
@@ -261,8 +262,9 @@ def _probes(run: _Run, member: _line.Member, repository: str, commit: str) -> Di
         from ..hub import fetching
         content = fetching.read(run.remote, repository, commit, _line.PROBES, limit=_line.LIMIT)
         probes.parse(content)
-        if run.home.blobs.add(content) != member.probes:
+        if digest_of(content) != member.probes:
             raise DigestMismatch(f"{_line.PROBES} of hf://{repository}@{commit[:12]} are not the probes {member.probes} of {member.reference}")
+        run.home.blobs.add(content)
     return member.probes
 
 

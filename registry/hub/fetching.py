@@ -50,7 +50,14 @@ def fetch(remote: Remote, wanted: Wanted, folder: Path, *, progress: Count) -> P
         if whole.exists():
             progress(wanted.size)
             return whole
-        _fill(remote, wanted, part, progress)
+        begun = part.exists() and part.stat().st_size > 0
+        try:
+            _fill(remote, wanted, part, progress)
+        except DigestMismatch:
+            if not begun:
+                raise
+            progress(-wanted.size)  # what an earlier try left may be at fault
+            _fill(remote, wanted, part, progress)
         part.replace(whole)
     except OSError as error:
         raise StoreUnavailable(f"cannot keep {wanted} in {str(folder)!r}: {error.strerror}; free some space and repeat the command, "

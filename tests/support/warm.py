@@ -71,6 +71,8 @@ class Warm:
                                          stdout=subprocess.PIPE, env={**environment}, cwd=Path(__file__).parent.parent.parent)
         self.folder = Path(self._outputs.name)
         """A place for files of the tests, gone with the processes."""
+        self.environment: dict[str, str] = {}
+        """What processes get besides, unless `start` says otherwise: for what is read at work, not at import."""
         self._started = 0
         self.ended: dict[int, int] = {}
         """Exit codes of the processes that are over."""
@@ -81,7 +83,7 @@ class Warm:
         folder = self.folder / str(self._started)
         folder.mkdir()
         self._send({"arguments": [str(argument) for argument in arguments], "code": code, "cwd": str(cwd or folder), "output": str(folder),
-                    "environment": environment})
+                    "environment": {**self.environment, **environment}})
         pid: int = self._receive(30.0)["started"]
         return Running(self, pid, folder)
 

@@ -17,7 +17,7 @@ refused with 412. What it says follows the recorded exchanges of the real one; l
         hub.fault("PUT /__s3__/", cut_upload=65536)           # the connection ends after that much of the request's body
         hub.fault("POST /tag/", lose=True)                    # done, and the connection ends without an answer
         hub.fault("GET /tree/", skip=1, first=lambda: hub.commit(…))    # between the first and the second page
-        # also: headers=, body=, flip=, short=, hang=, rate=, redirect=, reset=, after=  (tests/hub/server/faults.py says what each does)
+        # also: headers=, body=, flip=, short=, hang=, rate=, redirect=, reset=, stall=, after=  (tests/hub/server/faults.py says what each does)
 
         hub.requests                                          # what was asked: method, path, query, headers, host, length, status
         hub.asked("PUT"), hub.asked("GET /resolve/")          # those that match

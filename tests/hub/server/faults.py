@@ -40,6 +40,8 @@ class Fault:
     """The request is done, and the connection ends without an answer."""
     cut: int | None = None
     """The connection ends after that many bytes of the answer's body."""
+    stall: float = 0.0
+    """Seconds of silence before that."""
     reset: bool = False
     """Where the connection ends, it is reset, as by a broken line; else closed, as by a server that goes down. Clients tell them apart."""
     flip: int | None = None

@@ -1,61 +1,25 @@
-"""HubServer: the server as tests hold it, and the table of what it answers."""
+"""HubServer: the server as tests hold it."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import re
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Self
 from urllib.parse import unquote
 
-from . import reading, repositories, storage, writing, xet
+from . import xet
 from .faults import Fault, Faults
+from .routes import ROUTES
 from .state import ATTRIBUTES, Commit, Repository, Stored, User
 from .wire import Answer, Problem, Request, Server
 
 CANARY = "hf_CANARYxTheTokenThatMustBeFoundNowhere"
-_ID = r"/([^/]+/[^/]+)"
-_ROUTES: list[tuple[str, re.Pattern[str], Callable[..., Answer]]] = [
-    (methods, re.compile(pattern + r"/?", re.DOTALL), answer) for methods, pattern, answer in (
-        ("GET", r"/api/whoami-v2", repositories.whoami),
-        ("POST", r"/api/validate-yaml", writing.validate),
-        ("POST", r"/api/repos/create", repositories.create),
-        ("POST", r"/api/repos/move", repositories.move),
-        ("DELETE", r"/api/repos/delete", repositories.delete),
-        ("GET", r"/api/models", repositories.listing),
-        ("GET", rf"/api/models{_ID}", repositories.info),
-        ("GET", rf"/api/models{_ID}/revision/([^/]+)", repositories.info),
-        ("PUT", rf"/api/models{_ID}/settings", repositories.settings),
-        ("GET", rf"/api/models{_ID}/auth-check(/write)?", repositories.check),
-        ("GET", rf"/api/models{_ID}/refs", repositories.refs),
-        ("GET", rf"/api/models{_ID}/commits/([^/]+)", repositories.commits),
-        ("POST", rf"/api/models{_ID}/tag/([^/]+)", repositories.tag),
-        ("DELETE", rf"/api/models{_ID}/tag/([^/]+)", repositories.untag),
-        ("POST", rf"/api/models{_ID}/branch/([^/]+)", repositories.branch),
-        ("DELETE", rf"/api/models{_ID}/branch/([^/]+)", repositories.unbranch),
-        ("POST", rf"/api/models{_ID}/super-squash/([^/]+)", repositories.squash),
-        ("GET", rf"/api/models{_ID}/tree/([^/]+)(?:/(.+))?", reading.tree),
-        ("POST", rf"/api/models{_ID}/paths-info/([^/]+)", reading.paths),
-        ("GET HEAD", rf"{_ID}/resolve/([^/]+)/(.+)", reading.resolve),
-        ("GET HEAD", rf"/api/resolve-cache/models{_ID}/([^/]+)/(.+)", reading.cached),
-        ("POST", rf"/api/models{_ID}/preupload/([^/]+)", writing.preupload),
-        ("POST", rf"/api/models{_ID}/commit/([^/]+)", writing.commit),
-        ("POST", rf"{_ID}\.git/info/lfs/objects/batch", storage.batch),
-        ("POST", rf"{_ID}\.git/info/lfs/verify", storage.verify),
-        ("PUT", r"/__s3__/put/([0-9a-f]{64})", storage.put),
-        ("PUT", r"/__s3__/part/([0-9a-f]{64})/(\d+)", storage.put_part),
-        ("POST", r"/__s3__/complete/([0-9a-f]{64})", storage.complete),
-        ("GET HEAD", r"/__cdn__/([0-9a-f]{64})", storage.download),
-        ("GET", rf"/api/models{_ID}/xet-(read|write)-token/([^/]+)", xet.token),
-        ("POST", r"/__cas__/v1/xorbs/default/([0-9a-f]{64})", xet.put_xorb),
-        ("POST", r"/__cas__/v1/shards", xet.put_shard),
-        ("GET", r"/__cas__/v1/reconstructions/([0-9a-f]{64})", xet.reconstruction),
-        ("GET", r"/__cas__/xorb/([0-9a-f]{64})", xet.get_xorb),
-    )]
-"""What is answered: methods, path, and by whom; the groups of the path are handed over, percent signs undone."""
+_HELD = ("repositories", "moved", "contents", "xorbs", "terms", "hashes")
 
 
 class HubServer:
@@ -122,6 +86,17 @@ class HubServer:
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
+
+    def state(self) -> dict[str, Any]:
+        """All that it holds, for `restore`: what many tests begin with is pushed once."""
+        with self.lock:
+            return {name: copy.deepcopy(getattr(self, name)) if name == "repositories" else dict(getattr(self, name)) for name in _HELD}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Hold again what was held when `state` was taken; the records of requests stay."""
+        with self.lock:
+            for name in _HELD:
+                setattr(self, name, copy.deepcopy(state[name]) if name == "repositories" else dict(state[name]))
 
     # Behind the client's back.
 
@@ -253,7 +228,7 @@ class HubServer:
 
     def answer(self, request: Request) -> Answer:
         """What the Hub says to a request; a Problem is raised."""
-        for methods, pattern, answer in _ROUTES:
+        for methods, pattern, answer in ROUTES:
             if request.method in methods.split() and (match := pattern.fullmatch(request.path)):
                 with self.lock:
                     return answer(self, request, *(group and unquote(group) for group in match.groups()))

@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Mapping
@@ -141,7 +142,7 @@ class Handler(BaseHTTPRequestHandler):
                 request.body = request.body[:1 << 16]
             if fault and fault.after:
                 fault.after()
-            self._write(request, answer, fault)
+            self._write(request, answer, fault, over)
         except _Gone:
             self._end(reset=fault is not None and fault.reset)
         except (ConnectionError, TimeoutError):
@@ -193,7 +194,7 @@ class Handler(BaseHTTPRequestHandler):
             raise _Gone
         return answer
 
-    def _write(self, request: Request, answer: Answer, fault: Fault | None) -> None:
+    def _write(self, request: Request, answer: Answer, fault: Fault | None, over: threading.Event) -> None:
         body = memoryview(fault.body if fault and fault.body is not None else answer.body)
         if fault and fault.flip is not None and body:
             changed = bytearray(body)
@@ -219,7 +220,7 @@ class Handler(BaseHTTPRequestHandler):
             if fault and fault.rate:
                 time.sleep(len(sent) / fault.rate)
         if end < len(body):
-            time.sleep(0.05)  # what was sent arrives before a reset, which would throw it away
+            over.wait(max(fault.stall if fault else 0.0, 0.05))  # what was sent arrives before a reset, which would throw it away
             raise _Gone
 
     def _end(self, *, reset: bool) -> None:

@@ -88,6 +88,8 @@ def _look_for_parents(run: _Run, line: Sequence[Version]) -> list[Version]:
     missing = []
     for parent in reversed(line[1:]):
         place = place_of(run.home, run.remote, parent, plain_too=not run.options.all_parents)
+        if place is not None and run.options.all_parents and place.repository.casefold() != _target(run, parent).casefold():
+            place = None  # the repository of somebody else may vanish, whoever made it
         if place is None:
             _target(run, parent)
             missing.append(parent)

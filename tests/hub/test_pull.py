@@ -226,6 +226,14 @@ def test_a_private_repository_asks_for_the_right_token(pushed, there, hub, token
     assert (ran.code, said in ran.err, token in ran.err and bool(token)) == (code, True, False), ran.err
 
 
+def test_a_gated_repository_says_where_to_ask(pushed, there, hub):
+    hub.repository("org/medical").gated = "manual"
+
+    ran = there.run("pull", "hf://org/medical", HF_TOKEN=hub.tokens["bob"])
+
+    assert ran.code == 7 and "hf://org/medical is gated; ask for access on its page" in ran.err and ran.err.count("\n") == 1
+
+
 def test_offline_is_said(there, hub):
     ran = there.warm.run(REGISTRY_HOME=str(there.root), code="from huggingface_hub import constants; constants.HF_HUB_OFFLINE = True\n"
                          "from registry.cli import main; import sys; sys.exit(main(['pull', 'hf://org/medical']))")

@@ -127,10 +127,29 @@ def test_a_proposal_is_neither_tagged_nor_recorded_until_it_is_merged(here, hub)
     assert here.log() == entries and hub.tags("org/minilm") == {}
 
 
+def test_a_proposal_that_was_merged_is_tagged_and_recorded_by_the_next_push(here, hub):
+    hub.create("org/minilm")
+    here.ok("push", "minilm@1", "--to", "org/minilm", "--pr")
+    hub.commit("org/minilm", hub.files("org/minilm", "refs/pr/1"))
+
+    done = here.ok("push", "minilm@1", "--to", "org/minilm")
+
+    assert done["sent"][0]["size"] == 0 and len(hub.asked("POST /commit/")) == 1
+    assert hub.tags("org/minilm") == {"v1": hub.head("org/minilm")} and here.log()[-1]["commit"] == hub.head("org/minilm")
+
+
 def test_a_proposal_does_not_wait_for_parents(here, hub):
     ran = here.run("push", "medical@1", *LINE, "--pr")
 
     assert ran.code == 6 and "registry push minilm@1 --to org/minilm" in ran.err
+
+
+def test_all_parents_go_to_repositories_of_one_s_own_if_that_is_asked_for(pushed, hub):
+    done = pushed.ok("push", "medical@1", "--to", "alice/medical", "--parents-to", "alice", "--all-parents")
+
+    assert [(item["what"], item["repository"]) for item in done["sent"]] == [
+        ("pushed", "alice/minilm"), ("pushed", "alice/minilm-medical"), ("pushed", "alice/medical")]
+    assert json.loads(hub.files("alice/medical")["adapter_config.json"])["base_model_name_or_path"] == "alice/minilm-medical"
 
 
 def test_a_private_repository_is_made_private(here, hub):

@@ -37,15 +37,15 @@ def test_a_base_in_the_cache_is_named_with_its_commit_and_the_command(reg, snaps
     adapter = plain.adapter(tmp_path / "adapter", "org/minilm", added=ADDED)
 
     with pytest.raises(ParentNotFound, match=rf"hf://org/minilm@{COMMIT}'.*registry add {snapshot} --as medical-base; .*--with-parents"):
-        reg.add(adapter, "medical")
+        reg.add(adapter, "medical", measure=False)
 
 
 def test_a_base_in_the_cache_comes_along_and_is_then_known_by_its_commit(reg, snapshot, tmp_path):
     first = plain.adapter(tmp_path / "first", "org/minilm", added=ADDED)
     second = plain.adapter(tmp_path / "second", "org/minilm", added=ADDED, seed=4, revision=COMMIT)
 
-    given = reg.add(first, "medical", with_parents=True)
-    known = reg.add(second, "medical")
+    given = reg.add(first, "medical", with_parents=True, measure=False)
+    known = reg.add(second, "medical", measure=False)
 
     assert (given.evidence, known.evidence) == ("given", "hub")
     assert reg.resolve("medical@1^").source["hub"] == {"repository": "org/minilm", "commit": COMMIT}

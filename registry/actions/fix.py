@@ -205,7 +205,8 @@ def _landed(home: Home, model: Path, weights: Path, parent: Known, model_class: 
 def _part(home: Home, model: Path, work: Path, name: str, parent: Known, view: ParentView, split: Split, options: AddOptions,
           progress: Progress) -> tuple[Known, list[str]]:
     """Make the base that was never saved, prove that adapter and base are the model that was, and register the base."""
-    from ..artifacts import fix
+    from ..artifacts import fix, probes
+    from ..artifacts.loading import load
     from ..artifacts.rewriting import rewrite
     base, whole = work / "base", work / "whole"
     source = home_checkout(home, parent.version, progress=progress).folder
@@ -220,7 +221,9 @@ def _part(home: Home, model: Path, work: Path, name: str, parent: Known, view: P
         raise ParentNotFound(f"a dry run cannot go on: the base would be registered first, as {name}-base: {'; '.join(said)}")
     _check(home, model, base, made, f"{name}-base", options)
     record = provenance(run=options.run, how="add", fix=said)
-    added = register(home, f"{name}-base", made, source=record, options=AddOptions(message=f"the base of {name}, which was never saved"))
+    measured = probes.record(load(base, parent.version.model_class, device="cpu"), split.tokens)
+    added = register(home, f"{name}-base", made, source=record, options=AddOptions(message=f"the base of {name}, which was never saved"),
+                     probes=home.blobs.add(measured.to_bytes()))
     assert added.version is not None
     return Known(added.version, "witnessed"), [*said, f"registered the base as {added.version.reference}"]
 

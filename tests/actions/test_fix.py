@@ -105,7 +105,7 @@ def test_a_naive_adapter_becomes_the_base_that_was_never_saved_and_a_small_one(r
     with pytest.raises((RuntimeError, IndexError)):
         lively.loaded(tmp_path / "adapter", model_class)
     reg.add(base, "minilm")
-    with pytest.raises(registry.RegistryError):
+    with pytest.raises(registry.RegistryError, match="--fix"):
         reg.add(tmp_path / "adapter", "medical", parent="minilm@1")
 
     added = reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True)
@@ -116,6 +116,8 @@ def test_a_naive_adapter_becomes_the_base_that_was_never_saved_and_a_small_one(r
     assert lively.encodings(lively.loaded(reg.checkout("medical@1", tmp_path / "out").folder, model_class)) == live
     assert (made.kind, made.parents[0].role, made.parents[0].reference) == ("resized", "resized-from", "minilm@1")
     assert (added.evidence, added.parent) == ("witnessed", "medical-base@1")
+    assert made.probes is not None
+    assert added.version.probes is not None
     assert any(line.startswith("proved:") and "largest difference 0.0" in line for line in added.fixed)
     assert list(added.version.source["fix"]) == list(added.fixed)
     assert not any(table.shape[0] == reg.show("medical-base@1").facts.rows and table.shape[1:] == (16,)

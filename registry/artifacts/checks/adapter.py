@@ -73,8 +73,8 @@ def token_table_is_its_parents(candidate: Candidate) -> str | None:
     found = _faults(candidate, "table")
     if found:
         return (f"the adapter carries the whole table {found[0].name!r} with {found[0].found} rows, and {parent_of(candidate)} "
-                f"has {found[0].wanted}: the table was resized in memory and that base was never saved; save the resized model "
-                "without the adapter, register it, and train on it, or name it with --parent")
+                f"has {found[0].wanted}: the table was resized in memory and that base was never saved; registry add --fix makes "
+                "it of the rows that the adapter carries, or name it with --parent")
     config, parent = config_of(candidate), candidate.parent
     if config is None or parent is None or parent.facts.rows is None:
         return None
@@ -82,7 +82,7 @@ def token_table_is_its_parents(candidate: Candidate) -> str | None:
     if last < parent.facts.rows:
         return None
     return (f"the adapter trains the token with the id {last}, and {parent.reference} has {parent.facts.rows} rows; register "
-            "the resized base that it was trained on and name it with --parent")
+            "the resized base that it was trained on and name it with --parent, or, if that was never saved: registry add --fix")
 
 
 @check("adapter-targets", "what it changes is in its parent", "protects from an adapter that is applied to nothing", ParentMismatch)

@@ -43,4 +43,4 @@ def test_each_name_of_the_package_that_is_shown_is_there() -> None:
 def test_a_link_within_leads_somewhere() -> None:
     anchors = {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.+)$", README, re.MULTILINE)}
 
-    assert {link for link in re.findall(r"\]\(#([^)]+)\)", README)} <= anchors
+    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= anchors

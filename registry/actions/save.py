@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .. import reference as _reference
 from ..digest import Digest
 from ..entry import Edge
-from ..errors import NotLoadable, ParentMismatch, RegistryError
+from ..errors import NotFound, NotLoadable, ParentMismatch, RegistryError
 from ..home import Home
 from ..progress import Progress
 from ..results import Added
@@ -127,15 +127,24 @@ def _base(home: Home, live: Live, name: str, work: Path, origins: list[Known], o
     """(the version that the base is, what was registered for it, None where it was known before)."""
     from ..artifacts import live as _live, split
     progress("comparing the base", 0, None)
-    for known in origins:
-        if split.stands_on(live, home_checkout(home, known.version, progress=progress).folder, facts_of(home, known.version)):
-            return known.version, None
+    for version in [*(known.version for known in origins), *_named(home, name)]:
+        if split.stands_on(live, home_checkout(home, version, progress=progress).folder, facts_of(home, version)):
+            return version, None
     biased = next((adapter for adapter in live.adapters if _live.trained_biases(live, adapter)), None)
     if biased is not None and trained:
         raise NotLoadable(f"the adapter {biased!r} trains biases of its base in place, so that the base as it was is gone; save or register the base "
                           "before training, and train on its checkout, or say which version it was with parent=")
     added = _register_full(home, live, name, work, origins, options, progress, is_base=True)
     return _version(added), added
+
+
+def _named(home: Home, name: str) -> list[Version]:
+    """The latest of the model that the base would become a version of: what an earlier save of the same training made."""
+    try:
+        found = resolve(home, name)
+    except NotFound:
+        return []
+    return [found] if found.kind != "adapter" else []
 
 
 def _register_same(home: Home, live: Live, name: str, origins: list[Known], options: SaveOptions) -> Added | None:

@@ -6,6 +6,7 @@ does that; else the header is flipped whole, and of the rest a byte in some, ano
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import shutil
@@ -23,11 +24,12 @@ from registry.store.local import LocalBackend
 
 from .damage import catalog_file, dump, flipped, names, overwrite
 
-SAMPLED = 101
+SAMPLED = 503
 """A byte in how many is flipped, where not all are."""
 
 
 def test_every_flipped_bit_of_every_entry_is_found(copied):
+    """Here a byte in three of each; REGISTRY_EVERY_BYTE=1 takes all."""
     home = copied.settings.home
     journal = Journal(LocalBackend(home))
     places = 0
@@ -35,13 +37,14 @@ def test_every_flipped_bit_of_every_entry_is_found(copied):
         path = home / "journal" / f"{number:020}.json"
         content = path.read_bytes()
         path.chmod(0o644)
-        for place in range(len(content)):
+        step = 1 if os.environ.get("REGISTRY_EVERY_BYTE") else 3
+        for place in range(number % step, len(content), step):
             path.write_bytes(flipped(content, place, place % 8))
             with pytest.raises(RegistryError):
                 journal.read(number)
             places += 1
         path.write_bytes(content)
-    assert places > 3000
+    assert places > 1000
     assert names(copied) == []
 
 
@@ -115,12 +118,12 @@ def test_every_flipped_bit_of_a_catalog_is_found_or_changes_no_row(plain_catalog
         elif not same_content(changed, content):
             undetected.append(place)
     assert undetected == []
-    assert found > len(places) / 20
+    assert found > 20
 
 
 def same_content(one: bytes, two: bytes) -> bool:
     """Whether two databases say the same through every index too: what users of the catalog would see."""
-    return all(said(one, question) == said(two, question) for question in QUESTIONS)
+    return answers(two) == answers(one)
 
 
 QUESTIONS = (
@@ -131,11 +134,13 @@ QUESTIONS = (
 )
 
 
-def said(content: bytes, question: str) -> list[object]:
+@functools.lru_cache(2)
+def answers(content: bytes) -> list[list[object]]:
+    """What a database says to every question."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.deserialize(content)
     try:
-        return connection.execute(question).fetchall()
+        return [connection.execute(question).fetchall() for question in QUESTIONS]
     finally:
         connection.close()
 
@@ -150,7 +155,7 @@ def test_a_log_that_was_not_yet_written_back_is_missed_whole_or_in_part(copied, 
     log = kept[f"{place.name}-wal"]
     assert len(log) > 10_000
     copied.close()
-    for place_of_flip in range(24, len(log), len(log) // 12) if damage == "flip" else [None]:
+    for place_of_flip in range(24, len(log), len(log) // 5) if damage == "flip" else [None]:
         reg = with_catalog(copied, tmp_path, kept, place.name, place_of_flip)
         found = names(reg)
         assert found == [] or set(found) <= {"catalog-behind", "catalog-damaged", "catalog-edited", "schema-edited"}
@@ -179,7 +184,7 @@ def test_a_flip_in_the_files_header_as_it_lies_there_is_found_or_harmless(copied
     copied.close()
     path = catalog_file(copied)
     content = path.read_bytes()
-    for bit in range(8):
+    for bit in (0, 3, 6):
         overwrite(path, flipped(content, place, bit))
         found = names(copied)
         copied.close()

@@ -11,6 +11,7 @@ import importlib.util
 import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -89,17 +90,23 @@ def encode(model: Any, inputs: Iterable[Any]) -> Iterator[Any]:
 
 def refuse_unfit_peft() -> None:
     """Raises MissingExtra where transformers wants a newer peft than is installed; it would say so in the middle of a load."""
-    import importlib.metadata
-
     from transformers import __version__
     from transformers.integrations.peft import MIN_PEFT_VERSION
+    if not _peft_is(MIN_PEFT_VERSION):
+        from importlib.metadata import version
+        raise MissingExtra(f"transformers {__version__} works with peft {MIN_PEFT_VERSION} or newer, and peft {version('peft')} is installed; "
+                           "update peft, or if there is no newer one yet install an older transformers")
+
+
+@cache
+def _peft_is(wanted: str) -> bool:
+    """Whether peft is that version or a newer one; asked once, since looking takes milliseconds and nothing is installed meanwhile."""
     from transformers.utils.peft_utils import check_peft_version
     try:
-        check_peft_version(min_version=MIN_PEFT_VERSION)
+        check_peft_version(min_version=wanted)
     except ValueError:
-        raise MissingExtra(f"transformers {__version__} works with peft {MIN_PEFT_VERSION} or newer, and peft "
-                           f"{importlib.metadata.version('peft')} is installed; update peft, or if there is no newer one yet "
-                           "install an older transformers") from None
+        return False
+    return True
 
 
 @contextlib.contextmanager

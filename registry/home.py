@@ -117,6 +117,7 @@ class Home:
 
         The journal's write is the commit. A catalog that then fails to follow is a warning: it heals at the next catch_up.
         """
+        by = self.user  # asked before the lock is taken: git may take its time
         with self.write_lock.exclusive(WRITE_WAIT):
             self.catch_up()
             entry: Entry | None = None
@@ -127,7 +128,7 @@ class Home:
                     if body is None:
                         return None
                     number, previous = self._open_catalog().head(connection)
-                    entry = Entry(number + 1, secrets.token_hex(16), now(), self.user, body, previous)
+                    entry = Entry(number + 1, secrets.token_hex(16), now(), by, body, previous)
                     self._fold(connection, entry)
                     self.journal.append(entry)
                     appended = True

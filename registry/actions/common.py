@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import facts as _facts, manifest as _manifest, moment as _moment, reference as _reference
 from ..catalog import glance
-from ..errors import EntryNotFound, InvalidReference
+from ..errors import EntryNotFound, InvalidReference, VersionNotFound
 from ..facts import Facts
 from ..home import Home
 from ..manifest import Manifest
@@ -77,6 +77,15 @@ def at_a_glance(home: Home, version: VersionLike) -> Version | None:
     found = glance.resolve(home.root, text)
     versions = glance.list_versions(home.root, found.name) if found is not None else None
     return next((item for item in versions or () if found is not None and item.number == found.number), None)
+
+
+def still_there(connection: Connection, version: Version) -> tuple[str, int]:
+    """(name, number) of a version that an entry is about to be written of. Raises VersionNotFound if it was deleted meanwhile."""
+    from ..catalog import queries
+    now = queries.version(connection, version.name, version.number)
+    if now is None or now.deleted or now.digest != version.digest:
+        raise VersionNotFound(f"{version.reference} was deleted meanwhile; nothing was recorded of it")
+    return version.name, version.number
 
 
 def warn_if_yanked(home: Home, version: Version) -> None:

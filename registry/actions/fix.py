@@ -105,9 +105,10 @@ def _parent(home: Home, folder: Path, model: Path, name: str, options: AddOption
         raise ParentNotFound(f"the base of {str(folder)!r} is {known.named!r}, which is not registered; to register it: registry add "
                              f"{quote(str(known.folder))} --as NAME, then say --parent NAME@1; or take it along: --with-parents")
     from .add import add
-    base = add(home, known.folder, f"{name}-parent", prefix=None, options=AddOptions(message=f"what {name} was trained on", run=options.run),
-               progress=progress)
-    assert base.version is not None
+    options_of_base = AddOptions(message=f"what {name} was trained on", run=options.run, dry_run=options.dry_run, measured=options.measured)
+    base = add(home, known.folder, f"{name}-parent", prefix=None, options=options_of_base, progress=progress)
+    if base.version is None:
+        raise ParentNotFound(f"a dry run cannot go on: the base {known.named!r} would be registered first, as {base.name}@{base.number}")
     return Known(base.version, "given"), []
 
 

@@ -155,7 +155,8 @@ def _register_same(home: Home, live: Live, name: str, origins: list[Known], opti
         if version.model_class == live.model_class and split.stands_on(live, folder, facts_of(home, version)) and returning.is_whole(live, folder):
             facts = facts_of(home, version)
             edges = tuple(Edge(parent.role, parent.digest, parent.evidence, parent.reference) for parent in version.parents)
-            same = Prepared(manifest_of(home, version), facts, home.blobs.read(facts.vocabulary.digest), edges, (), {}, (), None)
+            same = Prepared(manifest_of(home, version), facts, home.blobs.read(facts.vocabulary.digest), edges, (), {}, (), None,
+                            forced=version.forced)
             said = AddOptions(message=options.message, alias=options.alias)
             return register(home, name, same, source=_source(options, whole=True), options=said, probes=version.probes, checkpoint=options.checkpoint)
     return None

@@ -124,6 +124,16 @@ def test_a_naive_adapter_becomes_the_base_that_was_never_saved_and_a_small_one(r
                    for table in tables(tmp_path / "out" / WEIGHTS).values())
 
 
+def test_a_dry_run_registers_no_parent_either(reg, tmp_path):
+    base = small.dense(tmp_path / "base")
+    naive(base, "SentenceTransformer", lora, tmp_path / "adapter")
+
+    with pytest.raises(registry.RegistryError, match="a dry run cannot go on: the base .* would be registered first, as medical-parent@1"):
+        reg.add(tmp_path / "adapter", "medical", with_parents=True, fix=True, dry_run=True)
+
+    assert reg.list() == ()
+
+
 def test_old_rows_that_are_not_the_bases_are_refused_unless_they_were_trained(reg, tmp_path):
     import numpy as np
     base = small.dense(tmp_path / "base")

@@ -25,7 +25,7 @@ from ...home import Home
 from ...progress import Progress
 from ...verdicts import FAILED, OK, UNMEASURED, Outcome, Report
 from ...version import Version
-from ..common import VersionLike, resolve
+from ..common import VersionLike, resolve, still_there
 from ..measure import Texts, read_given
 from .against import drift, required, requirements
 from .line import line
@@ -173,9 +173,10 @@ def _record(home: Home, models: Models, stage: Stage, version: Version, report: 
     before = _recorded(home, version)
     texts = dict.fromkeys([*_given_before(before), *given])
     made = probes.record(models.of(stage)[0], stage.facts.vocabulary.added, tuple(texts))
-    digest = home.blobs.add(made.to_bytes())
-    if digest != version.probes:
-        home.commit(lambda connection: _entry.Probes(version.name, version.number, Digest(digest)))
+    with home.store_lock.shared(timeout=60.0):
+        digest = home.blobs.add(made.to_bytes())
+        if digest != version.probes:
+            home.commit(lambda connection: _entry.Probes(*still_there(connection, version), Digest(digest)))
     said = f"recorded {len(made.probes)} probes" + (f" in place of {len(before.probes)}" if before is not None else "")
     # what differed from the old ones is told, and is no failure any more
     kept = tuple(replace(outcome, verdict="warned") if outcome.failed and outcome.net == "measurement" else outcome for outcome in report.outcomes)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .. import reference as _reference
 from ..digest import Digest, digest_of
 from ..entry import Publish
-from ..errors import InvalidReference, Refused, RemoteMoved, RemoteNotFound, StoreUnavailable
+from ..errors import InvalidReference, Refused, RemoteMoved, RemoteNotFound, StoreUnavailable, VersionNotFound
 from ..home import Home
 from ..hub import fetching, line as _line
 from ..hub.plan import tag_of
@@ -21,7 +21,6 @@ from .rendering import Place, holds
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-
 
 
 def the_hub() -> Remote:
@@ -145,10 +144,13 @@ def refuse_other_history(remote: Remote, tree: Tree, tags: Mapping[str, str], kn
 
 
 def record(home: Home, version: Version, repository: str, commit: str, tag: str | None, files: Mapping[str, Digest], message: str | None) -> None:
-    """Let the journal say where a version is, unless it says so already."""
+    """Let the journal say where a version is, unless it says so already. Raises VersionNotFound for one that was deleted meanwhile."""
     from ..catalog import queries
 
     def decide(connection: Connection) -> Publish | None:
+        now = queries.version(connection, version.name, version.number)
+        if now is None or now.deleted:
+            raise VersionNotFound(f"{version.reference} was deleted meanwhile; hf://{repository} has it at {commit[:12]}, nothing was recorded")
         known = queries.copies(connection, name=version.name, repository=repository)
         if any((copy.number, copy.commit, copy.tag) == (version.number, commit, tag) for copy in known):
             return None

@@ -108,8 +108,8 @@ def _target(run: _Run, parent: Version) -> str:
     known = remembered(run.home, parent.name)
     if known is None or run.options.all_parents:
         owner = (run.options.to or "").partition("/")[0]
-        raise Invalid(f"its parent {parent.reference} is not on the Hub yet; say who gets it, as in --parents-to {owner}, "
-                      f"and it goes to {owner}/{last}")
+        what = "is to be published anew" if run.options.all_parents else "is not on the Hub yet"
+        raise Invalid(f"its parent {parent.reference} {what}; say who gets it, as in --parents-to {owner}, and it goes to {owner}/{last}")
     return known
 
 
@@ -126,7 +126,7 @@ def _publish(run: _Run, line: Sequence[Version], repository: str, alias: str | N
     manifest = manifest_of(run.home, version)
     commit = _already(run, version, manifest, tree, refs)
     if commit is None:
-        commit = _commit(run, line, manifest, tree, refs)
+        commit = _commit(run, line, manifest, tree, refs, alias)
     else:
         run.places[version.digest] = Place(repository, commit)
         run.sent.append(Sent(version.reference, repository, commit, tag, "already"))
@@ -171,8 +171,8 @@ def _already(run: _Run, version: Version, manifest: Manifest, tree: Tree, refs: 
     return None
 
 
-def _commit(run: _Run, line: Sequence[Version], manifest: Manifest, tree: Tree, refs: Refs) -> str | None:
-    """Put the version there. None where a dry run does not, and for a proposal that waits."""
+def _commit(run: _Run, line: Sequence[Version], manifest: Manifest, tree: Tree, refs: Refs, alias: str | None) -> str | None:
+    """Put the version there. None where a dry run does not, for a proposal that waits, and where it went to another repository, tags and all."""
     version, repository, options = line[0], tree.repository, run.options
     there = _on_main(run, tree)
     _refuse_strange(run, version, tree, refs, there)
@@ -188,8 +188,8 @@ def _commit(run: _Run, line: Sequence[Version], manifest: Manifest, tree: Tree, 
             if options.as_new is None:
                 raise
             run.options = replace(options, as_new=None)
-            _publish(run, line, repository_of(options.as_new, "--as-new"), None)
-            return run.places[version.digest].commit
+            _publish(run, line, repository_of(options.as_new, "--as-new"), alias)
+            return None
     run.places[version.digest] = Place(repository, UNKNOWN_COMMIT)
     tag = _plan.tag_of(version.number)
     if options.dry_run:

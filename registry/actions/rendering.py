@@ -44,7 +44,7 @@ def line_with_names(connection: Connection, version: Version) -> list[Version]:
             if not found:
                 raise NotLoadable(f"{current.reference} stands on {parent.reference} ({parent.digest.short}), which is not here")
             if all(item.digest != parent.digest for item in (*line, *waiting)):
-                waiting.append(next((item for item in found if item.reference == parent.reference), found[0]))
+                waiting.append(next((item for item in found if item.reference == parent.reference and not item.deleted), found[0]))
     return line
 
 

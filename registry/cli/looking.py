@@ -199,7 +199,7 @@ def _rows(details: Details) -> list[tuple[str, Any]]:
         ("message", version.message), *((f"metric {key}", value) for key, value in version.metrics.items()),
         *((f"note {key}", value) for key, value in version.notes.items()),
         *((f"source {key}", _short(value)) for key, value in version.source.items() if key not in ("metrics", "fix")),
-        *(("fixed", sentence) for sentence in version.source.get("fix") or ()),
+        *(("fixed", sentence) for sentence in _list(version.source.get("fix"))),
         ("created", f"{version.created_at} by {version.created_by}"),
         *(("file", f"{file.path} {file.size} {file.digest.short}") for file in details.files),
     ]
@@ -215,6 +215,10 @@ def _adapter(details: Details) -> str | None:
 
 def _some(texts: Sequence[str]) -> str:
     return ", ".join(texts[:TOKENS_SHOWN]) + (", …" if len(texts) > TOKENS_SHOWN else "")
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else [value]
 
 
 def _short(value: Any) -> str:

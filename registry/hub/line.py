@@ -19,8 +19,9 @@ from typing import Any
 from .. import manifest as _manifest, reference as _reference
 from ..digest import Digest, canonical, digest_of, parse_canonical, parse_json
 from ..entry import EVIDENCE, Edge
-from ..errors import InvalidManifest, NewerFormat
+from ..errors import InvalidManifest, NewerFormat, RegistryError
 from ..manifest import Manifest
+from ..source import check_source, check_text
 from .cache import is_commit
 
 FORMAT = 1
@@ -32,7 +33,6 @@ LIMIT = 16 << 20
 MEMBERS_LIMIT = 200
 SOURCE = ("how", "recipe", "merge", "fix", "run", "metrics", "git")
 """Of how a version was made, what is told to others: no command, no folder."""
-_TEXT_LIMIT = 10_000
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,11 @@ def parse(content: bytes, repository: str) -> tuple[Member, ...]:
         if len(value["line"]) > MEMBERS_LIMIT:
             raise InvalidManifest(f"{what} tells of {len(value['line'])} versions; {MEMBERS_LIMIT} are allowed")
         members = tuple(_member(item, what) for item in value["line"])
+        _refuse_unfit(members, what)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, InvalidManifest | NewerFormat):
+        if isinstance(error, RegistryError):
             raise
         raise InvalidManifest(f"{what} is malformed: {error}") from None
-    _refuse_unfit(members, what)
     return members
 
 
@@ -132,22 +132,15 @@ def _member(item: dict[str, Any], what: str) -> Member:
     return Member(
         _reference.check_name(item["name"]), item["number"], manifest, Digest(item["facts"]),
         Digest(item["probes"]) if item["probes"] is not None else None, repository.repository, item["commit"], rendered,
-        tuple(_edge(edge) for edge in item["edges"]), _text(item["date"]), _text(item["publisher"]),
-        _text(item["message"]) if item["message"] is not None else None,
-        {key: value for key, value in dict(item["source"]).items() if key in SOURCE},
-        item["checkpoint"] is True, tuple(_text(check) for check in item["forced"]))
+        tuple(_edge(edge) for edge in item["edges"]), check_text(item["date"]), check_text(item["publisher"]),
+        check_text(item["message"]) if item["message"] is not None else None, check_source(item["source"], SOURCE),
+        item["checkpoint"] is True, tuple(check_text(check) for check in item["forced"]))
 
 
 def _edge(item: dict[str, str]) -> Edge:
     if item["evidence"] not in EVIDENCE:
         raise InvalidManifest(f"{item['evidence']!r} is no evidence of a parent; one of {', '.join(EVIDENCE)}")
-    return Edge(item["role"], Digest(item["digest"]), item["evidence"], _text(item["reference"]))
-
-
-def _text(value: str) -> str:
-    if not isinstance(value, str) or len(value) > _TEXT_LIMIT:
-        raise InvalidManifest(f"{value!r:.60} is no text of at most {_TEXT_LIMIT} characters")
-    return value
+    return Edge(check_text(item["role"]), Digest(item["digest"]), item["evidence"], check_text(item["reference"]))
 
 
 def _refuse_unfit(members: Sequence[Member], what: str) -> None:

@@ -35,6 +35,7 @@ from .. import entry as _entry, reference as _reference
 from ..digest import Digest, canonical, digest_of, digest_of_stream, parse_canonical
 from ..entry import EVIDENCE, Edge, Entry
 from ..errors import BrokenChain, DigestMismatch, FolderNotFound, InvalidManifest, NewerFormat, RegistryError, StoreUnavailable, UnsafeFile
+from ..source import check_source, check_text
 from . import tar
 
 FORMAT = 1
@@ -45,7 +46,6 @@ SOURCE = ("how", "recipe", "run", "metrics", "git", "libraries", "python")
 """Of how a version was made, what goes along: no command, no folder."""
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{2})/(\1[0-9a-f]{62})", re.ASCII)
 _ENTRY = re.compile(r"journal/([0-9]{20})\.json", re.ASCII)
-_TEXT_LIMIT = 10_000
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ def parse(content: bytes, what: str) -> Index:
             raise InvalidManifest(f"{what} has the wrong fields: {', '.join(sorted(value))}")
         blobs = {Digest(digest): _count(size, what) for digest, size in value["blobs"]}
         journal = value["journal"]
-        index = Index(_text(value["store"]), blobs, tuple(map(Digest, value["lacks"])), tuple(_packed(item, what) for item in value["versions"]),
+        index = Index(check_text(value["store"]), blobs, tuple(map(Digest, value["lacks"])), tuple(_packed(item, what) for item in value["versions"]),
                       _count(journal["entries"], what) if journal is not None else 0, Digest(journal["digest"]) if journal is not None else None)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, RegistryError):
@@ -253,26 +253,20 @@ def _packed(item: dict[str, Any], what: str) -> Packed:
         raise InvalidManifest(f"{what} has the number {number}")
     return Packed(
         _reference.check_name(item["name"]), number, Digest(item["manifest"]), Digest(item["probes"]) if item["probes"] is not None else None,
-        tuple(_edge(edge) for edge in item["edges"]), _text(item["message"]) if item["message"] is not None else None,
-        {key: value for key, value in dict(item["source"]).items() if key in SOURCE}, item["checkpoint"] is True,
-        tuple(map(_text, item["forced"])), _text(item["date"]), _text(item["by"]))
+        tuple(_edge(edge) for edge in item["edges"]), check_text(item["message"]) if item["message"] is not None else None,
+        check_source(item["source"], SOURCE), item["checkpoint"] is True, tuple(map(check_text, item["forced"])), check_text(item["date"]),
+        check_text(item["by"]))
 
 
 def _edge(item: dict[str, str]) -> Edge:
     if item["evidence"] not in EVIDENCE:
         raise InvalidManifest(f"{item['evidence']!r} is no evidence of a parent; one of {', '.join(EVIDENCE)}")
-    return Edge(_text(item["role"]), Digest(item["digest"]), item["evidence"], _text(item["reference"]))
+    return Edge(check_text(item["role"]), Digest(item["digest"]), item["evidence"], check_text(item["reference"]))
 
 
 def _count(value: Any, what: str) -> int:
     if type(value) is not int or not 0 <= value < 1 << 62:
         raise InvalidManifest(f"{what} counts {value!r:.40}")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _TEXT_LIMIT:
-        raise InvalidManifest(f"{value!r:.60} is no text of at most {_TEXT_LIMIT} characters")
     return value
 
 

@@ -1,5 +1,7 @@
 import re
+from dataclasses import replace
 
+import registry
 from tests.cli.conftest import ADDED
 
 REQUIRED = {"reference", "kind", "class", "digest", "parents", "aliases", "vocabulary", "weights", "files", "source", "message",
@@ -19,7 +21,6 @@ def test_list_in_a_pipe_is_tab_separated_without_a_header(run, filled):
 
 
 def test_list_says_the_same_at_a_glance_and_the_long_way(run, filled, process):
-    import registry
     with registry.open(filled) as opened:
         models = opened.list()
 
@@ -45,6 +46,16 @@ def test_an_empty_registry_lists_nothing_and_says_how_to_begin(run, tmp_path):
     assert (ran.code, ran.out) == (0, "")
     assert "registry add" in ran.err
     assert run("list", "--json", home=tmp_path / "empty").json == []
+
+
+def test_show_prints_a_source_whatever_an_earlier_package_took_from_elsewhere(run, home):
+    with registry.open(home) as opened:
+        first = opened.home.journal.read(opened.resolve("minilm@1").entry).body
+        opened.home.commit(lambda connection: replace(first, number=2, source={"fix": 5, "git": 5, "recipe": [5], "run": {"id": 5}}))
+
+    ran = run("show", "minilm@2", home=home)
+
+    assert ran.code == 0 and "fixed\t5" in ran.lines and "source run\tid 5" in ran.lines
 
 
 def test_show_has_every_field_that_programs_count_on(run, filled):

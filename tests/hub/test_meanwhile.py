@@ -19,6 +19,11 @@ def published(place):
     return [(entry["name"], entry["number"], entry["commit"]) for entry in place.log() if entry["kind"] == "Publish"]
 
 
+def delete(place, reference):
+    with place.registry as reg:
+        reg.delete(reference)
+
+
 def second_base(place, folder):
     """Another content for the tokens of minilm-medical, as its version 2."""
     return add(place, plain.base(folder, seed=5, added=ADDED), "minilm-medical")
@@ -56,6 +61,25 @@ def test_a_moment_of_trouble_is_waited_for(here, hub, request_):
 
     assert here.run("push", "minilm@1", "--to", "org/minilm").code == 0
     assert hub.tags("org/minilm") == {"v1": hub.head("org/minilm")}
+
+
+def test_what_is_deleted_while_it_is_published_is_said_and_not_recorded(here, hub, tmp_path):
+    add(here, plain.base(tmp_path / "mine", seed=3), "mine")
+    hub.fault("POST /tag/", first=lambda: delete(here, "mine@1"))
+
+    ran = here.run("push", "mine@1", "--to", "org/mine")
+
+    assert ran.code == 3 and "mine@1 was deleted meanwhile" in ran.err and hub.head("org/mine")[:12] in ran.err
+    assert published(here) == []
+
+
+def test_a_parent_whose_name_was_deleted_is_published_under_the_one_it_still_has(here, hub, line_template):
+    add(here, line_template / "training" / "base", "kept")
+    delete(here, "minilm@1")
+
+    here.ok("push", "minilm-medical@1", "--to", "org/sized", "--parents-to", "org")
+
+    assert published(here) == [("kept", 1, hub.head("org/kept")), ("minilm-medical", 1, hub.head("org/sized"))]
 
 
 def test_a_line_that_stops_half_way_goes_on(here, hub):
@@ -110,6 +134,20 @@ def test_it_goes_beside_or_in_its_place_if_somebody_says_so(pushed, hub, tmp_pat
     assert beside["sent"][-1]["repository"] == "org/minilm-medical-v2" and hub.head("org/minilm-medical") == head
     pushed.ok("push", "minilm-medical@2", "--to", "org/minilm-medical", "--break")
     assert hub.head("org/minilm-medical") != head
+
+
+def test_what_goes_beside_takes_the_alias_s_tag_along(pushed, hub, tmp_path):
+    pushed.ok("alias", "minilm-medical@1", "prod")
+    pushed.ok("push", "minilm-medical@prod")
+    second_base(pushed, tmp_path / "second")
+    pushed.ok("alias", "minilm-medical@2", "prod")
+    before = hub.tags("org/minilm-medical")
+
+    ran = pushed.run("push", "minilm-medical@prod", "--as-new", "org/minilm-medical-v2")
+
+    assert ran.code == 0, ran.err
+    assert hub.tags("org/minilm-medical") == before and before["prod"] == before["v1"]
+    assert hub.tags("org/minilm-medical-v2") == dict.fromkeys(("v2", "prod"), hub.head("org/minilm-medical-v2"))
 
 
 def test_adapters_of_others_are_told_by_the_hub_s_own_list(here, hub, tmp_path):

@@ -32,6 +32,12 @@ def test_a_parent_that_is_nowhere_needs_a_place(here, hub):
     assert hub.repositories == {}
 
 
+def test_a_parent_that_is_to_be_published_anew_needs_a_place_too(pushed, hub):
+    ran = pushed.run("push", "medical@1", "--to", "alice/medical", "--all-parents")
+
+    assert ran.code == 2 and "minilm@1 is to be published anew" in ran.err and "--parents-to alice" in ran.err
+
+
 def test_a_dry_run_sends_nothing_and_says_what_it_would(here, hub):
     entries = here.log()
 

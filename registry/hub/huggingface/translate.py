@@ -115,5 +115,13 @@ def _plain(said: object) -> str:
     token = get_token()
     if token:
         text = text.replace(token, "…")
-    words = [urlsplit(word).netloc if "://" in word else word for word in text.split(" ")]
+    words = [_host(word) if "://" in word else word for word in text.split(" ")]
     return (" ".join(words)[:200] or type(said).__name__).rstrip(".")
+
+
+def _host(address: str) -> str:
+    """Of an address its host alone: before it may stand a password, after it a signature."""
+    try:
+        return urlsplit(address).hostname or "…"
+    except ValueError:
+        return "…"

@@ -58,6 +58,7 @@ def save(home: Home, model: Any, name: str, *, options: SaveOptions, progress: P
     from ..artifacts import live as _live, switching
     from ..artifacts.checks import check_forced
     check_forced(options.forced)
+    metrics_of(options.metrics or None)  # before the base is registered
     live = _live.take_apart(model)
     names = _names(name, live.adapters, options)
     _live.refuse_what_cannot_be_kept(live)

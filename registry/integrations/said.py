@@ -15,11 +15,12 @@ _PRIVATE = ("dir", "token", "hub", "run_name", "resume", "deepspeed", "fsdp", "r
 """Parts of the names of arguments that hold places, secrets, or what is of this machine."""
 _TIMING = ("_runtime", "_per_second", "_compilation_time")
 _TEXT_LIMIT = 200
+"""Of a text, and of the name of a metric."""
 
 
 def metrics(found: Mapping[str, Any]) -> dict[str, float]:
-    """The finite numbers among what an evaluation found, without timings."""
-    return {key: float(value) for key, value in found.items()
+    """The finite numbers among what an evaluation found, without timings, under names that an entry may hold: `eval_dev_set` for `eval_dev set`."""
+    return {_fit(key): float(value) for key, value in found.items()
             if key.startswith("eval_") and not key.endswith(_TIMING) and _is_number(value) and math.isfinite(float(value))}
 
 
@@ -61,6 +62,10 @@ def _fingerprints(data: Any) -> Iterator[str]:
         yield data._fingerprint
     for part in getattr(data, "datasets", None) or ():
         yield from _fingerprints(part)
+
+
+def _fit(key: str) -> str:
+    return "".join("_" if sign in "<>=! " or not sign.isprintable() else sign for sign in key)[:_TEXT_LIMIT]
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 
 from registry import entry as _entry
 from registry.artifacts import probes
-from registry.errors import FolderNotFound, Invalid, VersionNotFound
+from registry.errors import FolderNotFound, Invalid, NotLoadable, VersionNotFound
 from registry.verdicts import FAILED, FORCED, OK, UNMEASURED, WARNED
 from tests.artifacts.hand import edit
 from tests.support import plain
@@ -166,6 +166,29 @@ def test_a_folder_that_cannot_be_read_fails_and_does_not_raise(registered, line,
 
     assert [item.check for item in report.failures] == ["readable"]
     assert said in report.failures[0].message
+
+
+@pytest.mark.parametrize("field", [{"alpha_pattern": {"(": 1}}, {"rank_pattern": {"(a+)+b": 2}}, {"alpha_pattern": {"query": "four"}}], ids=str)
+def test_a_pattern_that_must_not_be_matched_fails_once_and_is_matched_nowhere(registered, line, field):
+    edit(line.adapter / "adapter_config.json", lambda config: config.update(field))
+
+    report = registered.check(line.adapter)
+
+    assert [item.check for item in report.failures] == ["adapter-kind"]
+    with pytest.raises(NotLoadable, match=next(iter(field))):
+        registered.diff("medical@1", line.adapter)
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: (path.chmod(0o644), path.write_bytes(b"{}"))], ids=["lost", "damaged"])
+def test_probes_that_are_lost_fail_the_measurement_and_are_recorded_anew(registered, damage):
+    digest = registered.resolve("medical@1").probes
+    damage(next(path for path in registered.home.root.rglob(digest.hex) if path.is_file()))
+
+    report = registered.check("medical@1", line=True)
+    again = registered.check("medical@1", record=True)
+
+    assert {(item.check, item.net, item.stage) for item in report.failures} == {("probe-vectors", "measurement", "medical@1")}
+    assert again.recorded == digest and registered.check("medical@1").passed
 
 
 def test_drift_from_another_version_is_measured_and_has_a_limit(registered):

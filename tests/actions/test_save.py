@@ -296,3 +296,13 @@ def test_what_is_no_model_is_refused(tmp_path):
     with pytest.raises(InvalidName):
         reg.save(naive.plain(small.static(tmp_path / "static")), "no name")
     assert reg.save(naive.plain(tmp_path / "static"), "static").version.kind == "base"
+
+
+def test_a_metric_that_cannot_be_kept_is_refused_before_the_base_is_registered(tmp_path):
+    reg = registry.init(tmp_path / "home")
+    model = naive.adapt(naive.plain(small.dense(tmp_path / "base")), lora())
+
+    with pytest.raises(Invalid, match="'two words' cannot name a metric"):
+        reg.save(model, "medical", metrics={"two words": 0.5})
+
+    assert reg.list() == ()

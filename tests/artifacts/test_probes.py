@@ -157,3 +157,30 @@ def test_the_name_of_an_environment_tells_dtypes_apart_and_is_one_line(resized: 
 
     assert names[0] == names[1] != names[2]
     assert "\n" not in names[0]
+
+
+def written(**changes: Any) -> bytes:
+    """Probes of one text by hand, changed so."""
+    probe = {"text": ["a"], "prompt": None, "ids": [1, 2], "shape": [2], "values": "0000803f" * 2, "places": None, "given": False}
+    head = {"format": 1, "model_class": "SentenceTransformer", "dtype": "float32", "device": "cpu", "environment": {}}
+    return canonical(head | {"probes": [probe | changes]} | {key: value for key, value in changes.items() if key in head})
+
+
+def test_probes_by_hand_are_read() -> None:
+    sparse = {"shape": [9], "places": [0, 8]}
+
+    assert probes.dense(probes.parse(written()).probes[0]).tolist() == [1.0, 1.0]
+    assert probes.dense(probes.parse(written(**sparse)).probes[0]).tolist() == [1.0, *[0.0] * 7, 1.0]
+
+
+@pytest.mark.parametrize("changes", [
+    {"values": "zz" * 8}, {"values": "0000803f"}, {"values": 7}, {"text": []}, {"text": [1]}, {"text": "a"}, {"ids": ["1"]}, {"ids": None},
+    {"shape": [-2]}, {"shape": [2, "x"]}, {"shape": None}, {"shape": [10**6, 10**6], "places": []},
+    {"shape": [9], "places": [0, 9]}, {"shape": [9], "places": [8, -1]}, {"shape": [9], "places": [8]}, {"shape": [3, 3], "places": [0, 1]},
+    {"prompt": 1}, {"given": "yes"}, {"dtype": 32}, {"environment": {"torch": 2}}, {"environment": "cpu"},
+], ids=str)
+def test_probes_with_which_nothing_can_be_compared_are_refused_in_a_line(changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidManifest, match="the probes are malformed") as refused:
+        probes.parse(written(**changes))
+
+    assert "\n" not in str(refused.value)

@@ -80,3 +80,12 @@ def test_patterns_that_people_write_pass(pattern):
 )
 def test_a_prefix_on_either_side_is_seen_through(own, stored, expected):
     assert live_names(own, dict.fromkeys(stored)) == expected
+
+
+@pytest.mark.parametrize("fields", [
+    {"alpha_pattern": {"query": "4"}}, {"rank_pattern": {"query": 2.5}}, {"rank_pattern": ["query"]}, {"alpha_pattern": {"query": True}},
+    {"exclude_modules": 5}, {"feedforward_modules": [1]}, {"layers_pattern": 3}, {"layers_to_transform": "0"}, {"layers_to_transform": ["0"]},
+], ids=str)
+def test_a_field_of_another_form_is_refused_by_its_name(fields):
+    with pytest.raises(NotLoadable, match=next(iter(fields))):
+        check_patterns(config_of({"peft_type": "LORA", "target_modules": ["query"], **fields}))

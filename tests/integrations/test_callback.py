@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import registry
+from registry.actions.metrics import metrics_of
 from registry.errors import DigestMismatch, Invalid, InvalidName
 from registry.integrations import RegistryCallback, said
 from tests.artifacts import small
@@ -175,3 +176,9 @@ def test_the_run_that_is_recorded_elsewhere_is_named(monkeypatch):
 
 def test_numbers_that_are_none_are_no_metrics():
     assert said.metrics({"eval_a": 0.5, "eval_b": float("nan"), "eval_runtime": 3, "epoch": 1, "eval_name": "x"}) == {"eval_a": 0.5}
+
+
+def test_a_metric_of_an_evaluator_whose_name_has_a_blank_is_kept_under_a_name_that_fits():
+    found = said.metrics({"eval_sts dev_pearson_cosine": 0.5, "eval_a<=b\t_score": 0.25})
+
+    assert metrics_of(found) == {"eval_a__b__score": "0.25", "eval_sts_dev_pearson_cosine": "0.5"}

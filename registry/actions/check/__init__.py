@@ -122,9 +122,16 @@ def _with_the_model(home: Home, models: Models, stage: Stage, ancestors: Sequenc
     yield from found
     if version is None or any(outcome.check == "loads" and outcome.failed for outcome in found):
         return
-    yield from measured(models, stage, _recorded(home, version), home)
+    try:
+        recorded = _recorded(home, version)
+    except RegistryError as error:
+        recorded = None
+        said = f"its probes cannot be read: {error}; to record them anew: registry check {version.reference} --record"
+        yield Outcome(VECTORS, "measurement", stage.name, FAILED, message=said)
+    else:
+        yield from measured(models, stage, recorded, home)
     if options.line:
-        yield from line(models, stage, version, ancestors, _user_texts(_recorded(home, version)))
+        yield from line(models, stage, version, ancestors, _user_texts(recorded))
 
 
 def _folder(home: Home | None, folder: Path, options: CheckOptions, given: Sequence[Given], progress: Progress) -> Report:
@@ -156,7 +163,7 @@ def _against(home: Home | None, models: Models, stage: Stage, options: CheckOpti
         return
     assert home is not None
     other = resolve(home, options.against)
-    recorded = [item for item in (_recorded(home, stage.version) if stage.version is not None else None, _recorded(home, other)) if item is not None]
+    recorded = [item for item in (_readable(home, version) for version in (stage.version, other) if version is not None) if item is not None]
     try:
         yield from drift(models, stage, other, recorded, options.max_drift)
     except RegistryError as error:
@@ -170,7 +177,7 @@ def _record(home: Home, models: Models, stage: Stage, version: Version, report: 
         said = "nothing was recorded: what failed must be mended first"
         return _add(report, [Outcome(VECTORS, "measurement", stage.name, UNMEASURED, message=said)])
     progress("measuring", 0, None)
-    before = _recorded(home, version)
+    before = _readable(home, version)
     texts = dict.fromkeys([*_given_before(before), *given])
     made = probes.record(models.of(stage)[0], stage.facts.vocabulary.added, tuple(texts))
     with home.store_lock.shared(timeout=60.0):
@@ -186,6 +193,14 @@ def _record(home: Home, models: Models, stage: Stage, version: Version, report: 
 def _recorded(home: Home, version: Version) -> Probes | None:
     from ...artifacts import probes
     return probes.parse(home.blobs.read(version.probes)) if version.probes is not None else None
+
+
+def _readable(home: Home, version: Version) -> Probes | None:
+    """The same, and none where they are lost or damaged, which the measurement tells."""
+    try:
+        return _recorded(home, version)
+    except RegistryError:
+        return None
 
 
 def _user_texts(recorded: Probes | None) -> tuple[str, ...]:

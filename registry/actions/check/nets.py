@@ -11,7 +11,7 @@ from ...errors import RegistryError
 from ...facts import Facts
 from ...home import Home
 from ...manifest import Manifest
-from ...verdicts import FAILED, FORCED, OK, WARNED, Outcome
+from ...verdicts import FAILED, FORCED, OK, UNMEASURED, WARNED, Outcome
 from ...version import Version
 from ..common import facts_of
 from .listed import FACTS, FILES, LINEAGE, MANIFEST
@@ -48,12 +48,16 @@ def same_facts(home: Home, stage: Stage, version: Version) -> Outcome:
 def structure(stage: Stage) -> Iterator[Outcome]:
     """What each check at the door finds in a stage."""
     from ...artifacts.checks import CHECKS
-    candidate = stage.candidate
+    candidate, told = stage.candidate, set[str | None]()
     for check in CHECKS:
         try:
             message = check.find(candidate)
         except RegistryError as error:
             message = str(error)
+            if message in told:
+                yield Outcome(check.id, check.net, stage.name, UNMEASURED, message="not looked at, for what was told above")
+                continue
+        told.add(message)
         verdict = OK
         if message is not None:
             verdict = FORCED if check.id in stage.forced else WARNED if check.error is None else FAILED

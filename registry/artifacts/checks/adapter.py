@@ -11,7 +11,6 @@ from ..adapter import WEIGHTS
 from ..encoder.modules import TRANSFORMERS
 from ..inspect import table_of
 from ..structure import Fault, Shape, ends_with, faults
-from ..targets import check_patterns
 from .check import Candidate, checks
 from .common import config_of, own_tensors, parent_of, within
 
@@ -29,15 +28,12 @@ _OUTPUTS = ("cls", "lm_head", "vocab_transform", "vocab_projector", "generator_p
        "protects from an adapter that sentence-transformers refuses or applies to nothing", NotLoadable)
 def kind_can_be_loaded(candidate: Candidate) -> str | None:
     """The kind is one that can be put into a model, and its patterns are regular expressions that end."""
-    config = config_of(candidate)
-    if config is None:
-        return None
-    if config.type in _UNLOADABLE:
-        return f"adapters of type {config.type} cannot be loaded by sentence-transformers; LORA, IA3 and TRAINABLE_TOKENS can"
     try:
-        check_patterns(config)
+        config = config_of(candidate)
     except NotLoadable as error:
         return str(error)
+    if config is not None and config.type in _UNLOADABLE:
+        return f"adapters of type {config.type} cannot be loaded by sentence-transformers; LORA, IA3 and TRAINABLE_TOKENS can"
     return None
 
 

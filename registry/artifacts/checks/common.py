@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from ...facts import Tensor
 from ..adapter import AdapterConfig, read_config
 from ..encoder.layout import Layout
+from ..targets import check_patterns
 from .check import Candidate
 
 
 def config_of(candidate: Candidate) -> AdapterConfig | None:
-    """The adapter's configuration; None for a full model."""
-    return read_config(candidate.files, candidate.layout.transformer) if candidate.layout.is_adapter else None
+    """The adapter's configuration; None for a full model. Raises NotLoadable where its patterns must not be matched."""
+    if not candidate.layout.is_adapter:
+        return None
+    config = read_config(candidate.files, candidate.layout.transformer)
+    check_patterns(config)
+    return config
 
 
 def own_tensors(candidate: Candidate) -> list[Tensor]:

@@ -18,7 +18,7 @@ from ..compare import BUFFERS
 from ..encoder.belongs import join
 from ..encoder.layout import Layout
 from ..inspect import EMBEDDINGS
-from ..targets import ends, live_names, rank_of
+from ..targets import check_patterns, ends, live_names, rank_of
 from ..tokenizer import Tokenizer, parse_vocabulary, read_vocabulary
 from ..weights import read_header
 from .values import Patched, Source, Stored
@@ -90,8 +90,12 @@ class Side:
 
     @cached_property
     def config(self) -> AdapterConfig | None:
-        """The adapter's configuration."""
-        return read_config(self.files, self.layout.transformer) if self.layout.is_adapter else None
+        """The adapter's configuration. Raises NotLoadable where its patterns must not be matched."""
+        if not self.layout.is_adapter:
+            return None
+        config = read_config(self.files, self.layout.transformer)
+        check_patterns(config)
+        return config
 
     @cached_property
     def own(self) -> dict[str, Stored]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from ...digest import canonical, parse_canonical
 from ...errors import InvalidManifest, NewerFormat
 
 FORMAT = 1
+_LARGEST = 1 << 26
+"""Numbers of one encoding: more than any has, and few enough to be held in memory."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +62,47 @@ def parse(content: bytes) -> Probes:
     try:
         if value.pop("format") > FORMAT:
             raise NewerFormat("the probes have a newer format; update st-registry")
-        probes = tuple(_parsed(probe) for probe in value.pop("probes"))
-        return Probes(**value, probes=probes)
-    except (KeyError, TypeError, AttributeError) as error:
+        found = Probes(**{**value, "probes": tuple(_parsed(probe) for probe in value["probes"])})
+        environment = dict(found.environment)
+    except NewerFormat:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidManifest(f"the probes are malformed: {error}") from None
+    if not all(isinstance(item, str) for item in (found.model_class, found.dtype, found.device, *environment.values())):
+        raise InvalidManifest("the probes are malformed: model_class, dtype, device and environment are texts")
+    return found
 
 
 def _parsed(probe: dict[str, Any]) -> Probe:
     fields: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in probe.items()}
-    return Probe(**fields)
+    found = Probe(**fields)
+    problem = _problem(found)
+    if problem is not None:
+        raise ValueError(f"{problem} (of the text {found.text!r:.60})")
+    return found
+
+
+def _problem(probe: Any) -> str | None:
+    """Why nothing could be compared with a Probe of unknown fields; None for one as `record` makes it."""
+    if not (isinstance(probe.text, tuple) and len(probe.text) in (1, 2) and all(isinstance(part, str) for part in probe.text)):
+        return "a probe is of a text, or of a pair of texts"
+    if not isinstance(probe.prompt, str | None) or not isinstance(probe.given, bool) or not isinstance(probe.values, str):
+        return "the prompt, the values or the mark of what was given have another type"
+    if not _whole(probe.ids) or not (probe.shape is None or _whole(probe.shape)) or not (probe.places is None or _whole(probe.places)):
+        return "ids, shape and places are whole numbers from 0 on"
+    if probe.shape is None:
+        return "an encoding without a shape" if probe.values or probe.places is not None else None
+    size = math.prod(probe.shape)
+    if size > _LARGEST:
+        return f"an encoding of the shape {list(probe.shape)} is too large"
+    if probe.places is not None and (len(probe.shape) != 1 or any(place >= size for place in probe.places)):
+        return f"a value stands beyond the shape {list(probe.shape)}"
+    count = size if probe.places is None else len(probe.places)
+    return None if len(bytes.fromhex(probe.values)) == 4 * count else f"the values are not {count} numbers of float32"
+
+
+def _whole(numbers: object) -> bool:
+    return isinstance(numbers, tuple) and all(type(number) is int and number >= 0 for number in numbers)
 
 
 def dense(probe: Probe) -> Any:

@@ -248,7 +248,8 @@ class Registry:
         base that would break others goes to that repository instead; with break_others it goes where it was to go.
         """
         from .actions.push import PushOptions, push
-        options = PushOptions(to, parents_to, all_parents, private, pr, dry_run, message, as_new, break_others, tuple(allow_path))
+        options = PushOptions(to=to, parents_to=parents_to, all_parents=all_parents, private=private, pr=pr, dry_run=dry_run, message=message,
+                              as_new=as_new, break_others=break_others, allow_path=tuple(allow_path))
         return push(self.home, version, options=options, progress=progress)
 
     def pull(self, repository: str, *, name: str | None = None, aliases: bool = False, renumber: bool = False,
@@ -260,17 +261,20 @@ class Registry:
         parent_as gives parents other names, old to new; parent and model_class are for a repository that no registry made.
         """
         if not repository.startswith("hf://"):
+            from .actions.places import refuse_repository
             from .actions.unbundle import UnbundleOptions, unbundle
             if aliases or from_any or parent is not None or model_class is not None or message is not None:
                 raise Invalid(f"{repository!r} is a bundle, and what it says of its versions stays; to pull from the Hub: hf://ORG/REPO")
+            refuse_repository(repository)
             return unbundle(self.settings, lambda: self.home, Path(repository).expanduser(),
                             options=UnbundleOptions(name, renumber, dict(parent_as or {})), progress=progress)
         from .actions.pull import PullOptions, pull
-        options = PullOptions(name, aliases, renumber, dict(parent_as or {}), from_any, parent, model_class, message)
+        options = PullOptions(name=name, aliases=aliases, renumber=renumber, parent_as=dict(parent_as or {}), from_any=from_any, parent=parent,
+                              model_class=model_class, message=message)
         return pull(self.home, repository, options=options, progress=progress)
 
     def status(self, version: VersionLike | None = None, *, offline: bool = False) -> tuple[State, ...]:
-        """What each published version is to its repository: same, ahead, behind, diverged, changed there, gone or unreachable."""
+        """What each published version is to its repository: same, ahead, behind, diverged, changed there, gone, unreachable or unreadable."""
         from .actions.status import status
         return status(self.home, version, offline=offline)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ..digest import Digest, real
 from ..errors import NotLoadable, ParentMismatch, ParentNotFound, ProbeMismatch, RegistryError
 from ..facts import Facts, Files, read
+from ..filenames import TOKENIZER_FILES
 from ..home import Home, make_private
 from ..progress import Progress
 from ..version import Version
@@ -24,7 +25,6 @@ from .add import AddOptions, Prepared, prepare, register
 from .checkout import ADAPTER_CONFIG, home_checkout
 from .common import facts_of, stored
 from .kinds import parent_candidate
-from .overlay import TOKENIZER_FILES
 from .parents import Known, find_parent
 from .provenance import provenance
 from .recognise import open_folder

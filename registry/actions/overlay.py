@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..facts import Files
-
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json",
-                   "merges.txt", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model", "chat_template.jinja")
+from ..filenames import TOKENIZER_FILES
 
 
 class Overlay:

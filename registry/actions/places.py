@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .. import reference as _reference
 from ..digest import Digest, digest_of
 from ..entry import Publish
-from ..errors import InvalidReference, Refused, RemoteMoved, RemoteNotFound, StoreUnavailable, VersionNotFound
+from ..errors import FolderNotFound, Invalid, InvalidReference, Refused, RemoteMoved, RemoteNotFound, StoreUnavailable, VersionNotFound
 from ..home import Home
 from ..hub import fetching, line as _line
 from ..hub.plan import tag_of
@@ -66,6 +68,15 @@ def repository_of(text: str, what: str) -> str:
     if found.revision is not None or "/" not in found.repository:
         raise InvalidReference(f"{what} takes a repository, as in org/name, not {text!r}")
     return found.repository
+
+
+def refuse_repository(text: str) -> None:
+    """Raises FolderNotFound where what should be the file of a bundle is none, but may be a repository's name."""
+    if "/" not in text or text.startswith(("/", "~", ".")) or os.path.lexists(text):
+        return
+    with contextlib.suppress(Invalid):
+        _reference.parse_hub(f"hf://{text}")
+        raise FolderNotFound(f"there is no bundle {text!r}; a repository of the Hub is named as in hf://{text}")
 
 
 def place_of(home: Home, remote: Remote, version: Version, *, plain_too: bool) -> Place | None:

@@ -30,7 +30,7 @@ SUMMARY_LIMIT = 200
 """Characters of a commit's first line."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PushOptions:
     """Where to, and what is allowed."""
 
@@ -223,9 +223,9 @@ def _refuse_strange(run: _Run, version: Version, tree: Tree, refs: Refs, there: 
     known = copies_at(run.home, tree.repository)
     refuse_other_history(run.remote, tree, refs.tags, known, there.number if there else None)
     if there is None:
-        strange = [path for path in tree.files if path.endswith(_plan.WEIGHTS)]
-        if strange and not is_plain(run.home, run.remote, tree, manifest_of(run.home, version)):
-            raise Refused(f"hf://{tree.repository} holds another model ({strange[0]}) that no registry put there; publish elsewhere: --to org/other, "
+        strange = _plan.model_file(tree)
+        if strange is not None and not is_plain(run.home, run.remote, tree, manifest_of(run.home, version)):
+            raise Refused(f"hf://{tree.repository} holds another model ({strange}) that no registry put there; publish elsewhere: --to org/other, "
                           "or replace what main has: --break")
     elif there.name.casefold() != version.name.casefold() and all(copy.name != version.name for copy in known):
         raise Refused(f"hf://{tree.repository} holds {there.reference}, and this is {version.reference}; publish elsewhere: --to org/other, "

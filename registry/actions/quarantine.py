@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..digest import Digest, digest_of, digest_of_stream
-from ..errors import DigestMismatch, FolderNotFound
+from ..errors import DigestMismatch, FolderNotFound, StoreUnavailable
 from ..home import Home, make_private
 from ..hub import fetching
 from ..hub.fetching import Wanted
-from ..hub.remote import Remote, git_blob
+from ..hub.remote import Remote, git_blob_of
 from ..manifest import check_paths
 from ..store.lock import Lock
 from .counting import Bytes
@@ -92,12 +92,13 @@ class Quarantine:
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
         """Nobody else fetches the same meanwhile. What is fetched is taken away at the end, and left there for the next try if that fails."""
-        make_private(self._home.root / "staging")
-        make_private(self._folder)
-        with Lock(self._folder / "lock").exclusive(timeout=WAIT):
+        make_private(self._folder.parent)
+        lock = Lock(self._folder.with_suffix(".lock"))
+        with lock.exclusive(timeout=WAIT):
             make_private(self._folder)
             yield
             shutil.rmtree(self._folder, ignore_errors=True)
+            lock.path.unlink(missing_ok=True)
 
     def _bring(self, path: str, source: Source) -> Path:
         if source.digest is not None and self._home.blobs.has(source.digest):
@@ -110,7 +111,7 @@ class Quarantine:
         wanted = Wanted(self._repository, self._commit, source.path, source.size, source.digest)
         whole = fetching.fetch(self._remote, wanted, self._folder, progress=self._count)
         self.fetched += source.size
-        if source.git is not None and git_blob(whole.read_bytes()) != source.git:
+        if source.git is not None and _git_blob(whole) != source.git:
             whole.unlink()
             raise DigestMismatch(f"{path!r} of hf://{self._repository}@{self._commit[:12]} is not what the Hub lists ({source.git}); "
                                  "repeating the command fetches it anew")
@@ -119,7 +120,7 @@ class Quarantine:
     def _copied(self, digest: Digest) -> Path | None:
         """The bytes that the store has already, if they are whole. A copy, since who stores them again changes the times of the blob."""
         place = self._folder / f"{digest.hex}.copy"
-        with self._home.blobs.open(digest) as stream, place.open("wb") as out:
+        with self._written(place) as out, self._home.blobs.open(digest) as stream:
             found, _ = digest_of_stream(stream.read, out.write)
         return place if found == digest else None
 
@@ -133,8 +134,18 @@ class Quarantine:
             raise DigestMismatch(f"{path!r} of hf://{self._repository}@{self._commit[:12]} has the digest {digest_of(content)}, registered was "
                                  f"{digest}; nothing was registered")
         place = self._folder / f"{digest.hex}.form"
-        place.write_bytes(found)
+        with self._written(place) as out:
+            out.write(found)
         return place
+
+    @contextlib.contextmanager
+    def _written(self, place: Path) -> Iterator[BinaryIO]:
+        try:
+            with place.open("wb") as out:
+                yield out
+        except OSError as error:
+            raise StoreUnavailable(f"cannot keep files of hf://{self._repository} in {str(self._folder)!r}: {error.strerror}; free some space and "
+                                   "repeat the command, it goes on from here") from error
 
     def _head(self, source: Source) -> bytes:
         found = b""
@@ -148,3 +159,8 @@ class Quarantine:
         if path not in self._files:
             raise FolderNotFound(f"hf://{self._repository}@{self._commit[:12]} has no file {path!r}")
         return self._files[path]
+
+
+def _git_blob(place: Path) -> str:
+    with place.open("rb") as stream:
+        return git_blob_of(stream, place.stat().st_size)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .. import reference as _reference
-from ..errors import HubUnavailable, ModelNotFound, RemoteNotFound
+from ..errors import HubUnavailable, Invalid, ModelNotFound, Refused, RegistryError, RemoteMoved, RemoteNotFound
 from ..home import Home
 from ..hub import card as _card, line as _line, plan as _plan
 from ..hub.remote import Refs, Remote, Tree
@@ -44,22 +44,35 @@ def status(home: Home, target: VersionLike | None = None, *, offline: bool = Fal
 
 
 def states_of(home: Home, remote: Remote, name: str, repository: str, copies: Sequence[Copy]) -> list[State]:
-    """Every version of a model that is here or in a repository, by number; copies are those known to be there."""
+    """By number the versions of a model that a repository has or had, and those here that are newer than all of these.
+
+    copies are those known to be there. One that is yanked, or a checkpoint, is not counted as ahead. A repository that does not answer, or
+    makes no sense, is a state of what is known to be there, so that it ends no status of others.
+    """
     known = {copy.number: copy for copy in sorted(copies, key=lambda copy: copy.entry)}
     try:
         tree = remote.tree(repository)
-        there = _There(remote, tree, remote.refs(tree.repository))
-    except (RemoteNotFound, HubUnavailable) as error:
-        state = "gone" if isinstance(error, RemoteNotFound) else "unreachable"
-        return [State(name, number, repository, copy.commit, state, str(error)) for number, copy in sorted(known.items())]
-    here = _versions_here(home, name)
+        return _compared(home, _There(remote, tree, remote.refs(tree.repository)), name, repository, known)
+    except (RemoteNotFound, RemoteMoved, HubUnavailable, Invalid, Refused) as error:
+        return [State(name, number, repository, copy.commit, _state_of(error), str(error)) for number, copy in sorted(known.items())]
+
+
+def _compared(home: Home, there: _There, name: str, repository: str, known: dict[int, Copy]) -> list[State]:
+    tree, here = there.tree, _versions_here(home, name)
     tagged = _plan.numbers(there.refs)
-    main = _number_on_main(remote, tree, name, known)
+    main = _number_on_main(there.remote, tree, name, known)
     highest = max(tagged, default=0)
     if _line.PATH not in tree.files and not tagged:
         return [_plain(there, copy) for _, copy in sorted(known.items())]
+    ahead = [number for number, version in here.items() if number > highest and not version.yanked and not version.checkpoint]
     return [_state(home, there, name, number, repository, here.get(number), known.get(number), tagged.get(number), main)
-            for number in sorted({*tagged, *known, *(number for number in here if number > highest)})]
+            for number in sorted({*tagged, *known, *ahead})]
+
+
+def _state_of(error: RegistryError) -> str:
+    if isinstance(error, RemoteNotFound):
+        return "gone"
+    return "unreachable" if isinstance(error, HubUnavailable) else "unreadable"
 
 
 def _plain(there: _There, copy: Copy) -> State:

@@ -101,7 +101,7 @@ def pull(session: Session, /, repository: str, parent_as: tuple[str, ...], **opt
 def status(session: Session, /, version: str | None, offline: bool) -> None:
     """Say what each published version is to its repository.
 
-    same; ahead, here only; behind, there only; diverged, another model under its number; changed there; gone; unreachable.
+    same; ahead, here only; behind, there only; diverged, another model under its number; changed there; gone; unreachable; unreadable.
 
     \b
     Examples:

@@ -41,15 +41,16 @@ class Wanted:
 
 
 def fetch(remote: Remote, wanted: Wanted, folder: Path, *, progress: Count) -> Path:
-    """Where the whole file lies in `folder`, new or from an earlier run. progress gets bytes, those that were there already too.
+    """Where the whole file lies in `folder`, new or from an earlier run; that one is hashed again, since a power cut may have spoilt it.
+
+    progress gets bytes, those that were there already too.
 
     Raises DigestMismatch where the remote sends other bytes than it was asked for, StoreUnavailable for a full disk.
     """
     whole, part = folder / wanted.key, folder / f"{wanted.key}.part"
     try:
         if whole.exists():
-            progress(wanted.size)
-            return whole
+            whole.replace(part)
         begun = part.exists() and part.stat().st_size > 0
         try:
             _fill(remote, wanted, part, progress)

@@ -9,12 +9,11 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from ..filenames import MODULES, OTHER_WEIGHTS, TOKENIZER_FILES, WEIGHTS
 from .remote import Refs, Tree, Upload
 
 TEXT_LIMIT = 64 << 20
 """Bytes up to which a file is searched for places; larger ones are weights."""
-WEIGHTS = (".safetensors",)
-TOKENS = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "added_tokens.json", "special_tokens_map.json")
 _TAG = re.compile(r"v([1-9][0-9]{0,17})", re.ASCII)
 
 
@@ -72,7 +71,14 @@ def side_branch(number: int) -> str:
 
 def touches_loaders(sent: Iterable[str]) -> bool:
     """Whether files of a full model that were changed are weights or tokens, on which adapters stand."""
-    return any(path.endswith(WEIGHTS) or path.rsplit("/", 1)[-1] in TOKENS for path in sent if not path.startswith(".registry/"))
+    return any(path.endswith(WEIGHTS + OTHER_WEIGHTS) or path.rsplit("/", 1)[-1] in TOKENIZER_FILES
+               for path in sent if not path.startswith(".registry/"))
+
+
+def model_file(tree: Tree) -> str | None:
+    """A file by which a repository is known to hold a model already, weights before all others."""
+    found = [path for path in tree.files if path.endswith(WEIGHTS + OTHER_WEIGHTS)] + [path for path in tree.files if path == MODULES]
+    return found[0] if found else None
 
 
 def leaks(uploads: Iterable[Upload], places: Iterable[str], user: str | None = None) -> list[Leak]:

@@ -7,12 +7,13 @@ error is one of this package's, no token is in it, and `fetch` gives the bytes o
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
-from ..digest import Digest
+from ..digest import BLOCK, Digest
 
 MAIN = "main"
 
@@ -83,11 +84,11 @@ class Remote(Protocol):
         ...
 
     def refs(self, repository: str) -> Refs:
-        """Branches and tags."""
+        """Branches and tags. Raises RemoteNotFound, HubUnavailable."""
         ...
 
     def history(self, repository: str, revision: str) -> Iterator[str]:
-        """Commits of a revision, newest first, asked for as they are taken."""
+        """All commits of a revision, newest first. Raises RemoteNotFound, HubUnavailable."""
         ...
 
     def create(self, repository: str, *, private: bool) -> None:
@@ -126,4 +127,12 @@ class Remote(Protocol):
 
 def git_blob(content: bytes) -> str:
     """The id that git gives a file with this content."""
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    return git_blob_of(io.BytesIO(content), len(content))
+
+
+def git_blob_of(stream: BinaryIO, size: int) -> str:
+    """The id that git gives a file of so many bytes, read a block at a time."""
+    hashed = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    while block := stream.read(BLOCK):
+        hashed.update(block)
+    return hashed.hexdigest()

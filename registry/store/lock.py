@@ -1,6 +1,7 @@
 """Locks between processes: flock on an open descriptor, freed by the kernel when the holder dies. No pid files.
 
-One Lock object may be taken again by the thread that holds it; other threads of the process wait like other processes.
+One Lock object may be taken again by the thread that holds it; other threads of the process wait like other processes. Who holds it
+alone may take its file away: whoever waited for that one then makes another.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -73,20 +75,28 @@ class Lock:
             self._guard.notify_all()
 
     def _flock(self, deadline: float, alone: bool) -> None:
-        descriptor = self._open(alone)
+        while True:
+            descriptor = self._open(alone)
+            try:
+                fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+                if self._is_there(descriptor):
+                    self._descriptor = descriptor
+                    return
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise self._busy() from None
+                time.sleep(POLL)
+            finally:
+                if self._descriptor != descriptor:
+                    os.close(descriptor)
+
+    def _is_there(self, descriptor: int) -> bool:
+        """Whether what is locked is what others will try to lock: the file at the path, or, where no file can be made, the folder."""
+        mine = os.fstat(descriptor)
         try:
-            while True:
-                try:
-                    fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        raise self._busy() from None
-                    time.sleep(POLL)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        self._descriptor = descriptor
+            return stat.S_ISDIR(mine.st_mode) or os.path.samestat(mine, self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def _open(self, alone: bool) -> int:
         """A reader of somebody else's home can hold its lock shared: that needs no right to write."""

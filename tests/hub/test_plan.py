@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 
+import pytest
+
 from registry.digest import digest_of
 from registry.hub.plan import Leak, changes, leaks, numbers, touches_loaders
 from registry.hub.remote import Refs, RemoteFile, Tree, Upload, git_blob
@@ -68,3 +70,8 @@ def test_weights_and_other_bytes_are_not_searched():
 
 def test_a_folder_that_only_begins_like_a_place_is_another():
     assert leaks([upload("a.md", b"/home/annabel")], ["/home/anna"]) == []
+
+
+@pytest.mark.parametrize("path", ["spiece.model", "sentencepiece.bpe.model", "0_Transformer/tokenizer.model", "tokenizer.json", "pytorch_model.bin"])
+def test_adapters_stand_on_weights_and_on_tokens_of_every_kind(path):
+    assert touches_loaders([path])

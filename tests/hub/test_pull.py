@@ -153,6 +153,21 @@ def test_a_broken_transfer_goes_on_where_it_was(pushed, there, hub):
     assert [request.headers.get("range") for request in hub.asked("GET /__cdn__/")][:3] == [None, "bytes=3000-", "bytes=6000-"]
 
 
+def test_files_of_an_earlier_try_that_were_spoilt_since_are_fetched_anew(pushed, there, hub):
+    hub.fault("GET /__cdn__/", status=403, times=-1)
+    first = there.run("pull", "hf://org/minilm")
+    whole = [path for path in (there.root / "staging").rglob("*") if path.is_file() and path.stat().st_size and path.suffix != ".part"]
+    for path in whole:
+        path.write_bytes(bytes(path.stat().st_size))
+    hub.faults.clear()
+
+    second = there.run("pull", "hf://org/minilm")
+
+    assert first.code == 7 and whole
+    assert second.code == 0, second.err
+    assert there.digests() == {"minilm@1": pushed.digests()["minilm@1"]} and not list((there.root / "staging").iterdir())
+
+
 def test_the_token_goes_to_no_other_host_and_stands_nowhere(pushed, there, hub):
     ran = there.run("pull", "hf://org/medical")
 
@@ -232,6 +247,12 @@ def test_a_gated_repository_says_where_to_ask(pushed, there, hub):
     ran = there.run("pull", "hf://org/medical", HF_TOKEN=hub.tokens["bob"])
 
     assert ran.code == 7 and "hf://org/medical is gated; ask for access on its page" in ran.err and ran.err.count("\n") == 1
+
+
+def test_a_repository_without_its_scheme_is_taken_for_no_file(there):
+    ran = there.run("pull", "org/medical")
+
+    assert ran.code == 3 and "hf://org/medical" in ran.err and ran.err.count("\n") == 1
 
 
 def test_offline_is_said(there, hub):

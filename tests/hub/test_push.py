@@ -113,8 +113,9 @@ def test_a_repository_of_another_model_is_not_taken_over(pushed, hub, tmp_path):
     assert ran.code == 6 and "hf://org/minilm holds minilm@1" in ran.err and "--break" in ran.err
 
 
-def test_a_model_that_no_registry_put_there_is_not_replaced(here, hub):
-    hub.commit("org/minilm", {"model.safetensors": b"somebody's work"})
+@pytest.mark.parametrize("path", ["model.safetensors", "pytorch_model.bin", "onnx/model.onnx", "modules.json"])
+def test_a_model_that_no_registry_put_there_is_not_replaced(here, hub, path):
+    hub.commit("org/minilm", {path: b"somebody's work"})
 
     refused = here.run("push", "minilm@1", "--to", "org/minilm")
     here.ok("push", "minilm@1", "--to", "org/minilm", "--break")

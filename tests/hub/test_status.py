@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.support import plain
@@ -153,3 +155,24 @@ def test_sync_looks_again_when_somebody_was_quicker(pushed, hub, tmp_path):
     done = pushed.ok("sync", "minilm")
 
     assert [item["reference"] for item in done["pushed"]] == ["minilm@2"] and "notes.txt" in hub.files("org/minilm")
+
+
+def test_a_repository_that_says_nonsense_ends_no_status_of_others(pushed, hub, tmp_path):
+    add(pushed, plain.base(tmp_path / "other", seed=3), "other")
+    pushed.ok("push", "other@1", "--to", "org/other")
+    hub.commit("org/minilm", {".registry/line.json": b"{}"})
+
+    assert states(pushed) == {"minilm@1": "unreadable", "other@1": "same"}
+
+
+def test_sync_leaves_yanked_versions_and_checkpoints_here(pushed, hub, tmp_path):
+    another(pushed, tmp_path / "second")
+    another(pushed, tmp_path / "third", query="third: ")
+    with pushed.registry as reg:
+        reg.yank("minilm@3", reason="too early")
+        first = reg.home.journal.read(reg.resolve("minilm@2").entry).body
+        reg.home.commit(lambda connection: replace(first, number=4, checkpoint=True))
+
+    pushed.ok("sync", "minilm")
+
+    assert set(hub.tags("org/minilm")) == {"v1", "v2"}

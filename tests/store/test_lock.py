@@ -98,3 +98,24 @@ def test_a_busy_lock_names_its_file(tmp_path):
 def test_a_lock_that_cannot_be_made_is_said(tmp_path):
     with pytest.raises(StoreUnavailable, match="missing"), Lock(tmp_path / "missing" / "lock").exclusive(timeout=0.0):
         pass
+
+
+def test_who_waited_for_a_file_that_was_taken_away_holds_the_one_that_others_see(tmp_path):
+    path, got, done = tmp_path / "lock", threading.Event(), threading.Event()
+
+    def wait():
+        with Lock(path).exclusive(timeout=5.0):
+            got.set()
+            done.wait(5.0)
+
+    waiting = threading.Thread(target=wait)
+    with Lock(path).exclusive(timeout=1.0):
+        waiting.start()
+        time.sleep(0.1)
+        path.unlink()
+    assert got.wait(5.0)
+    seen = in_child(lambda: take(path, "exclusive"))
+    done.set()
+    waiting.join()
+
+    assert seen == 2

@@ -16,7 +16,7 @@ from ...manifest import FILES_LIMIT
 from ..remote import Committed, Refs, RemoteFile, Tree, Upload
 from .client import client, require_token, timeout
 from .download import stream
-from .translate import pause_of, translated
+from .translate import pause_of
 from .upload import addition, groups, refuse_other_bytes
 
 if TYPE_CHECKING:
@@ -35,15 +35,17 @@ class HuggingFace:
     def tree(self, repository: str, revision: str | None = None) -> Tree:
         """One request: the files with size and digest, and the commit they are of."""
         info = self._ask(repository, revision, lambda api: api.model_info(repository, revision=revision, files_metadata=True, timeout=timeout()))
-        with translated(repository, revision):
-            siblings = info.siblings or []
-            if len(siblings) > FILES_LIMIT:
-                raise Refused(f"hf://{repository} has {len(siblings)} files; {FILES_LIMIT} are allowed")
+        siblings = info.siblings or []
+        if len(siblings) > FILES_LIMIT:
+            raise Refused(f"hf://{repository} has {len(siblings)} files; {FILES_LIMIT} are allowed")
+        if not info.sha:
+            raise HubUnavailable(f"the Hub does not say at which commit hf://{repository} is")
+        try:
             files = [RemoteFile(str(item.rfilename), int(item.size or 0), str(item.lfs.sha256 if item.lfs else item.blob_id), bool(item.lfs))
                      for item in siblings]
-            if not info.sha:
-                raise HubUnavailable(f"the Hub does not say at which commit hf://{repository} is")
             return Tree(str(info.id), str(info.sha), {file.path: file for file in files}, tuple(str(tag) for tag in info.tags or ()))
+        except (TypeError, ValueError, AttributeError) as error:
+            raise HubUnavailable(f"the Hub gives no sensible list of the files of hf://{repository}: {error}") from None
 
     def refs(self, repository: str) -> Refs:
         """One request."""
@@ -51,7 +53,7 @@ class HuggingFace:
         return Refs({ref.name: ref.target_commit for ref in found.branches}, {ref.name: ref.target_commit for ref in found.tags})
 
     def history(self, repository: str, revision: str) -> Iterator[str]:
-        """A request for each page."""
+        """A request for each page, all of them before the first commit is given."""
         found = self._ask(repository, revision, lambda api: api.list_repo_commits(repository, revision=revision))
         return iter([item.commit_id for item in found])
 

@@ -35,7 +35,11 @@ def pause_of(error: HubUnavailable, failures: int) -> float | None:
 
 @contextlib.contextmanager
 def translated(repository: str, revision: str | None) -> Iterator[None]:
-    """What goes wrong in the client, as one line of ours. No token, no signed address is ever in it."""
+    """What goes wrong in the client, as one line of ours. No token, no signed address is ever in it.
+
+    The client takes answers for what they should be, so a senseless one may be any error of Python's in it. One that was raised by this
+    package's own code is a mistake of ours, and stays what it is.
+    """
     try:
         yield
     except (RegistryError, KeyboardInterrupt, GeneratorExit):
@@ -43,12 +47,22 @@ def translated(repository: str, revision: str | None) -> Iterator[None]:
     except ImportError as error:
         raise HubUnavailable(f"the client of the Hub cannot be imported: {error}") from None
     except (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+        if not isinstance(error, OSError) and _is_raised_here(error):
+            raise
         raise _ours(error, repository, revision) from None
     except Exception as error:
         from huggingface_hub.errors import HfHubHTTPError
         if not isinstance(error, HfHubHTTPError.__bases__[0]):
             raise
         raise _ours(error, repository, revision) from None
+
+
+def _is_raised_here(error: Exception) -> bool:
+    """Whether the error comes from a line of this package, and of none that this package called."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return place is not None and place.tb_frame.f_globals.get("__name__", "").partition(".")[0] == __name__.partition(".")[0]
 
 
 def _ours(error: Exception, repository: str, revision: str | None) -> RegistryError:

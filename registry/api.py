@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from . import settings as _settings
 from .errors import Invalid
 from .progress import Progress, silent
+from .reference import path_of
 
 if TYPE_CHECKING:
     from .actions.training import Training
@@ -106,9 +107,9 @@ class Registry:
         from .actions.add import AddOptions, add, add_several
         forced = ([force] if isinstance(force, str) else [*force]) + (["adapter-trained", "adapter-effect"] if allow_no_effect else [])
         from .actions.metrics import metrics_of
-        options = AddOptions(parent, with_parents, model_class, Path(tokenizer) if tokenizer is not None else None, alias, message, run, dry_run,
-                             forced=tuple(forced), fix=fix, trained_rows=trained_rows, metrics=metrics_of(metrics), probes=probes,
-                             measured=measure)
+        options = AddOptions(parent=parent, with_parents=with_parents, model_class=model_class, alias=alias, message=message, run=run,
+                             dry_run=dry_run, tokenizer=Path(tokenizer) if tokenizer is not None else None, forced=tuple(forced), fix=fix,
+                             trained_rows=trained_rows, metrics=metrics_of(metrics), probes=probes, measured=measure)
         if isinstance(folder, str) and folder.startswith("hf://"):
             from .actions.pull import add_from_hub
             return add_from_hub(self.home, folder, (prefix or "") + name if name is not None else None, options=options, progress=progress)
@@ -125,7 +126,8 @@ class Registry:
         tokens is a file (a path) or an ordered sequence of words or of mappings {"content": ..., flags}.
         """
         from .actions.resize import ResizeOptions, resize
-        options = ResizeOptions(special, single_word, normalized, init, seed, skip_existing, alias, message, run, dry_run)
+        options = ResizeOptions(special=special, single_word=single_word, normalized=normalized, init=init, seed=seed, skip_existing=skip_existing,
+                                alias=alias, message=message, run=run, dry_run=dry_run)
         return resize(self.home, version, name, tokens, options=options, progress=progress)
 
     def merge(self, version: VersionLike, name: str, *, alias: str | None = None, message: str | None = None, run: str | None = None,
@@ -135,7 +137,8 @@ class Registry:
         The result is loaded from disk and compared with the unmerged model; how near it came is in the version's source.
         """
         from .actions.merge import MergeOptions, merge
-        return merge(self.home, version, name, options=MergeOptions(alias, message, run, dry_run), progress=progress)
+        options = MergeOptions(alias=alias, message=message, run=run, dry_run=dry_run)
+        return merge(self.home, version, name, options=options, progress=progress)
 
     def save(self, model: Any, name: str, *, base_name: str | None = None, parent: VersionLike | None = None, message: str | None = None,
              alias: str | None = None, run: str | None = None, metrics: Mapping[str, float | str] | None = None,
@@ -147,7 +150,8 @@ class Registry:
         from, where neither load nor a checkout tells. force is as in add.
         """
         from .actions.save import SaveOptions, save
-        options = SaveOptions(base_name, parent, message, alias, run, metrics, forced=tuple([force] if isinstance(force, str) else force))
+        options = SaveOptions(base_name=base_name, parent=parent, message=message, alias=alias, run=run, metrics=metrics,
+                              forced=tuple([force] if isinstance(force, str) else force))
         return save(self.home, model, name, options=options, progress=progress)
 
     def load(self, version: VersionLike, *, adapters: Mapping[str, VersionLike] | None = None, probes: Probes = "refuse",
@@ -221,8 +225,10 @@ class Registry:
         holds texts like 'eval_dev_spearman_cosine >= 0.85', line compares each stage with the one it came from. record keeps
         new probes, with the texts in probes. With measure=False only what needs no model is looked at, without torch.
         """
-        from .actions.check import CheckOptions, check, is_folder
-        options = CheckOptions(line, parent, against, max_drift, (require,) if isinstance(require, str) else tuple(require), record, probes, measure)
+        from .actions.check import CheckOptions, check
+        from .actions.sides import is_folder
+        options = CheckOptions(line=line, parent=parent, against=against, max_drift=max_drift, record=record, probes=probes, measured=measure,
+                               require=(require,) if isinstance(require, str) else tuple(require))
         home = self.home if not is_folder(target) or against is not None else self._home_if_there()
         return check(home, target, options=options, progress=progress)
 
@@ -266,7 +272,7 @@ class Registry:
             if aliases or from_any or parent is not None or model_class is not None or message is not None:
                 raise Invalid(f"{repository!r} is a bundle, and what it says of its versions stays; to pull from the Hub: hf://ORG/REPO")
             refuse_repository(repository)
-            return unbundle(self.settings, lambda: self.home, Path(repository).expanduser(),
+            return unbundle(self.settings, lambda: self.home, path_of(repository),
                             options=UnbundleOptions(name, renumber, dict(parent_as or {})), progress=progress)
         from .actions.pull import PullOptions, pull
         options = PullOptions(name=name, aliases=aliases, renumber=renumber, parent_as=dict(parent_as or {}), from_any=from_any, parent=parent,

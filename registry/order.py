@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .errors import Invalid
 from .version import Model, Version
@@ -13,6 +15,9 @@ from .version import Model, Version
 OF_VERSIONS = ("number", "created", "size", "added", "parameters")
 """What versions can be sorted by beside metrics and notes."""
 OF_MODELS = ("name", "updated", "versions")
+OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne}
+"""What each operator of a comparison does with numbers, and with columns."""
 _SHOWN = 8
 _ASKED = re.compile(r"\s*([^\s<>=!]+)\s*(<=|>=|!=|==?|<|>)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*", re.ASCII | re.IGNORECASE)
 
@@ -24,6 +29,9 @@ class Asked:
     key: str
     operator: str
     number: float
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.operator} {self.number:g}"
 
 
 def parse_asked(text: str) -> Asked | None:

@@ -9,10 +9,12 @@ A bare string is never a path and never a Hub id.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
-from .errors import InvalidName, InvalidReference
+from .errors import FolderNotFound, InvalidName, InvalidReference
 
 NAME_LIMIT = 255
 DIGEST_PREFIX_LEAST = 8
@@ -86,6 +88,14 @@ def check_alias(text: str) -> str:
 def looks_like_path(text: str) -> bool:
     """Whether a text that could be a version or a folder is a folder: it starts with `.`, `/` or `~`."""
     return text.startswith((".", "/", "~"))
+
+
+def path_of(text: str | os.PathLike[str]) -> Path:
+    """The path that a person gave, with ~ and ~user as the folders they stand for. Raises FolderNotFound for a user who is not known."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise FolderNotFound(f"{os.fspath(text)!r} begins with the folder of a user who is not known here; write the whole path") from None
 
 
 def parse(text: str) -> Reference:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .digest import parse_json
 from .errors import Invalid
+from .reference import path_of
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ def from_environment(home: str | os.PathLike[str] | None = None, environment: Ma
     """The settings for a home given by flag or argument, else by the environment, else the user's data folder."""
     env = os.environ if environment is None else environment
     named = os.fspath(home) if home is not None else env.get("REGISTRY_HOME") or None
-    root = Path(named).expanduser() if named else _data_folder(env) / "st-registry"
-    cache = Path(env["REGISTRY_CACHE"]).expanduser() if env.get("REGISTRY_CACHE") else _cache_folder(env) / "st-registry"
+    root = path_of(named) if named else _data_folder(env) / "st-registry"
+    cache = path_of(env["REGISTRY_CACHE"]) if env.get("REGISTRY_CACHE") else _cache_folder(env) / "st-registry"
     return Settings(Path(os.path.abspath(root)), named is not None, Path(os.path.abspath(cache)),
                     env.get("REGISTRY_USER") or None)
 

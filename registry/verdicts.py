@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +44,7 @@ class Outcome:
     expected: str = ""
     found: str = ""
     difference: float | None = None
-    """Of encodings as a part of their length, of an encoding's direction (drift) 1 - cosine."""
+    """Of encodings as a part of their length, of an encoding's direction (drift) 1 - cosine; infinite where they cannot be compared."""
     tolerance: float | None = None
     message: str = ""
     """A sentence where the values do not say it all."""
@@ -54,9 +55,9 @@ class Outcome:
         return self.verdict == FAILED
 
     def to_dict(self) -> dict[str, Any]:
-        """What `check --json` prints of it."""
+        """What `check --json` prints of it; an infinite difference is None, which `found` and `message` explain."""
         return {"check": self.check, "net": self.net, "stage": self.stage, "verdict": self.verdict, "subject": self.subject,
-                "expected": self.expected, "found": self.found, "difference": self.difference, "tolerance": self.tolerance,
+                "expected": self.expected, "found": self.found, "difference": _finite(self.difference), "tolerance": self.tolerance,
                 "message": self.message}
 
 
@@ -91,5 +92,10 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """What `check --json` prints."""
-        return {"target": self.target, "passed": self.passed, "drift": self.drift, "recorded": self.recorded,
+        return {"target": self.target, "passed": self.passed, "drift": _finite(self.drift), "recorded": self.recorded,
                 "outcomes": [outcome.to_dict() for outcome in self.outcomes]}
+
+
+def _finite(number: float | None) -> float | None:
+    """The number as JSON can hold it."""
+    return number if number is not None and math.isfinite(number) else None

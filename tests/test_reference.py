@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, strategies as st
 
-from registry.errors import InvalidName, InvalidReference
-from registry.reference import HubReference, Reference, check_alias, check_name, looks_like_path, parse, parse_hub
+from registry.errors import FolderNotFound, InvalidName, InvalidReference
+from registry.reference import HubReference, Reference, check_alias, check_name, looks_like_path, parse, parse_hub, path_of
 
 HEX = "ab12cd34" * 8
 
@@ -159,3 +161,12 @@ def test_words_with_a_meaning_of_their_own_cannot_be_aliases(text: str) -> None:
 def test_only_a_leading_dot_slash_or_tilde_makes_a_path() -> None:
     assert all(looks_like_path(text) for text in (".", "./a", "../a", "/a", "~/a"))
     assert not any(looks_like_path(text) for text in ("", "a", "a/b", "a.b", "a~", "hf://a/b"))
+
+
+def test_a_path_of_a_user_who_is_not_known_is_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert path_of("~/a") == tmp_path / "a"
+    assert path_of("a~") == Path("a~")
+    with pytest.raises(FolderNotFound, match="'~nobody-of-that-name/a' begins with the folder of a user"):
+        path_of("~nobody-of-that-name/a")

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .measure import Texts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AddOptions:
     """What can be said of a folder that is added."""
 

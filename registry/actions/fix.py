@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shlex import quote
@@ -18,16 +17,17 @@ from ..digest import Digest, real
 from ..errors import NotLoadable, ParentMismatch, ParentNotFound, ProbeMismatch, RegistryError
 from ..facts import Facts, Files, read
 from ..filenames import TOKENIZER_FILES
-from ..home import Home, make_private
+from ..home import Home
 from ..progress import Progress
 from ..version import Version
 from .add import AddOptions, Prepared, prepare, register
 from .checkout import ADAPTER_CONFIG, home_checkout
 from .common import facts_of, stored
 from .kinds import parent_candidate
-from .parents import Known, find_parent
+from .parents import Known, find_parent, place_of
 from .provenance import provenance
 from .recognise import open_folder
+from .staging import staging
 
 if TYPE_CHECKING:
     from ..artifacts.checks import ParentView
@@ -42,9 +42,7 @@ _WEIGHTS = "adapter_model.safetensors"
 @contextlib.contextmanager
 def mended(home: Home, folder: Path, name: str, options: AddOptions, progress: Progress) -> Iterator[tuple[Files, Known | None, tuple[str, ...]]]:
     """(the folder put right, its parent, what was done); the copy is gone afterwards. Raises what stands against it."""
-    make_private(home.root / "staging")
-    work = Path(tempfile.mkdtemp(prefix="fix-", dir=home.root / "staging"))
-    try:
+    with staging(home, "fix-") as work:
         files: Files = open_folder(home, folder)
         model = work / "model"
         _copy(files, model)
@@ -57,8 +55,6 @@ def mended(home: Home, folder: Path, name: str, options: AddOptions, progress: P
         parent, replaced = _parent(home, folder, model, name, options, progress)
         parent, done = _mend(home, model, work, name, parent, options, progress)
         yield open_folder(home, model), parent, (*said, *replaced, *done)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _copy(files: Files, target: Path) -> None:
@@ -85,7 +81,7 @@ def _parent(home: Home, folder: Path, model: Path, name: str, options: AddOption
     config = read_config(open_folder(home, model))
     if options.parent is not None:
         found = resolve(home, options.parent)
-        if not config.base or Path(config.base).expanduser().exists():
+        if not config.base or place_of(config.base).exists():
             return Known(found, "given"), []
         last = config.base.rstrip("/").rpartition("/")[2]
         return Known(found, "given"), [f"the base that it names, {last!r}, is not there; {found.reference} was said to be it"]

@@ -59,7 +59,7 @@ def read(home: Home, reference: str, at: When | None = None) -> bytes:
 def find(home: Home, what: str, at: When | None = None) -> tuple[Found, ...]:
     """Versions that a text matches, or that a folder on disk is (or shares its weights, tokens or tokenizer with)."""
     if _reference.looks_like_path(what):
-        return find_folder(home, Path(what).expanduser(), at)
+        return find_folder(home, _reference.path_of(what), at)
     from ..catalog import queries
     with home.reading() as connection:
         return tuple(Found(version, why) for version, why in queries.find(connection, what, entry_at(connection, at)))

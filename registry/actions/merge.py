@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from .. import entry as _entry, reference as _reference
 from ..digest import real
 from ..errors import ParentMismatch
 from ..facts import read
-from ..home import Home, make_private
+from ..home import Home
 from ..manifest import Manifest, Parent
 from ..progress import Progress
 from ..results import Added
@@ -24,12 +22,13 @@ from .load import load
 from .parents import Known
 from .provenance import provenance
 from .recognise import open_folder
+from .staging import staging
 
 FORMAT = 1
 """Of `merge` in the source of the entry."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MergeOptions:
     """What is said of the result."""
 
@@ -67,9 +66,7 @@ def _merge(home: Home, adapter: Version, base: Version, name: str, edges: tuple[
     unmerged = load(home, adapter, probes="refuse", progress=progress, device="cpu")
     from ..artifacts import merge as _artifacts
     folder = home_checkout(home, adapter, progress=progress).folder
-    make_private(home.root / "staging")
-    work = Path(tempfile.mkdtemp(prefix="merge-", dir=home.root / "staging"))
-    try:
+    with staging(home, "merge-") as work:
         progress("merging", 0, None)
         report = _artifacts.merge(unmerged, folder, _transformer(home, folder), work / "model", model_class=adapter.model_class,
                                   added=facts_of(home, adapter).vocabulary.added)
@@ -84,8 +81,6 @@ def _merge(home: Home, adapter: Version, base: Version, name: str, edges: tuple[
         plan = (f"merged into {base.reference}: {len(report.changed)} tensors changed, encodings differ by {amount:.2g} at most from the "
                 f"unmerged model's (tolerated: {tolerated:.2g})")
         return register(home, name, replace(prepared, manifest=manifest, edges=edges), source=source, options=said, plan=plan, probes=probes)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _record(report: Any) -> dict[str, Any]:

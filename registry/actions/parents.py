@@ -16,9 +16,10 @@ from pathlib import Path
 from shlex import quote
 
 from ..digest import Digest
-from ..errors import ParentNotFound, RegistryError
+from ..errors import FolderNotFound, ParentNotFound, RegistryError
 from ..home import Home
 from ..hub import cache
+from ..reference import path_of
 from ..store import checkout as _checkout
 from ..version import Version
 
@@ -42,6 +43,14 @@ class Unregistered:
     named: str
 
 
+def place_of(named: str) -> Path:
+    """Where a configuration says that a base lies, if that is a path; with the folder of an unknown user it is no place that is there."""
+    try:
+        return path_of(named)
+    except FolderNotFound:
+        return Path(named)
+
+
 def find_parent(home: Home, folder: Path, named: str | None, revision: str | None, vocabulary: Digest) -> Known | Unregistered:
     """The registered version that an adapter's configuration names. Raises ParentNotFound with the command to type.
 
@@ -49,7 +58,7 @@ def find_parent(home: Home, folder: Path, named: str | None, revision: str | Non
     """
     if not named:
         raise ParentNotFound(f"{str(folder)!r} names no base" + _candidates(home, folder, vocabulary))
-    place = Path(named).expanduser()
+    place = place_of(named)
     if place.is_absolute():
         return _at_path(home, folder, place, vocabulary)
     if not named.startswith(".") and cache.is_commit(revision):

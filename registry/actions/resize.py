@@ -28,7 +28,7 @@ from .recognise import open_folder
 RECIPE_FORMAT = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ResizeOptions:
     """How tokens are added, and what is said of the result."""
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..artifacts.live import Live
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SaveOptions:
     """What can be said of a model that is saved."""
 

@@ -16,7 +16,7 @@ from ..home import Home
 from ..moment import When
 from ..version import Version
 from .common import facts_of, line_of, manifest_of, resolve, stored
-from .parents import Unregistered, find_parent
+from .parents import Unregistered, find_parent, place_of
 from .recognise import REWRITTEN_LIMIT, open_folder, rewritten_content
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def given(home: Home, operand: Operand, at: When | None = None) -> Given:
     """The operand as diff sees it, a reference as it was meant then. Raises what resolving, or reading the folder, raises."""
     if isinstance(operand, Version) or not is_folder(operand):
         return of_version(home, resolve(home, operand if isinstance(operand, Version) else str(operand), at))
-    return _of_folder(home, Path(os.path.abspath(Path(operand).expanduser())))
+    return _of_folder(home, Path(os.path.abspath(_reference.path_of(operand))))
 
 
 def of_version(home: Home, version: Version) -> Given:
@@ -57,8 +57,7 @@ def of_version(home: Home, version: Version) -> Given:
             base = base_of(home, line_of(connection, version))
     side = _stored_side(home, version, _stored_side(home, base, None) if base is not None else None)
     contents = {file.path: str(file.digest) for file in manifest_of(home, version).files if not file.path.endswith("adapter_config.json")}
-    metrics = version.source.get("metrics")
-    return Given(side, version, None, contents, metrics if isinstance(metrics, Mapping) else {})
+    return Given(side, version, None, contents, version.metrics)
 
 
 def _stored_side(home: Home, version: Version, base: Side | None) -> Side:
@@ -103,7 +102,7 @@ def _base(home: Home, folder: Path, side: Side) -> Side:
     try:
         found = find_parent(home, folder, config.base, config.revision, side.tokenizer.digest)
     except ParentNotFound:
-        place = folder / Path(config.base or "").expanduser()
+        place = folder / place_of(config.base or "")
         if not config.base or not place.is_dir():
             raise
         return _folder_side(open_folder(home, place), place.name)

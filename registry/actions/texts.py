@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import FolderNotFound, Invalid
+from ..reference import path_of
 
 Text = str | tuple[str, str]
 Texts = str | os.PathLike[str] | Sequence[str | Sequence[str]]
@@ -42,7 +43,7 @@ def read_texts(texts: Texts, *, pairs: bool = False) -> list[Text]:
 def lines_of(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file, one by one, without their ends. Raises FolderNotFound, Invalid naming the line that is none."""
     try:
-        with path.expanduser().open("rb") as stream:
+        with path_of(path).open("rb") as stream:
             for number, line in enumerate(stream, 1):
                 try:
                     yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8-sig" if number == 1 else "utf-8")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -105,6 +106,17 @@ class Session:
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """JSON text that any stream can carry: escaped where standard output is not UTF-8."""
+    """JSON text that any stream can carry: escaped where standard output is not UTF-8. A number that is not finite is null there."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    return json.dumps(value, ensure_ascii=not utf8, indent=indent)
+    try:
+        return json.dumps(value, ensure_ascii=not utf8, indent=indent, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=not utf8, indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from registry import entry as _entry
 from registry.artifacts import probes
 from registry.errors import FolderNotFound, Invalid, NotLoadable, VersionNotFound
-from registry.verdicts import FAILED, FORCED, OK, UNMEASURED, WARNED
+from registry.verdicts import FAILED, FORCED, OK, UNMEASURED, WARNED, Outcome, Report
 from tests.artifacts.hand import edit
 from tests.support import plain
 
@@ -54,6 +55,14 @@ def test_other_vectors_are_told_from_other_ids(registered):
     assert [(item.check, item.subject) for item in vectors.failures] == [("probe-vectors", "zorvaxin")]
     assert [(item.check, item.subject, item.expected, item.found) for item in ids.failures] == [
         ("probe-ids", "zorvaxin", "[2, 27, 3, 1]", "[2, 27, 3]")]
+
+
+def test_an_infinite_difference_is_json_too():
+    apart = Outcome("drift", "drift", "a@1", FAILED, difference=math.inf, tolerance=0.1)
+
+    value = Report("a@1", (apart,)).to_dict()
+
+    assert (value["drift"], value["outcomes"][0]["difference"], value["outcomes"][0]["tolerance"]) == (None, None, 0.1)
 
 
 def test_a_difference_that_is_more_than_noise_and_less_than_a_fault_is_told(registered):
@@ -205,7 +214,7 @@ def test_metrics_that_were_kept_are_required(reg, line):
 
     def failed(*require):
         return [item.subject for item in reg.check("minilm@1", require=require, measure=False).failures]
-    assert failed("eval_dev_spearman_cosine >= 0.85", "eval_dev_spearman_cosine<1") == []
+    assert failed("eval_dev_spearman_cosine >= 0.85", "eval_dev_spearman_cosine<1", "eval_dev_spearman_cosine = 0.87") == []
     assert failed("eval_dev_spearman_cosine >= 0.9") == ["eval_dev_spearman_cosine >= 0.9"]
     assert failed("accuracy > 0") == ["accuracy > 0"]
     with pytest.raises(Invalid, match="is no requirement"):

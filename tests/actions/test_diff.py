@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 import registry
-from registry.errors import ModelNotFound, ParentNotFound
+from registry.errors import FolderNotFound, ModelNotFound, ParentNotFound
 from tests.actions.conftest import ADDED
 from tests.support import plain
 
@@ -73,6 +73,23 @@ def test_an_adapter_folder_whose_base_is_lost_is_not_compared(reg, line, tmp_pat
 
     with pytest.raises(ParentNotFound, match="not there any more"):
         reg.diff(line.base, adapter)
+
+
+def test_a_base_below_the_folder_of_an_unknown_user_is_not_found_and_no_crash(reg, line, tmp_path):
+    adapter = plain.adapter(tmp_path / "lost", "~nobody-of-that-name/base")
+
+    with pytest.raises(ParentNotFound, match="names the base '~nobody-of-that-name/base'"):
+        reg.diff(line.base, adapter)
+    with pytest.raises(ParentNotFound):
+        reg.add(adapter, "lost")
+
+
+@pytest.mark.parametrize("ask", [
+    lambda reg, text: reg.find(text), lambda reg, text: reg.check(text), lambda reg, text: reg.pull(text), lambda reg, text: reg.diff(text, text),
+    lambda reg, text: registry.open(text)], ids=["find", "check", "pull", "diff", "open"])
+def test_a_place_that_was_given_so_is_said_to_be_none(reg, ask):
+    with pytest.raises(FolderNotFound, match="a user who is not known here"):
+        ask(reg, "~nobody-of-that-name/model")
 
 
 def test_what_is_not_registered_is_not_found(registered):

@@ -1,8 +1,11 @@
+import json
+import math
 import sys
 
 import pytest
 from hypothesis import given, strategies as st
 
+from registry.cli.session import to_json
 from registry.cli.text import Moment, Size, plain, size, table, width
 
 
@@ -71,3 +74,9 @@ def test_keys_and_values_on_a_terminal_are_whole(on_terminal):
 
 def test_a_cell_cannot_break_a_line_or_a_column():
     assert table([], [("a\tb", "c\nd")]) == ["a\\tb\tc\\nd"]
+
+
+def test_json_has_null_for_what_is_no_finite_number():
+    value = {"scores": [1.5, math.inf, (math.nan, -math.inf)]}
+
+    assert json.loads(to_json(value), parse_constant=pytest.fail) == {"scores": [1.5, None, [None, None]]}

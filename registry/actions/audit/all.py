@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from ...entry import now
@@ -94,7 +95,8 @@ def _foreign(home: Home) -> list[Finding]:
     places = [place for place in sorted(home.root.iterdir()) if place.name not in OURS]
     catalog = home.root / "catalog"
     places += [place for place in sorted(catalog.iterdir()) if not is_ours(place.name)] if catalog.is_dir() else []
-    return [Finding("stray-file", f"{str(place.relative_to(home.root))!r} is no part of a registry", (), f"rm -r {place}") for place in places]
+    return [Finding("stray-file", f"{str(place.relative_to(home.root))!r} is no part of a registry", (),
+                    f"rm -r {quote(str(place))}") for place in places]
 
 
 def _read(path: Path) -> Receipt:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from ...digest import Digest
@@ -47,7 +48,7 @@ def check_blobs(home: Home, needs: Needs, chain: Chain, *, full: bool, progress:
         for digest in damaged(home, (item for item in found.sizes if item not in found.bad), found.sizes, progress):
             _bad(found, needs, digest, "blob-damaged", f"{needs.what(digest)} is damaged: its bytes have another digest")
     found.findings += [Finding("blob-stray", f"{name!r} is no blob: its name is no digest, or lies in the wrong folder", (),
-                               f"rm {home.root / name}; if a blob is missing, registry repair first") for name in home.blobs.strays()]
+                               f"rm {quote(str(home.root / name))}; if a blob is missing, registry repair first") for name in home.blobs.strays()]
     idle = [digest for digest in found.sizes if digest not in needed and digest not in needs.journal]
     if idle:
         found.notes.append(f"{len(idle)} blobs, {sum(found.sizes[digest] for digest in idle)} bytes, are needed by no version; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from ...digest import Digest
@@ -115,7 +116,7 @@ def _broken(name: str, what: str) -> Finding:
 
 def strays(home: Home) -> list[Finding]:
     """Files among the entries that are none."""
-    return [Finding("journal-stray", f"{name!r} is no entry", (), f"rm {home.root / name}") for name in home.journal.strays()]
+    return [Finding("journal-stray", f"{name!r} is no entry", (), f"rm {quote(str(home.root / name))}") for name in home.journal.strays()]
 
 
 def against(chain: Chain, receipt: Receipt) -> list[Finding]:

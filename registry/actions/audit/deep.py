@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from ... import manifest as _manifest
@@ -85,7 +86,7 @@ def check_checkouts(home: Home, connection: Connection) -> list[Finding]:
         wrong = [*_marker_problems(home, folder.name, marker), *_store.verify(folder, trust_stamps=False)]
         if wrong and versions:
             findings.append(Finding("checkout-changed", f"the checkout of {versions[0]} was changed on disk: {wrong[0]}", tuple(versions),
-                                    f"rm -r {folder}; the next load makes it anew"))
+                                    f"rm -r {quote(str(folder))}; the next load makes it anew"))
     return findings
 
 

@@ -27,6 +27,7 @@ from ...verdicts import FAILED, OK, UNMEASURED, Outcome, Report
 from ...version import Version
 from ..common import VersionLike, resolve, still_there
 from ..measure import Texts, read_given
+from ..sides import Operand, is_folder
 from .against import drift, required, requirements
 from .line import line
 from .listed import DRIFT, LINEAGE, READABLE, VECTORS, listed
@@ -39,10 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CheckOptions", "check", "listed"]
 
-Target = str | os.PathLike[str] | Version
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CheckOptions:
     """What is looked at besides the model itself."""
 
@@ -56,22 +55,17 @@ class CheckOptions:
     measured: bool = True
 
 
-def check(home: Home | None, target: Target, *, options: CheckOptions, progress: Progress) -> Report:
+def check(home: Home | None, target: Operand, *, options: CheckOptions, progress: Progress) -> Report:
     """What is found. A model that fails does not raise: `passed` says so. Raises what resolving raises, and Invalid."""
     _check_options(target, options)
     given = read_given(options.probes)
     if is_folder(target):
-        return _folder(home, Path(os.path.abspath(Path(os.fspath(target)).expanduser())), options, given, progress)  # type: ignore[arg-type]
+        return _folder(home, Path(os.path.abspath(_reference.path_of(target))), options, given, progress)  # type: ignore[arg-type]
     assert home is not None
     return _version(home, resolve(home, target), options, given, progress)  # type: ignore[arg-type]
 
 
-def is_folder(target: Target) -> bool:
-    """Whether a target is a folder: a path, or a text that begins as one."""
-    return not isinstance(target, Version) and (not isinstance(target, str) or _reference.looks_like_path(target))
-
-
-def _check_options(target: Target, options: CheckOptions) -> None:
+def _check_options(target: Operand, options: CheckOptions) -> None:
     requirements(options.require)
     if options.max_drift is not None and options.against is None:
         raise Invalid("--max-drift is about --against; say from which version")

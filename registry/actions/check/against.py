@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import operator
-import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...errors import Invalid
+from ...order import OPERATORS, Asked, parse_asked
 from ...verdicts import FAILED, OK, Outcome
 from ...version import Version
 from .listed import DRIFT, METRIC
@@ -19,36 +17,19 @@ from .stages import Stage
 if TYPE_CHECKING:
     from ...artifacts.probes import Probe, Probes
 
-_REQUIREMENT = re.compile(r"\s*(?P<key>[^\s<>=!][^<>=!]*?)\s*(?P<sign>>=|<=|==|!=|>|<)\s*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*",
-                          re.ASCII | re.IGNORECASE)
-_SIGNS: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
-                                                     "==": operator.eq, "!=": operator.ne}
 
-
-@dataclass(frozen=True)
-class Requirement:
-    """What a metric must be, e.g. `eval_dev_spearman_cosine >= 0.85`."""
-
-    key: str
-    sign: str
-    number: float
-
-    def __str__(self) -> str:
-        return f"{self.key} {self.sign} {self.number:g}"
-
-
-def requirements(texts: Sequence[str]) -> tuple[Requirement, ...]:
+def requirements(texts: Sequence[str]) -> tuple[Asked, ...]:
     """The texts as requirements. Raises Invalid."""
     found = []
     for text in texts:
-        match = _REQUIREMENT.fullmatch(text)
-        if match is None:
+        asked = parse_asked(text)
+        if asked is None:
             raise Invalid(f"{text!r} is no requirement; write a metric, a sign and a number, as in 'eval_dev_spearman_cosine >= 0.85'")
-        found.append(Requirement(match["key"], match["sign"], float(match["number"])))
+        found.append(asked)
     return tuple(found)
 
 
-def required(stage: Stage, asked: Sequence[Requirement]) -> Iterator[Outcome]:
+def required(stage: Stage, asked: Sequence[Asked]) -> Iterator[Outcome]:
     """Whether the metrics that were kept with a version meet what is asked; one that was not kept does not."""
     metrics = stage.metrics
     for item in asked:
@@ -57,10 +38,10 @@ def required(stage: Stage, asked: Sequence[Requirement]) -> Iterator[Outcome]:
         if value is None:
             known = ", ".join(sorted(metrics)) or "none"
             said = f"{stage.name} has no metric {item.key!r}; it has: {known}" if text is None else f"{text!r} is no number"
-            yield Outcome(METRIC, "metric", stage.name, FAILED, str(item), f"{item.sign} {item.number:g}", text or "", message=said)
+            yield Outcome(METRIC, "metric", stage.name, FAILED, str(item), f"{item.operator} {item.number:g}", text or "", message=said)
         else:
-            yield Outcome(METRIC, "metric", stage.name, OK if _SIGNS[item.sign](value, item.number) else FAILED, str(item),
-                          f"{item.sign} {item.number:g}", text or "")
+            yield Outcome(METRIC, "metric", stage.name, OK if OPERATORS[item.operator](value, item.number) else FAILED, str(item),
+                          f"{item.operator} {item.number:g}", text or "")
 
 
 def drift(models: Models, stage: Stage, other: Version, recorded: Sequence[Probes], most: float | None) -> Iterator[Outcome]:

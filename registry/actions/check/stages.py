@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ...errors import ParentNotFound
 from ...facts import Facts, Files
 from ...home import Home
+from ...reference import looks_like_path, path_of
 from ...version import Version
 from ..common import VersionLike, facts_of, line_of, look_up, resolve, stored
 from ..kinds import parent_candidate
@@ -60,8 +61,7 @@ class Stage:
     @property
     def metrics(self) -> Mapping[str, str]:
         """The metrics that were kept with it, numbers as text."""
-        found = self.version.source.get("metrics") if self.version is not None else None
-        return {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, Mapping) else {}
+        return self.version.metrics if self.version is not None else {}
 
 
 def line_of_version(home: Home, version: Version) -> tuple[Version, ...]:
@@ -117,9 +117,8 @@ def of_folder(home: Home | None, folder: Path, parent: VersionLike | os.PathLike
 
 
 def _given(home: Home | None, parent: VersionLike | os.PathLike[str]) -> tuple[ParentView, str]:
-    from ...reference import looks_like_path
     if isinstance(parent, os.PathLike) or (isinstance(parent, str) and looks_like_path(parent)):
-        return _on_disk(home, Path(parent).expanduser()), "given, a folder"
+        return _on_disk(home, path_of(parent)), "given, a folder"
     if home is None:
         raise ParentNotFound(f"there is no registry here that could know {parent!s}; a folder begins with ./, / or ~")
     return _registered(home, resolve(home, parent)), "given"

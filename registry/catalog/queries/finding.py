@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, func, select
 
-from ...order import parse_asked
+from ...order import OPERATORS, parse_asked
 from ...version import Version
 from .. import tables as t
 from .loading import holds, load, moment
 
 _Key = tuple[str, int]
-_OPERATORS: dict[str, Callable[[Any, float], Any]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne}
 
 
 def find(connection: Connection, text: str, at: int | None = None) -> list[tuple[Version, str]]:
@@ -47,7 +44,7 @@ def _searches(text: str, when: int) -> Iterator[tuple[Select[Any], str]]:
     asked = parse_asked(text)
     if asked is not None:
         for table, what in ((t.metrics, "metric {0}"), (t.notes, "note {0}")):
-            met = _OPERATORS[asked.operator](table.c.real, asked.number)
+            met = OPERATORS[asked.operator](table.c.real, asked.number)
             yield _asked(_with(table, when), when, table.c.key + "=" + table.c.value).where(table.c.key == asked.key, met), what
         if asked.operator != "=":
             return

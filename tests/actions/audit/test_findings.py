@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sqlite3
 from pathlib import Path
@@ -117,7 +118,7 @@ def test_an_added_blob_is_told_and_is_no_fault(copied):
     assert "1 blobs, 22 bytes, are needed by no version" in audited.notes[0]
 
 
-@pytest.mark.parametrize("place", ["evil.py", "journal/notes.txt", "journal/00000000000000000002.json.bak", "catalog/other.db"])
+@pytest.mark.parametrize("place", ["evil.py", "two words; ls", "journal/my notes.txt", "journal/00000000000000000002.json.bak", "catalog/other.db"])
 def test_a_file_that_is_no_part_of_a_registry_is_found(copied, place):
     (copied.settings.home / place).write_text("mine")
 
@@ -125,6 +126,7 @@ def test_a_file_that_is_no_part_of_a_registry_is_found(copied, place):
 
     assert finding.name in ("stray-file", "journal-stray")
     assert Path(place).name in finding.what
+    assert shlex.split(finding.mend)[-1] == str(copied.settings.home / place)
 
 
 @pytest.mark.parametrize(("damage", "said"), [

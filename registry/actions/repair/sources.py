@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from ...store.journal import Journal
 from ...store.local import LocalBackend
 from ..places import the_hub
 from ..recognise import open_folder, rewritten_content
+from ..sources import folders
 
 Opener = Callable[[], BinaryIO]
 
@@ -214,15 +214,7 @@ class HubCopies:
 def own_sources(home: Home) -> list[Source]:
     """Those that need not be named: this home's checkouts, and the folders that versions were added from."""
     found: list[Source] = [OwnCheckouts(home)]
-    path = home.root / "local" / "sources.jsonl"
-    folders: dict[tuple[str, str], None] = {}
-    for text in path.read_text().splitlines() if path.is_file() else ():
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            value = json.loads(text)
-            folders[value["folder"], value["manifest"]] = None
-    for folder, manifest in folders:
-        with contextlib.suppress(RegistryError):
-            found.append(ModelFolder(home, Path(folder), Digest(manifest)))
+    found += [ModelFolder(home, Path(folder), manifest) for folder, manifest in folders(home)]
     return found
 
 

@@ -208,7 +208,6 @@ def _parse(value: dict[str, Any], what: str) -> Entry:
     # what the file says, not what this package would write: an older one may have had fewer fields
     entry.__dict__["content"] = value["body"]
     entry.__dict__["digest"] = digest_of(rendered({key: item for key, item in value.items() if key != "digest"}).encode())
-    entry.__dict__["content"] = value["body"]
     if entry.digest != value["digest"]:
         raise InvalidManifest(f"{what} says its digest is {value['digest']}, its content has {entry.digest}")
     return entry

@@ -129,7 +129,7 @@ class Home:
                         return None
                     number, previous = self._open_catalog().head(connection)
                     entry = Entry(number + 1, secrets.token_hex(16), now(), by, body, previous)
-                    self._fold(connection, entry)
+                    self._fold(connection, entry, self.blobs.read)
                     self.journal.append(entry)
                     appended = True
             except RegistryError as error:
@@ -150,7 +150,7 @@ class Home:
                 return
             with self._open_catalog().writing() as connection:
                 for entry in self.journal.follow(number, digest):
-                    self._fold(connection, entry)
+                    self._fold(connection, entry, self.blobs.read_or_miss)
 
     # asking
 
@@ -221,7 +221,7 @@ class Home:
     def fold_into(self, connection: Connection, until: int | None = None) -> None:
         """The whole journal, or its first entries, into an empty catalog that nobody sees before it is done."""
         from .catalog.folding import fill
-        fill(connection, itertools.islice(self.journal.follow(0, None), until), self.blobs.read)
+        fill(connection, itertools.islice(self.journal.follow(0, None), until), self.blobs.read_or_miss)
 
     def renew(self) -> Path:
         """The file of a new generation of the catalog, made from the journal alone; the old one stays for whoever has it open."""
@@ -233,9 +233,9 @@ class Home:
             self._catalog = made
         return made.path
 
-    def _fold(self, connection: Connection, entry: Entry) -> None:
+    def _fold(self, connection: Connection, entry: Entry, read_blob: Callable[[Digest], bytes]) -> None:
         from .catalog.apply import apply
-        apply(connection, entry, self.blobs.read)
+        apply(connection, entry, read_blob)
 
     def _refuse_another_journal(self, number: int, digest: str | None) -> None:
         entry = self.journal.read(number)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..digest import Digest, digest_of, digest_of_stream
-from ..errors import BlobNotFound, DigestMismatch
+from ..errors import BlobNotFound, DigestMismatch, StoreUnavailable
 from .backend import Backend, Stat
 
 PREFIX = "blobs/sha256"
@@ -49,6 +49,13 @@ class Blobs:
             raise _damaged(digest)
         return content
 
+    def read_or_miss(self, digest: Digest) -> bytes:
+        """As read, for whoever makes much of many blobs: what the disk does not give is missing, so that one bad sector ends nothing."""
+        try:
+            return self.read(digest)
+        except StoreUnavailable as error:
+            raise BlobNotFound(str(error)) from error
+
     def open(self, digest: Digest) -> BinaryIO:
         """The content as a stream, unchecked: whoever reads it all compares. Raises BlobNotFound."""
         return self._backend.open(_name(digest))
@@ -65,11 +72,11 @@ class Blobs:
         return stat.size
 
     def verify(self, digest: Digest) -> bool:
-        """Whether the blob is there and its content has its digest."""
+        """Whether the blob is there and its content has its digest. What the disk does not give has none."""
         try:
             with self.open(digest) as stream:
                 return digest_of_stream(stream.read)[0] == digest
-        except BlobNotFound:
+        except (BlobNotFound, StoreUnavailable, OSError):
             return False
 
     def path(self, digest: Digest) -> Path | None:

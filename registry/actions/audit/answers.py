@@ -61,7 +61,7 @@ def _rows(home: Home, snapshot: Snapshot, chain: Chain, number: int) -> list[Fin
     if not unlike:
         return []
     entries = (entry for _, entry in zip(range(number), home.journal.follow(0, None), strict=False))
-    found = differences(snapshot, unlike, entries, home.blobs.read, set(chain.unreadable))
+    found = differences(snapshot, unlike, entries, home.blobs.read_or_miss, set(chain.unreadable))
     return [Finding("catalog-edited", f"{len(rows)} rows of the table {table} are not what the journal makes: {_shown(rows)}",
                     _versions(rows), REPAIR) for table in unlike if (rows := [item for item in found if item.table == table])]
 

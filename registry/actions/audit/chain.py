@@ -58,7 +58,7 @@ def read_chain(home: Home, last: int, at: int, progress: Progress) -> Chain:
 
     def read_blob(digest: Digest) -> bytes:
         try:
-            return home.blobs.read(digest)
+            return home.blobs.read_or_miss(digest)
         except RegistryError as error:
             chain.unreadable[digest] = error
             raise

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ... import entry as _entry
 from ...digest import Digest, canonical
 from ...entry import Entry, Register
-from ...errors import CatalogDiverged, RegistryError
+from ...errors import CatalogDiverged, NewerFormat, RegistryError, StoreUnavailable
 from ...findings import Lost, Mended
 from ...home import Home
 from .sources import Source
@@ -32,7 +32,8 @@ class Journaled:
 def mend_journal(home: Home, snapshot: Snapshot | None, sources: Sequence[Source], *, accept_journal: bool) -> Journaled:
     """Entries put back where their digest is known. With accept_journal what follows a break is set aside, and no catalog is asked.
 
-    Raises CatalogDiverged where the catalog and a whole journal tell two stories, and nobody said which counts.
+    Raises CatalogDiverged where the catalog and a whole journal tell two stories, and nobody said which counts; NewerFormat and
+    StoreUnavailable for an entry that this package, or this machine, cannot read and another may.
     """
     known = _Rows(snapshot)
     last = home.journal.last()
@@ -40,7 +41,7 @@ def mend_journal(home: Home, snapshot: Snapshot | None, sources: Sequence[Source
     result = Journaled()
     expected: Digest | None = None
     for number in range(until, 0, -1):
-        there = _read(home, number)
+        there = _read(home, number, lost=expected is not None)
         row = known.digest(number) if not accept_journal else None
         wanted = expected or row
         if there is not None and wanted is not None and there.digest != wanted and expected is None:
@@ -101,9 +102,16 @@ def _give_up(home: Home, broken: int, until: int, known: _Rows, result: Journale
     result.forgotten += costs
 
 
-def _read(home: Home, number: int) -> Entry | None:
+def _read(home: Home, number: int, *, lost: bool = False) -> Entry | None:
+    """The entry; None for one that is missing or damaged, with `lost` also for one that the disk does not give: its digest is known."""
     try:
         return home.journal.read(number)
+    except NewerFormat:
+        raise
+    except StoreUnavailable:
+        if lost:
+            return None
+        raise
     except RegistryError:
         return None
 

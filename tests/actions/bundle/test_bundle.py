@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import tarfile
+import threading
+import time
 
 import pytest
 
@@ -20,6 +22,7 @@ from registry.errors import (
     InvalidName,
     NewerFormat,
     NumberTaken,
+    ParentNotFound,
     RegistryError,
     UnsafeFile,
     WrongStore,
@@ -423,3 +426,49 @@ def test_sizes_beyond_eight_gigabytes_are_written_as_gnu_tar_does():
 
     assert tarfile.TarInfo.frombuf(block, "ascii", "strict").size == 1 << 40
     assert shutil.which("tar")
+
+
+@pytest.mark.parametrize("probes", [str(digest_of(b"nowhere")), "a file"])
+def test_probes_that_are_not_there_or_are_none_are_refused_with_the_bundle(other, medical, probes):
+    """Registered, they would make every later load fail."""
+    def change(value):
+        value["versions"][0]["probes"] = value["versions"][0]["manifest"] if probes == "a file" else probes
+    rewritten(medical, with_index(change))
+
+    with pytest.raises(InvalidManifest, match="probes"):
+        other.pull(str(medical))
+
+    assert other.list() == ()
+
+
+def test_a_parent_that_is_deleted_while_its_child_comes_is_not_stood_on(copied, other, medical, tmp_path):
+    copied.bundle("minilm-medical@1", tmp_path / "parents.tar")
+    other.pull(str(tmp_path / "parents.tar"))
+
+    def deleting(what, done, total):
+        if what == "reading" and other.list("minilm-medical"):
+            other.delete("minilm-medical@1")
+    with pytest.raises(ParentNotFound, match="minilm-medical@1 was deleted"):
+        other.pull(str(medical), progress=deleting)
+
+    assert [version.reference for model in other.list() for version in other.list(model.name)] == ["minilm@1"]
+
+
+def test_what_is_registered_while_a_whole_home_comes_is_not_written_over(copied, other, kept, tmp_path):
+    copied.bundle(output=tmp_path / "all.tar", everything=True)
+    holding = threading.Event()
+
+    def add():
+        with registry.open(other.settings.home) as beside, beside.home.write_lock.exclusive(10):
+            holding.set()
+            time.sleep(1)   # until the pull has looked, and waits for its turn to write
+            beside.add(kept / "base", "mine", measure=False)
+    adding = threading.Thread(target=add)
+    adding.start()
+    holding.wait()
+
+    with pytest.raises(WrongStore, match="entries of its own"):
+        other.pull(str(tmp_path / "all.tar"))
+
+    adding.join()
+    assert [model.name for model in other.list()] == ["mine"]

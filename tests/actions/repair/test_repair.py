@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from registry.digest import canonical, digest_of
 from registry.entry import Entry, parse
-from registry.errors import CatalogDiverged, FolderNotFound
+from registry.errors import CatalogDiverged, FolderNotFound, NewerFormat, StoreUnavailable
 
 from ..audit.damage import blob, catalog_file, dump, entry_file, flip, names, overwrite, place_of
 
@@ -268,3 +269,43 @@ def test_a_catalog_that_is_ahead_of_its_journal_is_read_with_a_warning_and_not_w
         copied.annotate("medical@1", {"a": "b"})
 
 
+
+
+@pytest.mark.parametrize("accept", [False, True])
+def test_an_entry_of_a_newer_package_is_neither_mended_nor_set_aside(copied, accept):
+    last = parse(entry_file(copied, 4).read_bytes())
+    value = {"format": 99, "number": 5, "id": "0" * 32, "time": last.time, "by": "anna", "kind": "Wonder", "body": {}, "previous": last.digest}
+    entry_file(copied, 5).write_bytes(canonical({**value, "digest": digest_of(canonical(value))}))
+
+    with pytest.raises(NewerFormat, match="update st-registry"):
+        copied.repair(accept_journal=accept)
+
+    assert entry_file(copied, 5).exists()
+    assert not list((copied.settings.home / "local").glob("set-aside-*"))
+
+
+def test_an_entry_that_the_disk_does_not_give_does_not_cost_those_after_it(copied):
+    copied.close()
+    shutil.rmtree(copied.settings.home / "catalog")
+    entry_file(copied, 2).unlink()
+    entry_file(copied, 2).symlink_to("/proc/self/mem")   # reading it is an input/output error
+
+    with pytest.raises(StoreUnavailable, match="cannot read"):
+        copied.repair(accept_journal=True)
+
+    assert entry_file(copied, 3).exists()
+    assert entry_file(copied, 4).exists()
+
+
+def test_bytes_that_the_disk_does_not_give_stop_no_audit_and_no_repair(copied, kept):
+    weights = blob(copied, "model.safetensors", "minilm@1")
+    manifest = place_of(copied, copied.resolve("minilm@1").digest)
+    for place in (weights, manifest):
+        place.unlink()
+        place.symlink_to("/proc/self/mem")
+
+    assert {finding.name for finding in copied.audit(full=True).findings} & {"blob-damaged", "blob-size"}
+    repaired = copied.repair([kept / "home"])
+
+    assert repaired.lost == ()
+    assert names(copied, full=True) == []

@@ -1,0 +1,34 @@
+"""A bundle, whichever of the two it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ... import reference as _reference
+from ...errors import Invalid
+from ...findings import Unbundled
+from ...home import Home
+from ...progress import Progress
+from ...settings import Settings
+from ...store.bundle import Bundle
+from .versions import UnbundleOptions, take_versions
+from .whole import restore
+
+
+def unbundle(settings: Settings, opened: Callable[[], Home], path: Path, *, options: UnbundleOptions, progress: Progress) -> Unbundled:
+    """What came in. A whole home comes into a place without one, or with one that is its own past; versions into any.
+
+    Raises NumberTaken, WrongStore, and for a file that is not what it says UnsafeFile, InvalidManifest, DigestMismatch; then nothing
+    was registered.
+    """
+    for name in (*options.parent_as.values(), *([options.name] if options.name is not None else [])):
+        _reference.check_name(name)
+    with Bundle(path) as bundle:
+        if bundle.index.entries:
+            if options != UnbundleOptions():
+                raise Invalid(f"{str(path)!r} is a whole home, and names in it stay; --as, --renumber and --parent-as are for bundles of versions")
+            return restore(settings, opened, bundle, progress)
+        home = opened()
+        with home.store_lock.shared(timeout=60.0):
+            return take_versions(home, bundle, options, progress)

@@ -1,0 +1,102 @@
+"""A whole home: it comes into a place without one, over one that `init` made just now, or goes on where one that is its past ends.
+
+The bytes come in beside whoever writes there. What is there is looked at again under the write lock, right before the journal grows.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ...entry import Entry
+from ...errors import BlobNotFound, StoreUnavailable, WrongStore
+from ...findings import Unbundled
+from ...home import FIRST_ENTRY, WRITE_WAIT, Home, make_private, refuse_foreign
+from ...progress import Progress
+from ...settings import Settings
+from ...store.bundle import Bundle
+from ...store.journal import Journal
+from ...store.local import LocalBackend, try_place
+from .blobs import take_blobs
+
+
+def restore(settings: Settings, opened: Callable[[], Home], bundle: Bundle, progress: Progress) -> Unbundled:
+    """What came in. Raises WrongStore where another registry is, or one that went another way."""
+    entries = bundle.entries()
+    home = opened() if (settings.home / FIRST_ENTRY).exists() else _new(settings)
+    place = home.root / "staging" / f"restore-{secrets.token_hex(8)}"
+    begun = _refuse_another(home, entries)
+    with home.store_lock.shared(timeout=60.0):
+        take_blobs(home, bundle, progress)
+        _refuse_unsound(home, entries)
+        try:
+            for entry in entries if begun == 0 else ():
+                Journal(LocalBackend(place)).append(entry)
+            with home.write_lock.exclusive(WRITE_WAIT):
+                here = _refuse_another(home, entries)
+                if here == 0:
+                    _put_journal(home, place)
+                for entry in entries[here:] if here else ():
+                    home.journal.append(entry)
+                home.catch_up()
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+    return Unbundled((), (), (), len(entries), max(0, len(entries) - here))
+
+
+def _new(settings: Settings) -> Home:
+    make_private(settings.home)
+    refuse_foreign(settings.home)
+    try_place(settings.home)
+    return Home(settings)
+
+
+def _refuse_another(home: Home, entries: Sequence[Entry]) -> int:
+    """How many entries are here, 0 where `init` alone was; raises WrongStore unless they are the past of those that come."""
+    last = home.journal.last()
+    if last <= 1:
+        return 0
+    first = home.journal.read(1)
+    if first is None or first.digest != entries[0].digest:
+        raise WrongStore(f"the bundle is the whole of another registry, and {str(home.root)!r} has entries of its own; pull it with --home NEW, "
+                         "or bundle the versions that are wanted")
+    for entry in entries[:last]:
+        there = home.journal.read(entry.number)
+        if there is None or there.digest != entry.digest:
+            raise WrongStore(f"the bundle and {str(home.root)!r} were one registry up to entry {entry.number - 1} and differ since; "
+                             "bundle the versions that are wanted")
+    return last
+
+
+def _refuse_unsound(home: Home, entries: Sequence[Entry]) -> None:
+    """Fold it where nobody sees it, and look whether every blob that a version needs is here, before anything is recorded."""
+    from ...catalog import queries
+    from ...catalog.engine import Catalog
+    from ...catalog.folding import fill
+    catalog = Catalog.passing(lambda connection: fill(connection, entries, home.blobs.read))
+    try:
+        with catalog.reading() as connection:
+            needs = queries.needs(connection)
+    finally:
+        catalog.close()
+    lost = [digest for digest in needs.blobs() if not home.blobs.has(digest)]
+    if lost:
+        raise BlobNotFound(f"the bundle lacks {needs.what(lost[0])}" + (f" and {len(lost) - 1} more" if len(lost) > 1 else "") +
+                           "; nothing was restored")
+
+
+def _put_journal(home: Home, place: Path) -> None:
+    """The whole journal at once: it was written beside its place, and one rename is the commit. One of Init alone makes way."""
+    home.close()
+    try:
+        if (home.root / FIRST_ENTRY).exists():
+            (home.root / "journal").rename(place / "made-by-init")
+            shutil.rmtree(home.root / "catalog", ignore_errors=True)
+        elif (home.root / "journal").exists():
+            (home.root / "journal").rmdir()
+        (place / "journal").rename(home.root / "journal")
+        LocalBackend(home.root).sync(".")
+    except OSError as error:
+        raise StoreUnavailable(f"cannot put the journal into {str(home.root)!r}: {error.strerror}") from error

@@ -10,12 +10,14 @@ from typing import Any
 
 from .errors import InvalidManifest
 
+SOURCE = ("how", "recipe", "merge", "fix", "training", "run", "metrics", "git", "libraries", "python")
+"""Of how a version was made, what goes along to the Hub and into a bundle: no command, no folder."""
 TEXT_LIMIT = 10_000
 """Characters of one text."""
 _SHOWN = 60
 
 
-def check_source(value: Any, keys: Collection[str]) -> dict[str, Any]:
+def check_source(value: Any, keys: Collection[str] = SOURCE) -> dict[str, Any]:
     """Those parts of a source that keys name. Raises InvalidManifest for one that is not of the form in which this package writes it."""
     return {key: item for key, item in _mapping(value, "the source").items() if key in keys and _check(key, item)}
 

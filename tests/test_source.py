@@ -26,3 +26,8 @@ def test_a_source_in_another_form_is_refused(part):
 def test_what_is_no_source_is_refused(source):
     with pytest.raises(InvalidManifest):
         check_source(source, WHOLE)
+
+
+@pytest.mark.parametrize("how", [{"fix": ["put right"]}, {"merge": {"weight": "1.0"}}, {"training": {"steps": 3}}, {"libraries": {"peft": "0.19.0"}}])
+def test_how_a_version_was_made_goes_along_whole(how):
+    assert check_source({"how": "add", **how, "command": ["registry", "secret"]}) == {"how": "add", **how}

@@ -13,6 +13,7 @@ from ..errors import BlobNotFound, FolderNotFound, Invalid, InvalidManifest
 from ..findings import Bundled
 from ..home import Home
 from ..progress import Progress
+from ..source import SOURCE
 from ..store import bundle as _bundle
 from ..store.bundle import Bundle, Index, Packed
 from ..version import Version
@@ -50,7 +51,7 @@ def packed(home: Home, version: Version) -> Packed:
     entry = home.journal.read(version.entry)
     assert entry is not None
     assert isinstance(entry.body, Register)
-    source = {key: value for key, value in entry.body.source.items() if key in _bundle.SOURCE}
+    source = {key: value for key, value in entry.body.source.items() if key in SOURCE}
     return Packed(version.name, version.number, version.digest, version.probes, entry.body.edges, entry.body.message, source,
                   entry.body.checkpoint, entry.body.forced, entry.time, entry.by)
 

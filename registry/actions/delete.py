@@ -101,7 +101,7 @@ def _freed(home: Home, doomed: Sequence[Version]) -> int:
     """Bytes of the files that only these versions need."""
     from ..catalog import queries
     with home.reading() as connection:
-        marks = queries.marks(connection, partial=True)
+        needs = queries.needs(connection)
         gone = {version.reference for version in doomed}
         files = {file.digest: file.size for version in doomed for file in queries.files(connection, version.digest)}
-    return sum(size for digest, size in files.items() if set(marks.get(digest, ())) <= gone)
+    return sum(size for digest, size in files.items() if digest not in needs.journal and set(needs.users_of(digest)) <= gone)

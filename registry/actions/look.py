@@ -12,7 +12,6 @@ from ..manifest import Manifest
 from ..moment import When
 from ..order import sort_models, sort_versions
 from ..results import Details, Found
-from ..store.files import StoredFiles
 from ..version import Model, Version
 from .common import VersionLike, entry_at, facts_of, manifest_of, resolve
 
@@ -86,11 +85,6 @@ def registered_as(home: Home, connection: Connection, contents: dict[str, str], 
     candidates = queries.with_file(connection, anchor, at) if anchor else []
     return [version for version in candidates if _contents(manifest_of(home, version)) == {
         path: digest for path, digest in contents.items() if not path.endswith("adapter_config.json")}]
-
-
-def files_of(home: Home, version: Version) -> StoredFiles:
-    """The files of a version, read from blobs."""
-    return StoredFiles(manifest_of(home, version), home.blobs)
 
 
 def _contents(manifest: Manifest) -> dict[str, str]:

@@ -12,6 +12,7 @@ from ..home import Home
 from ..hub import card as _card, line as _line
 from ..hub.remote import Tree, Upload
 from ..manifest import File, Manifest
+from ..source import SOURCE
 from ..version import Version
 from .checkout import ADAPTER_CONFIG
 from .common import facts_of, manifest_of
@@ -93,7 +94,7 @@ def member(home: Home, version: Version, place: Place | None, repository: str) -
     """
     manifest = manifest_of(home, version)
     said = version.source.get("published") or {}
-    source = {key: value for key, value in version.source.items() if key in _line.SOURCE}
+    source = {key: value for key, value in version.source.items() if key in SOURCE}
     source |= {"how": said["how"]} if said.get("how") else {}
     return _line.Member(
         version.name, version.number, manifest, version.facts, version.probes, place.repository if place else repository,

@@ -77,12 +77,6 @@ def complete(readme: str, subject: Subject) -> str:
     return opening + front + closing + _with_section(rest, section(subject).replace("\n", newline), newline)
 
 
-def without_section(readme: str) -> str:
-    """The text without what stands between the markers, by which two cards of one person can be compared."""
-    span = _section_of(readme)
-    return readme if span is None else readme[:span[0]] + readme[span[1]:]
-
-
 def section(subject: Subject) -> str:
     """What stands between the markers, markers included."""
     title = f"`{subject.line[0].reference}` is {KINDS[subject.kind]} of the class {subject.model_class}."

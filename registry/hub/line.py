@@ -31,8 +31,6 @@ MANIFEST, FACTS, PROBES, ORIGINALS = (f"{FOLDER}/{name}" for name in ("manifest.
 LIMIT = 16 << 20
 """Bytes of a line.json that are read."""
 MEMBERS_LIMIT = 200
-SOURCE = ("how", "recipe", "merge", "fix", "run", "metrics", "git")
-"""Of how a version was made, what is told to others: no command, no folder."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ def _member(item: dict[str, Any], what: str) -> Member:
         _reference.check_name(item["name"]), item["number"], manifest, Digest(item["facts"]),
         Digest(item["probes"]) if item["probes"] is not None else None, repository.repository, item["commit"], rendered,
         tuple(_edge(edge) for edge in item["edges"]), check_text(item["date"]), check_text(item["publisher"]),
-        check_text(item["message"]) if item["message"] is not None else None, check_source(item["source"], SOURCE),
+        check_text(item["message"]) if item["message"] is not None else None, check_source(item["source"]),
         item["checkpoint"] is True, tuple(check_text(check) for check in item["forced"]))
 
 

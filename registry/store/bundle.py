@@ -21,7 +21,6 @@ Everything read here comes from outside. A file with anything in it but what its
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import secrets
@@ -42,8 +41,6 @@ FORMAT = 1
 INDEX = "index.json"
 INDEX_LIMIT = 64 << 20
 """Bytes of an index that are read."""
-SOURCE = ("how", "recipe", "run", "metrics", "git", "libraries", "python")
-"""Of how a version was made, what goes along: no command, no folder."""
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{2})/(\1[0-9a-f]{62})", re.ASCII)
 _ENTRY = re.compile(r"journal/([0-9]{20})\.json", re.ASCII)
 
@@ -162,7 +159,7 @@ class Bundle:
     def open(self, digest: Digest) -> BinaryIO | None:
         """The bytes of a blob, unchecked; None for one that is not in it."""
         member = self._members.get(name_of(digest))
-        return io.BufferedReader(_Part(self.path, member.offset, member.size)) if member is not None else None
+        return tar.part(self.path, member) if member is not None else None
 
     def entry(self, number: int) -> Entry | None:
         """An entry of a whole home, checked by itself. Raises BrokenChain."""
@@ -254,7 +251,7 @@ def _packed(item: dict[str, Any], what: str) -> Packed:
     return Packed(
         _reference.check_name(item["name"]), number, Digest(item["manifest"]), Digest(item["probes"]) if item["probes"] is not None else None,
         tuple(_edge(edge) for edge in item["edges"]), check_text(item["message"]) if item["message"] is not None else None,
-        check_source(item["source"], SOURCE), item["checkpoint"] is True, tuple(map(check_text, item["forced"])), check_text(item["date"]),
+        check_source(item["source"]), item["checkpoint"] is True, tuple(map(check_text, item["forced"])), check_text(item["date"]),
         check_text(item["by"]))
 
 
@@ -272,34 +269,3 @@ def _count(value: Any, what: str) -> int:
 
 def _put(out: BinaryIO, name: str, content: bytes) -> None:
     out.write(tar.header(name, len(content)) + content + tar.padding(len(content)))
-
-
-class _Part(io.RawIOBase):
-    """A range of a file, as a stream of its own."""
-
-    def __init__(self, path: Path, offset: int, size: int) -> None:
-        self._file = path.open("rb", buffering=0)
-        self._offset, self._size, self._place = offset, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, place: int, whence: int = 0) -> int:
-        self._place = max(0, place + (0, self._place, self._size)[whence])
-        return self._place
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer)[:max(0, self._size - self._place)]
-        self._file.seek(self._offset + self._place)
-        done = self._file.readinto(view) or 0
-        self._place += done
-        return done
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-

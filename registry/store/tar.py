@@ -6,9 +6,11 @@ Source: POSIX.1-2017, pax, "ustar Interchange Format"; sizes from 8 GiB on as GN
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from ..errors import UnsafeFile
 
@@ -76,3 +78,37 @@ def _member(block: bytes, offset: int, what: str) -> Member:
     except ValueError:
         pass
     raise UnsafeFile(f"{what} is no bundle, or damaged: at byte {offset - BLOCK} should be the header of a plain file")
+
+
+def part(path: Path, member: Member) -> BinaryIO:
+    """The bytes of a member, as a stream of its own."""
+    return io.BufferedReader(_Part(path, member.offset, member.size))
+
+
+class _Part(io.RawIOBase):
+    """A range of a file, as a stream of its own."""
+
+    def __init__(self, path: Path, offset: int, size: int) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._offset, self._size, self._place = offset, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        self._place = max(0, place + (0, self._place, self._size)[whence])
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)[:max(0, self._size - self._place)]
+        self._file.seek(self._offset + self._place)
+        done = self._file.readinto(view) or 0
+        self._place += done
+        return done
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
+from tests.support import plain
+
 
 def test_bytes_come_back_from_the_repositories_where_copies_are_known(here, hub):
     here.ok("push", "medical@1", "--to", "org/medical", "--parents-to", "org")
@@ -32,3 +36,40 @@ def test_what_the_hub_has_otherwise_now_is_not_taken(here, hub):
 
     assert ran.code == 5
     assert "lost model.safetensors of minilm@1" in ran.out
+
+
+def lose(place, reference, path):
+    """The file's bytes are damaged, and nobody knows any more which folder they came from; where they lie."""
+    with place.registry as reg:
+        digest = next(file.digest for file in reg.show(reference).files if file.path == path)
+    (place.root / "local" / "sources.jsonl").unlink(missing_ok=True)
+    blob = place.root / "blobs" / "sha256" / digest.hex[:2] / digest.hex
+    blob.chmod(0o644)
+    blob.write_bytes(b"damaged")
+    return blob
+
+
+def test_a_copy_that_is_damaged_too_is_passed_over_and_said(pushed, hub):
+    weights = lose(pushed, "minilm@1", "model.safetensors")
+    hub.fault("GET /__cdn__/", flip=10)
+
+    first = pushed.run("repair")
+    second = pushed.run("repair")
+
+    assert first.code == 5 and "has the digest" in first.err
+    assert second.code == 0, second.err
+    assert weights.stat().st_size > 1000
+
+
+def test_a_file_that_is_stored_otherwise_than_a_plain_repository_has_it_comes_back(there, hub, tmp_path):
+    folder = plain.base(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "_name_or_path": "/home/somebody/models/bert"}))
+    hub.commit("org/plain", {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+    there.ok("pull", "hf://org/plain")
+    lose(there, "plain@1", "config.json")
+
+    repaired = there.ok("repair")
+
+    assert [item["source"] for item in repaired["mended"]] == ["the Hub"]
+    assert there.ok("audit", "--full")["findings"] == []

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from ... import manifest as _manifest
 from ...digest import Digest, digest_of, digest_of_stream
-from ...errors import CatalogDiverged, RegistryError
+from ...errors import CatalogDiverged, RegistryError, StoreUnavailable
 from ...findings import Lost, Mended, Repaired
 from ...home import WRITE_WAIT, Home
 from ...manifest import File, Manifest, Parent
@@ -18,11 +19,13 @@ from ..audit.blobs import damaged
 from ..audit.deep import facts_of
 from ..common import line_of
 from .journal import mend_journal
-from .sources import HubCopies, Source, Wanted, named_sources, own_sources
+from .sources import HubCopies, Opener, Source, Wanted, named_sources, own_sources
 
 if TYPE_CHECKING:
     from ...catalog.comparing import Snapshot
     from ...catalog.queries import Needs
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def repair(home: Home, sources: Sequence[str], *, accept_journal: bool, progress: Progress) -> Repaired:
@@ -41,9 +44,8 @@ def repair(home: Home, sources: Sequence[str], *, accept_journal: bool, progress
                 return Repaired(home.journal.last(), None, tuple(journal.mended), tuple(journal.lost))
             progress("folding the journal", 0, None)
             path = home.renew()
-            skipped = _skipped(home)
-            mended = _mend_manifests(home, snapshot, skipped, [*named, HubCopies(home)])
-            path = home.renew() if mended else path
+        mended = _mend_manifests(home, snapshot, _skipped(home), [*named, HubCopies(home)])
+        path = home.renew() if mended else path
         bad, needs = _bad_blobs(home, progress)
         found = _mend_blobs(home, needs, bad, [*named, *own_sources(home), HubCopies(home)], progress)
         found += _derive(home, needs, bad)
@@ -153,18 +155,35 @@ def _derive(home: Home, needs: Needs, bad: dict[Digest, None]) -> list[Mended]:
 
 
 def _fetch(home: Home, wanted: Wanted, sources: Sequence[Source]) -> str | None:
-    """The name of the source whose bytes are in the store now; None if none had them."""
+    """The name of the source whose bytes are in the store now; None if none had them. Raises StoreUnavailable for a full disk here."""
     for source in sources:
         for opener in source.candidates(wanted):
-            with contextlib.suppress(RegistryError, OSError), opener() as stream:
+            stream = _opened(opener)
+            if stream is None:
+                continue
+            with stream:
                 if _add(home, wanted.digest, stream):
                     return source.name
     return None
 
 
+def _opened(opener: Opener) -> BinaryIO | None:
+    """None for what a source does not give; a disk that is full is no fault of it."""
+    try:
+        return opener()
+    except (RegistryError, OSError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if isinstance(cause, OSError) and cause.errno in FULL:
+            raise StoreUnavailable(f"cannot keep what is fetched: {cause.strerror}; free some space and run registry repair again") from error
+        return None
+
+
 def _add(home: Home, digest: Digest, stream: BinaryIO) -> bool:
     """Whether the stream has the digest; then its bytes are in the store. Read twice, so that nothing else ever gets in."""
-    if digest_of_stream(stream.read)[0] != digest:
+    try:
+        if digest_of_stream(stream.read)[0] != digest:
+            return False
+        stream.seek(0)
+        return home.blobs.add_stream(stream.read)[0] == digest
+    except OSError:   # of reading: what cannot be written is a StoreUnavailable
         return False
-    stream.seek(0)
-    return home.blobs.add_stream(stream.read)[0] == digest

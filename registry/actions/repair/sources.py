@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,11 +12,11 @@ from typing import BinaryIO, Protocol
 
 from ...digest import Digest, digest_of_stream
 from ...entry import Entry
-from ...errors import FolderNotFound, InvalidPath, RegistryError
+from ...errors import DigestMismatch, FolderNotFound, InvalidPath, RegistryError
 from ...facts import Files
-from ...home import FIRST_ENTRY, Home
-from ...hub import line
-from ...hub.remote import Remote
+from ...home import FIRST_ENTRY, Home, make_private
+from ...hub import fetching, line
+from ...hub.remote import Remote, Tree
 from ...manifest import Manifest, check_path
 from ...store.blobs import Blobs
 from ...store.bundle import Bundle, is_bundle
@@ -25,7 +24,7 @@ from ...store.checkout import folder_name
 from ...store.journal import Journal
 from ...store.local import LocalBackend
 from ..places import the_hub
-from ..recognise import open_folder, rewritten_content
+from ..recognise import is_rewritten, open_folder, rewritten_content
 from ..sources import folders
 
 Opener = Callable[[], BinaryIO]
@@ -179,36 +178,77 @@ class HubCopies:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._remote: Remote | None = None
+        self._trees: dict[tuple[str, str], Tree | None] = {}
 
     def candidates(self, wanted: Wanted) -> Iterator[Opener]:
-        """The file at its path and among the originals; for what is no file, what the repository says of the version."""
+        """The file at its path and among the originals, as it lies there and as it would be stored; for what is no file, what is said of it.
+
+        A repository that cannot be asked is passed over with a warning.
+        """
         from ...catalog import queries
         for owner in wanted.owners:
-            paths = [path for digest, _, path in wanted.places if digest == owner]
-            asked = [item for path in paths for item in (path, f"{line.ORIGINALS}/{path}")] or [line.MANIFEST, line.FACTS, line.PROBES]
+            places = [(manifest, path) for digest, manifest, path in wanted.places if digest == owner]
             with self._home.reading() as connection:
                 copies = queries.copies(connection, manifest=owner)
             for copy in reversed(copies):
-                yield from (partial(self._fetch, copy.repository, copy.commit, path) for path in asked)
+                tree = self._tree(copy.repository, copy.commit)
+                if tree is None:
+                    continue
+                if not places:
+                    yield from (partial(self._small, tree, said, None, None) for said in (line.MANIFEST, line.FACTS, line.PROBES)
+                                if said in tree.files)
+                for manifest, path in places:
+                    yield from self._forms(tree, wanted.digest, manifest, path)
 
     def entry(self, number: int) -> Entry | None:
         """None: the Hub has no journal."""
         return None
 
-    def _fetch(self, repository: str, commit: str, path: str) -> BinaryIO:
+    def _forms(self, tree: Tree, digest: Digest, manifest: Manifest, path: str) -> Iterator[Opener]:
+        size = next(file.size for file in manifest.files if file.path == path)
+        parent = next((item.digest for item in manifest.parents), None)
+        for place in (path, f"{line.ORIGINALS}/{path}"):
+            file = tree.files.get(place)
+            if file is None or (file.lfs and file.oid != digest.hex):
+                continue
+            if not file.lfs and is_rewritten(path, file.size):
+                yield partial(self._small, tree, place, None, None)
+                yield partial(self._small, tree, place, path, parent)
+            elif file.size == size:
+                yield partial(self._large, fetching.Wanted(tree.repository, tree.commit, place, size, digest))
+
+    def _tree(self, repository: str, commit: str) -> Tree | None:
+        if (repository, commit) not in self._trees:
+            self._trees[repository, commit] = None
+            try:
+                self._trees[repository, commit] = self._hub().tree(repository, commit)
+            except RegistryError as error:
+                self._home.warn(f"hf://{repository}@{commit[:12]} could not be asked for what is lost: {error}")
+        return self._trees[repository, commit]
+
+    def _small(self, tree: Tree, place: str, path: str | None, parent: Digest | None) -> BinaryIO:
+        """In memory; with a path in the form in which a file of that path is stored."""
+        from ...artifacts.encoder import location_free
+        content = fetching.read(self._hub(), tree.repository, tree.commit, place, limit=line.LIMIT)
+        return io.BytesIO(content if path is None else location_free(path, content, parent=parent)[0])
+
+    def _large(self, wanted: fetching.Wanted) -> BinaryIO:
+        """No more bytes than are to come, in a file that is gone once it is read; one that was cut off goes on where it was."""
+        folder = self._home.root / "staging" / "repair"
+        make_private(folder)
+        try:
+            whole = fetching.fetch(self._hub(), wanted, folder, progress=lambda count: None)
+        except DigestMismatch as error:
+            self._home.warn(str(error))
+            raise
+        stream = whole.open("rb")
+        whole.unlink()
+        return stream
+
+    def _hub(self) -> Remote:
         if self._remote is None:
             self._remote = the_hub()
-        stream = tempfile.TemporaryFile()  # noqa: SIM115  # whoever asked closes it
-        try:
-            for start, block in self._remote.fetch(repository, commit, path, 0):
-                stream.seek(start)
-                stream.truncate()
-                stream.write(block)
-            stream.seek(0)
-        except BaseException:
-            stream.close()
-            raise
-        return stream
+        return self._remote
 
 
 def own_sources(home: Home) -> list[Source]:

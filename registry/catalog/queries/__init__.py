@@ -26,7 +26,6 @@ from .listing import (
     with_weights,
 )
 from .loading import UNREADABLE
-from .marking import marks
 from .needing import Needs, needs
 from .resolving import resolve
 
@@ -43,7 +42,6 @@ __all__ = [
     "from_time",
     "head",
     "log",
-    "marks",
     "models",
     "needs",
     "next_number",

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, select
 from ...digest import Digest
 from .. import tables as t
 from .loading import NOW, holds
-from .marking import unreadable
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ def needs(connection: Connection) -> Needs:
     parents: dict[str, list[str]] = defaultdict(list)
     for row in connection.execute(select(t.parents.c.manifest, t.parents.c.parent)):
         parents[row.manifest].append(row.parent)
-    return Needs(dict(alive), names, dict(parents), own, journal, paths, unreadable(connection))
+    return Needs(dict(alive), names, dict(parents), own, journal, paths, _unreadable(connection))
 
 
 def _files(connection: Connection) -> tuple[dict[str, dict[Digest, int | None]], dict[Digest, str]]:
@@ -164,3 +163,14 @@ def _closed(begin: Iterable[str], towards: Mapping[str, Sequence[str]]) -> set[s
                 found.add(item)
                 waiting.append(item)
     return found
+
+
+def _unreadable(connection: Connection) -> dict[str, str]:
+    """What could not be read of a manifest, by the manifest's digest."""
+    v, vf, skipped = t.versions, t.version_facts, t.skipped
+    facts = (select(v.c.manifest, v.c.name, v.c.number, skipped.c.digest).select_from(
+        v.join(vf, (vf.c.name == v.c.name) & (vf.c.number == v.c.number)).join(skipped, skipped.c.digest == vf.c.facts)))
+    manifests = select(v.c.manifest, v.c.name, v.c.number).join(skipped, skipped.c.digest == v.c.manifest)
+    unknown = {row.manifest: f"the facts of {row.name}@{row.number}, {row.digest}," for row in connection.execute(facts)}
+    return unknown | {row.manifest: f"the manifest of {row.name}@{row.number}, {row.manifest},"
+                      for row in connection.execute(manifests)}

@@ -10,6 +10,8 @@ import pytest
 from registry.digest import canonical, digest_of
 from registry.entry import Entry, parse
 from registry.errors import CatalogDiverged, FolderNotFound, NewerFormat, StoreUnavailable
+from registry.store.blobs import Blobs
+from tests.support.failing import FailingBackend
 
 from ..audit.damage import blob, catalog_file, dump, entry_file, flip, names, overwrite, place_of
 
@@ -309,3 +311,16 @@ def test_bytes_that_the_disk_does_not_give_stop_no_audit_and_no_repair(copied, k
 
     assert repaired.lost == ()
     assert names(copied, full=True) == []
+
+
+def test_a_full_disk_is_said_and_not_taken_for_a_source_that_has_nothing(alone, kept):
+    weights = blob(alone, "model.safetensors", "minilm@1")
+    weights.unlink()
+    alone.home.blobs = Blobs(FailingBackend(alone.home.backend, 1, after=True))
+
+    with pytest.raises(StoreUnavailable, match="ENOSPC"):
+        alone.repair([kept / "home"])
+
+    assert not weights.exists()
+    assert alone.repair([kept / "home"]).lost == ()
+

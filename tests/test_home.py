@@ -107,7 +107,7 @@ def test_sixteen_processes_register_at_once_on_a_cold_home(tmp_path):
 
 
 def register_one(home: str, folder: str) -> int:
-    version = registry.init(home).add(folder, "shared").version
+    version = registry.init(home).add(folder, "shared", measure=False).version
     assert version is not None
     return version.number
 
@@ -120,16 +120,16 @@ def a_full_home(place: Path) -> Home:
     base = plain.base(place / "base")
     resized = plain.base(place / "resized", added=("zorvaxin",))
     adapter = plain.adapter(place / "adapter", resized, added=("zorvaxin",))
-    made.add(base, "minilm")
-    made.add(resized, "resized", parent="minilm@1")
-    made.add(adapter, "medical", alias="prod")
-    made.add(plain.base(place / "second", seed=5), "minilm")
+    made.add(base, "minilm", measure=False)
+    made.add(resized, "resized", parent="minilm@1", measure=False)
+    made.add(adapter, "medical", alias="prod", measure=False)
+    made.add(plain.base(place / "second", seed=5), "minilm", measure=False)
     made.annotate("minilm@2", {"owner": "anna"})
     return made.home
 
 
 COMMANDS = {
-    "add": lambda reg, place: reg.add(place / "third", "third", alias="new"),
+    "add": lambda reg, place: reg.add(place / "third", "third", alias="new", measure=False),
     "alias": lambda reg, place: reg.alias("minilm@2", "stage"),
     "annotate": lambda reg, place: reg.annotate("minilm@1", {"k": "v"}),
     "yank": lambda reg, place: reg.yank("minilm@2", reason="wrong"),
@@ -175,8 +175,10 @@ def test_a_death_at_every_fifteenth_call_of_a_resize_leaves_a_registry_that_work
     assert deaths > 2
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(("command", "after"), [
+    *((command, False) for command in COMMANDS),
+    *((command, True) for command in COMMANDS if command != "checkout"),  # which changes nothing in the store
+])
 def test_a_death_at_any_call_leaves_a_registry_that_works(tmp_path, command, after):
     home = a_full_home(tmp_path)
     plain.base(tmp_path / "third", seed=11)
@@ -188,7 +190,7 @@ def test_a_death_at_any_call_leaves_a_registry_that_works(tmp_path, command, aft
         if survives(place, call, after, lambda reg: COMMANDS[command](reg, tmp_path)):
             break
         deaths += 1
-        works_again(place, lambda reg: COMMANDS[command](reg, tmp_path))
+        works_again(place, lambda reg: COMMANDS[command](reg, tmp_path), rebuilt=call % 5 == 1)
         shutil.rmtree(place)
     assert deaths > 0
 
@@ -205,7 +207,7 @@ def survives(place: Path, call: int, after: bool, run) -> bool:
     return True
 
 
-def works_again(place: Path, run) -> None:
+def works_again(place: Path, run, *, rebuilt: bool = True) -> None:
     reg = registry.open(place)
     assert {model.name for model in reg.list()} >= {"minilm", "resized", "medical"}
     assert reg.show("medical@1").version.parents[0].reference == "resized@1"
@@ -213,5 +215,6 @@ def works_again(place: Path, run) -> None:
     assert all(reg.home.blobs.verify(file.digest) for name in ("minilm@1", "resized@1", "medical@1") for file in reg.show(name).files)
     before = fold(reg.home)
     reg.close()
-    shutil.rmtree(place / "catalog")
-    assert fold(Home.open(from_environment(place))) == before
+    if rebuilt:
+        shutil.rmtree(place / "catalog")
+        assert fold(Home.open(from_environment(place))) == before

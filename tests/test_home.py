@@ -192,7 +192,7 @@ def test_a_death_at_any_call_leaves_a_registry_that_works(tmp_path, command, aft
         deaths += 1
         works_again(place, lambda reg: COMMANDS[command](reg, tmp_path), rebuilt=call % 5 == 1)
         shutil.rmtree(place)
-    assert deaths > 0
+    assert deaths > 0 or (command == "checkout" and after)   # a checkout changes nothing in the store, so there is no death after a change
 
 
 def survives(place: Path, call: int, after: bool, run) -> bool:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .entry import Body, Entry, Init, now
-from .errors import Busy, CatalogBehind, CatalogDiverged, HomeNotFound, RegistryError, StoreUnavailable
+from .errors import BrokenChain, Busy, CatalogBehind, CatalogDiverged, HomeNotFound, RegistryError, StoreUnavailable
 from .settings import Settings, read_config
 from .store.blobs import Blobs
 from .store.journal import Journal
@@ -147,6 +147,8 @@ class Home:
             if number:
                 self._refuse_another_journal(number, digest)
             if self.journal.read(number + 1) is None:
+                if self.journal.has(number + 2):
+                    self.refuse_gap(number)
                 return
             with self._open_catalog().writing() as connection:
                 for entry in self.journal.follow(number, digest):
@@ -222,6 +224,19 @@ class Home:
         """The whole journal, or its first entries, into an empty catalog that nobody sees before it is done."""
         from .catalog.folding import fill
         fill(connection, itertools.islice(self.journal.follow(0, None), until), self.blobs.read_or_miss)
+        if until is None:
+            from .catalog.engine import Catalog
+            self.refuse_gap(Catalog.head(connection)[0])
+
+    def refuse_gap(self, number: int) -> None:
+        """Raises BrokenChain where the journal has entries beyond the last that follows: what they registered is not lost, and not seen.
+
+        Nothing may be written into the gap then, and nothing freed.
+        """
+        last = self.journal.last()
+        if last > number:
+            raise BrokenChain(f"the journal of {str(self.root)!r} lacks entry {number + 1}, and has later ones up to {last}; a home or a bundle that "
+                              "has it brings it back: registry repair --from HOME; registry audit tells more")
 
     def renew(self) -> Path:
         """The file of a new generation of the catalog, made from the journal alone; the old one stays for whoever has it open."""

@@ -11,7 +11,7 @@ import pytest
 
 import registry
 from registry import entry as _entry
-from registry.errors import CatalogDiverged, HomeNotFound, NewerFormat, StoreUnavailable, VersionNotFound
+from registry.errors import BrokenChain, CatalogDiverged, HomeNotFound, NewerFormat, StoreUnavailable, VersionNotFound
 from registry.home import Home
 from registry.settings import from_environment
 from registry.store.local import LocalBackend
@@ -67,6 +67,35 @@ def test_the_catalog_deleted_is_rebuilt_row_for_row(tmp_path):
     shutil.rmtree(home.root / "catalog")
 
     assert fold(Home.open(home.settings)) == before
+
+
+@pytest.mark.parametrize("catalog", ["lost", "behind"])
+def test_a_gap_in_the_journal_is_no_end_of_it_nothing_is_written_into_it_and_nothing_freed(tmp_path, catalog):
+    home = a_full_home(tmp_path)
+    if catalog == "behind":
+        later = sorted((home.root / "journal").iterdir())[3:]
+        for entry in later:
+            entry.rename(tmp_path / entry.name)
+        shutil.rmtree(home.root / "catalog")
+        assert len(registry.open(home.root).log()) == 3
+        for entry in later:
+            (tmp_path / entry.name).rename(entry)
+    home.close()
+    gap = home.root / "journal" / f"{4:020}.json"
+    gap.rename(tmp_path / "gap")
+    if catalog == "lost":
+        shutil.rmtree(home.root / "catalog")
+    before = sorted(home.root.rglob("blobs/*/*/*"))
+
+    with registry.open(home.root) as damaged:
+        for act in (lambda: damaged.collect(older_than=0), lambda: damaged.annotate("minilm@1", {"k": "v"})):
+            with pytest.raises(BrokenChain, match=r"lacks entry 4, and has later ones up to 7; .* registry repair --from HOME"):
+                act()
+
+    assert sorted(home.root.rglob("blobs/*/*/*")) == before
+    assert not gap.exists()
+    (tmp_path / "gap").rename(gap)
+    assert len(registry.open(home.root).log()) == 7
 
 
 def test_a_catalog_of_another_journal_is_refused(tmp_path):

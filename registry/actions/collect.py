@@ -65,6 +65,7 @@ def needs_of(home: Home) -> Needs:
         if home.writable:
             home.catch_up()
         with home.reading() as connection:
+            home.refuse_gap(Catalog.head(connection)[0])
             return queries.needs(connection)
     except StoreUnavailable:
         passing = Catalog.passing(home.fold_into)

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import Invalid, NotLoadable
 from ..facts import Facts, Files
 from .adapter import WEIGHTS, AdapterConfig, read_config
+from .defaults import setting
 from .encoder import layout
 from .live import adapter_tensors, own_tensors, take_apart
 from .loading import quiet
@@ -100,8 +101,9 @@ def _outside(base: Facts, own: Facts) -> Iterator[str]:
     if base.modules != own.modules:
         yield f"is made of {', '.join(own.modules)}, its base of {', '.join(base.modules)}"
     for key in sorted(base.settings.keys() | own.settings.keys()):
-        if key not in _OF_NO_ACCOUNT and base.settings.get(key) != own.settings.get(key):
-            yield f"has the {key} {own.settings.get(key)!r}, its base {base.settings.get(key)!r}"
+        here_it_is, there_it_is = setting(own.settings, key), setting(base.settings, key)
+        if key not in _OF_NO_ACCOUNT and here_it_is != there_it_is:
+            yield f"has the {key} {here_it_is!r}, its base {there_it_is!r}"
 
 
 def _ways(config: AdapterConfig, facts: Facts) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -33,7 +34,8 @@ def init(session: Session, /, folder: str | None) -> None:
     from .. import api
     made = session.adopt(api.init(folder if folder is not None else session.home))
     session.put({"home": str(made.settings.home)}, [str(made.settings.home)])
-    session.note("next: registry add FOLDER --as NAME")
+    place = "" if folder is None else f" --home {quote(folder)}"
+    session.note(f"next: registry add FOLDER --as NAME{place}" + ("; or let REGISTRY_HOME name it" if place else ""))
 
 
 @command("config")

@@ -69,6 +69,7 @@ def repair(session: Session, /, sources: tuple[str, ...], accept_journal: bool) 
     made = f"{result.catalog.name} made from {result.entries} entries" if result.catalog is not None else "no catalog was made; the old one stays"
     session.put(result.to_dict(), [*lines, made])
     if result.lost:
+        session.note("what is lost comes back from whoever has it: registry repair --from HOME|BUNDLE|FOLDER, or add the same folder again")
         session.exit_code = Corrupt.exit_code
 
 

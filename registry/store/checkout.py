@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace as changed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..digest import Digest, canonical, digest_of, digest_of_stream, parse_json
-from ..errors import DigestMismatch, InvalidManifest, NewerFormat, StoreUnavailable
+from ..errors import BlobNotFound, DigestMismatch, InvalidManifest, NewerFormat, StoreUnavailable
 
 if TYPE_CHECKING:
     from .blobs import Blobs
@@ -166,13 +166,21 @@ def _unpack(beside: Path, piece: Piece, blobs: Blobs, links: bool, progress: Cal
 
 def _copy(piece: Piece, place: Path, blobs: Blobs) -> None:
     """Copy and hash in one pass; where the file system can, share the bytes and hash them where they lie."""
-    with blobs.open(piece.digest) as source, place.open("xb") as out:
+    with _opened(piece, blobs) as source, place.open("xb") as out:
         if _reflink(source.fileno() if blobs.path(piece.digest) is not None else -1, out.fileno()):
             digest, _ = digest_of_stream(source.read)
         else:
             digest, _ = digest_of_stream(source.read, out.write)
     if digest != piece.digest:
         raise DigestMismatch(f"the stored bytes of {piece.path!r} ({piece.digest}) are damaged; adding the same files again mends them")
+
+
+def _opened(piece: Piece, blobs: Blobs) -> BinaryIO:
+    try:
+        return blobs.open(piece.digest)
+    except BlobNotFound:
+        raise DigestMismatch(f"the store has lost the bytes of {piece.path!r} ({piece.digest}); adding the same files again brings them back, or "
+                             "registry repair --from a home, a bundle or a folder that has them") from None
 
 
 def _reflink(source: int, target: int) -> bool:

@@ -56,6 +56,10 @@ class Journal:
             yield entry
             number, previous = number + 1, entry.digest
 
+    def has(self, number: int) -> bool:
+        """Whether an entry of that number is there, whatever is in it."""
+        return self._backend.stat(_name(number)) is not None
+
     def last(self) -> int:
         """The highest number that a file has, whatever is in it or before it; 0 without any."""
         return max((int(match[1]) for name in self._backend.list(PREFIX) if (match := _FILE.fullmatch(name))), default=0)

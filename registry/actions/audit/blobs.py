@@ -52,7 +52,7 @@ def check_blobs(home: Home, needs: Needs, chain: Chain, *, full: bool, progress:
     idle = [digest for digest in found.sizes if digest not in needed and digest not in needs.journal]
     if idle:
         found.notes.append(f"{len(idle)} blobs, {sum(found.sizes[digest] for digest in idle)} bytes, are needed by no version; "
-                           "to free them: registry collect")
+                           "registry collect frees them once they are an hour old")
     return found
 
 

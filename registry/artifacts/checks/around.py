@@ -11,6 +11,7 @@ from typing import Any
 
 from ...errors import NotLoadable, ParentMismatch
 from ...facts import Facts
+from ..defaults import setting
 from .check import Candidate, ParentView, checks
 
 CHECKS, check = checks()
@@ -121,13 +122,12 @@ def _said(modes: tuple[str, ...]) -> str:
 def _other_settings(own: Facts, parent: Facts) -> Iterator[str]:
     if own.max_length != parent.max_length and own.max_length is not None and parent.max_length is not None:
         yield f"it reads {own.max_length} tokens (there {parent.max_length})"
-    defaults = {"similarity_fn_name": "cosine"}
     for key in sorted({*own.settings, *parent.settings}):
         if key.startswith("Pooling.") or key.rpartition(".")[2] in _WIDTHS or (key == "dtype" and own.adapter is not None):
             continue
         if own.adapter is None and "." in key and not key.startswith("prompt."):
             continue
-        here, there = own.settings.get(key, defaults.get(key)), parent.settings.get(key, defaults.get(key))
+        here, there = setting(own.settings, key), setting(parent.settings, key)
         if here != there:
             yield f"{key} is {here!r} (there {there!r})"
 

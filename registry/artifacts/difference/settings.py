@@ -13,6 +13,7 @@ from ...differences import SettingChange, TextChange
 from ...digest import digest_of, real
 from ...facts import read
 from ..configuration import parse, read_if_there
+from ..defaults import DEFAULTS
 from ..encoder.belongs import SENTENCE_CONFIGS, join
 from ..encoder.modules import TRANSFORMERS
 from ..tokenizer import settings_of
@@ -29,9 +30,7 @@ _SILENT = ("_name_or_path", "name_or_path", "transformers_version", "adapters", 
            "_num_labels", "output_past", "torchscript", "problem_type", "cross_attention_hidden_size", "use_bfloat16", "architectures",
            "hidden_dropout_prob", "attention_probs_dropout_prob", "id2label", "label2id", "dtype", "bos_token_id", "eos_token_id", "pad_token_id")
 """Of config.json: what does not change what comes out, or stands elsewhere."""
-_DEFAULTS: Mapping[str, object] = {"position_embedding_type": "absolute", "pooling_mode": "mean", "include_prompt": True, "bias": "none",
-                                  "module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding",
-                                  "similarity_fn_name": "cosine"}
+_DEFAULTS: Mapping[str, object] = {**DEFAULTS, "position_embedding_type": "absolute", "pooling_mode": "mean", "bias": "none"}
 _ADAPTER_SILENT = ("base_model_name_or_path", "revision", "inference_mode", "auto_mapping", "peft_version", "task_type", "lora_dropout",
                    "init_lora_weights", "runtime_config", "loftq_config", "corda_config", "eva_config", "megatron_config", "megatron_core",
                    "qalora_group_size", "use_qalora", "ensure_weight_tying", "arrow_config", "lora_ga_config", "monteclora_config", "velora_config")

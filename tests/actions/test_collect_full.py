@@ -74,10 +74,10 @@ WRITER = """
 import sys, registry
 reg = registry.open(sys.argv[1])
 for round in range(int(sys.argv[4])):
-    reg.add(sys.argv[2], sys.argv[3])
+    reg.add(sys.argv[2], sys.argv[3], measure=False)
     number = reg.resolve(sys.argv[3]).number
     reg.delete(f"{sys.argv[3]}@{number}")
-reg.add(sys.argv[2], sys.argv[3])
+reg.add(sys.argv[2], sys.argv[3], measure=False)
 """
 COLLECTOR = """
 import sys, pathlib, registry
@@ -85,8 +85,11 @@ from registry.errors import Busy
 reg = registry.open(sys.argv[1])
 count = 0
 while not pathlib.Path(sys.argv[2]).exists():
-    reg.collect(older_than=0)
-    count += 1
+    try:
+        reg.collect(older_than=0)
+        count += 1
+    except Busy:  # somebody was adding all the time
+        continue
 print(count)
 """
 

@@ -31,7 +31,7 @@ def bash(tmp_path, filled, process):
 
 
 def test_the_shell_completes_commands(bash):
-    assert bash("registry re") == ["resize", "resolve"]
+    assert bash("registry re") == ["resize", "resolve", "repair"]
 
 
 def test_the_shell_completes_options(bash):

@@ -63,7 +63,7 @@ def load(folder: Path, model_class: str, **kwargs: Any) -> Any:
         try:
             return made(str(folder.absolute()), **kwargs)
         except (OSError, ValueError, RuntimeError, LookupError, SafetensorError) as error:
-            raise NotLoadable(f"{model_class} cannot load {folder}: {_first_line(error)}") from error
+            raise NotLoadable(f"{model_class} cannot load {folder}: {first_line(error)}") from error
 
 
 def encode(model: Any, inputs: Iterable[Any]) -> Iterator[Any]:
@@ -168,6 +168,7 @@ def _weights(model: Any, text: str) -> dict[str, float]:
     return {str(id) if name is None else name: weights[id] for id, name in zip(ordered, names, strict=True)}
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of what a library says, or the name of its error where it says nothing."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -20,7 +20,7 @@ from .adapter import CONFIG, WEIGHTS
 from .edits import parse
 from .growth import same_name, tables, weights_files
 from .landing import modern_name
-from .loading import load, quiet
+from .loading import first_line, load, quiet
 from .probes import Difference, Probes, largest, record
 from .rewriting import Values, rewrite, values_of
 
@@ -109,7 +109,7 @@ def _merged(inner: Any, adapter: Path) -> Any:
             _keep_biases(wrapped)
             return wrapped.merge_and_unload(safe_merge=True)
     except (ValueError, NotImplementedError, TypeError, AttributeError, LookupError, RuntimeError) as error:
-        raise NotLoadable(f"this adapter cannot be merged: {str(error).strip().splitlines()[0]}") from error
+        raise NotLoadable(f"this adapter cannot be merged: {first_line(error)}") from error
     finally:
         torch.set_num_threads(threads)
 

@@ -13,7 +13,7 @@ from .adapter import WEIGHTS, AdapterConfig, read_config
 from .defaults import setting
 from .encoder import layout
 from .live import adapter_tensors, own_tensors, take_apart
-from .loading import quiet
+from .loading import first_line, quiet
 from .proof import bits_equal
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -58,7 +58,7 @@ def put_on(model: Any, adapters: Mapping[str, Path]) -> list[str]:
             try:
                 model.load_adapter(str(folder), adapter_name=name, adapter_kwargs={"local_files_only": True})
             except (OSError, ValueError, RuntimeError, LookupError) as error:
-                raise NotLoadable(f"the adapter {name!r} cannot be put beside the others: {str(error).strip().splitlines()[0]}") from error
+                raise NotLoadable(f"the adapter {name!r} cannot be put beside the others: {first_line(error)}") from error
     model.requires_grad_(False)
     model.eval()
     changed = sorted(name for name, mark in _marks(live.inner).items() if before.get(name) != mark)

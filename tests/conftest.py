@@ -31,6 +31,8 @@ import hypothesis  # noqa: E402
 import network_guard  # noqa: E402
 import pytest  # noqa: E402
 
+from tests.support.warm import Warm  # noqa: E402
+
 network_guard.ends = False
 
 # Two busy cores say nothing about an example's speed.
@@ -44,6 +46,15 @@ def _nothing_leaves_this_machine() -> Iterator[None]:
     network_guard.attempts.clear()
     yield
     assert not network_guard.attempts, f"the test tried to reach another machine: {', '.join(network_guard.attempts)}"
+
+
+@pytest.fixture(scope="session")
+def processes_with_torch() -> Iterator[Warm]:
+    """Processes forked from one that has imported what loads models, which takes each process some seconds else."""
+    warm = Warm(os.environ, ("sentence_transformers", "peft", "transformers.models.bert.modeling_bert", "registry.catalog.queries",
+                             "registry.artifacts.loading"))
+    yield warm
+    warm.close()
 
 
 @pytest.fixture(scope="session")

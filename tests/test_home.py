@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
+import os
 import shutil
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from registry.settings import from_environment
 from registry.store.local import LocalBackend
 from tests.support import plain
 from tests.support.failing import Died, FailingBackend
+from tests.support.warm import Warm
 
 
 def fold(home: Home) -> dict[str, object]:
@@ -125,20 +126,16 @@ def test_an_entry_of_a_newer_kind_is_refused_and_nothing_written(tmp_path):
 
 def test_sixteen_processes_register_at_once_on_a_cold_home(tmp_path):
     folders = [plain.base(tmp_path / f"model-{number}", seed=number) for number in range(16)]
-    start = multiprocessing.get_context("spawn")
-    with start.Pool(16) as pool:
-        numbers = pool.starmap(register_one, [(str(tmp_path / "home"), str(folder)) for folder in folders])
+    code = "import registry, sys; print(registry.init(sys.argv[1]).add(sys.argv[2], 'shared', measure=False).version.number)"
+    with contextlib.closing(Warm(os.environ, ("registry.actions.add", "registry.catalog.queries", "registry.artifacts.checks"))) as warm:
+        running = [warm.start(tmp_path / "home", folder, code=code) for folder in folders]
+        ended = [process.wait(120.0) for process in running]
 
     home = registry.open(tmp_path / "home")
-    assert sorted(numbers) == list(range(1, 17))
+    assert [process.code for process in ended] == [0] * 16, ended
+    assert sorted(int(process.out) for process in ended) == list(range(1, 17))
     assert [version.number for version in home.list("shared")] == list(range(16, 0, -1))
     assert len(home.log()) == 17
-
-
-def register_one(home: str, folder: str) -> int:
-    version = registry.init(home).add(folder, "shared", measure=False).version
-    assert version is not None
-    return version.number
 
 
 # Deaths: each writing command dies at its n-th call of the back end, for all n. The registry must work then, and the same

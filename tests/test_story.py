@@ -1,4 +1,5 @@
-"""The story: what the registry is for, told on the real MiniLM, each step by a process of its own.
+"""The story: what the registry is for, told on the real MiniLM, each step by a process of its own; those that must know nothing of the
+others, `registry load` and plain sentence-transformers at the end, are started from nothing.
 
 A base, eight words, an adapter trained on it by plain libraries; then the training folders are deleted, the home is moved,
 and another model lies where the adapter once had its base.
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.warm import Warm
 
 WORDS = ("zorvaxin", "quelora", "brontazide", "calvexumab", "metifenol", "osperidal", "trenolide", "hylantrex")
 TEXTS = [*(f"the patient takes {word} twice a day" for word in WORDS), *WORDS, "an ordinary sentence", ""]
@@ -94,7 +97,7 @@ def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def told(minilm_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Told:
+def told(minilm_folder: Path, tmp_path_factory: pytest.TempPathFactory, processes_with_torch: Warm) -> Told:
     place = tmp_path_factory.mktemp("story")
     training, home, elsewhere, image = place / "training", place / "home", place / "elsewhere", place / "app" / "model"
     for folder in (training, elsewhere, image.parent):
@@ -102,25 +105,30 @@ def told(minilm_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Told:
     shutil.copytree(minilm_folder, training / "minilm")
     (training / "words.txt").write_text("\n".join(WORDS) + "\n")
 
-    def registry(*words: str, home: Path = home, cwd: Path = training) -> subprocess.CompletedProcess[str]:
-        return run("-m", "registry", "--home", str(home), *words, cwd=cwd)
+    def step(*words: str, cwd: Path, code: str = "") -> str:
+        done = processes_with_torch.run(*words, cwd=cwd, code=code, timeout=300.0)
+        assert done.code == 0, done.err
+        return done.out
+
+    def registry(*words: str, home: Path = home, cwd: Path = training) -> str:
+        return step("--home", str(home), *words, cwd=cwd)
 
     registry("init")
     registry("add", "minilm", "--as", "minilm")
     registry("resize", "minilm@1", "--as", "medical-base", "--tokens", "words.txt")
-    checkout = registry("checkout", "medical-base@1").stdout.strip()
-    trained = run("-c", TRAIN, checkout, "medical", json.dumps(TEXTS), cwd=training)
+    checkout = registry("checkout", "medical-base@1").strip()
+    trained = json.loads(step(checkout, "medical", json.dumps(TEXTS), code=TRAIN, cwd=training))
     named = Path(json.loads((training / "medical" / "adapter_config.json").read_text())["base_model_name_or_path"])
-    added = registry("add", "medical", "--as", "medical").stdout
+    added = registry("add", "medical", "--as", "medical")
 
     shutil.rmtree(training)
     moved = elsewhere / "home"
     home.rename(moved)
     shutil.copytree(minilm_folder, named)
     encode = [word for text in TEXTS for word in ("--encode", text)]
-    loaded = registry("load", "medical@1", "--device", "cpu", *encode, home=moved, cwd=elsewhere)
-    shown = json.loads(registry("show", "medical@1", "--json", home=moved, cwd=elsewhere).stdout)
-    tokens = json.loads(registry("tokens", "medical@1", "--json", home=moved, cwd=elsewhere).stdout)
+    loaded = run("-m", "registry", "--home", str(moved), "load", "medical@1", "--device", "cpu", *encode, cwd=elsewhere)
+    shown = json.loads(registry("show", "medical@1", "--json", home=moved, cwd=elsewhere))
+    tokens = json.loads(registry("tokens", "medical@1", "--json", home=moved, cwd=elsewhere))
 
     registry("checkout", "medical@1", "build", "--for", str(image), home=moved, cwd=elsewhere)
     (elsewhere / "build").rename(image)
@@ -128,7 +136,7 @@ def told(minilm_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Told:
     shutil.rmtree(home)
     without = run("-I", "-c", LOAD_WITHOUT_THE_PACKAGE, str(image), json.dumps(TEXTS), cwd=image.parent)
     vectors = [json.loads(line) for line in loaded.stdout.splitlines()]
-    return Told(json.loads(trained.stdout), added, shown, tokens, named, vectors, loaded.stderr, image,
+    return Told(trained, added, shown, tokens, named, vectors, loaded.stderr, image,
                 json.loads(without.stdout))
 
 

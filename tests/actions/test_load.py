@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -66,13 +64,13 @@ def test_what_lies_at_the_path_the_adapter_once_named_is_ignored(registered, lin
     assert encoded(registered.load("medical@1", device="cpu")) == before
 
 
-def test_two_processes_load_at_once_on_a_cold_checkout(registered):
+def test_two_processes_load_at_once_on_a_cold_checkout(registered, processes_with_torch):
     code = "import registry, sys; print(registry.load('medical@1', home=sys.argv[1], device='cpu').encode(['zorvaxin'])[0].tolist())"
-    both = [subprocess.Popen([sys.executable, "-c", code, str(registered.settings.home)], stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    outputs = [process.communicate(timeout=120)[0] for process in both]
+    both = [processes_with_torch.start(registered.settings.home, code=code) for _ in range(2)]
+    ended = [process.wait(120.0) for process in both]
 
-    assert [process.returncode for process in both] == [0, 0]
-    assert outputs[0] == outputs[1] != ""
+    assert [process.code for process in ended] == [0, 0]
+    assert ended[0].out == ended[1].out != ""
 
 
 def test_version_of_knows_what_was_loaded_and_nothing_else(registered):

@@ -84,7 +84,7 @@ class Warm:
         folder.mkdir()
         self._send({"arguments": [str(argument) for argument in arguments], "code": code, "cwd": str(cwd or folder), "output": str(folder),
                     "environment": {**self.environment, **environment}})
-        pid: int = self._receive(30.0)["started"]
+        pid: int = self._receive(180.0)["started"]  # the first one waits for the imports
         return Running(self, pid, folder)
 
     def run(self, *arguments: object, code: str = "", cwd: Path | None = None, timeout: float = 60.0, **environment: str) -> Ran:

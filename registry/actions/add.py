@@ -29,7 +29,7 @@ from .opening import is_adapter, opened
 from .parents import Known, find_parent
 from .provenance import provenance
 from .sources import remember
-from .storing import store
+from .storing import store, store_small
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -83,16 +83,17 @@ def add(home: Home, folder: Path, name: str | None, *, prefix: str | None, optio
     """Register one folder. Raises what is wrong with it; then nothing is registered."""
     name = _name_for(folder, name, prefix)
     _check_said(options)
-    with home.store_lock.shared(timeout=60.0), opened(home, folder, name, options, progress) as (files, said, fixed):
+    with (home.store_lock.shared(timeout=60.0), ThreadPoolExecutor(1, "git") as aside,
+          opened(home, folder, name, options, progress) as (files, said, fixed)):
+        came = aside.submit(provenance, run=options.run, how="add", folder=_last_part(folder), hub=_hub_source(folder), fix=list(fixed),
+                            metrics=options.metrics)  # git is asked while files are read
         parent = said
         if parent is None and is_adapter(files, options.model_class):
             parent = _find_or_add_parent(home, folder, name, files, options, progress)
         prepared = prepare(home, files, parent, model_class=options.model_class, write=not options.dry_run, progress=progress,
                            forced=options.forced)
         probes, prepared = _measured(home, name, files, prepared, parent, options, progress)
-        source = provenance(run=options.run, how="add", folder=_last_part(folder), hub=_hub_source(folder), fix=list(fixed),
-                            metrics=options.metrics)
-        added = replace(register(home, name, prepared, source=source, options=options, folder=folder, probes=probes), fixed=fixed)
+        added = replace(register(home, name, prepared, source=came.result(), options=options, folder=folder, probes=probes), fixed=fixed)
     return _with_warning(added, options.metrics)
 
 
@@ -136,9 +137,7 @@ def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any
                    (*warnings, *prepared.warnings), prepared.left_out, prepared.rows, plan)
     if options.dry_run:
         return _dry_run(home, result)
-    home.blobs.add(prepared.vocabulary)
-    facts = home.blobs.add(prepared.facts.to_bytes())
-    home.blobs.add(prepared.manifest.to_bytes())
+    _, facts, _ = store_small(home, (prepared.vocabulary, prepared.facts.to_bytes(), prepared.manifest.to_bytes()))
 
     def decide(connection: Connection) -> _entry.Body | None:
         from ..catalog import queries
@@ -189,10 +188,10 @@ def _find_or_add_parent(home: Home, folder: Path, name: str, files: Files, optio
     from ..artifacts.tokenizer import read_vocabulary
     layout = layout_of(files, class_hint=options.model_class, parent_class="SentenceTransformer")
     config = read_config(files, layout.transformer)
-    vocabulary = read_vocabulary(files, layout.tokenizer)
-    found = find_parent(home, folder, config.base, config.revision, vocabulary.digest)
+    found = find_parent(home, folder, config.base, config.revision, lambda: read_vocabulary(files, layout.tokenizer).digest)
     if isinstance(found, Known):
         return found
+    read_vocabulary(files, layout.tokenizer)  # what cannot be read brings no base along
     suggested = f"{name}-base"
     if not options.with_parents:
         raise ParentNotFound(f"the base of {str(folder)!r} is {found.named!r}, which is not registered; to register it: "
@@ -223,7 +222,7 @@ def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str 
         storing = partial(store, home, files, layout.belongs, parent.version.digest if parent else None, write=write, stop=stop, progress=progress)
         stored_files = None if from_elsewhere else pool.submit(storing)
         try:
-            inspection = inspect(files, layout, root=root)
+            inspection = inspect(files, layout, root=root, parent=parent_facts.vocabulary if parent_facts is not None else None)
             candidate = Candidate(files, layout, inspection, parent=parent_candidate(home, parent, parent_files, parent_facts),
                                   from_memory=from_memory)
             passed = run_checks(candidate, forced)

@@ -73,10 +73,7 @@ def resolve(home: Home, version: VersionLike, at: When | None = None) -> Version
 
 def at_a_glance(home: Home, version: VersionLike) -> Version | None:
     """The version, where the catalog is up to date and the reference is a plain one, not yanked; else None."""
-    text = version.pinned if isinstance(version, Version) else version
-    found = glance.resolve(home.root, text)
-    versions = glance.list_versions(home.root, found.name) if found is not None else None
-    return next((item for item in versions or () if found is not None and item.number == found.number), None)
+    return glance.version(home.root, version.pinned if isinstance(version, Version) else version)
 
 
 def still_there(connection: Connection, version: Version) -> tuple[str, int]:

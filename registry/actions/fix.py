@@ -86,7 +86,7 @@ def _parent(home: Home, folder: Path, model: Path, name: str, options: AddOption
         last = config.base.rstrip("/").rpartition("/")[2]
         return Known(found, "given"), [f"the base that it names, {last!r}, is not there; {found.reference} was said to be it"]
     try:
-        known = find_parent(home, folder, config.base, config.revision, _vocabulary(home, model) or NO_VOCABULARY)
+        known = find_parent(home, folder, config.base, config.revision, lambda: _vocabulary(home, model) or NO_VOCABULARY)
     except ParentNotFound as error:
         fitting = _fitting(home, model)
         if not fitting:

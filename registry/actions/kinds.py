@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..digest import Digest
 from ..errors import ParentMismatch
 from ..facts import Facts, Files, Token
 from ..home import Home
@@ -19,23 +20,27 @@ if TYPE_CHECKING:
 
 def parent_view(home: Home, parent: Known | None) -> tuple[Sequence[Token] | None, Files | None, Facts | None]:
     """(token list of the root ancestor, the parent's files, its facts)."""
-    from ..artifacts.tokenizer import parse_vocabulary
     if parent is None:
         return None, None, None
     with home.reading() as connection:
         root = line_of(connection, parent.version)[-1]
-    return parse_vocabulary(home.blobs.read(root.vocabulary)), stored(home, parent.version), facts_of(home, parent.version)
+    return tokens_of(home, root.vocabulary), stored(home, parent.version), facts_of(home, parent.version)
+
+
+def tokens_of(home: Home, vocabulary: Digest) -> Sequence[Token]:
+    """The token list of that digest, read when it is first looked into."""
+    from ..artifacts.tokenizer import StoredTokens
+    return StoredTokens(lambda: home.blobs.read(vocabulary))
 
 
 def parent_candidate(home: Home, parent: Known | None, files: Files | None, facts: Facts | None) -> ParentView | None:
     """The parent as the checks see it."""
     from ..artifacts.checks import ParentView
     from ..artifacts.encoder import layout
-    from ..artifacts.tokenizer import parse_vocabulary
     if parent is None or files is None or facts is None:
         return None
-    tokens = parse_vocabulary(home.blobs.read(facts.vocabulary.digest))
-    return ParentView(parent.version.reference, files, layout(files, class_hint=parent.version.model_class), facts, tokens)
+    return ParentView(parent.version.reference, files, layout(files, class_hint=parent.version.model_class), facts,
+                      tokens_of(home, facts.vocabulary.digest))
 
 
 def kind_of(layout: Layout, inspection: Inspection, parent: Known | None, root: Sequence[Token] | None, files: Files,

@@ -94,12 +94,13 @@ def measure(home: Home | None, subject: Subject, *, given: Sequence[Given], forc
     from ..artifacts import loading, probes
     with loaded(home, subject, progress) as (model, folder):
         progress("measuring", 0, None)
-        found = effect_of(model, folder, subject) if subject.facts.adapter is not None else None
+        made = probes.record(model, subject.facts.vocabulary.added, given)
+        found = effect_of(model, folder, subject, made) if subject.facts.adapter is not None else None
         warnings, overruled = judge(found, forced) if found is not None else ((), ())
         problems = loading.ask(model, subject.facts, folder=folder, adapter=subject.facts.adapter is not None)
         if problems:
             raise NotLoadable(f"it was loaded as users will load it, and is not what lies in its files: {'; '.join(problems[:3])}")
-        return Measured(probes.record(model, subject.facts.vocabulary.added, given), found, warnings, overruled)
+        return Measured(made, found, warnings, overruled)
 
 
 @contextlib.contextmanager
@@ -112,16 +113,18 @@ def loaded(home: Home | None, subject: Subject, progress: Progress) -> Iterator[
         yield loading.load(folder, subject.model_class, device="cpu"), folder
 
 
-def effect_of(model: Any, folder: Path, subject: Subject) -> Effect:
-    """What the adapter of a loaded model changes."""
+def effect_of(model: Any, folder: Path, subject: Subject, made: Probes | None = None) -> Effect:
+    """What the adapter of a loaded model changes; made is what this model just made of texts, so that none is encoded twice."""
     from ..artifacts.adapter import read_config
     from ..artifacts.effect import effect
+    from ..artifacts.probes import encodings
     config = read_config(subject.files)
     trained = subject.facts.adapter.trainable_tokens if subject.facts.adapter is not None else ()
     added = subject.facts.vocabulary.added
     words = [token.content for token in _trained_first(added, trained)]
     biases = config.fields.get("bias") not in (None, "none", False)
-    return effect(model, folder, words=words, trained=trained, parent=subject.load_base if biases else None)
+    known = encodings(made) if made is not None else {}
+    return effect(model, folder, words=words, trained=trained, parent=subject.load_base if biases else None, known=known)
 
 
 def judge(found: Effect, forced: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -10,7 +10,7 @@ Anything weaker is refused, with the candidates and the command to type. Structu
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -51,10 +51,11 @@ def place_of(named: str) -> Path:
         return Path(named)
 
 
-def find_parent(home: Home, folder: Path, named: str | None, revision: str | None, vocabulary: Digest) -> Known | Unregistered:
+def find_parent(home: Home, folder: Path, named: str | None, revision: str | None, vocabulary: Callable[[], Digest]) -> Known | Unregistered:
     """The registered version that an adapter's configuration names. Raises ParentNotFound with the command to type.
 
-    named and revision are those of adapter_config.json, verbatim; vocabulary is that of the adapter's own tokenizer.
+    named and revision are those of adapter_config.json, verbatim; vocabulary reads that of the adapter's own tokenizer, for a
+    refusal's candidates.
     """
     if not named:
         raise ParentNotFound(f"{str(folder)!r} names no base" + _candidates(home, folder, vocabulary))
@@ -78,7 +79,7 @@ def find_parent(home: Home, folder: Path, named: str | None, revision: str | Non
                          + _candidates(home, folder, vocabulary))
 
 
-def _at_path(home: Home, folder: Path, place: Path, vocabulary: Digest) -> Known | Unregistered:
+def _at_path(home: Home, folder: Path, place: Path, vocabulary: Callable[[], Digest]) -> Known | Unregistered:
     seen = witnessed(home, place)
     if seen is not None:
         return Known(seen, "witnessed")
@@ -141,17 +142,17 @@ def _newest(folder: Path) -> int:
                 if path.is_file() and ".registry" not in path.relative_to(folder).parts), default=0)
 
 
-def _candidates(home: Home, folder: Path, vocabulary: Digest) -> str:
+def _candidates(home: Home, folder: Path, vocabulary: Callable[[], Digest]) -> str:
     from ..catalog import queries
     with home.reading() as connection:
-        found = [version for version in queries.with_vocabulary(connection, vocabulary) if version.kind != "adapter"]
+        found = [version for version in queries.with_vocabulary(connection, vocabulary()) if version.kind != "adapter"]
     return _command(folder, found, home, vocabulary)
 
 
-def _command(folder: Path, found: Sequence[Version], home: Home, vocabulary: Digest) -> str:
+def _command(folder: Path, found: Sequence[Version], home: Home, vocabulary: Callable[[], Digest]) -> str:
     """The end of a refusal: which registered versions are not excluded, and what to type."""
     if not found:
-        return (f"; no registered model has its token list ({vocabulary.short}); register the base first: registry add BASE_FOLDER --as NAME, "
+        return (f"; no registered model has its token list ({vocabulary().short}); register the base first: registry add BASE_FOLDER --as NAME, "
                 f"then say which it is: registry add {quote(str(folder))} --as NAME --parent NAME@1")
     shown = ", ".join(version.reference for version in found[:CANDIDATES_SHOWN]) + (", …" if len(found) > CANDIDATES_SHOWN else "")
     return f"; if you know that it is {shown}: registry add {quote(str(folder))} --as NAME --parent {found[0].reference}"

@@ -210,12 +210,12 @@ def _measured(home: Home, back: Any, folder: Path, prepared: Prepared, base: Ver
     progress("measuring", 0, None)
     warnings: tuple[str, ...] = ()
     overruled: tuple[str, ...] = ()
+    made = probes.record(back, prepared.facts.vocabulary.added)
     if prepared.facts.adapter is not None:
         there = Folder(StoredFiles(prepared.manifest, home.blobs), prepared.manifest, prepared.facts, base)
         with subject_of(home, there, lasting=True, progress=progress) as subject:
-            warnings, overruled = judge(effect_of(back, folder, subject), options.forced)
-    recorded = home.blobs.add(probes.record(back, prepared.facts.vocabulary.added).to_bytes())
-    return recorded, replace(prepared, warnings=(*prepared.warnings, *warnings), forced=(*prepared.forced, *overruled))
+            warnings, overruled = judge(effect_of(back, folder, subject, made), options.forced)
+    return home.blobs.add(made.to_bytes()), replace(prepared, warnings=(*prepared.warnings, *warnings), forced=(*prepared.forced, *overruled))
 
 
 def _source(options: SaveOptions, *, whole: bool) -> dict[str, Any]:

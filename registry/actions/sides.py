@@ -100,7 +100,7 @@ def _base(home: Home, folder: Path, side: Side) -> Side:
     config = side.config
     assert config is not None
     try:
-        found = find_parent(home, folder, config.base, config.revision, side.tokenizer.digest)
+        found = find_parent(home, folder, config.base, config.revision, lambda: side.tokenizer.digest)
     except ParentNotFound:
         place = folder / place_of(config.base or "")
         if not config.base or not place.is_dir():

@@ -19,6 +19,12 @@ AT_ONCE = 4
 """Files on their way at the same time. The disk syncs several together in the time of one."""
 
 
+def store_small(home: Home, contents: Sequence[bytes]) -> list[Digest]:
+    """The digests of contents that are now blobs, put there at once."""
+    with ThreadPoolExecutor(AT_ONCE, "store") as pool:
+        return list(pool.map(home.blobs.add, contents))
+
+
 def store(home: Home, files: Files, paths: Sequence[str], parent: Digest | None, *, write: bool, stop: Event,
           progress: Progress) -> tuple[tuple[File, ...], dict[str, Any]]:
     """The files as a manifest lists them, their bytes in the store; and what location-free form replaced, by path.

@@ -121,7 +121,7 @@ def _adapters(model: Any, named: Sequence[tuple[str, Any]], *, adapter: bool) ->
     if not loaded:
         yield "no adapter is loaded"
         return
-    active = transformer.active_adapters()
+    active = _active(named)
     if len(transformer.peft_config) != 1 or list(active) != list(transformer.peft_config):
         yield f"the adapters are {', '.join(transformer.peft_config)}, active are {', '.join(active) or 'none'}; it should be one"
     for name, module in named:
@@ -130,6 +130,12 @@ def _adapters(model: Any, named: Sequence[tuple[str, Any]], *, adapter: bool) ->
         if isinstance(switch, property) and (module.disable_adapters or getattr(module, "merged", False)):
             yield f"the adapter is switched off or merged in {name}"
             return
+
+
+def _active(named: Sequence[tuple[str, Any]]) -> Sequence[str]:
+    """The adapters that act in the first layer that has any, as the library tells it; its own way reads peft's metadata each time."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    return next((module.active_adapters for _, module in named if isinstance(module, BaseTunerLayer)), [])
 
 
 def _parameters(named: Sequence[tuple[str, Any]], folder: Path, base: Path | None, wish: Any) -> Iterator[str]:

@@ -7,9 +7,10 @@ computed in float32 and must differ in at least one bit: an adapter that was not
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from .landing import not_landed
@@ -35,15 +36,17 @@ class Effect:
     """Tensors of its file that are nowhere in the loaded model; only looked for where nothing changes."""
 
 
-def effect(model: Any, folder: Path, *, words: Sequence[str], trained: Sequence[int], parent: Callable[[], Any] | None = None) -> Effect:
+def effect(model: Any, folder: Path, *, words: Sequence[str], trained: Sequence[int], parent: Callable[[], Any] | None = None,
+           known: Mapping[str, Any] = MappingProxyType({})) -> Effect:
     """The effect of the adapter on a model that was loaded from the folder.
 
     words are tokens to be looked at in texts, trained those that the adapter trains by id. parent loads the base itself, for an
-    adapter that changes its base in a way that cannot be switched off (trained biases).
+    adapter that changes its base in a way that cannot be switched off (trained biases). known are encodings of texts that this
+    very model made just now, in the same way.
     """
     texts = [*TEXTS[2:2 + _PLAIN], *words[:_TOKENS]]
     with still(model):
-        found = [(text, encoding(model, text)) for text in texts]
+        found = [(text, known[text] if text in known else encoding(model, text)) for text in texts]
         if parent is None:
             with without_adapter(model):
                 others = [encoding(model, text) for text in texts]

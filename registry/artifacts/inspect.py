@@ -30,16 +30,22 @@ class Inspection:
     not_finite: tuple[_weights.NotFinite, ...] = ()
 
 
-def inspect(files: Files, layout: Layout, *, root: Sequence[Token] | None, progress: Callable[[int], object] | None = None) -> Inspection:
+def inspect(files: Files, layout: Layout, *, root: Sequence[Token] | None, parent: Vocabulary | None = None,
+            progress: Callable[[int], object] | None = None) -> Inspection:
     """The facts of a folder; root is the token list of the root ancestor, None for a model that is its own.
 
-    Weights and vocabulary are read one after the other: a thread for the weights would wait for the interpreter as long as the
-    vocabulary takes, and gain nothing. Raises what the readers raise: UnsafeFile, NotLoadable, InvalidManifest.
+    parent is what is known of the parent's token list: where the folder has that very list, it has the same added tokens, and
+    the root's is not read. The weights come first: they are hashed beside whoever copies them, while the vocabulary holds the
+    interpreter, best when the copy waits for the disk. Raises what the readers raise: UnsafeFile, NotLoadable, InvalidManifest.
     """
-    tokenizer = read_vocabulary(files, layout.tokenizer)
     tensors, strange = _tensors(files, layout, progress)
+    tokenizer = read_vocabulary(files, layout.tokenizer)
     adapter = read_config(files, layout.transformer).facts if layout.is_adapter else None
-    return Inspection(_facts(files, layout, tokenizer, tensors, root, adapter), tokenizer.blob, tokenizer.tokens, tuple(strange))
+    if parent is not None and parent.digest == tokenizer.digest:
+        added = parent.added
+    else:
+        added = added_over(tokenizer.tokens, root) if root is not None else ()
+    return Inspection(_facts(files, layout, tokenizer, tensors, added, adapter), tokenizer.blob, tokenizer.tokens, tuple(strange))
 
 
 def _tensors(files: Files, layout: Layout, progress: Callable[[int], object] | None) -> tuple[list[Tensor], list[_weights.NotFinite]]:
@@ -62,14 +68,15 @@ def _tensors(files: Files, layout: Layout, progress: Callable[[int], object] | N
     return tensors, strange
 
 
-def _facts(files: Files, layout: Layout, tokenizer: Tokenizer, tensors: list[Tensor], root: Sequence[Token] | None, adapter: Adapter | None) -> Facts:
+def _facts(files: Files, layout: Layout, tokenizer: Tokenizer, tensors: list[Tensor], added: tuple[Token, ...],
+           adapter: Adapter | None) -> Facts:
     there = set(files.paths())
     config = _object(files, join(layout.transformer, "config.json"), there)
     table = None if adapter is not None else table_of(tensors)
     architectures = config.get("architectures")
     return Facts(
         model_class=layout.model_class, tokenizer=tokenizer.tokenizer,
-        vocabulary=Vocabulary(tokenizer.digest, len(tokenizer.tokens), added_over(tokenizer.tokens, root) if root is not None else ()),
+        vocabulary=Vocabulary(tokenizer.digest, len(tokenizer.tokens), added),
         weights=_weights.weights_of(tensors), rows=table.shape[0] if table else None, width=table.shape[1] if table else None,
         max_length=_max_length(files, layout, tokenizer, there), modules=tuple(module.type for module in layout.modules),
         architecture=architectures[0] if isinstance(architectures, list) and architectures and isinstance(architectures[0], str) else None,

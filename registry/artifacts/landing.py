@@ -6,6 +6,8 @@ Names alone do not tell: older files say `gamma`, wrappers add their own, and a 
 from __future__ import annotations
 
 import json
+import os
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ _NUMBERS = 32
 """Numbers compared at either end of a parameter."""
 _WRAPPERS = frozenset({"base_layer", "original_module", "token_adapter"})
 _ADAPTERS_OWN = ("lora_", "ia3_", "trainable_tokens_delta", "oft_", "vera_", "hada_", "boft_")
+_WRAPPED = re.compile("|".join((*_WRAPPERS, "modules_to_save", *_ADAPTERS_OWN)))
+"""A name in which this is nowhere found has nothing around it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,10 @@ def plain_name(name: str) -> tuple[str, bool]:
     """(the name without what the libraries put around it, whether it is the adapter's own)."""
     kept: list[str] = []
     own = skip = False
-    for part in name.split("."):
+    parts = name.split(".")
+    if _WRAPPED.search(name) is None:
+        kept, parts = parts, []
+    for part in parts:
         if skip:
             skip = False  # the adapter's name
         elif part == "modules_to_save":
@@ -101,12 +108,12 @@ def same_numbers(tensor: Any, stored: Stored) -> bool:
         return True
     flat = tensor.detach().reshape(-1) if tensor.is_contiguous() else tensor.detach().flatten()
     count = min(_NUMBERS, flat.numel())
-    width = torch.empty((), dtype=dtype).element_size()
-    with stored.path.open("rb") as stream:
-        stream.seek(stored.begin)
-        head = stream.read(count * width)
-        stream.seek(stored.end - count * width)
-        tail = stream.read(count * width)
+    length = count * dtype.itemsize
+    descriptor = os.open(stored.path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        head, tail = os.pread(descriptor, length, stored.begin), os.pread(descriptor, length, stored.end - length)
+    finally:
+        os.close(descriptor)
     for content, live in ((head, flat[:count]), (tail, flat[flat.numel() - count:])):
         expected = torch.frombuffer(bytearray(content), dtype=dtype) if content else torch.empty(0, dtype=dtype)
         if not torch.equal(expected.to(live.dtype), live.cpu()):
@@ -117,9 +124,7 @@ def same_numbers(tensor: Any, stored: Stored) -> bool:
 def stored_tensors(folder: Path) -> list[Stored]:
     """All tensors of a checkout's weights files; its .registry folder holds other versions."""
     found: list[Stored] = []
-    paths = [path for pattern in ("*.safetensors", "*/*.safetensors", "*/*/*.safetensors") for path in folder.glob(pattern)
-             if not path.relative_to(folder).as_posix().startswith(".registry/")]
-    for path in sorted(paths):
+    for path in sorted(_weights_files(folder, depth=2)):
         with path.open("rb") as stream:
             length = struct.unpack("<Q", stream.read(8))[0]
             header = json.loads(stream.read(length))
@@ -127,6 +132,15 @@ def stored_tensors(folder: Path) -> list[Stored]:
         found += [Stored(path, name, entry["dtype"], tuple(entry["shape"]), 8 + length + entry["data_offsets"][0],
                           8 + length + entry["data_offsets"][1]) for name, entry in header.items()]
     return found
+
+
+def _weights_files(folder: Path, *, depth: int) -> Iterator[Path]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(".safetensors"):
+                yield folder / entry.name
+            elif depth and entry.name != ".registry" and entry.is_dir():
+                yield from _weights_files(folder / entry.name, depth=depth - 1)
 
 
 def parameters(named: Sequence[tuple[str, Any]]) -> list[tuple[str, bool, Any, bool]]:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import pairwise, repeat
+from functools import cached_property, partial
+from itertools import compress, pairwise, repeat
 from operator import itemgetter
-from typing import Any
+from typing import Any, overload
 
 from ..digest import Digest, digest_of, parse_json
 from ..errors import InvalidManifest, NotLoadable, UnsafeFile
@@ -27,7 +27,8 @@ ID_LIMIT = 10_000_000
 """Ids above this are a fault of the file, not a vocabulary; every row would have to be in memory."""
 
 _FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
-_NO_FLAGS = (False,) * len(_FLAGS)
+_ENTRY = itemgetter(0, 1)
+_token = partial(tuple.__new__, Token)
 _quoted = json.encoder.encode_basestring
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _LOWER_CASING = {"do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True, "unk_token": "[UNK]", "sep_token": "[SEP]",
@@ -60,17 +61,21 @@ class Tokenizer:
 
 def read_vocabulary(files: Files, folder: str = "") -> Tokenizer:
     """The tokenizer in a folder of a model. Raises NotLoadable where there is none, UnsafeFile for an impossible one."""
+    with uncollected():
+        return _read(files, folder)
+
+
+def _read(files: Files, folder: str) -> Tokenizer:
     there = set(files.paths())
     path, words, config_path = (f"{folder}/{name}" if folder else name for name in (TOKENIZER, WORDS, CONFIG))
     config = _object(files, config_path) if config_path in there else {}
     if path in there:
-        with _uncollected():
-            value = _object(files, path)
-            tokens = _tokens(value, path)
+        value = _object(files, path)
+        tokens = _tokens(value, path)
         described: object = _without_vocabulary({key: item for key, item in value.items() if key not in ("truncation", "padding")})
     elif words in there:
         lines = read(files, words).decode("utf-8", "replace").splitlines()
-        tokens = _by_id(_plain([(word, index) for index, word in enumerate(lines)]), words)
+        tokens = _by_id(_plain(lines, range(len(lines))), words)
         described = lines
     else:
         raise NotLoadable(f"there is no tokenizer: neither {path} nor {words}; take that of another folder with --tokenizer DIR")
@@ -86,8 +91,9 @@ def read_vocabulary(files: Files, folder: str = "") -> Tokenizer:
 def vocabulary_bytes(tokens: Sequence[Token]) -> bytes:
     """The vocabulary blob: canonical JSON of [id, content, special, lstrip, rstrip, single_word, normalized], by id."""
     try:  # written row by row, since there are tens of thousands and nearly all have no flag
-        rows = [f"[{token[0]},{_quoted(token[1])},false,false,false,false,false]" if token[2:] == _NO_FLAGS
-                else json.dumps(token, ensure_ascii=False, separators=(",", ":")) for token in tokens]
+        rows = [json.dumps((id, content, special, left, right, single, normalized), ensure_ascii=False, separators=(",", ":"))
+                if special or left or right or single or normalized else f"[{id},{_quoted(content)},false,false,false,false,false]"
+                for id, content, special, left, right, single, normalized in tokens]
         return f"[{','.join(rows)}]".encode()
     except UnicodeEncodeError:
         raise UnsafeFile("the vocabulary holds text that is no Unicode (a lone surrogate)") from None
@@ -96,9 +102,10 @@ def vocabulary_bytes(tokens: Sequence[Token]) -> bytes:
 def parse_vocabulary(content: bytes) -> tuple[Token, ...]:
     """The tokens of a vocabulary blob. Raises InvalidManifest."""
     try:
-        with _uncollected():
-            tokens = tuple(Token(*row) for row in parse_json(content, "the vocabulary"))
-        canonical = vocabulary_bytes(tokens)
+        with uncollected():
+            rows = parse_json(content, "the vocabulary")
+            tokens = tuple(map(_token, rows)) if set(map(type, rows)) <= {list} and set(map(len, rows)) <= {len(Token._fields)} else ()
+            canonical = vocabulary_bytes(tokens)
     except (TypeError, ValueError, UnsafeFile) as error:
         raise InvalidManifest(f"the vocabulary is malformed: {error}") from None
     if canonical != content:
@@ -106,8 +113,34 @@ def parse_vocabulary(content: bytes) -> tuple[Token, ...]:
     return tokens
 
 
+class StoredTokens(Sequence[Token]):
+    """The tokens of a vocabulary blob, read when somebody first asks for one: mostly the digests say enough."""
+
+    def __init__(self, read: Callable[[], bytes]) -> None:
+        self._read = read
+
+    @cached_property
+    def _tokens(self) -> tuple[Token, ...]:
+        return parse_vocabulary(self._read())
+
+    @overload
+    def __getitem__(self, index: int) -> Token: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Token, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Token | tuple[Token, ...]:
+        return self._tokens[index]
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def __iter__(self) -> Iterator[Token]:
+        return iter(self._tokens)
+
+
 @contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """No garbage is looked for meanwhile: among tens of thousands of new tuples that takes longer than making them."""
     if not gc.isenabled():
         yield
@@ -121,8 +154,9 @@ def _uncollected() -> Iterator[None]:
 
 def added_over(tokens: Sequence[Token], root: Sequence[Token]) -> tuple[Token, ...]:
     """The entries that the root's vocabulary lacks, by id; an entry is what it contains, whatever its flags."""
-    known = {(token.id, token.content) for token in root}
-    return tuple(token for token in tokens if (token.id, token.content) not in known)
+    with uncollected():
+        known = set(map(_ENTRY, root))
+        return tuple(token for token in tokens if _ENTRY(token) not in known)
 
 
 def _without_vocabulary(value: dict[str, Any]) -> dict[str, Any]:
@@ -146,44 +180,46 @@ def _object(files: Files, path: str) -> dict[str, Any]:
 def _tokens(value: dict[str, Any], path: str) -> tuple[Token, ...]:
     model = value.get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    ids: Sequence[Any]
     if isinstance(vocabulary, list) and all(isinstance(item, list) and item for item in vocabulary):
-        pairs = [(item[0], index) for index, item in enumerate(vocabulary)]
+        words, ids = [item[0] for item in vocabulary], range(len(vocabulary))
     elif isinstance(vocabulary, dict):
-        pairs = list(vocabulary.items())
+        words, ids = list(vocabulary), list(vocabulary.values())
     else:
         raise UnsafeFile(f"{path} has no vocabulary that could be read")
     added = value.get("added_tokens") or []
     if not isinstance(added, list) or not all(isinstance(item, dict) for item in added):
         raise UnsafeFile(f"{path} has added tokens that are no list of objects")
-    odd = next((word for word, _ in pairs if type(word) is not str), None)
+    odd = next((word for word in words if type(word) is not str), None)
     if odd is not None:
         raise UnsafeFile(f"{path} has a token that is no text: {odd!r:.80}")
-    known = dict(pairs)
+    known = vocabulary if isinstance(vocabulary, dict) else dict(zip(words, ids, strict=True))
     for item in added:
         index, word = item.get("id"), item.get("content")
         if isinstance(word, str) and known.get(word, index) != index:
             raise UnsafeFile(f"{path} gives the token {word!r} two ids, {known[word]} and {index}")
     marked = {item.get("content") for item in added if isinstance(item.get("content"), str)}
-    tokens = _plain([pair for pair in pairs if pair[0] not in marked] if marked else pairs)
+    unmarked = [word not in marked for word in words]
+    tokens = _plain(compress(words, unmarked), compress(ids, unmarked))
     tokens += [Token(item.get("id"), item.get("content"), *(bool(item.get(flag, False)) for flag in _FLAGS)) for item in added]
     return _by_id(tokens, path)
 
 
-def _plain(pairs: Sequence[tuple[str, int]]) -> list[Token]:
-    """Tokens without flags from (content, id), made as bare tuples are: there are tens of thousands."""
-    columns = (map(itemgetter(1), pairs), map(itemgetter(0), pairs), *(repeat(False) for _ in _FLAGS))
-    return list(map(partial(tuple.__new__, Token), zip(*columns, strict=False)))
+def _plain(words: Iterable[str], ids: Iterable[int]) -> list[Token]:
+    """Tokens without flags, made as bare tuples are: there are tens of thousands."""
+    return list(map(_token, zip(ids, words, *(repeat(False) for _ in _FLAGS), strict=False)))
 
 
 def _by_id(tokens: Sequence[Token], path: str) -> tuple[Token, ...]:
     """The tokens by id, each id and each content once. Raises UnsafeFile."""
-    odd = next((token for token in tokens if type(token[0]) is not int or not 0 <= token[0] < ID_LIMIT or type(token[1]) is not str), None)
-    if odd is not None:
+    ids = [token[0] for token in tokens]
+    if set(map(type, ids)) - {int} or {type(token[1]) for token in tokens} - {str} or not 0 <= min(ids, default=0) <= max(ids, default=0) < ID_LIMIT:
+        odd = next(token for token in tokens if type(token[0]) is not int or not 0 <= token[0] < ID_LIMIT or type(token[1]) is not str)
         raise UnsafeFile(f"{path} has the token {odd.content!r} with the id {odd.id!r}")
     ordered = sorted(tokens, key=itemgetter(0))
-    for one, other in pairwise(ordered):
-        if one[0] == other[0]:
-            raise UnsafeFile(f"{path} has two tokens with the id {one.id}: {one.content!r} and {other.content!r}")
+    if len(set(ids)) < len(ids):
+        one, other = next(pair for pair in pairwise(ordered) if pair[0][0] == pair[1][0])
+        raise UnsafeFile(f"{path} has two tokens with the id {one.id}: {one.content!r} and {other.content!r}")
     return tuple(ordered)
 
 

@@ -43,8 +43,9 @@ _VERSIONS = """
     LEFT JOIN yanks AS y ON y.name = v.name AND y.number = v.number AND y.until IS NULL
     LEFT JOIN manifests AS m ON m.digest = v.manifest
     LEFT JOIN facts AS f ON f.digest = vf.facts LEFT JOIN weights AS w ON w.digest = f.weights
-    WHERE v.name = ? AND v.until IS NULL ORDER BY v.number DESC
+    WHERE v.name = ? AND v.until IS NULL AND (? IS NULL OR v.number = ?) ORDER BY v.number DESC
 """
+_WANTED = "name = ? AND until IS NULL AND (? IS NULL OR number = ?)"
 _MODELS = f"""
     SELECT v.name, counted.versions, {_LATEST} AS latest, m.kind, m.class,
            (SELECT time FROM entries WHERE number = (SELECT max(number) FROM entries WHERE name = v.name)) AS updated
@@ -85,13 +86,22 @@ def list_versions(home: Path, name: str) -> list[Version] | None:
 
 def resolve(home: Path, text: str) -> Glimpse | None:
     """The version that a reference without `^` and path means, unless it was yanked."""
+    reference = _plain(text)
+    return None if reference is None else _ask(home, lambda connection: _resolve(connection, reference))
+
+
+def version(home: Path, text: str) -> Version | None:
+    """What resolve finds, as queries.version gives it."""
+    reference = _plain(text)
+    return None if reference is None else _ask(home, lambda connection: _whole(connection, reference))
+
+
+def _plain(text: str) -> Reference | None:
     try:
         reference = parse(text)
     except InvalidReference:
         return None
-    if reference.up or reference.path is not None:
-        return None
-    return _ask(home, lambda connection: _resolve(connection, reference))
+    return None if reference.up or reference.path is not None else reference
 
 
 def _completions(connection: sqlite3.Connection, text: str) -> list[str]:
@@ -144,26 +154,32 @@ def _glimpse(connection: sqlite3.Connection, model: str, number: int | None, dig
                    Digest(row["parent"]) if row["parent"] else None)
 
 
-def _versions(connection: sqlite3.Connection, name: str) -> list[Version] | None:
+def _whole(connection: sqlite3.Connection, reference: Reference) -> Version | None:
+    found = _resolve(connection, reference)
+    return None if found is None else next(iter(_versions(connection, found.name, found.number) or ()), None)
+
+
+def _versions(connection: sqlite3.Connection, name: str, number: int | None = None) -> list[Version] | None:
     model = _spelled(connection, name)
     if model is None:
         return None
+    wanted = (model, number, number)
     parents: dict[tuple[int, int], list[ParentVersion]] = defaultdict(list)
-    for row in connection.execute("SELECT * FROM edges WHERE name = ? ORDER BY position", (model,)):
+    for row in connection.execute("SELECT * FROM edges WHERE name = ? AND (? IS NULL OR number = ?) ORDER BY position", wanted):
         parent = ParentVersion(row["role"], row["reference"], Digest(row["parent"]), row["evidence"])
         parents[row["number"], row["since"]].append(parent)
     aliases: dict[int, list[str]] = defaultdict(list)
-    for alias, number in sorted(_aliases(connection, model)[model].items()):
-        aliases[number].append(alias)
+    for alias, pointed in sorted(_aliases(connection, model)[model].items()):
+        aliases[pointed].append(alias)
     notes: dict[int, dict[str, str]] = defaultdict(dict)
-    for row in connection.execute("SELECT * FROM notes WHERE name = ? AND until IS NULL ORDER BY key", (model,)):
+    for row in connection.execute(f"SELECT * FROM notes WHERE {_WANTED} ORDER BY key", wanted):
         notes[row["number"]][row["key"]] = row["value"]
     metrics: dict[int, dict[str, str]] = defaultdict(dict)
-    for row in connection.execute("SELECT * FROM metrics WHERE name = ? AND until IS NULL ORDER BY key", (model,)):
+    for row in connection.execute(f"SELECT * FROM metrics WHERE {_WANTED} ORDER BY key", wanted):
         metrics[row["number"]][row["key"]] = row["value"]
     latest = _latest(connection, model)
     return [_version(row, parents[row["number"], row["since"]], aliases[row["number"]], notes[row["number"]], metrics[row["number"]], latest)
-            for row in connection.execute(_VERSIONS, (model,))]
+            for row in connection.execute(_VERSIONS, wanted)]
 
 
 def _version(row: sqlite3.Row, parents: list[ParentVersion], aliases: list[str], notes: dict[str, str],

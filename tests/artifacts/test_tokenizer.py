@@ -55,6 +55,17 @@ def test_the_blob_is_the_list_and_has_its_digest(tmp_path):
     assert json.loads(found.blob)[-1] == [len(plain.WORDS), "zorvaxin", False, False, False, False, True]
 
 
+def test_a_stored_list_is_read_when_it_is_first_looked_into(tmp_path):
+    found, asked = made(tmp_path / "one", added=("zorvaxin",)), []
+    stored = tokenizer.StoredTokens(lambda: asked.append("read") or found.blob)
+
+    before = list(asked)
+
+    assert before == []
+    assert (tuple(stored), stored[-1], stored[:2], len(stored)) == (found.tokens, found.tokens[-1], found.tokens[:2], len(found.tokens))
+    assert asked == ["read"]
+
+
 @pytest.mark.parametrize("kind", ["word_piece", "byte_level", "unigram"])
 def test_the_list_is_what_the_library_says(tmp_path, kind):
     library = getattr(small, kind)()

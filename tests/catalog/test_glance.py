@@ -86,6 +86,7 @@ def test_a_reference_means_what_queries_say(home: Path, catalog: Connection, tex
     expected = as_queries_say(catalog, text) if " " not in text and not text.startswith(".") else None
 
     assert glance.resolve(home, text) == expected
+    assert glance.version(home, text) == (expected and queries.version(catalog, expected.name, expected.number))
 
 
 def test_a_digest_means_what_queries_say(home: Path, catalog: Connection) -> None:

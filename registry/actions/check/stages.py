@@ -14,7 +14,7 @@ from ...home import Home
 from ...reference import looks_like_path, path_of
 from ...version import Version
 from ..common import VersionLike, facts_of, line_of, look_up, resolve, stored
-from ..kinds import parent_candidate
+from ..kinds import parent_candidate, tokens_of
 from ..parents import Known, Unregistered, find_parent
 from ..recognise import open_folder
 
@@ -74,15 +74,15 @@ def of_version(home: Home, version: Version) -> Stage:
     """A registered version, its files read from the store. Raises what reading raises."""
     from ...artifacts.encoder import layout as layout_of
     from ...artifacts.inspect import inspect
-    from ...artifacts.tokenizer import parse_vocabulary
     files, line = stored(home, version), line_of_version(home, version)
     parents = {parent.role: parent.digest for parent in version.parents}
     digest = next((parents[role] for role in ("base", "resized-from", "finetuned-from") if role in parents), None)
     parent = next((item for item in line if item.digest == digest), None)
     layout = layout_of(files, class_hint=None if "modules.json" in files.paths() else version.model_class, parent_class=version.model_class)
-    root = parse_vocabulary(home.blobs.read(line[-1].vocabulary)) if parent is not None else None
-    view = _registered(home, parent) if parent is not None else None
-    return Stage(version.reference, version, files, layout, inspect(files, layout, root=root), view)
+    if parent is None:
+        return Stage(version.reference, version, files, layout, inspect(files, layout, root=None), None)
+    root, view = tokens_of(home, line[-1].vocabulary), _registered(home, parent)
+    return Stage(version.reference, version, files, layout, inspect(files, layout, root=root, parent=view.facts.vocabulary), view)
 
 
 def of_folder(home: Home | None, folder: Path, parent: VersionLike | os.PathLike[str] | None) -> Stage:
@@ -103,7 +103,8 @@ def of_folder(home: Home | None, folder: Path, parent: VersionLike | os.PathLike
         config = read_config(files, layout.transformer)
         if home is None:
             raise ParentNotFound(f"{str(folder)!r} is an adapter, and there is no registry here to know its base; name it with --parent FOLDER")
-        found = find_parent(home, folder, config.base, config.revision, read_vocabulary(files, layout.tokenizer).digest)
+        found = find_parent(home, folder, config.base, config.revision,
+                            lambda: read_vocabulary(files, layout.tokenizer).digest)
         if isinstance(found, Unregistered):
             view, evidence = _on_disk(home, found.folder), f"lies at {found.folder.name!r}, and is not registered"
         else:

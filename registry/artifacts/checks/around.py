@@ -12,6 +12,7 @@ from typing import Any
 from ...errors import NotLoadable, ParentMismatch
 from ...facts import Facts
 from ..defaults import setting
+from ..tokenizer import uncollected
 from .check import Candidate, ParentView, checks
 
 CHECKS, check = checks()
@@ -87,10 +88,11 @@ def table_is_not_shorter(candidate: Candidate) -> str | None:
 def old_tokens_are_its_parents(candidate: Candidate) -> str | None:
     """The tokens that a model has from its parent have the same flags."""
     parent = candidate.parent
-    if parent is None or candidate.layout.is_adapter:
+    if parent is None or candidate.layout.is_adapter or candidate.inspection.facts.vocabulary.digest == parent.facts.vocabulary.digest:
         return None
-    before = {(token.id, token.content): token for token in parent.tokens}
-    other = [token for token in candidate.inspection.tokens if before.get((token.id, token.content), token) != token]
+    with uncollected():
+        before = {token[:2]: token for token in parent.tokens}
+        other = [token for token in candidate.inspection.tokens if before.get(token[:2], token) != token]
     if not other:
         return None
     more = f" and {len(other) - 1} more" if len(other) > 1 else ""

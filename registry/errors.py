@@ -222,3 +222,8 @@ class SchemaBehind(Unavailable):
 
 class MissingExtra(Unavailable):
     """An optional dependency is not installed."""
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused, as it stands in a sentence: no such file or directory."""
+    return (error.strerror or str(error) or type(error).__name__).lower()

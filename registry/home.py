@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .entry import Body, Entry, Init, now
-from .errors import BrokenChain, Busy, CatalogBehind, CatalogDiverged, HomeNotFound, RegistryError, StoreUnavailable
+from .errors import BrokenChain, Busy, CatalogBehind, CatalogDiverged, HomeNotFound, RegistryError, StoreUnavailable, reason
 from .settings import Settings, read_config
 from .store.blobs import Blobs
 from .store.journal import Journal
@@ -265,7 +265,7 @@ def make_private(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise StoreUnavailable(f"cannot make the folder {str(folder)!r}: {error.strerror}") from error
+        raise StoreUnavailable(f"cannot make the folder {str(folder)!r}: {reason(error)}") from error
 
 
 def refuse_foreign(folder: Path) -> None:

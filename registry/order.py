@@ -20,6 +20,7 @@ OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
 """What each operator of a comparison does with numbers, and with columns."""
 _SHOWN = 8
 _ASKED = re.compile(r"\s*([^\s<>=!]+)\s*(<=|>=|!=|==?|<|>)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*", re.ASCII | re.IGNORECASE)
+_UNFINISHED = re.compile(r"\s*([^\s<>=!]*)\s*(<=|>=|!=|==|<|>)\s*([^\s<>=!]*)\s*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,14 @@ def parse_asked(text: str) -> Asked | None:
     if found is None or not math.isfinite(number := float(found[3])):
         return None
     return Asked(found[1], "=" if found[2] == "==" else found[2], number)
+
+
+def refuse_unfinished(text: str) -> None:
+    """Raises Invalid for a text that begins as a comparison and lacks its number, or its key."""
+    found = _UNFINISHED.fullmatch(text)
+    if found is not None:
+        lacking = "a metric's or note's name before" if not found[1] else "a number after"
+        raise Invalid(f"{text!r} lacks {lacking} {found[2]!r}; a comparison is like 'eval_loss < 0.3'")
 
 
 def number_of(version: Version, key: str) -> float | None:

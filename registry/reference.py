@@ -9,12 +9,13 @@ A bare string is never a path and never a Hub id.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import FolderNotFound, InvalidName, InvalidReference
+from .errors import FolderNotFound, Invalid, InvalidName, InvalidReference
 
 NAME_LIMIT = 255
 DIGEST_PREFIX_LEAST = 8
@@ -24,6 +25,8 @@ _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,127}", re.ASCII)
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _DIGEST_PREFIX = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
+_OTHER_WAY = re.compile(r"([A-Za-z0-9][A-Za-z0-9._/-]*)\s*(?:(?:==|=|#)\s*(?:v(?=\d))?|\s+v?(?=\d+$))([A-Za-z0-9][A-Za-z0-9._-]*)", re.ASCII)
+"""A version as other tools would write it: name==3, name#3, name v3."""
 _HUB = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 
 
@@ -71,6 +74,8 @@ def check_name(text: str) -> str:
     if len(text) > NAME_LIMIT:
         raise InvalidName(f"the name {text[:40]!r}… has {len(text)} characters; {NAME_LIMIT} are allowed")
     if not 1 <= len(parts) <= 4 or not all(_PART.fullmatch(part) for part in parts):
+        if "@" in text and _PART.match(text):
+            raise InvalidName(f"{text!r} is a version, and the name of a model is wanted here: {text.partition('@')[0]}")
         raise InvalidName(f"{text!r} cannot name a model; use 1 to 4 parts joined by '/', "
                           "each a letter or digit and then letters, digits, '.', '_' or '-'")
     return text
@@ -98,6 +103,14 @@ def path_of(text: str | os.PathLike[str]) -> Path:
         raise FolderNotFound(f"{os.fspath(text)!r} begins with the folder of a user who is not known here; write the whole path") from None
 
 
+def version_hint(text: str) -> str:
+    """What to add to a message that there is no folder or file of this name, where it may be meant as a version; else nothing."""
+    with contextlib.suppress(Invalid):
+        if not parse(text).bare:
+            return f"; a version is seen with registry show {text}, and laid out as a folder with registry checkout {text}"
+    return ""
+
+
 def parse(text: str) -> Reference:
     """The reference a text spells. Raises InvalidReference, with what was probably meant."""
     _refuse_other_kinds(text)
@@ -109,10 +122,12 @@ def parse(text: str) -> Reference:
         check_name(name)
     except InvalidName as error:
         hint = _hint(text)
-        raise InvalidReference(f"{text!r} is no reference: {hint or error}") from None
+        raise InvalidReference(f"{text!r} is no reference{'; ' + hint if hint else f': {error}'}") from None
+    if name == "sha256" and colon:
+        raise InvalidReference(f"{text!r} is a digest without a name; write NAME@{text}; registry find {text} tells whose it is")
     number, alias, digest = _selectors(text, selectors)
     if colon and not selectors:
-        raise InvalidReference(f"{text!r} has no version before ':'; did you mean {name}@{path}?")
+        raise InvalidReference(f"{text!r} has no version before ':'; did you mean {_without_selector(name, path)}?")
     if colon and not _is_file_path(path):
         raise InvalidReference(f"{text!r} names no file of a version: {path!r}")
     return Reference(name, number, alias, digest, up, path if colon else None)
@@ -150,6 +165,8 @@ def _selectors(text: str, selectors: list[str]) -> tuple[int | None, str | None,
     alias: str | None = None
     digest: str | None = None
     for position, selector in enumerate(selectors):
+        if not selector:
+            raise InvalidReference(f"{text!r} has nothing after '@'; write a number, an alias or sha256:…")
         if selector.startswith("sha256:"):
             digest = selector[7:].lower()
             if not _DIGEST_PREFIX.fullmatch(digest):
@@ -172,14 +189,24 @@ def _selectors(text: str, selectors: list[str]) -> tuple[int | None, str | None,
     return number, alias, digest
 
 
+def _without_selector(name: str, path: str) -> str:
+    """What was meant by name:path: a tag, a file of the latest version, or models:/name/3 as MLflow says."""
+    if name == "models" and path.count("/") == 2 and path.startswith("/"):
+        return "@".join(path[1:].split("/"))
+    tag = path[1:] if re.fullmatch(r"v\d+", path) else path
+    return f"{name}@latest:{path}" if _is_file_path(path) and ("." in path or "/" in path) else f"{name}@{tag}"
+
+
 def _is_file_path(path: str) -> bool:
     return bool(path) and not path.startswith("/") and ".." not in path.split("/")
 
 
 def _hint(text: str) -> str | None:
+    other = _OTHER_WAY.fullmatch(text)
+    if other is not None:
+        return f"did you mean {other[1]}@{other[2]}?"
     if text.count(":") == 1 and "@" not in text:
-        name, _, tag = text.partition(":")
-        return f"did you mean {name}@{tag}?"
+        return f"did you mean {_without_selector(*text.split(':'))}?"
     if text.endswith("/"):
         return f"did you mean {text.rstrip('/')}, or the folder ./{text}?"
     return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..digest import Digest
 from ..entry import Entry, Register
-from ..errors import BlobNotFound, FolderNotFound, Invalid, InvalidManifest
+from ..errors import BlobNotFound, FolderNotFound, Invalid, InvalidManifest, reason
 from ..findings import Bundled
 from ..home import Home
 from ..progress import Progress
@@ -106,6 +106,6 @@ def _have(path: Path) -> set[Digest]:
     try:
         return {Digest(line.strip()) for line in path.read_text().splitlines() if line.strip()}
     except (OSError, UnicodeError) as error:
-        raise FolderNotFound(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+        raise FolderNotFound(f"cannot read {str(path)!r}: {reason(error) if isinstance(error, OSError) else 'it is no text'}") from None
     except InvalidManifest as error:
         raise InvalidManifest(f"{str(path)!r} is neither a bundle nor digests, one a line: {error}") from None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ..digest import Digest
 from ..errors import BlobNotFound, StoreUnavailable
 from ..home import Home
+from ..plural import counted
 from ..progress import Progress
 from ..results import Collected, Kept
 from ..store.checkout import place_mark
@@ -96,7 +97,7 @@ def _why(needs: Needs, manifest: str) -> str:
     if not others:
         return f"{name} is registered" if len(own) == 1 else f"{name} are registered, and are the same model"
     shown = ", ".join(others) if len(others) <= REASONS_SHOWN else f"{', '.join(others[:REASONS_SHOWN])}, …"
-    return f"{name} {'are' if len(own) > 1 else 'is'} needed by {len(others)} version{'s' if len(others) > 1 else ''}: {shown}"
+    return f"{name} {'are' if len(own) > 1 else 'is'} needed by {counted(len(others), 'version')}: {shown}"
 
 
 def _refuse_unknown(needs: Needs) -> None:

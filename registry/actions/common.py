@@ -57,6 +57,14 @@ def look_up_named(connection: Connection, version: VersionLike, verb: str) -> Ve
     return look_up(connection, version)
 
 
+def pointed_at(version: Version) -> str:
+    """Why a version that aliases point to stays, and the commands that change that."""
+    aliases = [f"{version.name}@{alias}" for alias in version.aliases]
+    commands = "; ".join(f"registry alias --remove {alias}" for alias in aliases)
+    point, them = ("points", "it") if len(aliases) == 1 else ("point", "them")
+    return f"{version.reference} is what {' and '.join(aliases)} {point} to; move {them} first, or take {them} away: {commands}"
+
+
 def resolve(home: Home, version: VersionLike, at: When | None = None) -> Version:
     """The version a reference means now, or meant at a moment. A yanked one is given with a warning.
 

@@ -10,7 +10,7 @@ from ..errors import InUse, Invalid, InvalidReference
 from ..home import Home
 from ..results import Deleted
 from ..version import Version
-from .common import VersionLike, look_up_named
+from .common import VersionLike, look_up_named, pointed_at
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -75,8 +75,7 @@ def _refuse_used(connection: Connection, doomed: list[Version], *, spare: bool) 
 def _why_used(connection: Connection, version: Version, doomed: Sequence[Version]) -> str | None:
     from ..catalog import queries
     if version.aliases:
-        return (f"{version.reference} is what {', '.join(f'{version.name}@{item}' for item in version.aliases)} points to; "
-                f"move the alias first, or take it away: registry alias --remove {version.name}@{version.aliases[0]}")
+        return pointed_at(version)
     gone = {item.reference for item in doomed}
     others = [item for item in queries.with_manifest(connection, version.digest) if item.reference not in gone | {version.reference}]
     children = [item for item in queries.children(connection, version.digest) if item.reference not in gone]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..differences import Difference
-from ..errors import StoreUnavailable
+from ..errors import StoreUnavailable, reason
 from ..home import Home
 from ..moment import When
 from ..progress import Progress
@@ -51,4 +51,4 @@ def _write_page(found: Difference, path: Path) -> None:
     try:
         path.write_text(page(found), encoding="utf-8", errors="replace")
     except OSError as error:
-        raise StoreUnavailable(f"cannot write the page {str(path)!r}: {(error.strerror or str(error)).lower()}") from error
+        raise StoreUnavailable(f"cannot write the page {str(path)!r}: {reason(error)}") from error

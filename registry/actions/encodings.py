@@ -12,6 +12,7 @@ from ..differences import Difference
 from ..errors import Invalid
 from ..home import Home
 from ..movement import COSINE, SCORE, Encodings, MovedText
+from ..plural import counted
 from ..progress import Progress
 from .sides import Given
 from .texts import Text, Texts, read_texts
@@ -59,7 +60,7 @@ def _chosen(home: Home, before: Given, after: Given, difference: Difference, tex
     found: list[Text] = [(_PAIRED, text) for text in ours] if pairs else list(ours)
     for given in (before, after):
         found += _recorded(home, given)
-    said = "registry's own" + (f", with sentences about {len(changed)} added tokens" if changed else "")
+    said = "registry's own" + (f", with sentences about {counted(len(changed), 'added token')}" if changed else "")
     return list(dict.fromkeys(found)), said
 
 
@@ -109,7 +110,7 @@ def _sentence(difference: Difference, found: Encodings) -> str:
         said += f"the median {name} is {found.quantile(0.5):.3f}, the lowest {furthest.value:.3f}, of {_quoted(furthest)}."
     changed = sum(bool(item.entered) for item in found.texts)
     if found.neighbours:
-        said += f" {changed} of {found.compared} have other neighbours among their nearest {found.neighbours}."
+        said += f" {changed} of {found.compared} {'has' if changed == 1 else 'have'} other neighbours among their nearest {found.neighbours}."
     return said
 
 

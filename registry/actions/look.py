@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import reference as _reference
-from ..errors import InvalidReference, VersionNotFound
+from ..errors import Invalid, InvalidReference, VersionNotFound
 from ..home import Home
 from ..manifest import Manifest
 from ..moment import When
-from ..order import sort_models, sort_versions
+from ..order import parse_asked, refuse_unfinished, sort_models, sort_versions
 from ..results import Details, Found
 from ..version import Model, Version
 from .common import VersionLike, entry_at, facts_of, manifest_of, resolve
@@ -56,12 +56,20 @@ def read(home: Home, reference: str, at: When | None = None) -> bytes:
 
 
 def find(home: Home, what: str, at: When | None = None) -> tuple[Found, ...]:
-    """Versions that a text matches, or that a folder on disk is (or shares its weights, tokens or tokenizer with)."""
+    """Versions that a text matches, or that a folder on disk is (or shares its weights, tokens or tokenizer with).
+
+    Raises Invalid for a blank text, and for half a comparison that nothing matches as a text.
+    """
     if _reference.looks_like_path(what):
         return find_folder(home, _reference.path_of(what), at)
+    if not what.strip():
+        raise Invalid("nothing is looked for; give a part of a name, a token, a note, a digest, or a comparison like 'eval_loss < 0.3'")
     from ..catalog import queries
     with home.reading() as connection:
-        return tuple(Found(version, why) for version, why in queries.find(connection, what, entry_at(connection, at)))
+        found = tuple(Found(version, why) for version, why in queries.find(connection, what, entry_at(connection, at)))
+    if not found and parse_asked(what) is None:
+        refuse_unfinished(what)
+    return found
 
 
 def find_folder(home: Home, folder: Path, at: When | None = None) -> tuple[Found, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..digest import Digest
-from ..errors import FolderNotFound, Invalid, NoEffect, NotLoadable
+from ..errors import FolderNotFound, Invalid, NoEffect, NotLoadable, reason
 from ..facts import Facts, Files, Token
 from ..home import Home
 from ..manifest import Manifest
@@ -162,7 +162,7 @@ def read_given(texts: Texts | None) -> tuple[Given, ...]:
     except UnicodeDecodeError:
         raise Invalid(f"the probes {str(path)!r} are not UTF-8") from None
     except OSError as error:
-        raise FolderNotFound(f"cannot read the probes {str(path)!r}: {error.strerror}") from None
+        raise FolderNotFound(f"cannot read the probes {str(path)!r}: {reason(error)}") from None
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from ..errors import ParentMismatch
 from ..facts import read
 from ..home import Home
 from ..manifest import Manifest, Parent
+from ..plural import counted
 from ..progress import Progress
 from ..results import Added
 from ..version import Version
@@ -78,7 +79,7 @@ def _merge(home: Home, adapter: Version, base: Version, name: str, edges: tuple[
         source = provenance(run=options.run, how="merge", merge=_record(report))
         said = AddOptions(alias=options.alias, message=options.message, run=options.run, dry_run=options.dry_run)
         amount, tolerated = report.difference.amount, report.difference.tolerance
-        plan = (f"merged into {base.reference}: {len(report.changed)} tensors changed, encodings differ by {amount:.2g} at most from the "
+        plan = (f"merged into {base.reference}: {counted(len(report.changed), 'tensor')} changed, encodings differ by {amount:.2g} at most from the "
                 f"unmerged model's (tolerated: {tolerated:.2g})")
         return register(home, name, replace(prepared, manifest=manifest, edges=edges), source=source, options=said, plan=plan, probes=probes)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..digest import real
-from ..errors import FolderNotFound, Invalid
+from ..errors import FolderNotFound, Invalid, reason
 
 LIMIT = 1000
 """Metrics of one version; nobody reads more, and each is a row of the catalog."""
@@ -56,7 +56,7 @@ def _read(path: Path) -> dict[str, float | str]:
     try:
         text = path.read_text("utf-8-sig")
     except OSError as error:
-        raise FolderNotFound(f"cannot read the metrics {str(path)!r}: {error.strerror}") from None
+        raise FolderNotFound(f"cannot read the metrics {str(path)!r}: {reason(error)}") from None
     except UnicodeDecodeError:
         raise Invalid(f"the metrics {str(path)!r} are not UTF-8") from None
     if path.suffix.lower() == ".csv":

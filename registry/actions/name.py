@@ -11,7 +11,7 @@ from ..errors import AliasMoved, AliasNotFound, InUse, Invalid, InvalidName, Inv
 from ..home import Home
 from ..results import AliasMove
 from ..version import Version
-from .common import VersionLike, look_up, look_up_named, resolve
+from .common import VersionLike, look_up, look_up_named, pointed_at, resolve
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -92,9 +92,7 @@ def yank(home: Home, version: VersionLike, *, reason: str | None = None, undo: b
         found = look_up_named(connection, version, "yank")
         target.append(found)
         if not undo and found.aliases:
-            first = found.aliases[0]
-            raise InUse(f"{found.reference} is what {', '.join(f'{found.name}@{item}' for item in found.aliases)} points to; "
-                        f"move the alias first, as in: registry alias {found.name}@NUMBER {first}")
+            raise InUse(pointed_at(found))
         if found.yanked == (not undo):
             return None
         return _entry.Yank(found.name, found.number, None if undo else reason, undo)

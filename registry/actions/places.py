@@ -72,6 +72,9 @@ def repository_of(text: str, what: str) -> str:
 
 def refuse_repository(text: str) -> None:
     """Raises FolderNotFound where what should be the file of a bundle is none, but may be a repository's name."""
+    hint = "" if os.path.lexists(text) else _reference.version_hint(text)
+    if hint and "/" not in text:
+        raise FolderNotFound(f"there is no bundle {text!r}{hint}")
     if "/" not in text or text.startswith(("/", "~", ".")) or os.path.lexists(text):
         return
     with contextlib.suppress(Invalid):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..digest import Digest, digest_of, digest_of_stream
-from ..errors import DigestMismatch, FolderNotFound, StoreUnavailable
+from ..errors import DigestMismatch, FolderNotFound, StoreUnavailable, reason
 from ..home import Home, make_private
 from ..hub import fetching
 from ..hub.fetching import Wanted
@@ -144,7 +144,7 @@ class Quarantine:
             with place.open("wb") as out:
                 yield out
         except OSError as error:
-            raise StoreUnavailable(f"cannot keep files of hf://{self._repository} in {str(self._folder)!r}: {error.strerror}; free some space and "
+            raise StoreUnavailable(f"cannot keep files of hf://{self._repository} in {str(self._folder)!r}: {reason(error)}; free some space and "
                                    "repeat the command, it goes on from here") from error
 
     def _head(self, source: Source) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import reference as _reference
 from ..digest import Digest
-from ..errors import FolderNotFound, InvalidTokens, ParentMismatch
+from ..errors import FolderNotFound, InvalidTokens, ParentMismatch, reason
 from ..facts import Token
 from ..home import Home, make_private
 from ..progress import Progress
@@ -97,7 +97,7 @@ def _given(tokens: os.PathLike[str] | str | Sequence[str | Mapping[str, Any]]) -
     except UnicodeDecodeError:
         raise InvalidTokens(f"the token list {str(path)!r} is not UTF-8") from None
     except OSError as error:
-        raise FolderNotFound(f"cannot read the token list {str(path)!r}: {error.strerror}") from None
+        raise FolderNotFound(f"cannot read the token list {str(path)!r}: {reason(error)}") from None
 
 
 def _refuse_changed_rows(parent: Version, prepared: Prepared) -> None:

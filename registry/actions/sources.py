@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..digest import Digest
+from ..errors import reason
 from ..home import Home
 
 
@@ -30,7 +31,7 @@ def remember(home: Home, manifest: Digest, folder: Path, originals: dict[str, An
                 line = line if out.read() == b"\n" else "\n" + line  # the disk was full in the middle of a line
             out.write(line.encode())
     except OSError as error:
-        home.warn(f"registered, but {str(path)!r} cannot keep that it came from {os.path.abspath(folder)!r}: {error.strerror}")
+        home.warn(f"registered, but {str(path)!r} cannot keep that it came from {os.path.abspath(folder)!r}: {reason(error)}")
 
 
 def recall(home: Home, manifest: Digest) -> Iterator[dict[str, Any]]:

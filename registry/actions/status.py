@@ -10,6 +10,7 @@ from ..errors import HubUnavailable, Invalid, ModelNotFound, Refused, RegistryEr
 from ..home import Home
 from ..hub import card as _card, line as _line, plan as _plan
 from ..hub.remote import Refs, Remote, Tree
+from ..plural import counted
 from ..published import State
 from ..version import Copy, Version
 from .common import VersionLike, manifest_of, resolve
@@ -106,7 +107,7 @@ def _state(home: Home, there: _There, name: str, number: int, repository: str, v
 def _said(changed: Sequence[str]) -> str | None:
     if not changed:
         return None
-    return "card only" if tuple(changed) == (_card.PATH,) else f"{len(changed)} file{'s' if len(changed) > 1 else ''}"
+    return "card only" if tuple(changed) == (_card.PATH,) else counted(len(changed), 'file')
 
 
 def _changed(there: _There, published: str) -> tuple[str, ...]:

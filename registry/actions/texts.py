@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..errors import FolderNotFound, Invalid
+from ..errors import FolderNotFound, Invalid, reason
 from ..reference import path_of
 
 Text = str | tuple[str, str]
@@ -50,7 +50,7 @@ def lines_of(path: Path) -> Iterator[str]:
                 except UnicodeDecodeError as error:
                     raise Invalid(f"{str(path)!r} is not UTF-8: line {number} has the byte {line[error.start]:#04x}") from None
     except OSError as error:
-        raise FolderNotFound(f"cannot read the texts {str(path)!r}: {(error.strerror or str(error)).lower()}") from None
+        raise FolderNotFound(f"cannot read the texts {str(path)!r}: {reason(error)}") from None
 
 
 def _pair(item: str | Sequence[str]) -> Text | None:

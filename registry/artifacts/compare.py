@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..facts import Facts, Files, Tensor
+from ..plural import counted
 from .inspect import table_of
 from .tables import place_of
 
@@ -62,11 +63,12 @@ def _moved(child: Files, own: Tensor, parent: Files, old: Tensor, old_rows: int)
 
 
 def _sentence(new: int, moved: list[int], others: list[str]) -> str:
-    said = [f"{new} row{' is' if new == 1 else 's are'} new"] if new else []
+    said = [counted(new, 'row is new', 'rows are new')] if new else []
     if moved:
         shown = ", ".join(map(str, moved[:ROWS_SHOWN])) + (", …" if len(moved) > ROWS_SHOWN else "")
-        said.append(f"{len(moved)} old row{'' if len(moved) == 1 else 's'} moved (ids {shown})")
+        said.append(f"{counted(len(moved), 'old row')} moved (ids {shown})")
     else:
         said.append("no old row moved")
-    said.append(f"{len(others)} other tensors differ, {others[0]!r} first" if others else "all other tensors are the same")
+    differ = counted(len(others), "other tensor differs", "other tensors differ")
+    said.append(f"{differ}, {others[0]!r} first" if others else "all other tensors are the same")
     return ", ".join(said)

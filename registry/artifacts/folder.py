@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import FolderNotFound, UnsafeFile
+from ..errors import FolderNotFound, UnsafeFile, reason
 from ..manifest import DEPTH_LIMIT, FILES_LIMIT
+from ..reference import version_hint
 
 IGNORED = frozenset({".git", ".registry", ".cache", "__pycache__", ".ipynb_checkpoints", ".DS_Store"})
 """Names that are never content of a model."""
@@ -55,7 +56,7 @@ class Folder:
         try:
             descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         except OSError as error:
-            raise FolderNotFound(f"cannot read {str(place)!r}: {error.strerror}") from None
+            raise FolderNotFound(f"cannot read {str(place)!r}: {reason(error)}") from None
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise UnsafeFile(f"{str(place)!r} is not a plain file")
@@ -63,7 +64,7 @@ class Folder:
 
     def _look(self) -> dict[str, int]:
         if not os.path.lexists(self.path):
-            raise FolderNotFound(f"there is no folder {str(self.path)!r}")
+            raise FolderNotFound(f"there is no folder {str(self.path)!r}{version_hint(str(self.path))}")
         if not self.path.is_dir():
             raise FolderNotFound(f"{str(self.path)!r} is a file; give the folder that holds the model")
         sizes: dict[str, int] = {}
@@ -81,7 +82,7 @@ class Folder:
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            raise FolderNotFound(f"cannot read the folder {str(folder)!r}: {error.strerror}") from None
+            raise FolderNotFound(f"cannot read the folder {str(folder)!r}: {reason(error)}") from None
         for entry in entries:
             if entry.name in IGNORED:
                 continue

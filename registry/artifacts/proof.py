@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import InvalidTokens, NotLoadable
 from ..facts import Token
+from ..plural import counted
 from .growth import same_name, tables
 from .holders import holders
 from .lexicon import Lexicon
@@ -42,7 +43,7 @@ def _prove_tokens(lexicon: Lexicon, added: Sequence[Token], first: int) -> None:
         raise NotLoadable(f"the tokenizer has {lexicon.size} tokens after the resize, not {first + len(added)}")
     lost = [token.content for token in added if lexicon.pieces(token.content) != (token.id,)]
     if lost:
-        raise InvalidTokens(f"{len(lost)} of {len(added)} tokens would never be found as one: " + ", ".join(map(repr, lost)))
+        raise InvalidTokens(f"{len(lost)} of {counted(len(added), 'token')} would never be found as one: " + ", ".join(map(repr, lost)))
     for token in added:
         live = lexicon.added[token.id]
         if (live.special, live.lstrip, live.rstrip, live.single_word, live.normalized) != (

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InvalidTokens
+from ..plural import counted
 from .lexicon import Lexicon
 
 FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
@@ -120,9 +121,9 @@ def lint(tokens: tuple[Wanted, ...], lexicon: Lexicon, *, skip_existing: bool = 
             kept.append(token)
             pieces.append(lexicon.meaningful(ids))
     if bad:
-        raise InvalidTokens(f"{len(bad)} of {len(tokens)} tokens cannot be added: " + "; ".join(bad))
+        raise InvalidTokens(f"{len(bad)} of {counted(len(tokens), 'token')} cannot be added: " + "; ".join(bad))
     if not kept:
-        raise InvalidTokens(f"all {len(tokens)} tokens are in the vocabulary already; there is nothing to add")
+        raise InvalidTokens(f"{counted(len(tokens), 'token is', 'tokens are')} in the vocabulary already; there is nothing to add")
     return Linted(tuple(kept), tuple(pieces), tuple(skipped), tuple(_warnings(kept, lexicon)))
 
 

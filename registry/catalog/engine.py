@@ -19,7 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..digest import Digest, canonical
-from ..errors import Busy, CatalogDiverged, RegistryError, SchemaBehind, StoreUnavailable
+from ..errors import Busy, CatalogDiverged, RegistryError, SchemaBehind, StoreUnavailable, reason
 from . import tables
 from .schema import Migrations, file_name, newest, newest_older, packaged
 
@@ -144,13 +144,13 @@ class Catalog:
 
 def _translated(error: sa.exc.DatabaseError, path: Path) -> RegistryError | None:
     """What the medium or another process refuses is ours to say; None for a fault of this package, which stays what it is."""
-    reason = str(error.orig)
-    if any(text in reason for text in ("disk is full", "readonly", "unable to open", "disk I/O")):
-        return StoreUnavailable(f"the catalog {str(path)!r} cannot be used: {reason}")
-    if "locked" in reason:
+    why = str(error.orig)
+    if any(text in why for text in ("disk is full", "readonly", "unable to open", "disk I/O")):
+        return StoreUnavailable(f"the catalog {str(path)!r} cannot be used: {why}")
+    if "locked" in why:
         return Busy(f"another program holds the catalog {str(path)!r}; run the command again when it has ended")
-    if any(text in reason for text in _DAMAGED):
-        return CatalogDiverged(f"the catalog {path.name!r} is damaged ({reason}); to make it anew from the journal: registry repair")
+    if any(text in why for text in _DAMAGED):
+        return CatalogDiverged(f"the catalog {path.name!r} is damaged ({why}); to make it anew from the journal: registry repair")
     return None
 
 
@@ -221,7 +221,7 @@ def _publish(folder: Path, migrations: Migrations, generation: int, *, start: Pa
             for suffix in ("", "-wal", "-shm", "-journal"):
                 Path(f"{temporary}{suffix}").unlink(missing_ok=True)
     except OSError as error:
-        raise StoreUnavailable(f"cannot make the catalog {str(target)!r}: {error.strerror or error}") from error
+        raise StoreUnavailable(f"cannot make the catalog {str(target)!r}: {reason(error)}") from error
     except (sqlite3.OperationalError, sa.exc.OperationalError) as error:
         raise StoreUnavailable(f"cannot make the catalog {str(target)!r}: {getattr(error, 'orig', error)}") from error
     return target

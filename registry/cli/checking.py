@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import Corrupt
+from ..plural import counted
 from .commands import command
 from .parameters import VersionOrFolder, VersionReference
 from .session import Session
-from .text import plain, table
+from .tables import table
+from .text import Name, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,10 +62,10 @@ def check(session: Session, /, target: str | None, listed: bool, **options: Any)
 def _put_list(session: Session) -> None:
     from ..api import checks
     found: Sequence[CheckInfo] = checks()
-    rows = [(item.id, item.net, _kind(item), item.claim, item.reason) for item in found]
+    rows = [(Name(item.id), item.net, _kind(item), item.claim, item.reason) for item in found]
     session.put([{"id": item.id, "net": item.net, "claim": item.claim, "reason": item.reason, "refuses": item.refuses,
                   "judgement": item.judgement} for item in found],
-                table(["check", "net", "kind", "what is true", "why"], rows), [item.id for item in found])
+                table(["check", "net", "kind", "what is true", "why"], rows, ["net"]), [item.id for item in found])
 
 
 def _kind(item: CheckInfo) -> str:
@@ -93,12 +95,13 @@ def _passed(shown: Sequence[Outcome]) -> list[tuple[str, ...]]:
     for item in shown:
         if _says_nothing(item):
             counts[item.stage, item.net] = counts.get((item.stage, item.net), 0) + 1
-    return [("ok", net, f"{count} checks", stage, "", "", "", "", "") for (stage, net), count in counts.items()]
+    return [("ok", Name(net), Name(counted(count, "check")), Name(stage), "", "", "", "", "") for (stage, net), count in counts.items()]
 
 
 def _row(item: Outcome) -> tuple[str, ...]:
     apart = "" if item.difference is None else f"{item.difference:.3g}" + (f" of {item.tolerance:g}" if item.tolerance is not None else "")
-    return (item.verdict, item.net, item.check, item.stage, plain(item.subject), item.expected, item.found, apart, item.message)
+    return (Name(item.verdict), Name(item.net), Name(item.check), Name(item.stage), plain(item.subject), item.expected, item.found, apart,
+            item.message)
 
 
 def _sentence(item: Outcome) -> str:

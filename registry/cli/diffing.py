@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..movement import NOISE
+from ..plural import counted
 from .commands import at_option, command
 from .parameters import File, VersionOrFolder
 from .session import Session
@@ -27,8 +28,8 @@ SHOWN = 10
 @click.option("--stat", is_flag=True, help="A line for each area, no details.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if anything differs.")
 @click.option("--encodings", is_flag=True, help="Load both, encode texts, and tell how far each one moved.")
-@click.option("--texts", metavar="FILE", type=File(), help="Encode these, one on a line (for a CrossEncoder a pair), instead of registry's own.")
-@click.option("--html", metavar="OUT", type=File(), help="Write all of it as one page that needs nothing else.")
+@click.option("--texts", metavar="FILE", type=File(), help="Encode these, one on a line (for a CrossEncoder a pair), not registry's own.")
+@click.option("--html", metavar="OUT", type=File(), help="Write all of it as one page that needs nothing else; measures as --encodings does.")
 @at_option()
 @click.pass_obj
 def diff(session: Session, /, before: str, after: str, stat: bool, exit_code: bool, encodings: bool, texts: str | None, html: str | None,
@@ -43,9 +44,13 @@ def diff(session: Session, /, before: str, after: str, stat: bool, exit_code: bo
       registry diff minilm@1 ./my-finetuned --stat
       registry diff medical@3 medical@4 --encodings --texts queries.txt --html moved.html
     """
+    if not encodings and (texts is not None or html is not None):
+        session.note(f"{'--html' if html is not None else '--texts'} measures encodings too: both models are loaded")
     with session.progress() as progress:
         found = session.registry.diff(before, after, encodings=encodings, texts=texts, html=html, at=at, progress=progress)
     session.put(value(found), lines(found, stat=stat), [found.advice.line])
+    if html is not None:
+        session.note(f"wrote the page {html}")
     if exit_code and not found.same:
         session.exit_code = 1
 
@@ -90,28 +95,28 @@ def _areas(found: Difference) -> Iterator[tuple[str, str, Sequence[str]]]:
     if found.tensors or found.effects:
         modules = [_module_line(item, found.tensors) for item in found.modules]
         told = [_counted([item.kind for item in found.tensors])] if found.tensors else []
-        yield "weights", ", ".join([*told, f"{found.same_tensors} tensors same"]), _some(modules)
+        yield "weights", ", ".join([*told, f"{counted(found.same_tensors, 'tensor')} same"]), _some(modules)
     if found.effects:
         effects = [f"{item.module}: norm {item.change:.4g}" + (f", {item.relative:.2%} of the weight's" if item.relative is not None else "")
                    + (f" (was {item.before:.4g}, is {item.after:.4g})" if item.before else "") for item in found.effects]
-        yield "adapter", f"changes {len(found.effects)} modules, the most in {found.effects[0].module}", _some(effects)
+        yield "adapter", f"changes {counted(len(found.effects), 'module')}, the most in {found.effects[0].module}", _some(effects)
     if found.settings:
         yield ("settings", ", ".join(dict.fromkeys(item.area for item in found.settings)),
                _some([f"{item.area} {item.key}: {_short(item.before)} → {_short(item.after)}" for item in found.settings]))
     for text in found.texts:
-        yield text.path, f"{text.added} lines added, {text.removed} removed", _some(text.lines)
+        yield text.path, f"{counted(text.added, 'line')} added, {text.removed} removed", _some(text.lines)
     if found.metrics:
         metrics = [f"{item.key}: {item.before or 'none'} → {item.after or 'none'}" for item in found.metrics]
-        yield "metrics", f"{len(found.metrics)} differ", _some(metrics)
+        yield "metrics", counted(len(found.metrics), 'differs', 'differ'), _some(metrics)
     if found.files:
-        yield "files", f"{len(found.files)} others differ", _some(list(found.files))
+        yield "files", counted(len(found.files), 'other differs', 'others differ'), _some(list(found.files))
 
 
 def _moved(found: Encodings, *, stat: bool) -> Iterator[str]:
     yield f"encodings {plain(found.sentence)}"
     if stat:
         return
-    yield f"  {found.measure} of {len(found.texts)} texts, {plain(found.source)}"
+    yield f"  {found.measure} of {counted(len(found.texts), 'text')}, {plain(found.source)}"
     for low, high, count in found.histogram(10):
         yield f"  {low:8.4f} to {high:.4f}  {count:5}  {'█' * round(30 * count / len(found.texts))}".rstrip()
     far = [index for index in found.by_distance if found.texts[index].moved > NOISE]
@@ -119,7 +124,7 @@ def _moved(found: Encodings, *, stat: bool) -> Iterator[str]:
     for item in found.pieces[:SHOWN]:
         yield plain(f"  pieces of {item.word}: {' '.join(item.before)} → {' '.join(item.after)}")
     if len(found.pieces) > SHOWN:
-        yield f"  … and {len(found.pieces) - SHOWN} more words (--json has all)"
+        yield f"  … and {counted(len(found.pieces) - SHOWN, 'more word')} (--json has all)"
 
 
 def _moved_line(found: Encodings, index: int) -> str:
@@ -163,7 +168,7 @@ def _module_line(item: ModuleChange, tensors: Sequence[TensorChange]) -> str:
         said.append(f"the adapter's product merged in, rounded by {item.relative or 0:.1e} of its norm")
     elif item.changed:
         share = f", {item.relative:.2%} of its norm" if item.relative is not None else ""
-        said.append(f"{item.changed} of {item.values} values changed{share}, largest {item.largest:.3g}, mean {item.mean:.3g}")
+        said.append(f"{item.changed} of {counted(item.values, 'value')} changed{share}, largest {item.largest:.3g}, mean {item.mean:.3g}")
     return f"{item.name}: " + "; ".join(said)
 
 
@@ -171,8 +176,7 @@ def _shape(tensor: TensorChange) -> str:
     name = tensor.name.rpartition(".")[2]
     old, new = (None if shape is None else "×".join(map(str, shape)) for shape in tensor.shapes)
     if tensor.kind == "resized":
-        rows = f", {tensor.new_rows} rows new, {_old_rows(tensor)}" if tensor.rows is not None else ""
-        return f"{name} {old} → {new}{rows}"
+        return f"{name} {old} → {new}" + (f", {_rows(tensor)}" if tensor.rows is not None else "")
     if tensor.kind == "dtype":
         return f"{name} {tensor.dtypes[0]} → {tensor.dtypes[1]}, the same values"
     if tensor.kind == "moved":
@@ -180,8 +184,14 @@ def _shape(tensor: TensorChange) -> str:
     return f"{name} {new or old} {tensor.kind}"
 
 
-def _old_rows(tensor: TensorChange) -> str:
-    return f"{tensor.changed_rows} of {tensor.rows} old rows changed" if tensor.changed_rows else f"{tensor.rows} old rows the same"
+def _rows(tensor: TensorChange) -> str:
+    """What became of the rows of a table: new, gone, changed."""
+    kept = tensor.rows or 0
+    gone = (tensor.shapes[0] or (kept,))[0] - kept
+    old = counted(kept, "old row")
+    said = [f"{counted(tensor.new_rows, 'row')} new"] if tensor.new_rows else []
+    said += [f"{counted(gone, 'row')} gone"] if gone > 0 else []
+    return ", ".join([*said, f"{tensor.changed_rows} of {old} changed" if tensor.changed_rows else f"{old} the same"])
 
 
 def _tensor(item: TensorChange) -> dict[str, Any]:

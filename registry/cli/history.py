@@ -12,7 +12,8 @@ from . import values
 from .commands import at_option, command, version_argument
 from .parameters import VersionReference
 from .session import Session
-from .text import Moment, table
+from .tables import table
+from .text import Moment, Name
 
 if TYPE_CHECKING:
     from ..version import LogRow
@@ -41,10 +42,12 @@ def log(session: Session, /, target: str | None, since: str | None, by: str | No
       registry log --since 2026-03-01 --kind delete --by anna
     """
     rows = session.registry.log(target, since=since, by=by, kind=kind, limit=limit, at=at)
-    lines = _drawn(rows) if graph else [(None, row) for row in rows]
-    cells = [([drawn] if graph else []) + (_cells(row) if row is not None else [None] * len(HEADERS)) for drawn, row in lines]
+    lines = _drawn(rows) if graph else [("", row) for row in rows]
+    cells = [([Name(drawn)] if graph else []) + (_cells(row) if row is not None else [None] * len(HEADERS)) for drawn, row in lines]
     session.put([values.log_row(row) for row in rows], table(["", *HEADERS] if graph else HEADERS, cells),
                 dict.fromkeys(reference for row in rows if (reference := _reference(row))))
+    if not rows:
+        session.note("no entry of the journal matches")
 
 
 @command("lineage")
@@ -75,7 +78,7 @@ def _drawn(rows: Sequence[LogRow]) -> list[tuple[str, LogRow | None]]:
 
 
 def _cells(row: LogRow) -> list[Any]:
-    return [row.entry, Moment(row.time), row.by, row.kind, _reference(row), _said(row)]
+    return [row.entry, Moment(row.time), row.by, Name(row.kind), Name(_reference(row) or ""), _said(row)]
 
 
 def _reference(row: LogRow) -> str | None:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..plural import counted
 from . import values
 from .commands import command
 from .parameters import Duration, Folder
 from .session import Session
-from .text import Size, plain, table
+from .tables import table
+from .text import Size, plain
 
 if TYPE_CHECKING:
     from ..results import Collected
@@ -56,6 +58,8 @@ def config(session: Session, /, key: str | None, value: str | None, unset: bool)
     found = session.registry.config(key, value, unset=unset)
     lines = [plain(text) if key is not None else f"{name}={plain(text)}" for name, text in found.items()]
     session.put(values.settings(found), lines)
+    if not found:
+        session.note("nothing is set; to set something: registry config user.name NAME")
 
 
 @command("collect")
@@ -93,7 +97,7 @@ def demo(session: Session, /, model: str | None, keep: bool) -> None:
 
 
 @command("completion")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_obj
 def completion(session: Session, /, shell: str) -> None:
     """Print the script that completes commands, options and references in a shell.
@@ -113,8 +117,8 @@ def completion(session: Session, /, shell: str) -> None:
 def _rows(result: Collected) -> list[tuple[Cell, ...]]:
     freed = "would free" if result.dry_run else "freed"
     rows: list[tuple[Cell, ...]] = [
-        (freed, Size(result.size), f"{result.blobs} files that nobody needs"),
-        (freed, Size(result.checkouts_size), f"{result.checkouts} checkouts of what is gone"),
+        (freed, Size(result.size), counted(result.blobs, 'file that nobody needs', 'files that nobody needs')),
+        (freed, Size(result.checkouts_size), counted(result.checkouts, 'checkout of what is gone', 'checkouts of what is gone')),
         (freed, Size(result.staging), "half written"),
         (freed, Size(result.catalogs), "catalogs that a newer one took the place of"),
         ("kept", Size(result.young), "not needed, and not yet old"),
@@ -123,4 +127,4 @@ def _rows(result: Collected) -> list[tuple[Cell, ...]]:
     rows = [row for row in rows if row[1]] or [(freed, Size(0), "nothing")]
     rows += [("kept", Size(kept.size), kept.why) for kept in result.kept[:KEPT_SHOWN]]
     rest = result.kept[KEPT_SHOWN:]
-    return rows + ([("kept", Size(sum(kept.size for kept in rest)), f"for {len(rest)} reasons more; --json tells all")] if rest else [])
+    return rows + ([("kept", Size(sum(kept.size for kept in rest)), f"for {counted(len(rest), 'more reason')}; --json tells all")] if rest else [])

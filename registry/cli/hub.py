@@ -10,11 +10,13 @@ import click
 from ..errors import Invalid
 from ..findings import Unbundled
 from ..manifest import CLASSES
+from ..plural import counted
 from .commands import command, version_argument
 from .keeping import put_unbundled
 from .parameters import File, ModelName, VersionReference
 from .session import Session
-from .text import size, table
+from .tables import table
+from .text import Name, size
 
 if TYPE_CHECKING:
     from ..published import Received, Sent, State
@@ -109,9 +111,9 @@ def status(session: Session, /, version: str | None, offline: bool) -> None:
       registry status medical --offline
     """
     states = session.registry.status(version, offline=offline)
-    rows = [[state.reference, f"hf://{state.repository}", state.commit[:12] if state.commit else "-", state.state or "known", _detail(state)]
-            for state in states]
-    session.put([_state(state) for state in states], table(["VERSION", "REPOSITORY", "COMMIT", "STATE", ""], rows) if rows else [])
+    rows = [[Name(state.reference), Name(f"hf://{state.repository}"), Name(state.commit[:12] if state.commit else "-"),
+             state.state or "known", _detail(state)] for state in states]
+    session.put([_state(state) for state in states], table(["VERSION", "REPOSITORY", "COMMIT", "STATE", ""], rows, ["commit"]))
 
 
 @command("sync")
@@ -154,7 +156,7 @@ def _sentence(item: Sent) -> str:
     at = f"hf://{item.repository}" + (f"@{item.commit[:12]}" if item.commit else "")
     if item.what in ("already", "upstream"):
         return f"{item.reference} is at {at}" + (", where it came from" if item.what == "upstream" else " already")
-    return f"{item.what} {item.reference} to {at}: {item.files} file{'s' if item.files != 1 else ''}, {size(item.size)}"
+    return f"{item.what} {item.reference} to {at}: {counted(item.files, 'file')}, {size(item.size)}"
 
 
 def _receipt(item: Received) -> str:

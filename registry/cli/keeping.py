@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import Corrupt
+from ..plural import counted
 from .commands import command
 from .parameters import File, VersionReference
 from .session import Session
-from .text import Size, plain, size, table
+from .tables import table
+from .text import Name, Size, plain, size
 
 if TYPE_CHECKING:
     from ..findings import Audited, Finding, Unbundled
@@ -66,7 +68,8 @@ def repair(session: Session, /, sources: tuple[str, ...], accept_journal: bool) 
     lines = [f"mended {plain(item.what)} from {plain(item.source)}" for item in result.mended]
     lines += [f"lost {plain(item.what)}{_of(item.versions)}" for item in result.lost]
     lines += [f"forgotten {plain(item)}" for item in result.forgotten]
-    made = f"{result.catalog.name} made from {result.entries} entries" if result.catalog is not None else "no catalog was made; the old one stays"
+    made = (f"{result.catalog.name} made from {counted(result.entries, 'entry', 'entries')}" if result.catalog is not None
+            else "no catalog was made; the old one stays")
     session.put(result.to_dict(), [*lines, made])
     if result.lost:
         session.note("what is lost comes back from whoever has it: registry repair --from HOME|BUNDLE|FOLDER, or add the same folder again")
@@ -88,9 +91,9 @@ def du(session: Session, /, version: str | None) -> None:
       registry du medical@1 --json
     """
     found = session.registry.du(version)
-    rows = [(item.reference or "everything", Size(item.own), Size(item.shared) if item.reference else None, Size(item.freed), Size(item.checkouts))
-            for item in found]
-    session.put([item.to_dict() for item in found], table(["version", "own", "shared", "freed", "checkouts"], rows),
+    rows = [(Name(item.reference or "everything"), Size(item.own), Size(item.shared) if item.reference else None, Size(item.freed),
+             Size(item.checkouts)) for item in found]
+    session.put([item.to_dict() for item in found], table(["version", "own", "shared", "freed", "checkouts"], rows, ["checkouts", "shared"]),
                 [item.reference for item in found if item.reference])
     for what, taken in found[-1].details.items():
         session.note(f"{what}: {size(taken)}")
@@ -117,15 +120,16 @@ def bundle(session: Session, /, versions: tuple[str, ...], output: str, have: st
     """
     with session.progress() as progress:
         done = session.registry.bundle(versions, output, have=have, everything=everything, progress=progress)
-    what = f"{done.entries} entries" if done.entries else ", ".join(done.versions)
+    what = counted(done.entries, 'entry', 'entries') if done.entries else ", ".join(done.versions)
     left = f", {done.left_out} left out" if done.left_out else ""
-    session.put(done.to_dict(), [f"{plain(output)} {size(done.size)}: {plain(what)}, {done.blobs} blobs{left}"], [plain(output)])
+    session.put(done.to_dict(), [f"{plain(output)} {size(done.size)}: {plain(what)}, {counted(done.blobs, 'blob')}{left}"], [plain(output)])
 
 
 def put_unbundled(session: Session, done: Unbundled) -> None:
     """What came out of a bundle, printed as pull prints it."""
     if done.entries:
-        lines = [f"{done.added} of {done.entries} entries restored" if done.added else f"{done.entries} entries already"]
+        whole = counted(done.entries, 'entry', 'entries')
+        lines = [f"{done.added} of {whole} restored" if done.added else f"{whole} already"]
     else:
         lines = [f"{item.reference} {item.digest}{' already' if item.reference in done.already else ''}" for item in done.versions]
     for reference in done.registered:
@@ -134,10 +138,11 @@ def put_unbundled(session: Session, done: Unbundled) -> None:
 
 
 def _lines(result: Audited) -> list[str]:
-    looked = f"{result.entries} entries, {result.blobs} blobs, {size(result.size)}{', every byte read' if result.hashed else ''}"
+    looked = f"{counted(result.entries, 'entry', 'entries')}, {counted(result.blobs, 'blob')}, {size(result.size)}"
+    looked += ", every byte read" if result.hashed else ""
     if not result.findings:
         return [f"whole: {looked}"]
-    return [line for item in result.findings for line in _finding(item)] + [f"{len(result.findings)} findings in {looked}"]
+    return [line for item in result.findings for line in _finding(item)] + [f"{counted(len(result.findings), 'finding')} in {looked}"]
 
 
 def _finding(item: Finding) -> list[str]:

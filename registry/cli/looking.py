@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from ..plural import counted
 from . import values
 from .commands import at_option, command, version_argument
 from .parameters import File, ModelName, VersionOrFolder, VersionReference
 from .session import Session
-from .text import Moment, Size, plain, table
+from .tables import table
+from .text import Moment, Name, Size, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,10 +87,13 @@ def tokens(session: Session, /, version: str, texts: str | None, at: str | None)
     """
     found = session.registry.tokens(version, texts=texts, at=at)
     headers = ["id", "token", "flags", "brought by", "when", "who", "why", "pieces before", "trained by", *(["count"] if texts is not None else [])]
-    rows = [(item.id, item.content, _flags(item.token), item.brought.reference, Moment(item.brought.created_at), item.brought.created_by,
-             item.brought.message, " ".join(item.pieces or ()), item.trained.reference if item.trained is not None else None,
+    rows = [(item.id, Name(item.content), _flags(item.token), Name(item.brought.reference), Moment(item.brought.created_at),
+             item.brought.created_by, item.brought.message, " ".join(item.pieces or ()),
+             Name(item.trained.reference) if item.trained is not None else None,
              *([item.count] if texts is not None else [])) for item in found]
-    session.put([item.to_dict() for item in found], table(headers, rows), [plain(item.content) for item in found])
+    session.put([item.to_dict() for item in found], table(headers, rows, ["flags", "when", "who"]), [plain(item.content) for item in found])
+    if not found:
+        session.note(f"{version} has no token that the first of its line lacks")
 
 
 @command("find")
@@ -107,7 +112,7 @@ def find(session: Session, /, what: str, at: str | None) -> None:
       registry find ./some/adapter
     """
     found = session.registry.find(what, at=at)
-    rows = [(item.version.reference, item.version.kind, item.why) for item in found]
+    rows = [(Name(item.version.reference), item.version.kind, item.why) for item in found]
     session.put([values.match(item) for item in found], table(["version", "kind", "why"], rows),
                 dict.fromkeys(row[0] for row in rows))
     if not found:
@@ -137,11 +142,11 @@ def _put_models(session: Session, sort: str | None, at: str | None, *, ascending
     if sort is not None:
         from ..order import sort_models
         found = sort_models(found, sort, ascending=ascending)
-    rows = [(item.name, item.latest, item.versions, item.kind, item.model_class,
+    rows = [(Name(item.name), item.latest, item.versions, item.kind, Name(item.model_class or ""),
              ", ".join(f"{alias}={number}" for alias, number in item.aliases.items()), Moment(item.updated_at or ""))
             for item in found]
     headers = ["model", "latest", "versions", "kind", "class", "aliases", "updated"]
-    session.put([values.model(item) for item in found], table(headers, rows), [item.name for item in found])
+    session.put([values.model(item) for item in found], table(headers, rows, ["class", "versions", "kind"]), [item.name for item in found])
     if not found:
         session.note("no models yet; to register one: registry add FOLDER --as NAME" if at is None else f"there was no model at {at}")
 
@@ -155,10 +160,12 @@ def _put_versions(session: Session, name: str, sort: str | None, at: str | None,
         from ..order import OF_VERSIONS, sort_versions
         found = sort_versions(found, sort, ascending=ascending)
         more = [sort] if sort not in OF_VERSIONS else []
-    rows = [(item.reference, item.kind, item.model_class, ", ".join(_marks(item)), Size(item.size), Moment(item.created_at),
+    rows = [(Name(item.reference), item.kind, Name(item.model_class), ", ".join(_marks(item)), Size(item.size), Moment(item.created_at),
              *(item.metrics.get(key, item.notes.get(key)) for key in more), item.message) for item in found]
     headers = ["version", "kind", "class", "aliases", "size", "created", *more, "message"]
-    session.put([values.version(item) for item in found], table(headers, rows), [item.reference for item in found])
+    session.put([values.version(item) for item in found], table(headers, rows, ["class", "kind", "size"]), [item.reference for item in found])
+    if not found:
+        session.note(f"all versions of {name} are deleted" if at is None else f"no version of {name} was there at {at}")
 
 
 def _put_file(session: Session, reference: str, at: str | None) -> None:
@@ -191,10 +198,10 @@ def _rows(details: Details) -> list[tuple[str, Any]]:
         *((parent.role, f"{parent.reference} {parent.digest.short} (known: {parent.evidence})") for parent in version.parents),
         ("aliases", ", ".join(_marks(version))), ("yanked", version.yank_reason if version.yanked else None),
         *(("forced", f"{id}: this check failed when it was registered, and was let pass") for id in version.forced),
-        ("vocabulary", f"{facts.vocabulary.size} entries, {len(facts.vocabulary.added)} added, {facts.vocabulary.digest.short}"),
+        ("vocabulary", f"{counted(facts.vocabulary.size, 'entry', 'entries')}, {len(facts.vocabulary.added)} added, {facts.vocabulary.digest.short}"),
         ("tokens", _some([token.content for token in facts.vocabulary.added])),
-        ("weights", f"{facts.weights.parameters} parameters, {facts.weights.dtype}, {facts.weights.digest.short}"),
-        ("table", f"{facts.rows} rows of {facts.width}" if facts.rows else None),
+        ("weights", f"{counted(facts.weights.parameters, 'parameter')}, {facts.weights.dtype}, {facts.weights.digest.short}"),
+        ("table", f"{counted(facts.rows, 'row')} of {facts.width}" if facts.rows else None),
         ("modules", ", ".join(facts.modules)), ("adapter", _adapter(details)), ("size", Size(version.size)),
         ("message", version.message), *((f"metric {key}", value) for key, value in version.metrics.items()),
         *((f"note {key}", value) for key, value in version.notes.items()),

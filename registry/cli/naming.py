@@ -101,7 +101,7 @@ def delete(session: Session, /, versions: tuple[str, ...], keep_last: int | None
 def _agreed(session: Session, versions: tuple[str, ...], keep_last: int | None) -> bool:
     """Whether the person at the terminal wants this gone. Raises UsageError where nobody can be asked."""
     if not sys.stdin.isatty():
-        raise click.UsageError("delete asks first, and there is no terminal to ask on; add --yes")
+        raise click.UsageError("delete asks first, and there is no terminal to ask on; add --yes, or --dry-run to see what would go")
     doomed = session.registry.delete(versions, keep_last=keep_last, dry_run=True)
     names = ", ".join(version.reference for version in doomed.versions)
     agreed = not names or click.confirm(f"forget {names} for ever ({size(doomed.freed)})?", err=True)

@@ -13,7 +13,7 @@ from types import TracebackType
 
 import click
 
-from ..errors import RegistryError, Unavailable
+from ..errors import RegistryError, Unavailable, reason
 from .root import root
 from .session import Session
 from .text import plain
@@ -23,7 +23,7 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is what comes back."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if "_REGISTRY_COMPLETE" in os.environ:
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _print_anything()
     session = Session()
     try:
-        return _run(given, session)
+        return _invoke(given, session)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return INTERRUPTED
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(type(error).__name__, _refusal(error), Unavailable.exit_code, session, given)
 
 
-def _run(arguments: list[str], session: Session) -> int:
+def _invoke(arguments: list[str], session: Session) -> int:
     try:
         with session, root.make_context("registry", arguments or ["--help"], obj=session) as context:
             root.invoke(context)
@@ -96,8 +96,8 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _refusal(error: OSError) -> str:
-    reason = (error.strerror or str(error) or type(error).__name__).lower()
-    return f"{reason}: {os.fsdecode(error.filename)!r}" if isinstance(error.filename, (str, bytes)) else reason
+    said = reason(error)
+    return f"{said}: {os.fsdecode(error.filename)!r}" if isinstance(error.filename, (str, bytes)) else said
 
 
 def _print_anything() -> None:

@@ -30,8 +30,15 @@ class Bars:
         with self._lock:
             bars = self._bars = self._bars or _begin()
             if what not in self._tasks:
+                self._end_those_without_total(bars)
                 self._tasks[what] = bars.add_task(what, total=total)
             bars.update(self._tasks[what], completed=done, total=total)
+
+    def _end_those_without_total(self, bars: Progress) -> None:
+        """A stage that does not know how long it takes is over when the next begins."""
+        for task in bars.tasks:
+            if task.total is None:
+                bars.update(task.id, total=1, completed=1)
 
     def __enter__(self) -> Bars:
         return self

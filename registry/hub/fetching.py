@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..digest import BLOCK, Digest, digest_of
-from ..errors import DigestMismatch, HubUnavailable, Refused, StoreUnavailable
+from ..errors import DigestMismatch, HubUnavailable, Refused, StoreUnavailable, reason
 from .remote import Remote
 
 Count = Callable[[int], object]
@@ -61,7 +61,7 @@ def fetch(remote: Remote, wanted: Wanted, folder: Path, *, progress: Count) -> P
             _fill(remote, wanted, part, progress)
         part.replace(whole)
     except OSError as error:
-        raise StoreUnavailable(f"cannot keep {wanted} in {str(folder)!r}: {error.strerror}; free some space and repeat the command, "
+        raise StoreUnavailable(f"cannot keep {wanted} in {str(folder)!r}: {reason(error)}; free some space and repeat the command, "
                                "it goes on from here") from error
     return whole
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+from ..plural import counted as _counted
+
 
 def said(text: str, limit: int = 240) -> str:
     """A text as HTML: escaped, what does not print shown as its number, cut where it is very long."""
@@ -30,4 +32,4 @@ def share(value: float | None) -> str:
 
 def counted(count: int, what: str) -> str:
     """`1 text`, `2 texts`."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    return _counted(count, what, form=",")

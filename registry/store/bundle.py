@@ -33,7 +33,7 @@ from typing import Any, BinaryIO
 from .. import entry as _entry, reference as _reference
 from ..digest import Digest, canonical, digest_of, digest_of_stream, parse_canonical
 from ..entry import EVIDENCE, Edge, Entry
-from ..errors import BrokenChain, DigestMismatch, FolderNotFound, InvalidManifest, NewerFormat, RegistryError, StoreUnavailable, UnsafeFile
+from ..errors import BrokenChain, DigestMismatch, FolderNotFound, InvalidManifest, NewerFormat, RegistryError, StoreUnavailable, UnsafeFile, reason
 from ..source import check_source, check_text
 from . import tar
 
@@ -118,7 +118,7 @@ def write(path: Path, index: Index, open_blob: Callable[[Digest], BinaryIO], ent
             written = out.tell()
         temporary.replace(path)
     except OSError as error:
-        raise StoreUnavailable(f"cannot write the bundle {str(path)!r}: {error.strerror}") from error
+        raise StoreUnavailable(f"cannot write the bundle {str(path)!r}: {reason(error)}") from error
     finally:
         temporary.unlink(missing_ok=True)
     return written
@@ -143,7 +143,7 @@ class Bundle:
         try:
             self._stream = path.open("rb")
         except OSError as error:
-            raise FolderNotFound(f"cannot read {self._what}: {error.strerror}") from None
+            raise FolderNotFound(f"cannot read {self._what}: {reason(error)}") from None
         try:
             self._members = self._look()
         except BaseException:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..digest import Digest, canonical, digest_of, digest_of_stream, parse_json
-from ..errors import BlobNotFound, DigestMismatch, InvalidManifest, NewerFormat, StoreUnavailable
+from ..errors import BlobNotFound, DigestMismatch, InvalidManifest, NewerFormat, StoreUnavailable, reason
 
 if TYPE_CHECKING:
     from .blobs import Blobs
@@ -103,7 +103,7 @@ def materialise(target: Path, pieces: Sequence[Piece], blobs: Blobs, *, links: b
         _write_marker(beside, changed(marker, files={path: (digest, None) for path, digest in digests.items()}))
         _put(beside, target, replace=replace)
     except OSError as error:
-        raise StoreUnavailable(f"cannot make the checkout {str(target)!r}: {error.strerror}") from error
+        raise StoreUnavailable(f"cannot make the checkout {str(target)!r}: {reason(error)}") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     _stamp(target)

@@ -19,7 +19,7 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from ..errors import BlobNotFound, StoreUnavailable
+from ..errors import BlobNotFound, StoreUnavailable, reason
 from .backend import Stat
 
 _AHEAD = 8 << 20
@@ -47,7 +47,7 @@ class LocalBackend:
         except FileNotFoundError:
             raise BlobNotFound(f"the store lacks {name}") from None
         except OSError as error:
-            raise StoreUnavailable(f"cannot read {str(path)!r}: {error.strerror}") from error
+            raise StoreUnavailable(f"cannot read {str(path)!r}: {reason(error)}") from error
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Some of the file. Raises BlobNotFound."""
@@ -60,7 +60,7 @@ class LocalBackend:
         except FileNotFoundError:
             raise BlobNotFound(f"the store lacks {name}") from None
         except OSError as error:
-            raise StoreUnavailable(f"cannot read {path!r}: {error.strerror}") from error
+            raise StoreUnavailable(f"cannot read {path!r}: {reason(error)}") from error
         return found
 
     def stat(self, name: str) -> Stat | None:
@@ -174,7 +174,7 @@ def try_place(root: Path) -> None:
                 raise StoreUnavailable(f"{str(root)!r} cannot hold a registry: locks do not hold there")
         _sync_folder(root)
     except OSError as error:
-        raise StoreUnavailable(f"{str(root)!r} cannot hold a registry: {error.strerror}") from error
+        raise StoreUnavailable(f"{str(root)!r} cannot hold a registry: {reason(error)}") from error
     finally:
         for path in (one, two, taken):
             with contextlib.suppress(OSError):
@@ -252,4 +252,4 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreUnavailable(f"cannot write {str(path)!r}: {error.strerror}") from error
+        raise StoreUnavailable(f"cannot write {str(path)!r}: {reason(error)}") from error

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import Busy, StoreUnavailable
+from ..errors import Busy, StoreUnavailable, reason
 
 POLL = 0.005
 """Seconds between two tries; a writer holds the lock for milliseconds."""
@@ -104,11 +104,11 @@ class Lock:
             return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             if alone or error.errno not in (errno.EACCES, errno.EROFS, errno.EPERM):
-                raise StoreUnavailable(f"cannot lock {str(self.path)!r}: {error.strerror}") from error
+                raise StoreUnavailable(f"cannot lock {str(self.path)!r}: {reason(error)}") from error
         try:
             return os.open(self.path if self.path.exists() else self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise StoreUnavailable(f"cannot lock {str(self.path)!r}: {error.strerror}") from error
+            raise StoreUnavailable(f"cannot lock {str(self.path)!r}: {reason(error)}") from error
 
     def _busy(self) -> Busy:
         return Busy(f"another process holds {str(self.path)!r}; try again when it is done")

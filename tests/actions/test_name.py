@@ -82,7 +82,7 @@ def test_a_yanked_version_is_not_latest_but_loads_by_number_with_a_warning(regis
 def test_a_version_that_an_alias_points_to_is_not_yanked(registered):
     registered.alias("minilm@1", "prod")
 
-    with pytest.raises(InUse, match="minilm@prod"):
+    with pytest.raises(InUse, match="registry alias --remove minilm@prod"):
         registered.yank("minilm@1", reason="x")
 
 

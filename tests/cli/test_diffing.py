@@ -70,6 +70,7 @@ def test_encodings_are_told_for_people_and_as_json_and_as_a_page(run, filled, tm
     assert any("pieces of zorvaxin: z ##o ##r ##v ##a ##x ##i ##n → zorvaxin" in line for line in ran.lines)
     assert ran.lines[-1].startswith("re-encode:")
     assert (tmp_path / "page.html").read_text("utf-8").startswith("<!doctype html>")
+    assert ran.err.splitlines() == ["--html measures encodings too: both models are loaded", f"wrote the page {tmp_path / 'page.html'}"]
     assert [item["text"] for item in found["texts"]] == ["the patient takes zorvaxin", "the new dose"]
     assert found["texts"][1]["value"] == 1.0
     assert {"measure", "moved", "median", "histogram", "pieces", "plane", "sentence"} <= set(found)

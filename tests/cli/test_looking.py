@@ -1,6 +1,8 @@
 import re
 from dataclasses import replace
 
+import pytest
+
 import registry
 from tests.cli.conftest import ADDED
 
@@ -127,11 +129,32 @@ def test_find_tells_which_version_a_folder_is(run, filled, folders):
     assert run("find", folders.base, "-q", home=filled).lines == ["minilm@1"]
 
 
-def test_what_is_not_found_is_no_error(run, filled):
-    ran = run("find", "nowhere-at-all", home=filled)
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["find", "nothing of this"], "nothing matches 'nothing of this'"), (["tokens", "minilm@1"], "minilm@1 has no token"),
+    (["config"], "registry config user.name NAME"), (["log", "--kind", "delete"], "no entry of the journal matches")])
+def test_an_empty_answer_is_no_error_and_says_that_it_is_empty(run, filled, arguments, said):
+    ran = run(*arguments, home=filled)
 
     assert (ran.code, ran.out) == (0, "")
-    assert "nothing matches" in ran.err
+    assert said in ran.err
+    assert (run(*arguments, "--json", home=filled).err, run(*arguments, "-q", home=filled).err) == ("", "")
+
+
+@pytest.mark.parametrize(("what", "said"), [
+    ("x >", "lacks a number after '>'"), ("> 3", "name before '>'"), ("eval < high", "lacks a number after '<'"), (" ", "nothing is looked for")])
+def test_half_a_comparison_is_told_in_a_line(run, filled, what, said):
+    ran = run("find", what, home=filled)
+
+    assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1)
+    assert said in ran.err
+
+
+@pytest.mark.parametrize("arguments", [["add", "medical@1", "--as", "x"], ["pull", "medical@1"]])
+def test_a_version_where_a_folder_or_a_file_is_wanted_is_told_what_shows_it(run, filled, arguments):
+    ran = run(*arguments, home=filled)
+
+    assert ran.code == 3
+    assert "registry show medical@1" in ran.err
 
 
 def test_resolve_pins_a_reference(run, filled):

@@ -48,3 +48,19 @@ def test_questions_and_checkouts_load_no_torch(home, arguments):
 
     assert code == 0
     assert not {"torch", "transformers", "sentence_transformers", "peft", "rich"} & set(heavy)
+
+
+def test_an_interrupt_while_the_program_is_still_loading_is_no_traceback():
+    program = """
+import sys
+class Interrupted:
+    def find_spec(self, name, *more):
+        if name == "click":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from registry.cli import main
+sys.exit(main(["list"]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")

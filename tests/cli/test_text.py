@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from registry.cli.session import to_json
-from registry.cli.text import Moment, Size, plain, size, table, width
+from registry.cli.tables import table, wrapped
+from registry.cli.text import Moment, Name, Size, plain, size, width
+from registry.plural import counted
 
 
 class Terminal:
@@ -20,12 +22,12 @@ class Terminal:
 
 @pytest.fixture
 def on_terminal(monkeypatch):
-    """table() as it is on a terminal of 40 columns."""
-    def drawn(headers, rows):
+    """table() as it is on a terminal, of 40 columns unless another number is said."""
+    def drawn(headers, rows, spare=(), columns=40):
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", Terminal())
-            patch.setenv("COLUMNS", "40")
-            return table(headers, rows)
+            patch.setenv("COLUMNS", str(columns))
+            return table(headers, rows, spare)
     return drawn
 
 
@@ -61,11 +63,54 @@ def test_a_table_on_a_terminal_is_aligned_numbers_to_the_right(on_terminal):
         "MODEL       SIZE  CREATED", "minilm   90.9 MB  2025-11-24 00:12", "a       12 bytes  2025-11-25 10:00"]
 
 
-def test_a_table_on_a_terminal_fits_the_window(on_terminal):
-    lines = on_terminal(["name", "message"], [("minilm", "東京" * 40), ("b", "short")])
+LONG = Name("hospital/minilm-medical@12")
+WIDE = [(LONG, "SentenceTransformer", None, Size(90_900_000), Moment("2025-11-24T00:12:33.000000Z"), "trained on all of it, again, for longer")]
+HEADERS = ["version", "class", "aliases", "size", "created", "message"]
 
-    assert max(map(width, lines)) <= 40
-    assert lines[1].endswith("…")
+
+@given(st.integers(1, 120), st.lists(st.text(alphabet="xz 東é", max_size=40), min_size=1, max_size=4))
+def test_no_window_cuts_a_name_or_loses_a_word(columns, texts):
+    rows = [(LONG, text, Size(12), Moment("2025-11-24T00:12:33.000000Z")) for text in texts]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", Terminal())
+        patch.setenv("COLUMNS", str(columns))
+        lines = table(["version", "", "size", "created"], rows)
+
+    assert sum(str(LONG) in line for line in lines) == len(rows)
+    assert sum("2025-11-24 00:12" in line for line in lines) == len(rows)
+    kept = "".join("".join(lines).split()).replace(str(LONG), "").replace("VERSION", "")
+    assert all(kept.count(letter) == "".join(texts).count(letter) for letter in "xz東é")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_table_on_a_terminal_fits_the_window(on_terminal, columns):
+    lines = on_terminal(HEADERS, WIDE, ["class"], columns)
+
+    assert max(map(width, lines)) <= columns
+    assert lines[1].startswith(LONG + "  ")
+
+
+def test_a_column_without_content_goes_before_one_with_some(on_terminal):
+    assert on_terminal(HEADERS, WIDE, ["class"], 120)[0].split() == ["VERSION", "CLASS", "SIZE", "CREATED", "MESSAGE"]
+
+
+def test_prose_wraps_before_a_column_goes_and_stands_below_its_row_at_last(on_terminal):
+    assert on_terminal(HEADERS, WIDE, ["class"], 80) == [
+        "VERSION                        SIZE  CREATED           MESSAGE",
+        "hospital/minilm-medical@12  90.9 MB  2025-11-24 00:12  trained on all of it,",
+        "                                                       again, for longer"]
+    assert on_terminal(HEADERS, WIDE, ["class"], 60)[1:] == [
+        "hospital/minilm-medical@12  90.9 MB  2025-11-24 00:12", "    message: trained on all of it, again, for longer"]
+
+
+def test_a_word_longer_than_its_column_is_broken():
+    assert list(wrapped("see 東京東京東京 and on", 6)) == ["see", "東京東", "京東京", "and on"]
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 entries"), (1, "1 entry"), (2, "2 entries")])
+def test_one_is_no_plural(count, said):
+    assert counted(count, "entry", "entries") == said
 
 
 def test_keys_and_values_on_a_terminal_are_whole(on_terminal):

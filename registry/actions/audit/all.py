@@ -9,7 +9,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ...entry import now
-from ...errors import CatalogDiverged, Corrupt, FolderNotFound, StoreUnavailable
+from ...errors import CatalogDiverged, Corrupt, FolderNotFound, StoreUnavailable, reason
 from ...findings import Audited, Finding, Receipt, parse_receipt
 from ...home import OURS, WRITE_WAIT, Home
 from ...progress import Progress
@@ -103,7 +103,7 @@ def _read(path: Path) -> Receipt:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise FolderNotFound(f"cannot read the receipt {str(path)!r}: {error.strerror}") from None
+        raise FolderNotFound(f"cannot read the receipt {str(path)!r}: {reason(error)}") from None
     return parse_receipt(content.rstrip(b"\n"), f"{str(path)!r}")
 
 
@@ -113,4 +113,4 @@ def _write(path: Path, head: Receipt | None, chain: Chain) -> None:
     try:
         path.write_bytes(head.to_bytes() + b"\n")
     except OSError as error:
-        raise StoreUnavailable(f"cannot write the receipt {str(path)!r}: {error.strerror}") from None
+        raise StoreUnavailable(f"cannot write the receipt {str(path)!r}: {reason(error)}") from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import CatalogDiverged, RegistryError
 from ...findings import Finding
 from ...home import Home
+from ...plural import counted
 from .chain import Chain
 
 if TYPE_CHECKING:
@@ -62,8 +63,12 @@ def _rows(home: Home, snapshot: Snapshot, chain: Chain, number: int) -> list[Fin
         return []
     entries = (entry for _, entry in zip(range(number), home.journal.follow(0, None), strict=False))
     found = differences(snapshot, unlike, entries, home.blobs.read_or_miss, set(chain.unreadable))
-    return [Finding("catalog-edited", f"{len(rows)} rows of the table {table} are not what the journal makes: {_shown(rows)}",
-                    _versions(rows), REPAIR) for table in unlike if (rows := [item for item in found if item.table == table])]
+    return [Finding("catalog-edited", f"{_rows_of(table, len(rows))} not what the journal makes: {_shown(rows)}", _versions(rows), REPAIR)
+            for table in unlike if (rows := [item for item in found if item.table == table])]
+
+
+def _rows_of(table: str, count: int) -> str:
+    return counted(count, f"row of the table {table} is", f"rows of the table {table} are")
 
 
 def _shown(rows: list[Difference]) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ...digest import Digest
 from ...findings import Finding
 from ...home import Home
+from ...plural import counted
 from ...progress import Progress
 from .chain import Chain
 
@@ -51,8 +52,8 @@ def check_blobs(home: Home, needs: Needs, chain: Chain, *, full: bool, progress:
                                f"rm {quote(str(home.root / name))}; if a blob is missing, registry repair first") for name in home.blobs.strays()]
     idle = [digest for digest in found.sizes if digest not in needed and digest not in needs.journal]
     if idle:
-        found.notes.append(f"{len(idle)} blobs, {sum(found.sizes[digest] for digest in idle)} bytes, are needed by no version; "
-                           "registry collect frees them once they are an hour old")
+        taken = counted(sum(found.sizes[digest] for digest in idle), "byte")
+        found.notes.append(f"{counted(len(idle), 'blob')}, {taken}, needed by no version; registry collect frees what is an hour old")
     return found
 
 

@@ -22,6 +22,7 @@ from ... import entry as _entry, reference as _reference
 from ...digest import Digest
 from ...errors import Invalid, RegistryError
 from ...home import Home
+from ...plural import counted
 from ...progress import Progress
 from ...verdicts import FAILED, OK, UNMEASURED, Outcome, Report
 from ...version import Version
@@ -131,6 +132,9 @@ def _with_the_model(home: Home, models: Models, stage: Stage, ancestors: Sequenc
 def _folder(home: Home | None, folder: Path, options: CheckOptions, given: Sequence[Given], progress: Progress) -> Report:
     progress("reading", 0, None)
     name = os.fspath(folder)
+    if not folder.is_dir():
+        from ...artifacts.folder import Folder
+        Folder(folder)  # raises, and says why there is nothing to check
     try:
         stage = of_folder(home, folder, options.parent)
     except Invalid:
@@ -178,7 +182,7 @@ def _record(home: Home, models: Models, stage: Stage, version: Version, report: 
         digest = home.blobs.add(made.to_bytes())
         if digest != version.probes:
             home.commit(lambda connection: _entry.Probes(*still_there(connection, version), Digest(digest)))
-    said = f"recorded {len(made.probes)} probes" + (f" in place of {len(before.probes)}" if before is not None else "")
+    said = f"recorded {counted(len(made.probes), 'probe')}" + (f" in place of {len(before.probes)}" if before is not None else "")
     # what differed from the old ones is told, and is no failure any more
     kept = tuple(replace(outcome, verdict="warned") if outcome.failed and outcome.net == "measurement" else outcome for outcome in report.outcomes)
     return Report(report.target, (*kept, Outcome(VECTORS, "measurement", stage.name, OK, found=digest.short, message=said)), digest)

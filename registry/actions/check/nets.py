@@ -11,6 +11,7 @@ from ...errors import RegistryError
 from ...facts import Facts
 from ...home import Home
 from ...manifest import Manifest
+from ...plural import counted
 from ...verdicts import FAILED, FORCED, OK, UNMEASURED, WARNED, Outcome
 from ...version import Version
 from ..common import facts_of
@@ -95,7 +96,7 @@ def _files(home: Home, version: Version, manifest: Manifest) -> Iterator[Outcome
             damaged += 1
             yield Outcome(FILES, "integrity", version.reference, FAILED, file.path, file.digest.short, found.short if found else "", message=said)
     if not damaged:
-        yield Outcome(FILES, "integrity", version.reference, OK, expected=f"{len(manifest.files)} files", found=f"{manifest.size} bytes")
+        yield Outcome(FILES, "integrity", version.reference, OK, expected=counted(len(manifest.files), 'file'), found=counted(manifest.size, 'byte'))
 
 
 def _other_facts(recorded: Facts, now: Facts) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ... import manifest as _manifest
 from ...digest import Digest, digest_of, digest_of_stream
-from ...errors import CatalogDiverged, RegistryError, StoreUnavailable
+from ...errors import CatalogDiverged, RegistryError, StoreUnavailable, reason
 from ...findings import Lost, Mended, Repaired
 from ...home import WRITE_WAIT, Home
 from ...manifest import File, Manifest, Parent
@@ -174,7 +174,7 @@ def _opened(opener: Opener) -> BinaryIO | None:
     except (RegistryError, OSError) as error:
         cause = error if isinstance(error, OSError) else error.__cause__
         if isinstance(cause, OSError) and cause.errno in FULL:
-            raise StoreUnavailable(f"cannot keep what is fetched: {cause.strerror}; free some space and run registry repair again") from error
+            raise StoreUnavailable(f"cannot keep what is fetched: {reason(cause)}; free some space and run registry repair again") from error
         return None
 
 

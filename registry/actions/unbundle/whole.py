@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...entry import Entry
-from ...errors import BlobNotFound, StoreUnavailable, WrongStore
+from ...errors import BlobNotFound, StoreUnavailable, WrongStore, reason
 from ...findings import Unbundled
 from ...home import FIRST_ENTRY, WRITE_WAIT, Home, make_private, refuse_foreign
 from ...progress import Progress
@@ -99,4 +99,4 @@ def _put_journal(home: Home, place: Path) -> None:
         (place / "journal").rename(home.root / "journal")
         LocalBackend(home.root).sync(".")
     except OSError as error:
-        raise StoreUnavailable(f"cannot put the journal into {str(home.root)!r}: {error.strerror}") from error
+        raise StoreUnavailable(f"cannot put the journal into {str(home.root)!r}: {reason(error)}") from error

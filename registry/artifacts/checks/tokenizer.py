@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...errors import NotLoadable, ParentMismatch
 from ...facts import Token
+from ...plural import counted
 from ..configuration import read_if_there
 from ..encoder.belongs import join
 from .check import IDENTITY, Candidate, ParentView, checks
@@ -34,7 +35,7 @@ def ids_have_rows(candidate: Candidate) -> str | None:
         return None
     last = max(tokens, key=lambda token: token.id)
     over = sum(token.id >= rows for token in candidate.inspection.tokens)
-    return (f"{over} token{' has' if over == 1 else 's have'} no row: {last.content!r} has the id {last.id}, and the table of "
+    return (f"{counted(over, 'token has', 'tokens have')} no row: {last.content!r} has the id {last.id}, and the table of "
             f"embeddings has {rows} rows; call resize_token_embeddings({last.id + 1}) before saving, or use registry resize on "
             "the model as it was")
 
@@ -60,9 +61,9 @@ def adapter_has_its_parents_tokenizer(candidate: Candidate) -> str | None:
         return None
     if facts.vocabulary.digest != parent.facts.vocabulary.digest:
         common = len(parent.tokens)
-        more, plural = candidate.inspection.tokens[common:], "" if len(candidate.inspection.tokens) == common + 1 else "s"
+        more = candidate.inspection.tokens[common:]
         if more and tuple(candidate.inspection.tokens[:common]) == tuple(parent.tokens):
-            return (f"the adapter's tokenizer has {len(more)} token{plural} that {parent.reference} lacks, "
+            return (f"the adapter's tokenizer has {counted(len(more), 'token')} that {parent.reference} lacks, "
                     f"{more[0].content!r} first: it was trained on a resized base; name that with --parent (if that was resized "
                     "in memory and never saved, its rows are lost: resize again and train again)")
         return (f"the tokens are not those of {parent.reference}: {_difference(candidate, parent)}; name the base it was trained "
@@ -80,7 +81,7 @@ def _difference(candidate: Candidate, parent: ParentView) -> str:
     first = min(index for index in own.keys() | other.keys() if own.get(index) != other.get(index))
     count = sum(own.get(index) != other.get(index) for index in own.keys() | other.keys())
     return (f"id {first} is {_said(own.get(first), other.get(first))}, there it is {_said(other.get(first), own.get(first))} "
-            f"({count} differ)")
+            f"({counted(count, 'differs', 'differ')})")
 
 
 def _said(token: Token | None, other: Token | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ...errors import NoEffect, NotLoadable, ParentMismatch
 from ...facts import Tensor
+from ...plural import counted
 from ..adapter import AdapterConfig
 from ..inspect import table_of
 from ..structure import ends_with
@@ -44,7 +45,7 @@ def parents_biases_are_not_trained(candidate: Candidate) -> str | None:
     trained = [tensor.name for tensor in own_tensors(candidate) if tensor.name.endswith(".bias") and ".lora_" not in tensor.name]
     if bias in (None, "none", False) or not trained or candidate.from_memory:
         return None
-    return (f"the adapter was trained with bias={bias!r} and overwrites {len(trained)} biases of its base, {trained[0]!r} first: "
+    return (f"the adapter was trained with bias={bias!r} and overwrites {counted(len(trained), 'bias', 'biases')} of its base, {trained[0]!r} first: "
             "switched off, it leaves another base behind; train with bias='none', or keep it with registry.save while the model is "
             "in memory")
 
@@ -61,9 +62,10 @@ def adapter_is_not_finer_than_its_base(candidate: Candidate) -> str | None:
     fine = [tensor.name for tensor in own_tensors(candidate) if tensor.dtype in ("F32", "F64")]
     if half is None or not fine:
         return None
-    return (f"{len(fine)} tensors of the adapter are F32, {fine[0]!r} first, and {parent.reference} loads as {half}, so that every "
-            f"load casts them and the model encodes otherwise than it did in training; cast the adapter to {half} before it is "
-            "saved, or register the base in float32 and name that with --parent")
+    return (f"{counted(len(fine), 'tensor of the adapter is', 'tensors of the adapter are')} F32, {fine[0]!r} first, and "
+            f"{parent.reference} loads as {half}, so that every load casts them and the model encodes "
+            f"otherwise than it did in training; cast the adapter to {half} before it "
+            "is saved, or register the base in float32 and name that with --parent")
 
 
 @check("trained-tokens", "it trains the added tokens",
@@ -84,7 +86,7 @@ def trains_the_added_tokens(candidate: Candidate) -> str | None:
         said.append(f"{_spoken(over, words)} {'is no added token' if len(over) == 1 else 'are no added tokens'}")
     if under:
         said.append(f"{_spoken(under, words)} {'was' if len(under) == 1 else 'were'} added and {'is' if len(under) == 1 else 'are'} not trained")
-    return (f"the adapter trains the rows of {len(ids)} ids, {_range(ids)}, and the added tokens of {parent.reference} have "
+    return (f"the adapter trains the rows of {counted(len(ids), 'id')}, {_range(ids)}, and the added tokens of {parent.reference} have "
             f"{_range(added)}: {' and '.join(said)}; train with trainable_token_indices={_range(added)}")
 
 
@@ -95,8 +97,9 @@ def adapter_is_not_as_it_began(candidate: Candidate) -> str | None:
     if config is None or candidate.parent is None:
         return None
     began, moved = _begun(candidate, config, candidate.parent)
-    return (f"all {len(began)} tensors that training moves are still as it begins, {began[0]} first, so the adapter changes nothing; "
-            "save it after the training (if it is meant to be untrained: --allow-no-effect)") if began and not moved else None
+    return (f"all {counted(len(began), 'tensor')} that training moves {'is' if len(began) == 1 else 'are'} still as it begins, "
+            f"{began[0]} first, so the adapter changes nothing; save it after the training "
+            "(if it is meant to be untrained: --allow-no-effect)") if began and not moved else None
 
 
 @check("adapter-parts", "all of its parts were trained", "tells of layers that training left as they began", None, net=EFFECT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ...errors import NotLoadable, RegistryError, UnsafeFile
+from ...plural import counted
 from ..configuration import read_if_there
 from ..encoder.belongs import join
 from ..weights import names, shards
@@ -42,7 +43,7 @@ def values_are_finite(candidate: Candidate) -> str | None:
     if not found:
         return None
     count = sum(item.count for item in found)
-    return (f"{count} value{'' if count == 1 else 's'} of {names(found)} {'is' if count == 1 else 'are'} not finite; the "
+    return (f"{counted(count, 'value')} of {names(found)} {'is' if count == 1 else 'are'} not finite; the "
             "training diverged")
 
 
@@ -55,7 +56,8 @@ def no_wrapper_names(candidate: Candidate) -> str | None:
     wrapped = [tensor.name for tensor in candidate.inspection.facts.weights.tensors if _WRAPPED.search(tensor.name)]
     if not wrapped:
         return None
-    return (f"{len(wrapped)} tensors have names of an adapter's wrapper, {wrapped[0]!r} first: a loader would take random ones "
+    return (f"{counted(len(wrapped), 'tensor has a name', 'tensors have names')} of an adapter's wrapper, "
+            f"{wrapped[0]!r} first: a loader would take random ones "
             "instead; merge with PeftModel.merge_and_unload() and save that model")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...differences import Advice, Effect, SettingChange, TensorChange, TokenChange
+from ...plural import counted
 from .side import Side
 
 _NAMED = 5
@@ -74,27 +75,27 @@ def _by_weights(after: Side, tensors: Sequence[TensorChange]) -> Iterator[str]:
     if changed:
         most = max(changed, key=lambda item: item.relative or 0.0)
         told = f", by {most.relative:.2g} of its norm in {most.name}" if most.relative is not None else ""
-        yield f"{len(changed)} tensor{'s' if len(changed) > 1 else ''} changed{told}"
+        yield f"{counted(len(changed), 'tensor')} changed{told}"
     reshaped = [item for item in tensors if item.kind == "resized" and item.rows is None]
     if reshaped:
         yield f"{reshaped[0].name} has the shape {reshaped[0].shapes[1]}, had {reshaped[0].shapes[0]}"
     for kind in ("added", "removed"):
         found = [item for item in tensors if item.kind == kind and not item.name.startswith(("pooler.", "cls.")) and not _is_adapters(item)]
         if found:
-            yield f"{len(found)} tensor{'s' if len(found) > 1 else ''} {kind}, {found[0].name} first"
+            yield f"{counted(len(found), 'tensor')} {kind}, {found[0].name} first"
 
 
 def _by_effects(effects: Sequence[Effect]) -> Iterator[str]:
     real = [effect for effect in effects if effect.change > 0]
     if real:
         share = f", {real[0].relative:.2g} of the weight's norm" if real[0].relative is not None else ""
-        yield f"the adapter changes {len(real)} module{'s' if len(real) > 1 else ''}, most in {real[0].module} (norm {real[0].change:.3g}{share})"
+        yield f"the adapter changes {counted(len(real), 'module')}, most in {real[0].module} (norm {real[0].change:.3g}{share})"
 
 
 def _by_other_adapters(before: Side, after: Side, tensors: Sequence[TensorChange]) -> Iterator[str]:
     found = [item for item in tensors if item.kind in ("added", "removed") and _is_adapters(item)]
     if found and (before.others or after.others):
-        yield f"{len(found)} tensors of an adapter whose effect is not computed here are {found[0].kind}"
+        yield f"{counted(len(found), 'tensor')} of an adapter whose effect is not computed here {'is' if len(found) == 1 else 'are'} {found[0].kind}"
 
 
 def _is_adapters(item: TensorChange) -> bool:
@@ -130,7 +131,8 @@ def _notes(settings: Sequence[SettingChange], tensors: Sequence[TensorChange]) -
             yield f"compare them by {_short(change.after)}, no longer by {_short(change.before)}"
     merged = [item.relative or 0.0 for item in tensors if item.kind == "merged"]
     if merged:
-        yield f"what the adapter adds was merged into {len(merged)} weights, which differ by rounding alone (by {max(merged):.1e} of their norm)"
+        into = counted(len(merged), "weight, which differs", "weights, which differ")
+        yield f"what the adapter adds was merged into {into} by rounding alone (by {max(merged):.1e} of their norm)"
     cast = [item for item in tensors if item.kind == "dtype"]
     if cast:
         yield f"the same values lie in {cast[0].dtypes[1]} instead of {cast[0].dtypes[0]}, so vectors differ by rounding alone"
@@ -143,7 +145,7 @@ def _named(change: SettingChange) -> str:
 
 
 def _count(changes: Sequence[TokenChange]) -> str:
-    return f"{len(changes)} token{'s' if len(changes) > 1 else ''}"
+    return counted(len(changes), 'token')
 
 
 def _names(changes: Sequence[TokenChange]) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ...errors import NotLoadable, ParentMismatch
 from ...facts import Files, Tensor
+from ...plural import counted
 from ..adapter import WEIGHTS, AdapterConfig, read_config
 from ..checks.check import ParentView
 from ..checks.common import within
@@ -58,9 +59,9 @@ def renamings(files: Files, parent: ParentView) -> tuple[Renaming, ...]:
     changed = {old: new for old, new in plain.items() if old != new and old not in left_out}
     if changed:
         first = next(iter(changed))
-        said.append(f"renamed {len(changed)} tensors from what they were called in memory, {first!r} to {changed[first]!r} first")
+        said.append(f"renamed {counted(len(changed), 'tensor')} from what they were called in memory, {first!r} to {changed[first]!r} first")
     if left_out:
-        said.append(f"left out {len(left_out)} tensors that are the parent's, bit for bit, {left_out[0]!r} first")
+        said.append(f"left out {counted(len(left_out), 'tensor that is', 'tensors that are')} the parent's, bit for bit, {left_out[0]!r} first")
     names = {tensor.name: plain[tensor.name] for tensor in own if tensor.name not in left_out}
     shapes = {tensor.name: tensor.shape for tensor in own}
     if not _lost(names, shapes, config, parent):
@@ -69,7 +70,8 @@ def renamings(files: Files, parent: ParentView) -> tuple[Renaming, ...]:
     for old, new in _exchanges(names.values(), parent):
         exchanged = {name: _exchange(plain_name, old, new) for name, plain_name in names.items()}
         if len(set(exchanged.values())) == len(exchanged) and not _lost(exchanged, shapes, config, parent):
-            sentence = f"{old!r} before {len(exchanged)} tensors' names became {new!r}" if old else f"{new!r} was put before {len(exchanged)} names"
+            many = counted(len(exchanged), "name")
+            sentence = f"{old!r} at the beginning of {many} became {new!r}" if old else f"{new!r} was put before {many}"
             way = {name: other for name, other in exchanged.items() if name != other}
             if all(way != other.names for other in found):
                 found.append(Renaming(way, tuple(left_out), (*said, sentence)))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ...errors import NotLoadable, ParentMismatch
 from ...facts import Files, Tensor, Token
+from ...plural import counted
 from .. import edits, growth
 from ..adapter import WEIGHTS, read_config
 from ..checks.check import ParentView
@@ -72,11 +73,11 @@ def split_of(files: Files, parent: ParentView, *, trained_rows: bool) -> Split |
     if trained is not None:
         return trained
     if more[-1].id < parent.facts.rows:
-        said = (f"made a base of {parent.reference} and the {len(more)} tokens that it lacks, which found spare rows of its table "
+        said = (f"made a base of {parent.reference} and the {counted(len(more), 'token')} that it lacks, which found spare rows of its table "
                 f"({known} to {more[-1].id}); these are the parent's, and whether they were begun anew before the training is not known",)
         return Split(parent.facts.rows, known, {}, (), more, said)
-    raise ParentMismatch(f"the rows of {len(more)} tokens that {parent.reference} lacks are in no file and lost for good: {_words(more)}; what "
-                         f"the adapter learned of these words is dead; resize {parent.reference} again and train again")
+    raise ParentMismatch(f"the rows of {counted(len(more), 'token')} that {parent.reference} lacks are in no file and lost for good: "
+                         f"{_words(more)}; what the adapter learned of these words is dead; resize {parent.reference} again and train again")
 
 
 def extends(files: Files, parent: ParentView) -> bool:
@@ -155,8 +156,8 @@ def _carried(files: Files, parent: ParentView, whole: Sequence[tuple[str, str, T
         first = 0
     begun = {name: mine[first * (len(mine) // count):] for name, mine in new.items()}
     had = f"of {old_rows} rows" if count != old_rows else "of as many rows"
-    said = [f"made the base that was never saved: {parent.reference} {had} with the {len(more)} tokens that it lacks ({_words(more)}) and their "
-            f"rows from the adapter's table of {count} rows"]
+    said = [f"made the base that was never saved: {parent.reference} {had} with the {counted(len(more), 'token')} that it lacks "
+            f"({_words(more)}) and their rows from the adapter's table of {count} rows"]
     said.append(f"{changed} of {known} old rows are the adapter's, not the parent's" if changed
                 else f"all {known} old rows are the parent's, bit for bit")
     said.append(f"left out {', '.join(repr(name) for name, _, _ in whole)}, which the base has now")
@@ -182,8 +183,8 @@ def _trained(files: Files, parent: ParentView, more: tuple[Token, ...]) -> Split
         return None
     size = deltas[0].length // len(ids)
     rows = b"".join(content[ids.index(token.id) * size:(ids.index(token.id) + 1) * size] for token in more)
-    said = (f"made a base of {parent.reference} and the {len(more)} tokens that it lacks ({_words(more)}); their rows are those that the adapter "
-            "trained, which stand in their place whenever it is loaded; as the base had them they are lost",)
+    said = (f"made a base of {parent.reference} and the {counted(len(more), 'token')} that it lacks ({_words(more)}); their rows are those "
+            "that the adapter trained, which stand in their place whenever it is loaded; as the base had them they are lost",)
     return Split(more[-1].id + 1, len(parent.tokens), {table.name.rpartition("/")[2]: rows}, (), more, said)
 
 

@@ -115,7 +115,7 @@ def test_an_added_blob_is_told_and_is_no_fault(copied):
     audited = copied.audit()
 
     assert audited.findings == ()
-    assert "1 blobs, 22 bytes, are needed by no version" in audited.notes[0]
+    assert "1 blob, 22 bytes, needed by no version" in audited.notes[0]
 
 
 @pytest.mark.parametrize("place", ["evil.py", "two words; ls", "journal/my notes.txt", "journal/00000000000000000002.json.bak", "catalog/other.db"])

@@ -33,7 +33,7 @@ def test_a_value_that_is_not_finite_is_counted_and_named(base, value):
 def test_names_of_an_adapters_wrapper_in_a_full_model_are_refused(base, name):
     rewrite(base / "model.safetensors", lambda own: own.update({name: numpy.ones((8, 8), "float32")}))
 
-    with pytest.raises(NotLoadable, match=rf"1 tensors have names of an adapter's wrapper, '{name}' first"):
+    with pytest.raises(NotLoadable, match=rf"1 tensor has a name of an adapter's wrapper, '{name}' first"):
         warnings(base)
 
 

@@ -269,11 +269,11 @@ class Registry:
         if not repository.startswith("hf://"):
             from .actions.places import refuse_repository
             from .actions.unbundle import UnbundleOptions, unbundle
-            if aliases or from_any or parent is not None or model_class is not None or message is not None:
+            if aliases or parent is not None or model_class is not None or message is not None:
                 raise Invalid(f"{repository!r} is a bundle, and what it says of its versions stays; to pull from the Hub: hf://ORG/REPO")
             refuse_repository(repository)
             return unbundle(self.settings, lambda: self.home, path_of(repository),
-                            options=UnbundleOptions(name, renumber, dict(parent_as or {})), progress=progress)
+                            options=UnbundleOptions(name, renumber, dict(parent_as or {}), from_any), progress=progress)
         from .actions.pull import PullOptions, pull
         options = PullOptions(name=name, aliases=aliases, renumber=renumber, parent_as=dict(parent_as or {}), from_any=from_any, parent=parent,
                               model_class=model_class, message=message)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 Progress = Callable[[str, int, int | None], None]
 """progress(what, done, total): `what` names the stage; done and total are in bytes, or in steps for stages without bytes;
-total is None where it is not known. Called from the working thread, often."""
+total is None where it is not known. Called from the threads at work, one at a time, often."""
 
 
 def silent(what: str, done: int, total: int | None) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +59,16 @@ def test_callers_who_know_only_python_catch_the_right_families() -> None:
     assert issubclass(errors.Invalid, ValueError)
     assert issubclass(errors.NotFound, LookupError)
     assert not issubclass(errors.Corrupt, ValueError | LookupError)
+
+
+@pytest.mark.parametrize(("error", "said"), [
+    (OSError(28, "No space left on device"), "no space left on device"), (OSError("the disk is gone"), "the disk is gone"), (OSError(), "oserror")])
+def test_why_the_system_refused_stands_within_a_line(error: OSError, said: str) -> None:
+    assert errors.reason(error) == said
+
+
+def test_what_the_system_says_is_put_into_a_line_in_one_way_only() -> None:
+    package = Path(errors.__file__).parent
+    raw = [path.name for path in package.rglob("*.py") if re.search(r"\.strerror\b(?!\()", path.read_text())]
+
+    assert raw == ["errors.py"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import entry as _entry, reference as _reference
 from ..digest import Digest
-from ..errors import InvalidName, NumberTaken, ParentNotFound, RegistryError, UnsafeFile, VersionNotFound
+from ..errors import InvalidName, NumberTaken, ParentNotFound, RegistryError, VersionNotFound
 from ..facts import Facts, Files
 from ..home import Home
 from ..hub import cache
@@ -29,7 +29,7 @@ from .opening import is_adapter, opened
 from .parents import Known, find_parent
 from .provenance import provenance
 from .sources import remember
-from .storing import store, store_small
+from .storing import Giving, refuse_changed, stamps, store, store_small
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -205,10 +205,10 @@ def _find_or_add_parent(home: Home, folder: Path, name: str, files: Files, optio
 
 
 def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str | None, write: bool, progress: Progress,
-            forced: Sequence[str] = (), from_memory: bool = False, from_elsewhere: bool = False) -> Prepared:
+            forced: Sequence[str] = (), from_memory: bool = False, given: Giving | None = None) -> Prepared:
     """Read everything once, checks included, and put the bytes into the store at the same time. Raises what a check refuses.
 
-    from_memory says that files and parent were split from one live model; from_elsewhere that nothing is stored before all checks passed.
+    from_memory says that files and parent were split from one live model; of what is given nothing is stored before all checks passed.
     The caller holds the store's lock from here to register, so that collect frees nothing in between.
     """
     from ..artifacts.checks import Candidate, run_checks
@@ -216,22 +216,27 @@ def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str 
     from ..artifacts.inspect import inspect
     layout = layout_of(files, class_hint=model_class, parent_class=parent.version.model_class if parent else None)
     root, parent_files, parent_facts = parent_view(home, parent)
-    before = _stamps(files, layout.belongs)
+    before = stamps(files, layout.belongs)
     stop = Event()
     with ThreadPoolExecutor(1) as pool:
-        storing = partial(store, home, files, layout.belongs, parent.version.digest if parent else None, write=write, stop=stop, progress=progress)
-        stored_files = None if from_elsewhere else pool.submit(storing)
+        storing = partial(store, home, files, layout.belongs, parent.version.digest if parent else None, write=write, stop=stop, progress=progress,
+                          given=given)
+        stored_files = pool.submit(storing) if given is None else None
+        settled = pool.submit(given.settle) if given is not None else None
         try:
             inspection = inspect(files, layout, root=root, parent=parent_facts.vocabulary if parent_facts is not None else None)
             candidate = Candidate(files, layout, inspection, parent=parent_candidate(home, parent, parent_files, parent_facts),
                                   from_memory=from_memory)
             passed = run_checks(candidate, forced)
+            if settled is not None:
+                settled.result()
+                refuse_changed(before, files, layout.belongs)
             kept, originals = stored_files.result() if stored_files is not None else storing()
         except BaseException:
             stop.set()
             raise
-    if before != _stamps(files, layout.belongs):
-        raise UnsafeFile("a file was changed while it was read; run the command again when nobody writes there")
+    if given is None:
+        refuse_changed(before, files, layout.belongs)
     kind, role, rows = kind_of(layout, inspection, parent, root, files, parent_files, parent_facts)
     edges = (_entry.Edge(role, parent.version.digest, parent.evidence, parent.version.reference),) if parent and role else ()
     manifest = Manifest(kind, layout.model_class, kept, tuple(Parent(edge.role, edge.digest) for edge in edges))
@@ -286,12 +291,3 @@ def _last_part(folder: Path) -> str:
 def _hub_source(folder: Path) -> dict[str, str] | None:
     known = cache.repository_of(Path(os.path.abspath(folder)))
     return {"repository": known[0], "commit": known[1]} if known else None
-
-
-def _stamps(files: Files, paths: Sequence[str]) -> list[tuple[int, ...]]:
-    stamps: list[tuple[int, ...]] = []
-    for path in paths:
-        with files.open(path) as stream:
-            found = os.fstat(stream.fileno())
-            stamps.append((found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino))
-    return stamps

@@ -17,7 +17,7 @@ from ..source import SOURCE
 from ..store import bundle as _bundle
 from ..store.bundle import Bundle, Index, Packed
 from ..version import Version
-from .common import VersionLike, line_of, look_up, manifest_of
+from .common import VersionLike, line_of, look_up, manifest_of, store_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -57,8 +57,6 @@ def packed(home: Home, version: Version) -> Packed:
 
 
 def _of_versions(home: Home, versions: Sequence[VersionLike]) -> Index:
-    first = home.journal.read(1)
-    assert first is not None
     with home.reading() as connection:
         line = _parents_first(connection, [look_up(connection, version) for version in versions])
     blobs: dict[Digest, int] = {}
@@ -66,7 +64,7 @@ def _of_versions(home: Home, versions: Sequence[VersionLike]) -> Index:
         blobs |= {file.digest: file.size for file in manifest_of(home, version).files}
         for digest in (version.digest, *([version.probes] if version.probes is not None else [])):
             blobs[digest] = home.blobs.size(digest)
-    return Index(getattr(first.body, "store", ""), blobs, (), tuple(packed(home, version) for version in line))
+    return Index(store_of(home), blobs, (), tuple(packed(home, version) for version in line))
 
 
 def _parents_first(connection: Connection, versions: Sequence[Version]) -> list[Version]:
@@ -94,8 +92,7 @@ def _whole(home: Home) -> tuple[Index, list[Entry]]:
     with home.reading() as connection:
         needed = queries.needs(connection).blobs()
     entries = list(home.journal.follow(0, None))
-    store = getattr(entries[0].body, "store", "")
-    return Index(store, {digest: home.blobs.size(digest) for digest in needed}, entries=len(entries), head=entries[-1].digest), entries
+    return Index(store_of(home), {digest: home.blobs.size(digest) for digest in needed}, entries=len(entries), head=entries[-1].digest), entries
 
 
 def _have(path: Path) -> set[Digest]:

@@ -104,6 +104,12 @@ def manifest_of(home: Home, version: Version) -> Manifest:
     return _manifest.parse(home.blobs.read(version.digest))
 
 
+def store_of(home: Home) -> str:
+    """The id of a registry, the same on every machine that has its journal; "" for one without an entry."""
+    first = home.journal.read(1)
+    return str(getattr(first.body, "store", "")) if first is not None else ""
+
+
 def facts_of(home: Home, version: Version) -> Facts:
     """What its files say of themselves. Raises BlobNotFound, DigestMismatch."""
     return _facts.parse(home.blobs.read(version.facts))

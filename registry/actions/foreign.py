@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .. import reference as _reference
 from ..digest import Digest
-from ..errors import NameTaken, ParentNotFound
+from ..errors import ParentNotFound
 from ..facts import Files
 from ..home import Home
 from ..hub.cache import is_commit
@@ -22,9 +22,10 @@ from ..version import Version
 from .add import AddOptions, prepare, register
 from .common import resolve
 from .counting import Bytes
+from .naming import from_repository, refuse_name
 from .parents import Known
 from .provenance import provenance
-from .quarantine import Quarantine, Source
+from .quarantine import Quarantine, Source, take_all
 
 if TYPE_CHECKING:
     from .pull import PullOptions
@@ -42,11 +43,8 @@ def register_foreign(home: Home, remote: Remote, tree: Tree, options: PullOption
     with home.reading() as connection:
         known = next((version for version in queries.from_hub(connection, tree.repository, tree.commit)
                       if version.name.casefold() == name.casefold()), None)
-        taken = queries.spelled(connection, name) if known is None else None
-        if taken is not None and not options.from_any and queries.versions(connection, taken) and all(
-                copy.repository != tree.repository for copy in queries.copies(connection, name=taken)):
-            raise NameTaken(f"{taken} is here, and does not come from hf://{tree.repository}; take this one under another name: --as NAME, or, "
-                            "if both are one model's versions: --from-any")
+        if known is None:
+            refuse_name(connection, name, None, None, from_repository(tree.repository), {}, from_any=options.from_any)
     if known is not None:
         received.append(Received(known.reference, tree.repository, tree.commit, "already"))
         return known, True
@@ -57,10 +55,9 @@ def register_foreign(home: Home, remote: Remote, tree: Tree, options: PullOption
         if layout.is_adapter and parent is None:
             parent = _parent(home, tree, quarantine, layout.transformer, layout.tokenizer)
         quarantine.expect(layout.belongs)
-        for path in layout.belongs:
-            quarantine.take(path)
+        take_all([quarantine], bytes_, layout.belongs)
         prepared = prepare(home, quarantine, parent, model_class=options.model_class, write=True, progress=progress,
-                           from_elsewhere=True)
+                           given=quarantine)
         source = provenance(run=options.run, how="pull", hub={"repository": tree.repository, "commit": tree.commit})
         added = register(home, name, prepared, source=source, options=AddOptions(message=options.message))
     assert added.version is not None

@@ -39,26 +39,17 @@ def require_writable(home: Home) -> None:
 
 def copies_of(home: Home, version: Version) -> list[Copy]:
     """Where a version, under whatever name, is known to be; the newest knowledge first."""
-    from ..catalog import queries
-    with home.reading() as connection:
-        found = queries.copies(connection, manifest=version.digest)
-    return sorted(found, key=lambda copy: copy.entry, reverse=True)
+    return sorted(_copies(home, manifest=version.digest), key=lambda copy: copy.entry, reverse=True)
 
 
 def copies_at(home: Home, repository: str) -> list[Copy]:
     """What is known to be in a repository; the newest knowledge first."""
-    from ..catalog import queries
-    with home.reading() as connection:
-        found = queries.copies(connection, repository=repository)
-    return sorted(found, key=lambda copy: copy.entry, reverse=True)
+    return sorted(_copies(home, repository=repository), key=lambda copy: copy.entry, reverse=True)
 
 
 def remembered(home: Home, name: str) -> str | None:
     """The repository where a model was published last, or from where it came."""
-    from ..catalog import queries
-    with home.reading() as connection:
-        found = queries.copies(connection, name=name)
-    newest = max(found, key=lambda copy: copy.entry, default=None)
+    newest = max(_copies(home, name=name), key=lambda copy: copy.entry, default=None)
     return newest.repository if newest is not None else None
 
 
@@ -75,11 +66,12 @@ def refuse_repository(text: str) -> None:
     hint = "" if os.path.lexists(text) else _reference.version_hint(text)
     if hint and "/" not in text:
         raise FolderNotFound(f"there is no bundle {text!r}{hint}")
-    if "/" not in text or text.startswith(("/", "~", ".")) or os.path.lexists(text):
+    if text.startswith(("/", "~", ".")) or text.endswith(".tar") or os.path.lexists(text):
         return
+    repository = text if "/" in text else f"org/{text}"
     with contextlib.suppress(Invalid):
-        _reference.parse_hub(f"hf://{text}")
-        raise FolderNotFound(f"there is no bundle {text!r}; a repository of the Hub is named as in hf://{text}")
+        _reference.parse_hub(f"hf://{repository}")
+        raise FolderNotFound(f"there is no bundle {text!r}; a repository of the Hub is named as in hf://{repository}")
 
 
 def place_of(home: Home, remote: Remote, version: Version, *, plain_too: bool) -> Place | None:
@@ -159,18 +151,28 @@ def refuse_other_history(remote: Remote, tree: Tree, tags: Mapping[str, str], kn
 
 def record(home: Home, version: Version, repository: str, commit: str, tag: str | None, files: Mapping[str, Digest], message: str | None) -> None:
     """Let the journal say where a version is, unless it says so already. Raises VersionNotFound for one that was deleted meanwhile."""
-    from ..catalog import queries
+    def is_said() -> bool:
+        known = _copies(home, name=version.name, repository=repository)
+        return any((copy.number, copy.commit, copy.tag) == (version.number, commit, tag) for copy in known)
 
     def decide(connection: Connection) -> Publish | None:
-        now = queries.version(connection, version.name, version.number)
-        if now is None or now.deleted:
+        if not _is_there(home, connection, version):
             raise VersionNotFound(f"{version.reference} was deleted meanwhile; hf://{repository} has it at {commit[:12]}, nothing was recorded")
-        known = queries.copies(connection, name=version.name, repository=repository)
-        if any((copy.number, copy.commit, copy.tag) == (version.number, commit, tag) for copy in known):
-            return None
-        return Publish(version.name, version.number, repository, commit, tag, dict(files), message)
+        return None if is_said() else Publish(version.name, version.number, repository, commit, tag, dict(files), message)
 
-    home.commit(decide)
+    if not is_said():
+        home.commit(decide)
+
+
+def _is_there(home: Home, connection: Connection, version: Version) -> bool:
+    """Whether a version is still registered, asked by who holds the write lock; a glance spares the long question."""
+    from ..catalog import glance
+    at_a_glance = glance.list_versions(home.root, version.name)
+    if at_a_glance is not None:
+        return any(item.number == version.number for item in at_a_glance)
+    from ..catalog import queries
+    now = queries.version(connection, version.name, version.number)
+    return now is not None and not now.deleted
 
 
 def _resolves(remote: Remote, repository: str, commit: str) -> bool:
@@ -179,3 +181,14 @@ def _resolves(remote: Remote, repository: str, commit: str) -> bool:
     except RemoteNotFound:
         return False
     return True
+
+
+def _copies(home: Home, *, name: str | None = None, repository: str | None = None, manifest: str | None = None) -> list[Copy]:
+    """At a glance if that suffices, which saves the import of SQLAlchemy."""
+    from ..catalog import glance
+    found = glance.copies(home.root, name=name, repository=repository, manifest=manifest)
+    if found is not None:
+        return found
+    from ..catalog import queries
+    with home.reading() as connection:
+        return queries.copies(connection, name=name, repository=repository, manifest=manifest)

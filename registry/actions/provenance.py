@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ GIT_WAIT = 5.0
 
 
 def provenance(*, run: str | None = None, **more: Any) -> dict[str, Any]:
-    """What an entry's `source` holds: what is known of the present moment, and `more`."""
-    known = {"git": _git(), "command": command_line(sys.argv), "libraries": _libraries(), "run": run or _run(),
-             "python": ".".join(map(str, sys.version_info[:3])), **more}
+    """What an entry's `source` holds: what is known of the present moment, and `more`, which is asked for nowhere else."""
+    present: dict[str, Callable[[], Any]] = {
+        "git": _git, "command": lambda: command_line(sys.argv), "libraries": _libraries, "run": lambda: run or _run(),
+        "python": lambda: ".".join(map(str, sys.version_info[:3]))}
+    known = {key: more[key] if key in more else ask() for key, ask in present.items()} | more
     return {key: value for key, value in known.items() if value not in (None, [], {})}
 
 

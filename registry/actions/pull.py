@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from .. import reference as _reference
 from ..digest import Digest, digest_of
-from ..errors import DigestMismatch, Invalid, InvalidName, NameTaken, RemoteMoved
+from ..errors import DigestMismatch, Invalid, InvalidName, RemoteMoved
 from ..home import Home
 from ..hub import line as _line
 from ..hub.cache import is_commit
@@ -24,14 +24,16 @@ from ..progress import Progress
 from ..published import Pulled, Received
 from ..results import Added
 from ..version import Version
-from .add import AddOptions, Prepared, prepare, refuse_taken, register
+from .add import AddOptions, Prepared, prepare, register
+from .ahead import READING, RECORDING, import_ahead
 from .common import VersionLike, look_up
 from .counting import Bytes
 from .foreign import register_foreign
+from .naming import from_repository, refuse_name, refuse_parent_name
 from .parents import Known
 from .places import copies_at, line_at, record, refuse_other_history, require_writable, the_hub
 from .provenance import provenance
-from .quarantine import Quarantine, Source
+from .quarantine import Quarantine, Source, take_all
 from .rendering import holds, placed
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ def pull(home: Home, repository: str, *, options: PullOptions, progress: Progres
     All bytes of a line are here and right before the first of it is registered; a check that refuses a version then leaves its ancestors.
     """
     require_writable(home)
+    import_ahead(*RECORDING, *READING)
     wanted = _reference.parse_hub(repository)
     for name in (*options.parent_as.values(), *([options.name] if options.name is not None else [])):
         _reference.check_name(name)
@@ -133,21 +136,14 @@ def _refuse_moved_tag(tree: Tree, tag: str, commits: Sequence[str]) -> None:
 
 def _register_line(run: _Run, members: Sequence[_line.Member], progress: Progress) -> tuple[Version, bool]:
     """(the version, whether it was here already)."""
-    from ..catalog import queries
     first = members[0]
     name = run.options.name or first.name
-    with run.home.reading() as connection:
-        here = {member.digest: found for member in members for found in queries.with_manifest(connection, member.digest)[:1]}
-        own = _own(connection, name, first, renumber=run.options.renumber)
-        missing = [member for member in _line.ordered(members) if member is not first and member.digest not in here]
-        if own is None:
-            _refuse_name(connection, run, name, first, here)
-        for member in missing:
-            _refuse_parent_name(connection, run, member, here)
-    coming = missing if own is not None else [*missing, first]
+    here, own = _known(run, members, name)
+    coming = [member for member in _line.ordered(members) if (own is None if member is first else member.digest not in here)]
     run.bytes.total = sum(member.manifest.size for member in coming)
     with contextlib.ExitStack() as stack:
-        fetched = [(member, _fetch(run, member, stack)) for member in coming]
+        fetched = [(member, _quarantine(run, member, stack)) for member in coming]
+        take_all([quarantine for _, quarantine in fetched], run.bytes)
         for member, quarantine in fetched:
             named = (name, None if run.options.renumber else first.number) if member is first else (_parent_name(run, member), member.number)
             here[member.digest] = _register(run, member, quarantine, *named, here, progress)
@@ -157,6 +153,30 @@ def _register_line(run: _Run, members: Sequence[_line.Member], progress: Progres
         run.received.append(Received(own.reference, run.tree.repository, run.tree.commit, "already"))
         return own, True
     return here[first.digest], False
+
+
+def _known(run: _Run, members: Sequence[_line.Member], name: str) -> tuple[dict[Digest, Version], Version | None]:
+    """(versions here that are members of the line, the one asked for if it is here under its name).
+
+    Raises NumberTaken or NameTaken where a name or a number means something else here. Where nothing of it is known a glance tells so.
+    """
+    from ..catalog import glance
+    first = members[0]
+    names = [name if member is first else _parent_name(run, member) for member in members]
+    if glance.knows(run.home.root, names, [member.digest for member in members]) is False:
+        return {}, None
+    from ..catalog import queries
+    with run.home.reading() as connection:
+        here = {member.digest: found for member in members for found in queries.with_manifest(connection, member.digest)[:1]}
+        own = _own(connection, name, first, renumber=run.options.renumber)
+        if own is None:
+            refuse_name(connection, name, None if run.options.renumber else first.number, first.digest, from_repository(run.tree.repository), here,
+                        from_any=run.options.from_any)
+        for member in _line.ordered(members):
+            if member is not first and member.digest not in here:
+                refuse_parent_name(connection, _parent_name(run, member), member.name, member.number, member.digest,
+                                   from_repository(member.repository), here, from_any=run.options.from_any)
+    return here, own
 
 
 def _own(connection: Connection, name: str, member: _line.Member, *, renumber: bool) -> Version | None:
@@ -170,55 +190,16 @@ def _parent_name(run: _Run, member: _line.Member) -> str:
     return run.options.parent_as.get(member.name, member.name)
 
 
-def _refuse_name(connection: Connection, run: _Run, name: str, member: _line.Member, here: Mapping[Digest, Version]) -> None:
-    """Raises NumberTaken or NameTaken where the version asked for would not be what its name says here."""
-    from ..catalog import queries
-    spelled = queries.spelled(connection, name)
-    if spelled is None:
-        return
-    if not run.options.renumber:
-        refuse_taken(connection, spelled, member.number, member.digest)
-    if not run.options.from_any and not _related(connection, spelled, run.tree.repository, here):
-        raise NameTaken(f"{spelled} is here, and does not come from hf://{run.tree.repository}; take this one under another name: --as NAME, or, "
-                        f"if both are one model's versions: --from-any")
-
-
-def _refuse_parent_name(connection: Connection, run: _Run, member: _line.Member, here: Mapping[Digest, Version]) -> None:
-    from ..catalog import queries
-    name = _parent_name(run, member)
-    spelled = queries.spelled(connection, name)
-    if spelled is None:
-        return
-    hint = f"call the parent otherwise here: --parent-as {member.name}=NAME"
-    there = queries.version(connection, spelled, member.number)
-    if there is not None and there.digest != member.digest:
-        raise NameTaken(f"the parent {member.reference} ({member.digest.short}) is another model than {there.reference} here "
-                        f"({there.digest.short}); {hint}")
-    if not run.options.from_any and not _related(connection, spelled, member.repository, here):
-        raise NameTaken(f"the parent {member.reference} comes from hf://{member.repository}, and {spelled} here does not; {hint}, "
-                        "or, if both are one model's versions: --from-any")
-
-
-def _related(connection: Connection, name: str, repository: str, here: Mapping[Digest, Version]) -> bool:
-    """Whether versions of a name came from, or went to, a repository; or some of the line are versions of it."""
-    from ..catalog import queries
-    if any(copy.repository.casefold() == repository.casefold() for copy in queries.copies(connection, name=name)):
-        return True
-    return any(version.name.casefold() == name.casefold() for version in here.values()) or not queries.versions(connection, name)
-
-
 def _place(run: _Run, member: _line.Member) -> tuple[str, str]:
     """(repository, commit) of a version of the line."""
     return (run.tree.repository, run.tree.commit) if member.commit is None else (member.repository, member.commit)
 
 
-def _fetch(run: _Run, member: _line.Member, stack: contextlib.ExitStack) -> Quarantine:
-    """All files of one version of the line, whole, in quarantine: nothing of a line is registered before all of it is here."""
+def _quarantine(run: _Run, member: _line.Member, stack: contextlib.ExitStack) -> Quarantine:
+    """A place for the files of one version of the line: nothing of a line is registered before all of it is here."""
     files = {file.path: Source(member.place_of(file.path), file.size, file.digest, plain=member.rendered is None) for file in member.manifest.files}
     quarantine = Quarantine(run.home, run.remote, *_place(run, member), files, run.bytes)
     stack.enter_context(quarantine.kept())
-    for path in quarantine.paths():
-        quarantine.take(path)
     return quarantine
 
 
@@ -229,7 +210,7 @@ def _register(run: _Run, member: _line.Member, quarantine: Quarantine, name: str
     edge = next((edge for edge in member.edges if edge.role != "adapter"), None)
     parent = Known(here[edge.digest], edge.evidence) if edge is not None else None
     prepared = prepare(run.home, quarantine, parent, model_class=member.manifest.model_class, write=True, progress=progress, forced=member.forced,
-                       from_elsewhere=True)
+                       given=quarantine)
     if member.manifest.kind == "merged":
         prepared = _as_merged(prepared, member, here)
     if prepared.manifest.digest != member.digest:

@@ -19,6 +19,7 @@ from ..manifest import Manifest
 from ..progress import Progress
 from ..published import Pushed, Sent
 from ..version import Version
+from .ahead import RECORDING, import_ahead
 from .breaking import readme_there, refuse_breaking, warn_of_other_base
 from .common import VersionLike, manifest_of, resolve
 from .counting import Bytes
@@ -62,10 +63,10 @@ def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Pr
     """Publish a version, and those of its ancestors that are nowhere on the Hub. Raises what stands against it; then nothing half is there."""
     if not options.dry_run:
         require_writable(home)
+        import_ahead(*RECORDING)
     found = resolve(home, version)
     alias = _reference.parse(version).alias if isinstance(version, str) and "^" not in version else None
-    with home.reading() as connection:
-        line = line_with_names(connection, found)
+    line = line_with_names(home, found)
     to = options.to or remembered(home, found.name)
     if to is None:
         raise Invalid(f"say where {found.reference} goes: --to org/{found.name.rsplit('/', 1)[-1]}")

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import shutil
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ..digest import Digest, digest_of, digest_of_stream
+from ..digest import Digest, digest_of
 from ..errors import DigestMismatch, FolderNotFound, StoreUnavailable, reason
 from ..home import Home, make_private
 from ..hub import fetching
-from ..hub.fetching import Wanted
+from ..hub.fetching import Fetched, Wanted
 from ..hub.remote import Remote, git_blob_of
 from ..manifest import check_paths
 from ..store.lock import Lock
@@ -29,6 +32,8 @@ LEFT_OUT = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack"
             ".xml", ".mlmodel", ".zip", ".tar", ".gz")
 """Files that no version holds; of a large one only the beginning is fetched, to tell what it is."""
 HEAD = 4096
+AT_ONCE = 4
+"""Files that are fetched at the same time: of small ones most of the time is waiting."""
 WAIT = 5.0
 """Seconds to wait for another pull of the same commit."""
 
@@ -58,6 +63,11 @@ class Quarantine:
         self._bytes = bytes_
         self._count = bytes_.of(repository, sum(source.size for source in files.values()))
         self._here: dict[str, Path] = {}
+        self._whole: dict[str, Fetched] = {}
+        """Of these files, those that were hashed while they were written here."""
+        self._stored: dict[str, Digest] = {}
+        """And those that lie in the store, whole."""
+        self._guard = threading.Lock()
         self.fetched = 0
         """Bytes that came from the Hub."""
         self._folder = home.root / "staging" / f"pull-{digest_of(f'{repository}@{commit}'.encode()).hex[:16]}"
@@ -84,10 +94,35 @@ class Quarantine:
         self._count = self._bytes.of(self._repository, size)
 
     def take(self, path: str) -> Path:
-        """Where the file lies now."""
+        """Where the file lies now. May be asked for several files at once."""
         if path not in self._here:
             self._here[path] = self._bring(path, self._source(path))
         return self._here[path]
+
+    def settle(self) -> None:
+        """Let the disk write what was fetched, so that giving it to the store need not wait for that. Raises StoreUnavailable."""
+        for whole in [*self._whole.values()]:
+            try:
+                with whole.place.open("rb") as stream:
+                    os.fsync(stream.fileno())
+            except OSError as error:
+                raise self._full(error) from error
+
+    def give(self, path: str) -> tuple[Digest, int] | None:
+        """(digest, size) of a file that is in the store now, moved there and not read again; None for one that has to be read.
+
+        All of a file that is moved was hashed while this process wrote it, into a folder that is this user's alone, under a lock that keeps
+        other pulls out; then it was made read-only, and its stamp is still the one that it had. Raises StoreUnavailable if it is not.
+        """
+        if path in self._stored:
+            return self._stored[path], self.size(path)
+        whole = self._whole.pop(path, None)
+        if whole is None:
+            return None
+        self._home.blobs.adopt(whole.place, whole.digest, whole.stamp)
+        self._stored[path] = whole.digest
+        self._here[path] = self._home.blobs.path(whole.digest) or whole.place
+        return whole.digest, whole.stamp[0]
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
@@ -101,51 +136,52 @@ class Quarantine:
             lock.path.unlink(missing_ok=True)
 
     def _bring(self, path: str, source: Source) -> Path:
-        if source.digest is not None and self._home.blobs.has(source.digest):
-            copied = self._copied(source.digest)
-            if copied is not None:
-                self._count(source.size)
-                return copied
+        if source.digest is not None and (stored := self._in_store(path, source.digest)) is not None:
+            self._count(source.size)
+            return stored
         if source.plain and source.digest is not None and is_rewritten(path, source.size):
             return self._in_form(path, source, source.digest)
         wanted = Wanted(self._repository, self._commit, source.path, source.size, source.digest)
         whole = fetching.fetch(self._remote, wanted, self._folder, progress=self._count)
-        self.fetched += source.size
-        if source.git is not None and _git_blob(whole) != source.git:
-            whole.unlink()
+        self._add_fetched(source.size)
+        if source.git is not None and _git_blob(whole.place) != source.git:
+            whole.place.unlink()
             raise DigestMismatch(f"{path!r} of hf://{self._repository}@{self._commit[:12]} is not what the Hub lists ({source.git}); "
                                  "repeating the command fetches it anew")
-        return whole
+        self._whole[path] = whole
+        return whole.place
 
-    def _copied(self, digest: Digest) -> Path | None:
-        """The bytes that the store has already, if they are whole. A copy, since who stores them again changes the times of the blob."""
-        place = self._folder / f"{digest.hex}.copy"
-        with self._written(place) as out, self._home.blobs.open(digest) as stream:
-            found, _ = digest_of_stream(stream.read, out.write)
-        return place if found == digest else None
+    def _in_store(self, path: str, digest: Digest) -> Path | None:
+        """Where the store has these bytes already, if they are whole; collect frees nothing meanwhile, since who pulls holds its lock."""
+        place = self._home.blobs.path(digest)
+        if place is None or not self._home.blobs.keep(digest):
+            return None
+        self._stored[path] = digest
+        return place
+
+    def _add_fetched(self, size: int) -> None:
+        with self._guard:
+            self.fetched += size
 
     def _in_form(self, path: str, source: Source, digest: Digest) -> Path:
         """A configuration or card of a plain repository, which may hold a path of somebody's machine there, as it is registered."""
         content = fetching.read(self._remote, self._repository, self._commit, source.path, limit=REWRITTEN_LIMIT)
         self._count(source.size)
-        self.fetched += len(content)
+        self._add_fetched(len(content))
         found = next((form for form in (content, as_registered(path, content)) if digest_of(form) == digest), None)
         if found is None:
             raise DigestMismatch(f"{path!r} of hf://{self._repository}@{self._commit[:12]} has the digest {digest_of(content)}, registered was "
                                  f"{digest}; nothing was registered")
         place = self._folder / f"{digest.hex}.form"
-        with self._written(place) as out:
-            out.write(found)
+        try:
+            place.write_bytes(found)
+        except OSError as error:
+            raise self._full(error) from error
         return place
 
-    @contextlib.contextmanager
-    def _written(self, place: Path) -> Iterator[BinaryIO]:
-        try:
-            with place.open("wb") as out:
-                yield out
-        except OSError as error:
-            raise StoreUnavailable(f"cannot keep files of hf://{self._repository} in {str(self._folder)!r}: {reason(error)}; free some space and "
-                                   "repeat the command, it goes on from here") from error
+    def _full(self, error: OSError) -> StoreUnavailable:
+        return StoreUnavailable(f"cannot keep files of hf://{self._repository} in {str(self._folder)!r}: {reason(error)}; free some space and "
+                                "repeat the command, it goes on from here")
 
     def _head(self, source: Source) -> bytes:
         found = b""
@@ -159,6 +195,29 @@ class Quarantine:
         if path not in self._files:
             raise FolderNotFound(f"hf://{self._repository}@{self._commit[:12]} has no file {path!r}")
         return self._files[path]
+
+
+def take_all(quarantines: Sequence[Quarantine], bytes_: Bytes, paths: Sequence[str] | None = None) -> None:
+    """Fetch all files, or these, several at once, the largest first. What goes wrong first is raised, and the others stop at their next block."""
+    failures: list[BaseException] = []
+
+    def one(item: tuple[Quarantine, str]) -> None:
+        try:
+            if not failures:
+                item[0].take(item[1])
+        except BaseException as error:
+            failures.append(error)
+            bytes_.stop()
+
+    wanted = [(quarantine, path) for quarantine in quarantines for path in (quarantine.paths() if paths is None else paths)]
+    with ThreadPoolExecutor(AT_ONCE, "fetch") as pool:
+        try:
+            list(pool.map(one, sorted(wanted, key=lambda item: -item[0].size(item[1]))))
+        except BaseException:
+            bytes_.stop()
+            raise
+    if failures:
+        raise failures[0]
 
 
 def _git_blob(place: Path) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..digest import Digest, digest_of
 from ..errors import NotLoadable
@@ -16,9 +17,6 @@ from ..source import SOURCE
 from ..version import Version
 from .checkout import ADAPTER_CONFIG
 from .common import facts_of, manifest_of
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 UNKNOWN_COMMIT = "0" * 40
 """In the place of a commit that a dry run does not make."""
@@ -33,15 +31,26 @@ class Place:
     plain: bool = False
 
 
-def line_with_names(connection: Connection, version: Version) -> list[Version]:
-    """The version and its ancestors, nearest first, each under the name by which its child knows it, if that is still here."""
+def line_with_names(home: Home, version: Version) -> list[Version]:
+    """The version and its ancestors, nearest first, each under the name by which its child knows it, if that is still here.
+
+    Raises NotLoadable where one was never here.
+    """
+    from ..catalog import glance
+    with contextlib.suppress(NotLoadable):
+        return _followed(version, lambda digest: glance.with_manifest(home.root, digest) or [])
     from ..catalog import queries
+    with home.reading() as connection:
+        return _followed(version, lambda digest: queries.with_manifest(connection, digest, deleted=True))
+
+
+def _followed(version: Version, with_manifest: Callable[[Digest], Sequence[Version]]) -> list[Version]:
     line, waiting = [], [version]
     while waiting:
         current = waiting.pop(0)
         line.append(current)
         for parent in current.parents:
-            found = queries.with_manifest(connection, parent.digest, deleted=True)
+            found = with_manifest(parent.digest)
             if not found:
                 raise NotLoadable(f"{current.reference} stands on {parent.reference} ({parent.digest.short}), which is not here")
             if all(item.digest != parent.digest for item in (*line, *waiting)):

@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock
-from typing import Any
+from typing import Any, Protocol
 
 from ..digest import Digest, digest_of, digest_of_stream
-from ..errors import RegistryError
+from ..errors import RegistryError, UnsafeFile
 from ..facts import Files
 from ..home import Home
 from ..manifest import File
 from ..progress import Progress
+from ..stamp import Stamp, stamp_of
 from .recognise import rewritten_content
 
 AT_ONCE = 4
 """Files on their way at the same time. The disk syncs several together in the time of one."""
+
+
+class Giving(Protocol):
+    """Files that were hashed when they came, and need not be read again."""
+
+    def settle(self) -> None:
+        """Let the disk write what came. Raises StoreUnavailable."""
+        ...
+
+    def give(self, path: str) -> tuple[Digest, int] | None:
+        """(digest, size) of a file whose bytes are in the store now; None for one that has to be read."""
+        ...
+
+
+def stamps(files: Files, paths: Sequence[str]) -> list[Stamp]:
+    """What tells whether the files are changed from now on."""
+    found: list[Stamp] = []
+    for path in paths:
+        with files.open(path) as stream:
+            found.append(stamp_of(os.fstat(stream.fileno())))
+    return found
+
+
+def refuse_changed(before: list[Stamp], files: Files, paths: Sequence[str]) -> None:
+    """Raises UnsafeFile unless the files still have the stamps that they had."""
+    if before != stamps(files, paths):
+        raise UnsafeFile("a file was changed while it was read; run the command again when nobody writes there")
 
 
 def store_small(home: Home, contents: Sequence[bytes]) -> list[Digest]:
@@ -26,7 +55,7 @@ def store_small(home: Home, contents: Sequence[bytes]) -> list[Digest]:
 
 
 def store(home: Home, files: Files, paths: Sequence[str], parent: Digest | None, *, write: bool, stop: Event,
-          progress: Progress) -> tuple[tuple[File, ...], dict[str, Any]]:
+          progress: Progress, given: Giving | None = None) -> tuple[tuple[File, ...], dict[str, Any]]:
     """The files as a manifest lists them, their bytes in the store; and what location-free form replaced, by path.
 
     Without write they are only hashed. Raises RegistryError soon after stop is set.
@@ -45,6 +74,10 @@ def store(home: Home, files: Files, paths: Sequence[str], parent: Digest | None,
     def one(path: str) -> File:
         rewritten = rewritten_content(files, path, parent)
         if rewritten is None:
+            moved = given.give(path) if given is not None else None
+            if moved is not None:
+                count(moved[1])
+                return File(path, *moved)
             with files.open(path) as stream:
                 return File(path, *(home.blobs.add_stream if write else digest_of_stream)(stream.read, progress=count))
         content, original = rewritten

@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +20,7 @@ from typing import TypeVar
 from ..digest import Digest
 from ..errors import InvalidReference
 from ..reference import Reference, parse
-from ..version import Model, ParentVersion, Version
+from ..version import Copy, Model, ParentVersion, Version
 from .schema import newest
 
 Answer = TypeVar("Answer")
@@ -82,6 +82,22 @@ def list_models(home: Path) -> list[Model] | None:
 def list_versions(home: Path, name: str) -> list[Version] | None:
     """The versions of a model, as queries.versions gives them."""
     return _ask(home, lambda connection: _versions(connection, name))
+
+
+def with_manifest(home: Path, digest: str) -> list[Version] | None:
+    """Versions that are this manifest, as queries.with_manifest gives them; deleted ones apart."""
+    return _ask(home, lambda connection: _with_manifest(connection, digest))
+
+
+def copies(home: Path, *, name: str | None = None, repository: str | None = None, manifest: str | None = None) -> list[Copy] | None:
+    """Copies of versions not deleted, as queries.copies gives them."""
+    return _ask(home, lambda connection: _copies(connection, name, repository, manifest))
+
+
+def knows(home: Path, names: Sequence[str], manifests: Sequence[str]) -> bool | None:
+    """Whether one of these names was ever a model's, whatever its case, or one of these manifests is a version's."""
+    return _ask(home, lambda connection: any(_spelled(connection, name) is not None for name in names)
+                or any(_with_manifest(connection, digest) for digest in manifests))
 
 
 def resolve(home: Path, text: str) -> Glimpse | None:
@@ -180,6 +196,21 @@ def _versions(connection: sqlite3.Connection, name: str, number: int | None = No
     latest = _latest(connection, model)
     return [_version(row, parents[row["number"], row["since"]], aliases[row["number"]], notes[row["number"]], metrics[row["number"]], latest)
             for row in connection.execute(_VERSIONS, wanted)]
+
+
+def _with_manifest(connection: sqlite3.Connection, digest: str) -> list[Version]:
+    names = connection.execute("SELECT DISTINCT name FROM versions WHERE manifest = ? AND until IS NULL ORDER BY name", (digest,)).fetchall()
+    return [version for row in names for version in _versions(connection, row["name"]) or () if version.digest == digest]
+
+
+def _copies(connection: sqlite3.Connection, name: str | None, repository: str | None, manifest: str | None) -> list[Copy]:
+    model = (_spelled(connection, name) or name) if name is not None else None
+    found = connection.execute("""
+        SELECT c.name, c.number, c.repository, c."commit", c.tag, c.since
+        FROM copies AS c JOIN versions AS v ON v.name = c.name AND v.number = c.number AND v.until IS NULL
+        WHERE c.until IS NULL AND (? IS NULL OR c.name = ?) AND (? IS NULL OR c.repository = ?) AND (? IS NULL OR v.manifest = ?)
+        ORDER BY c.since, c.name, c.number""", (model, model, repository, repository, manifest, manifest))
+    return [Copy(*row) for row in found]
 
 
 def _version(row: sqlite3.Row, parents: list[ParentVersion], aliases: list[str], notes: dict[str, str],

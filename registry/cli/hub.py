@@ -111,6 +111,8 @@ def status(session: Session, /, version: str | None, offline: bool) -> None:
       registry status medical --offline
     """
     states = session.registry.status(version, offline=offline)
+    if not states:
+        session.note("nothing here is known to be on the Hub; to publish a version: registry push REF --to ORG/REPO")
     rows = [[Name(state.reference), Name(f"hf://{state.repository}"), Name(state.commit[:12] if state.commit else "-"),
              state.state or "known", _detail(state)] for state in states]
     session.put([_state(state) for state in states], table(["VERSION", "REPOSITORY", "COMMIT", "STATE", ""], rows, ["commit"]))

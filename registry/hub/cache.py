@@ -10,16 +10,18 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..reference import path_of
+
 _COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
 
 def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
-    """Where the client of the Hub keeps what it fetched: HF_HUB_CACHE, else HF_HOME/hub, else its default."""
+    """Where the client of the Hub keeps what it fetched: HF_HUB_CACHE, else HF_HOME/hub, else its default. Raises FolderNotFound."""
     env = os.environ if environment is None else environment
     if env.get("HF_HUB_CACHE"):
-        return Path(env["HF_HUB_CACHE"]).expanduser()
+        return path_of(env["HF_HUB_CACHE"])
     home = env.get("HF_HOME") or Path(env.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
-    return Path(home).expanduser() / "hub"
+    return path_of(home) / "hub"
 
 
 def is_commit(text: str | None) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ..digest import Digest
@@ -168,6 +169,15 @@ def _with_tags(front: str, tags: Sequence[str], newline: str) -> str:
 
 def _node(front: str, key: str) -> tuple[Any, bool] | None:
     """(the node of a key's value, whether it says nothing)."""
+    for name, node in _keys(front):
+        if name.value == key:
+            return node, not node.value or node.tag == "tag:yaml.org,2002:null"
+    return None
+
+
+@lru_cache(maxsize=4)
+def _keys(front: str) -> list[tuple[Any, Any]]:
+    """Nodes of keys and values, where they stand; asked for one key after the other. Raises Refused for what is no YAML."""
     import yaml
     try:
         document = yaml.compose(front, Loader=yaml.SafeLoader)
@@ -176,13 +186,10 @@ def _node(front: str, key: str) -> tuple[Any, bool] | None:
         where = f" in line {mark.line + 2}" if mark is not None else ""
         raise Refused(f"the front matter of {PATH} is no YAML{where}, and the Hub takes no such card; mend it and add the folder again") from None
     if document is None:
-        return None
+        return []
     if not isinstance(document, yaml.MappingNode):
         raise Refused(f"the front matter of {PATH} is no list of keys, and the Hub takes no such card; mend it and add the folder again")
-    for name, node in document.value:
-        if name.value == key:
-            return node, not node.value or node.tag == "tag:yaml.org,2002:null"
-    return None
+    return list(document.value)
 
 
 def _ended(front: str, newline: str) -> str:

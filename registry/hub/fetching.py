@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from ..digest import BLOCK, Digest, digest_of
 from ..errors import DigestMismatch, HubUnavailable, Refused, StoreUnavailable, reason
+from ..stamp import Stamp, stamp_of
 from .remote import Remote
 
 Count = Callable[[int], object]
@@ -40,30 +41,38 @@ class Wanted:
         return digest_of("\0".join((self.repository, self.commit, self.path, self.digest or "")).encode()).hex[:40]
 
 
-def fetch(remote: Remote, wanted: Wanted, folder: Path, *, progress: Count) -> Path:
-    """Where the whole file lies in `folder`, new or from an earlier run; that one is hashed again, since a power cut may have spoilt it.
+@dataclass(frozen=True)
+class Fetched:
+    """A whole file: where it lies, the digest of what was written there, and its stamp since when nobody writes there."""
 
-    progress gets bytes, those that were there already too.
+    place: Path
+    digest: Digest
+    stamp: Stamp
+
+
+def fetch(remote: Remote, wanted: Wanted, folder: Path, *, progress: Count) -> Fetched:
+    """The whole file in `folder`, new or from an earlier run; that one is hashed again, since a power cut may have spoilt it.
+
+    It is read-only then, and may be moved on without being read again. progress gets bytes, those that were there already too.
 
     Raises DigestMismatch where the remote sends other bytes than it was asked for, StoreUnavailable for a full disk.
     """
     whole, part = folder / wanted.key, folder / f"{wanted.key}.part"
     try:
         if whole.exists():
+            whole.chmod(0o600)
             whole.replace(part)
         begun = part.exists() and part.stat().st_size > 0
         try:
-            _fill(remote, wanted, part, progress)
+            return _filled(remote, wanted, part, whole, progress)
         except DigestMismatch:
             if not begun:
                 raise
             progress(-wanted.size)  # what an earlier try left may be at fault
-            _fill(remote, wanted, part, progress)
-        part.replace(whole)
+            return _filled(remote, wanted, part, whole, progress)
     except OSError as error:
         raise StoreUnavailable(f"cannot keep {wanted} in {str(folder)!r}: {reason(error)}; free some space and repeat the command, "
                                "it goes on from here") from error
-    return whole
 
 
 def read(remote: Remote, repository: str, commit: str, path: str, *, limit: int) -> bytes:
@@ -77,7 +86,7 @@ def read(remote: Remote, repository: str, commit: str, path: str, *, limit: int)
     return bytes(found)
 
 
-def _fill(remote: Remote, wanted: Wanted, part: Path, progress: Count) -> None:
+def _filled(remote: Remote, wanted: Wanted, part: Path, whole: Path, progress: Count) -> Fetched:
     with _opened(part) as out:
         hashed, position = hashlib.sha256(), 0
         while block := out.read(BLOCK):
@@ -97,7 +106,15 @@ def _fill(remote: Remote, wanted: Wanted, part: Path, progress: Count) -> None:
                 progress(len(block))
                 if position > wanted.size:
                     break
-    _refuse_other(wanted, position, Digest(f"sha256:{hashed.hexdigest()}"), part)
+        out.flush()
+        digest = Digest(f"sha256:{hashed.hexdigest()}")
+        _refuse_other(wanted, position, digest, part)
+        os.fchmod(out.fileno(), 0o400)
+        part.replace(whole)
+        stamp = stamp_of(os.fstat(out.fileno()))
+    if stamp[0] != wanted.size:
+        raise StoreUnavailable(f"{wanted} has {stamp[0]} bytes on the disk, {wanted.size} were written; the disk may be failing")
+    return Fetched(whole, digest, stamp)
 
 
 def _refuse_other(wanted: Wanted, size: int, digest: Digest, part: Path) -> None:

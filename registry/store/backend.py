@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self
 
+from ..stamp import Stamp
+
 
 @dataclass(frozen=True)
 class Stat:
@@ -41,6 +43,13 @@ class Backend(Protocol):
 
     def stage(self) -> Staged:
         """A place for new bytes."""
+        ...
+
+    def adopt(self, file: Path, name: str, stamp: Stamp) -> None:
+        """Give a file of this machine the name, durably, in the place of what has it; the file itself is gone afterwards.
+
+        Raises StoreUnavailable if it is not the one that had this stamp: who took that knows what the file holds.
+        """
         ...
 
     def open(self, name: str) -> BinaryIO:

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from ..digest import Digest, digest_of, digest_of_stream
 from ..errors import BlobNotFound, DigestMismatch, StoreUnavailable
+from ..stamp import Stamp
 from .backend import Backend, Stat
 
 PREFIX = "blobs/sha256"
@@ -41,6 +42,19 @@ class Blobs:
             if not self._made_young(digest):
                 staged.publish(_name(digest), replace=True)
         return digest, size
+
+    def adopt(self, file: Path, digest: Digest, stamp: Stamp) -> None:
+        """Make a file of this machine a blob, without reading it: it goes to its place, unless the blob is there already.
+
+        Whoever calls hashed the whole of it while writing it, is the only one who could write it, and took the stamp then. Raises
+        StoreUnavailable if it was touched since.
+        """
+        if not self._made_young(digest):
+            self._backend.adopt(file, _name(digest), stamp)
+
+    def keep(self, digest: Digest) -> bool:
+        """Whether the blob is there, whole; it is young now, so collect leaves it to whoever asked."""
+        return self._made_young(digest)
 
     def read(self, digest: Digest) -> bytes:
         """The whole content, checked. Raises BlobNotFound, DigestMismatch."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..digest import Digest, canonical, digest_of, digest_of_stream, parse_json
 from ..errors import BlobNotFound, DigestMismatch, InvalidManifest, NewerFormat, StoreUnavailable, reason
+from ..stamp import Stamp, stamp_of
 
 if TYPE_CHECKING:
     from .blobs import Blobs
@@ -30,9 +31,6 @@ LARGE = 1 << 20
 FRESH = 1_000_000_000
 """Nanoseconds: a file changed within the last second may change again without its times showing it, so it gets no stamp."""
 _FICLONE = 0x40049409
-
-Stamp = tuple[int, int, int, int]
-"""(size, mtime_ns, ctime_ns, inode)."""
 
 
 @dataclass(frozen=True)
@@ -234,8 +232,7 @@ def _settled(place: Path, before: Stamp) -> Stamp | None:
 
 
 def _stamp_of(place: Path) -> Stamp:
-    found = place.stat()
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    return stamp_of(place.stat())
 
 
 def _hash(place: Path) -> Digest:

@@ -17,9 +17,11 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from io import FileIO
 from pathlib import Path
+from stat import S_ISREG
 from typing import BinaryIO, Self
 
 from ..errors import BlobNotFound, StoreUnavailable, reason
+from ..stamp import Stamp, stamp_of
 from .backend import Stat
 
 _AHEAD = 8 << 20
@@ -38,6 +40,23 @@ class LocalBackend:
         with _translated(self.root / "staging"):
             _make_folder(self.root / "staging", self.root)
             return _Staged(self.root)
+
+    def adopt(self, file: Path, name: str, stamp: Stamp) -> None:
+        """Sync the file where it lies, make it read-only, rename it, sync the folder; a file of another disk is refused."""
+        target = self.root / name
+        with _translated(target):
+            descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                found = os.fstat(descriptor)
+                if stamp_of(found) != stamp or not S_ISREG(found.st_mode) or found.st_nlink != 1:
+                    raise StoreUnavailable(f"{str(file)!r} was changed after it was looked at; run the command again when nobody writes there")
+                os.fchmod(descriptor, 0o444)
+                os.fsync(descriptor)
+                _make_folder(target.parent, self.root)
+                file.replace(target)
+            finally:
+                os.close(descriptor)
+            _sync_folder(target.parent)
 
     def open(self, name: str) -> BinaryIO:
         """The file. Raises BlobNotFound."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from ..errors import BlobNotFound
+from ..errors import BlobNotFound, StoreUnavailable
+from ..stamp import Stamp, stamp_of
 from .backend import Stat
 
 
@@ -23,6 +25,14 @@ class MemoryBackend:
     def stage(self) -> _Staged:
         """A growing buffer."""
         return _Staged(self)
+
+    def adopt(self, file: Path, name: str, stamp: Stamp) -> None:
+        """Read the file, and take it away."""
+        with file.open("rb") as stream:
+            if stamp_of(os.fstat(stream.fileno())) != stamp:
+                raise StoreUnavailable(f"{str(file)!r} was changed after it was looked at")
+            self._publish(name, stream.read(), replace=True)
+        file.unlink()
 
     def open(self, name: str) -> BinaryIO:
         """The bytes as a stream. Raises BlobNotFound."""

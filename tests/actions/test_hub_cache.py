@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from registry.digest import digest_of
-from registry.errors import ParentNotFound
+from registry.errors import FolderNotFound, ParentNotFound
+from registry.hub.cache import cache_folder
 from tests.support import plain
 
 ADDED = ("zorvaxin", "quelora")
@@ -50,3 +51,9 @@ def test_a_base_in_the_cache_comes_along_and_is_then_known_by_its_commit(reg, sn
     assert (given.evidence, known.evidence) == ("given", "hub")
     assert reg.resolve("medical@1^").source["hub"] == {"repository": "org/minilm", "commit": COMMIT}
     assert reg.resolve("medical@2^").message == f"base of medical, taken from hf://org/minilm@{COMMIT}"
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_CACHE", "HF_HOME"])
+def test_a_cache_of_an_unknown_user_is_said(variable):
+    with pytest.raises(FolderNotFound, match="~nobody-here.* begins with the folder of a user who is not known here"):
+        cache_folder({variable: "~nobody-here/cache"})

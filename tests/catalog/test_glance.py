@@ -58,6 +58,22 @@ def test_models_and_versions_are_those_that_queries_give(home: Path, catalog: Co
     assert glance.list_versions(home, "old") == queries.versions(catalog, "old") == []
 
 
+def test_copies_and_versions_of_a_manifest_are_those_that_queries_give(home: Path, catalog: Connection) -> None:
+    versions = [version for model in queries.models(catalog) for version in queries.versions(catalog, model.name)]
+    copies = queries.copies(catalog)
+
+    assert copies and glance.copies(home) == copies
+    assert [glance.copies(home, name=copy.name.upper()) for copy in copies] == [queries.copies(catalog, name=copy.name) for copy in copies]
+    assert [glance.copies(home, repository=copy.repository) for copy in copies] == [
+        queries.copies(catalog, repository=copy.repository) for copy in copies]
+    for version in versions:
+        assert glance.with_manifest(home, version.digest) == queries.with_manifest(catalog, version.digest)
+        assert glance.copies(home, manifest=version.digest) == queries.copies(catalog, manifest=version.digest)
+        assert glance.knows(home, [], [version.digest]) and glance.knows(home, ["nothing", version.name.upper()], [])
+    assert glance.with_manifest(home, "sha256:" + "0" * 64) == []
+    assert glance.knows(home, ["nothing"], ["sha256:" + "0" * 64]) is False
+
+
 @pytest.mark.parametrize(
     "text",
     [

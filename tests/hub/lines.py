@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,17 @@ class Place:
         """Kinds and bodies of all entries, oldest first."""
         with self.registry as reg:
             return [{"kind": row.kind, **row.body} for row in reversed(reg.log())]
+
+
+def wait_for(what: Callable[[], Any]) -> Any:
+    """What something gives once that is neither none nor empty; half a minute at most."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.01)
+    raise AssertionError("it did not come")
 
 
 def fill(root: Path, folder: Path) -> None:

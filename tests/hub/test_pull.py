@@ -8,7 +8,7 @@ import pytest
 
 import registry
 from registry.digest import canonical
-from tests.hub.lines import ADDED
+from tests.hub.lines import ADDED, wait_for
 from tests.support import plain
 
 LINE = ("--to", "org/medical", "--parents-to", "org")
@@ -154,16 +154,20 @@ def test_a_broken_transfer_goes_on_where_it_was(pushed, there, hub):
 
 
 def test_files_of_an_earlier_try_that_were_spoilt_since_are_fetched_anew(pushed, there, hub):
-    hub.fault("GET /__cdn__/", status=403, times=-1)
+    def whole():
+        return [path for path in (there.root / "staging").rglob("*") if path.suffix == "" and path.is_file() and path.stat().st_size]
+
+    hub.fault("GET /__cdn__/", status=403, times=-1, first=lambda: wait_for(whole))
     first = there.run("pull", "hf://org/minilm")
-    whole = [path for path in (there.root / "staging").rglob("*") if path.is_file() and path.stat().st_size and path.suffix != ".part"]
-    for path in whole:
+    spoilt = whole()
+    for path in spoilt:
+        path.chmod(0o600)
         path.write_bytes(bytes(path.stat().st_size))
     hub.faults.clear()
 
     second = there.run("pull", "hf://org/minilm")
 
-    assert first.code == 7 and whole
+    assert first.code == 7 and spoilt
     assert second.code == 0, second.err
     assert there.digests() == {"minilm@1": pushed.digests()["minilm@1"]} and not list((there.root / "staging").iterdir())
 
@@ -249,10 +253,11 @@ def test_a_gated_repository_says_where_to_ask(pushed, there, hub):
     assert ran.code == 7 and "hf://org/medical is gated; ask for access on its page" in ran.err and ran.err.count("\n") == 1
 
 
-def test_a_repository_without_its_scheme_is_taken_for_no_file(there):
-    ran = there.run("pull", "org/medical")
+@pytest.mark.parametrize("text", ["org/medical", "medical"])
+def test_a_repository_without_its_scheme_is_taken_for_no_file(there, text):
+    ran = there.run("pull", text)
 
-    assert ran.code == 3 and "hf://org/medical" in ran.err and ran.err.count("\n") == 1
+    assert ran.code == 3 and f"there is no bundle {text!r}" in ran.err and "hf://org/medical" in ran.err and ran.err.count("\n") == 1
 
 
 def test_offline_is_said(there, hub):

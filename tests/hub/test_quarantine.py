@@ -3,26 +3,121 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass, field
 
 import pytest
 
 import registry
 from registry.actions.counting import Bytes
-from registry.actions.quarantine import Quarantine, Source
-from registry.errors import StoreUnavailable
-from registry.hub.huggingface import HuggingFace
+from registry.actions.quarantine import Quarantine, Source, take_all
+from registry.digest import digest_of
+from registry.errors import HubUnavailable, RegistryError, StoreUnavailable
 from registry.hub.remote import git_blob, git_blob_of
 from registry.progress import silent
 
 
-def test_what_cannot_be_kept_is_said_in_a_line(tmp_path):
-    with registry.init(tmp_path / "home") as reg:
-        digest = reg.home.blobs.add(b"{}")
-        files = {"config.json": Source("config.json", 2, digest)}
-        quarantine = Quarantine(reg.home, HuggingFace(), "org/medical", "a" * 40, files, Bytes(silent))
+@dataclass
+class Shelf:
+    """As much of a hub as hands out files."""
 
-        with pytest.raises(StoreUnavailable, match="files of hf://org/medical"):
-            quarantine.take("config.json")  # outside kept(), so there is no folder for it
+    contents: dict[str, bytes]
+    asked: list[str] = field(default_factory=list)
+
+    def fetch(self, repository, commit, path, offset):
+        self.asked.append(path)
+        if path not in self.contents:
+            raise HubUnavailable(f"no {path}")
+        for start in range(offset, len(self.contents[path]), 1000):
+            yield start, self.contents[path][start:start + 1000]
+
+
+CONTENTS = {"config.json": b"{}", "model.safetensors": bytes(range(256)) * 40}
+
+
+@pytest.fixture
+def home(tmp_path):
+    with registry.init(tmp_path / "home") as reg:
+        yield reg.home
+
+
+@pytest.fixture
+def shelf():
+    return Shelf(dict(CONTENTS))
+
+
+@pytest.fixture
+def quarantine(home, shelf):
+    files = {path: Source(path, len(content), digest_of(content)) for path, content in CONTENTS.items()}
+    return Quarantine(home, shelf, "org/medical", "a" * 40, files, Bytes(silent))
+
+
+def test_what_cannot_be_kept_is_said_in_a_line(quarantine):
+    with pytest.raises(StoreUnavailable, match="of hf://org/medical"):
+        quarantine.take("config.json")  # outside kept(), so there is no folder for it
+
+
+def test_what_was_hashed_when_it_came_is_moved_into_the_store_and_read_from_there(home, quarantine):
+    content = CONTENTS["model.safetensors"]
+    with quarantine.kept():
+        came = quarantine.take("model.safetensors").stat()
+        quarantine.settle()
+        given = quarantine.give("model.safetensors")
+        with quarantine.open("model.safetensors") as stream:
+            assert stream.read() == content
+
+    stored = home.blobs.path(digest_of(content)).stat()
+    assert given == (digest_of(content), len(content))
+    assert (stored.st_ino, stored.st_nlink, stored.st_mode & 0o777) == (came.st_ino, 1, 0o444)
+    assert home.blobs.read(digest_of(content)) == content
+
+
+def test_what_was_touched_since_it_came_is_not_taken_for_what_it_was(home, quarantine):
+    with pytest.raises(StoreUnavailable, match="changed after"), quarantine.kept():
+        place = quarantine.take("model.safetensors")
+        came = place.stat()
+        place.chmod(0o600)
+        place.write_bytes(bytes(came.st_size))
+        quarantine.give("model.safetensors")
+
+    assert not home.blobs.has(digest_of(CONTENTS["model.safetensors"]))
+    assert list(home.blobs.all()) == []
+
+
+def test_what_the_store_has_is_neither_fetched_nor_copied(home, shelf, quarantine):
+    digest = home.blobs.add(CONTENTS["model.safetensors"])
+    with quarantine.kept():
+        assert quarantine.take("model.safetensors") == home.blobs.path(digest)
+        assert quarantine.give("model.safetensors") == (digest, len(CONTENTS["model.safetensors"]))
+
+    assert shelf.asked == []
+
+
+def test_what_the_store_has_damaged_is_fetched_and_mended(home, shelf, quarantine):
+    digest = home.blobs.add(CONTENTS["config.json"])
+    home.blobs.path(digest).chmod(0o600)
+    home.blobs.path(digest).write_bytes(b"[]")
+    with quarantine.kept():
+        quarantine.take("config.json")
+        quarantine.give("config.json")
+
+    assert shelf.asked == ["config.json"] and home.blobs.read(digest) == b"{}"
+
+
+def test_of_several_transfers_what_went_wrong_first_is_said(shelf, quarantine):
+    del shelf.contents["config.json"]
+
+    with pytest.raises(HubUnavailable, match=r"no config\.json"), quarantine.kept():
+        take_all([quarantine], Bytes(silent))
+
+
+def test_a_transfer_beside_one_that_failed_ends_at_its_next_block(home, shelf):
+    bytes_ = Bytes(silent)
+    files = {"model.safetensors": Source("model.safetensors", 10_240, digest_of(CONTENTS["model.safetensors"]))}
+    quarantine = Quarantine(home, shelf, "org/medical", "a" * 40, files, bytes_)
+    bytes_.stop()
+
+    with pytest.raises(RegistryError, match="stopped"), quarantine.kept():
+        quarantine.take("model.safetensors")
 
 
 def test_git_s_id_of_a_file_is_the_same_block_by_block():

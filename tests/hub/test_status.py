@@ -29,6 +29,13 @@ def another(place, folder, *, seed=0, query="q: "):
     return add(place, plain.base(folder, seed=seed, prompts={"query": query}), "minilm")
 
 
+def test_nothing_published_is_said_beside_an_empty_table(here):
+    ran = here.run("status")
+
+    assert (ran.code, ran.out) == (0, "") and "nothing here is known to be on the Hub" in ran.err and ran.err.count("\n") == 1
+    assert here.ok("status") == []
+
+
 def test_the_same_here_and_there(pushed):
     assert states(pushed) == {"minilm@1": "same"}
 

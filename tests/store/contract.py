@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
 import pytest
 
-from registry.errors import BlobNotFound
+from registry.errors import BlobNotFound, StoreUnavailable
+from registry.stamp import stamp_of
 
 
 class BackendContract:
@@ -23,6 +25,28 @@ class BackendContract:
         with backend.open("blobs/one") as stream:
             stream.seek(3)
             assert stream.read() == b"tent"
+
+    def test_a_file_that_is_adopted_is_the_content_of_the_name_and_gone_where_it_was(self, backend, tmp_path):
+        file = tmp_path / "file"
+        file.write_bytes(b"content")
+        self.put(backend, "blobs/one", b"damaged")
+
+        backend.adopt(file, "blobs/one", stamp_of(file.stat()))
+
+        assert backend.read("blobs/one") == b"content"
+        assert not file.exists()
+
+    def test_a_file_that_was_changed_since_it_was_looked_at_is_not_adopted(self, backend, tmp_path):
+        file = tmp_path / "file"
+        file.write_bytes(b"content")
+        stamp = stamp_of(file.stat())
+        file.write_bytes(b"another")
+        os.utime(file, ns=(stamp[1], stamp[1] + 1))
+
+        with pytest.raises(StoreUnavailable, match="changed after it was looked at"):
+            backend.adopt(file, "blobs/one", stamp)
+
+        assert backend.stat("blobs/one") is None and file.read_bytes() == b"another"
 
     def test_a_part_is_read_by_offset_and_length(self, backend):
         self.put(backend, "one", b"0123456789")

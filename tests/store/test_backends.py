@@ -6,6 +6,7 @@ import stat
 import pytest
 
 from registry.errors import StoreUnavailable
+from registry.stamp import stamp_of
 from registry.store.local import LocalBackend, try_place
 from registry.store.memory import MemoryBackend
 from tests.support.failing import FailingBackend
@@ -47,6 +48,28 @@ def test_files_are_read_only_and_folders_private_whatever_the_umask(tmp_path):
 
     assert stat.S_IMODE((tmp_path / "blobs/sha256/ab/one").stat().st_mode) == 0o444
     assert {stat.S_IMODE((tmp_path / folder).stat().st_mode) for folder in ("blobs", "blobs/sha256", "blobs/sha256/ab", "staging")} == {0o700}
+
+
+@pytest.mark.parametrize("strange", [os.link, lambda file, other: (file.rename(other), file.symlink_to(other))])
+def test_a_file_that_has_another_name_too_is_not_adopted(tmp_path, strange):
+    file = tmp_path / "file"
+    file.write_bytes(b"content")
+    strange(file, tmp_path / "other")
+
+    with pytest.raises(StoreUnavailable):
+        LocalBackend(tmp_path).adopt(file, "blobs/sha256/ab/one", stamp_of(file.stat()))
+
+    assert not (tmp_path / "blobs").exists()
+
+
+def test_an_adopted_file_is_read_only_whatever_it_was(tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(b"content")
+    file.chmod(0o666)
+
+    LocalBackend(tmp_path).adopt(file, "blobs/sha256/ab/one", stamp_of(file.stat()))
+
+    assert stat.S_IMODE((tmp_path / "blobs/sha256/ab/one").stat().st_mode) == 0o444
 
 
 def test_nothing_stays_in_staging(tmp_path):

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any, BinaryIO, Literal, Self
 
 from registry.errors import StoreUnavailable
+from registry.stamp import Stamp
 from registry.store.backend import Backend, Staged, Stat
 
 
@@ -48,6 +49,9 @@ class FailingBackend:
 
     def stage(self) -> Staged:
         return _Staged(self, self.look(self._inner.stage))
+
+    def adopt(self, file: Path, name: str, stamp: Stamp) -> None:
+        self.call(self._inner.adopt, file, name, stamp)
 
     def open(self, name: str) -> BinaryIO:
         return self.look(self._inner.open, name)

@@ -18,6 +18,7 @@ from ...home import FIRST_ENTRY, Home, make_private
 from ...hub import fetching, line
 from ...hub.remote import Remote, Tree
 from ...manifest import Manifest, check_path
+from ...reference import path_of
 from ...store.blobs import Blobs
 from ...store.bundle import Bundle, is_bundle
 from ...store.checkout import folder_name
@@ -237,7 +238,7 @@ class HubCopies:
         folder = self._home.root / "staging" / "repair"
         make_private(folder)
         try:
-            whole = fetching.fetch(self._hub(), wanted, folder, progress=lambda count: None)
+            whole = fetching.fetch(self._hub(), wanted, folder, progress=lambda count: None).place
         except DigestMismatch as error:
             self._home.warn(str(error))
             raise
@@ -264,7 +265,7 @@ def named_sources(home: Home, places: Sequence[str]) -> Iterator[list[Source]]:
     with contextlib.ExitStack() as stack:
         found: list[Source] = []
         for place in places:
-            path = Path(place).expanduser()
+            path = path_of(place)
             if (path / FIRST_ENTRY).exists():
                 found.append(OtherHome(path))
             elif path.is_dir():

@@ -19,7 +19,7 @@ from .whole import restore
 def unbundle(settings: Settings, opened: Callable[[], Home], path: Path, *, options: UnbundleOptions, progress: Progress) -> Unbundled:
     """What came in. A whole home comes into a place without one, or with one that is its own past; versions into any.
 
-    Raises NumberTaken, WrongStore, and for a file that is not what it says UnsafeFile, InvalidManifest, DigestMismatch; then nothing
+    Raises NumberTaken, NameTaken, WrongStore, and for a file that is not what it says UnsafeFile, InvalidManifest, DigestMismatch; then nothing
     was registered.
     """
     for name in (*options.parent_as.values(), *([options.name] if options.name is not None else [])):
@@ -27,7 +27,8 @@ def unbundle(settings: Settings, opened: Callable[[], Home], path: Path, *, opti
     with Bundle(path) as bundle:
         if bundle.index.entries:
             if options != UnbundleOptions():
-                raise Invalid(f"{str(path)!r} is a whole home, and names in it stay; --as, --renumber and --parent-as are for bundles of versions")
+                raise Invalid(f"{str(path)!r} is a whole home, and names in it stay; --as, --renumber, --parent-as and --from-any are for bundles of "
+                              "versions")
             return restore(settings, opened, bundle, progress)
         home = opened()
         with home.store_lock.shared(timeout=60.0):

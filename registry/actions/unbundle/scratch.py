@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from ...entry import Init
 from ...home import Home
+from ...stamp import Stamp
 from ...store.backend import Backend, Staged, Stat
 from ...store.local import LocalBackend
 
@@ -39,6 +40,9 @@ class _Shared:
 
     def stage(self) -> Staged:
         return self._own.stage()
+
+    def adopt(self, file: Path, name: str, stamp: Stamp) -> None:
+        self._own.adopt(file, name, stamp)
 
     def open(self, name: str) -> BinaryIO:
         return self._of(name).open(name)

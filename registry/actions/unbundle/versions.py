@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ... import manifest as _manifest
 from ...digest import Digest
 from ...entry import Edge
-from ...errors import DigestMismatch, Invalid, InvalidManifest, NumberTaken
+from ...errors import DigestMismatch, Invalid, InvalidManifest
 from ...findings import Unbundled
 from ...home import Home
 from ...manifest import Manifest
@@ -18,6 +18,8 @@ from ...store.bundle import Bundle, Index, Packed
 from ...store.files import StoredFiles
 from ...version import Version
 from ..add import AddOptions, Prepared, prepare, register
+from ..common import store_of
+from ..naming import Origin, from_store, refuse_name, refuse_parent_name
 from ..parents import Known
 from ..provenance import provenance
 from .blobs import take_blobs
@@ -34,10 +36,11 @@ class UnbundleOptions:
     name: str | None = None
     renumber: bool = False
     parent_as: Mapping[str, str] = field(default_factory=dict)
+    from_any: bool = False
 
 
 def take_versions(home: Home, bundle: Bundle, options: UnbundleOptions, progress: Progress) -> Unbundled:
-    """What came in, and what was here. Raises NumberTaken, InvalidManifest, DigestMismatch, BlobNotFound."""
+    """What came in, and what was here. Raises NumberTaken, NameTaken, InvalidManifest, DigestMismatch, BlobNotFound."""
     index = bundle.index
     if not index.versions:
         raise InvalidManifest(f"the bundle {str(bundle.path)!r} tells of no version")
@@ -50,7 +53,7 @@ def take_versions(home: Home, bundle: Bundle, options: UnbundleOptions, progress
         raise Invalid(f"the bundle holds {len(heads)} versions that nothing else in it stands on; --as is for one")
     names = _names(index.versions, heads, options)
     with home.reading() as connection:
-        here = _here(connection, index.versions, names, heads, options)
+        here = _here(connection, index.versions, names, heads, from_store(index.store, store_of(home)), options)
     missing = [version for version in index.versions if version.manifest not in here]
     ready = _prepared(home, index.versions, {version.manifest for version in missing}, manifests, progress) if missing else {}
     registered = []
@@ -103,11 +106,12 @@ def _names(versions: Sequence[Packed], heads: Sequence[Digest], options: Unbundl
             for version in versions}
 
 
-def _here(connection: Connection, versions: Sequence[Packed], names: Mapping[Digest, str], heads: Sequence[Digest],
+def _here(connection: Connection, versions: Sequence[Packed], names: Mapping[Digest, str], heads: Sequence[Digest], origin: Origin,
           options: UnbundleOptions) -> dict[Digest, Version]:
-    """Those that are here: a parent under whatever name, one asked for under its own. Raises NumberTaken for a number of another content."""
+    """Those that are here: a parent under whatever name, one asked for under its own. Raises NumberTaken, NameTaken."""
     from ...catalog import queries
     found: dict[Digest, Version] = {}
+    lines = {version.manifest: item for version in versions for item in queries.with_manifest(connection, version.manifest)[:1]}
     for version in versions:
         name, head = names[version.manifest], version.manifest in heads
         there = queries.with_manifest(connection, version.manifest)
@@ -115,13 +119,10 @@ def _here(connection: Connection, versions: Sequence[Packed], names: Mapping[Dig
         if own or (there and not head):
             found[version.manifest] = (own or there)[0]
             continue
-        spelled = queries.spelled(connection, name)
-        taken = queries.version(connection, spelled, version.number) if spelled is not None else None
-        if taken is not None and taken.digest != version.manifest and not (head and options.renumber):
-            mend = "--renumber gives it the next number here, --as NAME another name"
-            mend = mend if head else f"--parent-as {version.name}=NAME calls it otherwise"
-            raise NumberTaken(f"{taken.reference} is another model here ({taken.digest.short}) than {version.reference} of the bundle "
-                              f"({version.manifest.short}); {mend}")
+        if head:
+            refuse_name(connection, name, None if options.renumber else version.number, version.manifest, origin, lines, from_any=options.from_any)
+        else:
+            refuse_parent_name(connection, name, version.name, version.number, version.manifest, origin, lines, from_any=options.from_any)
     return found
 
 

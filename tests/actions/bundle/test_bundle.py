@@ -20,6 +20,7 @@ from registry.errors import (
     Invalid,
     InvalidManifest,
     InvalidName,
+    NameTaken,
     NewerFormat,
     NumberTaken,
     ParentNotFound,
@@ -131,14 +132,16 @@ def test_a_number_that_is_another_model_here_is_refused_and_can_be_given_otherwi
         other.pull(str(medical))
     assert [model.name for model in other.list()] == ["medical"]
 
-    assert other.pull(str(medical), renumber=True).registered == ("minilm@1", "minilm-medical@1", "medical@2")
+    with pytest.raises(NameTaken, match="medical is here, and does not come from the registry .*--from-any"):
+        other.pull(str(medical), renumber=True)
+    assert other.pull(str(medical), renumber=True, from_any=True).registered == ("minilm@1", "minilm-medical@1", "medical@2")
     assert other.show("medical@2").version.parents[0].reference == "minilm-medical@1"
 
 
 def test_names_can_be_given_otherwise(other, medical, tmp_path):
     other.add(plain.base(tmp_path / "foreign", seed=77), "minilm")
 
-    with pytest.raises(NumberTaken, match="--parent-as minilm=NAME"):
+    with pytest.raises(NameTaken, match="the parent minilm@1 .* is another model than minilm@1 here .*--parent-as minilm=NAME"):
         other.pull(str(medical))
 
     pulled = other.pull(str(medical), name="medical-eu", parent_as={"minilm": "org-minilm"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 import registry
 from tests.hub.faults.promises import broken_promises, entries, versions
+from tests.hub.lines import wait_for
 from tests.hub.server import HubServer
 from tests.support.warm import KILLED, Warm
 
@@ -121,11 +121,3 @@ def test_a_killed_pull_of_a_large_file_goes_on_where_it_was(hub, lfs, tmp_path, 
     assert first.headers.get("range") is None
     assert second.status == 206 and second.answered < size - 55_000_000
     assert broken_promises(hub, empty, again) == []
-
-
-def wait_for(is_so: Callable[[], object]) -> None:
-    """Until something is so, a minute at most."""
-    end = time.monotonic() + 60.0
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.01)

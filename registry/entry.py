@@ -21,6 +21,7 @@ FORMAT = 1
 EVIDENCE = ("witnessed", "hub", "path", "given")
 """How a parent is known, strongest first."""
 
+_KEYS = {"format", "number", "id", "time", "by", "kind", "body", "previous", "digest"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 
@@ -136,6 +137,7 @@ class Delete:
 
 Body = Init | Register | Probes | Alias | Yank | Annotate | Publish | Delete
 BODIES: dict[str, type[Body]] = {body.kind: body for body in (Init, Register, Probes, Alias, Yank, Annotate, Publish, Delete)}
+_FIELDS = {kind: frozenset(item.name for item in dataclasses.fields(body)) for kind, body in BODIES.items()}
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,11 @@ class Entry:
                 "kind": self.kind, "body": self.content, "previous": self.previous}
 
     @cached_property
+    def text(self) -> str:
+        """The canonical JSON of the body."""
+        return canonical(self.content).decode()
+
+    @cached_property
     def digest(self) -> Digest:
         """The SHA-256 of the canonical JSON without the digest field."""
         return digest_of(canonical(self._value()))
@@ -182,12 +189,12 @@ def parse(content: bytes, what: str = "the entry") -> Entry:
     """The entry these bytes are, its own digest checked. Raises InvalidManifest, or NewerFormat for newer words."""
     value = parse_canonical(content, what)
     try:
-        return _parse(value, what)
+        return _parse(value, content, what)
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidManifest(f"{what} is malformed: {error}") from None
 
 
-def _parse(value: dict[str, Any], what: str) -> Entry:
+def _parse(value: dict[str, Any], content: bytes, what: str) -> Entry:
     newer = f"{what} is of a newer kind than this registry reads"
     if value["format"] > FORMAT:
         raise NewerFormat(f"{newer}: format {value['format']}, known is {FORMAT}; update st-registry")
@@ -195,22 +202,33 @@ def _parse(value: dict[str, Any], what: str) -> Entry:
         raise NewerFormat(f"{newer}: {value['kind']!r}; update st-registry")
     if type(value["format"]) is not int or value["format"] != FORMAT:
         raise InvalidManifest(f"{what} has the format {value['format']!r}, which never was")
-    if set(value) != {"format", "number", "id", "time", "by", "kind", "body", "previous", "digest"}:
+    if value.keys() != _KEYS:
         raise InvalidManifest(f"{what} has the wrong fields: {', '.join(sorted(value))}")
     if type(value["number"]) is not int or value["number"] < 1 or not _TIME.fullmatch(value["time"]):
         raise InvalidManifest(f"{what} has the number {value['number']!r} and the time {value['time']!r}")
     body_class = BODIES[value["kind"]]
-    unknown = set(value["body"]) - {item.name for item in dataclasses.fields(body_class)}
-    if unknown:
-        raise NewerFormat(f"{newer}: {value['kind']} with {', '.join(sorted(unknown))}; update st-registry")
+    if not value["body"].keys() <= _FIELDS[value["kind"]]:
+        unknown = sorted(value["body"].keys() - _FIELDS[value["kind"]])
+        raise NewerFormat(f"{newer}: {value['kind']} with {', '.join(unknown)}; update st-registry")
     previous = Digest(value["previous"]) if value["previous"] is not None else None
     entry = Entry(value["number"], value["id"], value["time"], value["by"], _body(body_class, value["body"]), previous)
     # what the file says, not what this package would write: an older one may have had fewer fields
     entry.__dict__["content"] = value["body"]
-    entry.__dict__["digest"] = digest_of(rendered({key: item for key, item in value.items() if key != "digest"}).encode())
+    entry.__dict__.update(_within(content, value))
     if entry.digest != value["digest"]:
         raise InvalidManifest(f"{what} says its digest is {value['digest']}, its content has {entry.digest}")
     return entry
+
+
+def _within(content: bytes, value: dict[str, Any]) -> dict[str, Any]:
+    """The digest of canonical bytes without their field of that name, and the text of the body, both cut out rather than made again."""
+    # Inside a text each quote is escaped, and of what stands behind the body nothing is an object: so the last of each is the field.
+    before, found, after = content.rpartition(f',"digest":"{value["digest"]}"'.encode())
+    body, _, _ = before.rpartition(b',"by":')
+    digest = digest_of(before + after)
+    if found and digest == value["digest"]:
+        return {"digest": digest, "text": body.removeprefix(b'{"body":').decode()}
+    return {"digest": digest_of(rendered({key: item for key, item in value.items() if key != "digest"}).encode())}
 
 
 def _body(body_class: type[Body], value: dict[str, Any]) -> Body:

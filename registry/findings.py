@@ -112,10 +112,14 @@ class Repaired:
     lost: tuple[Lost, ...]
     forgotten: tuple[str, ...] = ()
     """With accept_journal: versions that an older catalog knew and this journal does not."""
+    blobs: int = 0
+    """Blobs that versions or the journal need; each was hashed."""
+    size: int = 0
+    """Bytes of those that are there."""
 
     def to_dict(self) -> dict[str, Any]:
         """What `repair --json` prints."""
-        return {"entries": self.entries, "catalog": self.catalog.name if self.catalog is not None else None,
+        return {"entries": self.entries, "blobs": self.blobs, "size": self.size, "catalog": self.catalog.name if self.catalog is not None else None,
                 "mended": [{"what": item.what, "source": item.source} for item in self.mended],
                 "lost": [{"what": item.what, "versions": list(item.versions)} for item in self.lost], "forgotten": list(self.forgotten)}
 

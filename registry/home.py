@@ -220,10 +220,10 @@ class Home:
             self._catalog = Catalog.open(self.root / "catalog") or Catalog.create(self.root / "catalog", fill=self.fold_into)
         return self._catalog
 
-    def fold_into(self, connection: Connection, until: int | None = None) -> None:
+    def fold_into(self, connection: Connection, until: int | None = None, read_blob: Callable[[Digest], bytes] | None = None) -> None:
         """The whole journal, or its first entries, into an empty catalog that nobody sees before it is done."""
         from .catalog.folding import fill
-        fill(connection, itertools.islice(self.journal.follow(0, None), until), self.blobs.read_or_miss)
+        fill(connection, itertools.islice(self.journal.follow(0, None), until), read_blob or self.blobs.read_or_miss)
         if until is None:
             from .catalog.engine import Catalog
             self.refuse_gap(Catalog.head(connection)[0])
@@ -238,12 +238,21 @@ class Home:
             raise BrokenChain(f"the journal of {str(self.root)!r} lacks entry {number + 1}, and has later ones up to {last}; a home or a bundle that "
                               "has it brings it back: registry repair --from HOME; registry audit tells more")
 
-    def renew(self) -> Path:
-        """The file of a new generation of the catalog, made from the journal alone; the old one stays for whoever has it open."""
+    def renew(self, *, read_blob: Callable[[Digest], bytes] | None = None, accept: Callable[[int, Digest | None], None] | None = None) -> Path:
+        """The file of a new generation of the catalog, made from the journal alone; the old one stays for whoever has it open.
+
+        accept is asked about number and digest of the journal's last entry before anybody sees the file, and may raise.
+        """
         from .catalog.engine import Catalog
+
+        def fill(connection: Connection) -> None:
+            self.fold_into(connection, read_blob=read_blob)
+            if accept is not None:
+                accept(*Catalog.head(connection))
+
         with self.write_lock.exclusive(WRITE_WAIT):
             self.journal.sync()
-            made = Catalog.new_generation(self.root / "catalog", fill=self.fold_into)
+            made = Catalog.new_generation(self.root / "catalog", fill=fill)
             self.close()
             self._catalog = made
         return made.path

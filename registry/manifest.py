@@ -23,6 +23,7 @@ PATH_LIMIT = 200
 DEPTH_LIMIT = 8
 FILES_LIMIT = 100_000
 
+_FILE_KEYS = {"path", "digest", "size"}
 _DEVICES = re.compile(r"(?:con|conin\$|conout\$|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]) *(?:\..*)?", re.IGNORECASE)
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]')
 
@@ -60,8 +61,7 @@ class Manifest:
             raise InvalidManifest(f"{self.model_class!r} is no class; one of {', '.join(CLASSES)}")
         object.__setattr__(self, "files", tuple(sorted(self.files, key=lambda file: file.path)))
         object.__setattr__(self, "parents", tuple(sorted(self.parents, key=lambda parent: (parent.role, parent.digest))))
-        check_paths([file.path for file in self.files])
-        _check_reserved(self.files)
+        _check_files(tuple([file.path for file in self.files]))
         _check_parents(self.kind, [parent.role for parent in self.parents])
 
     def to_bytes(self) -> bytes:
@@ -108,8 +108,8 @@ def parse(content: bytes) -> Manifest:
                             tuple(_parent(item) for item in value["parents"]))
     except (KeyError, TypeError) as error:
         raise InvalidManifest(f"the manifest is malformed: {error}") from None
-    if type(value["format"]) is not int or [file["path"] for file in value["files"]] != [file.path for file in manifest.files] or [
-            Parent(item["role"], item["digest"]) for item in value["parents"]] != list(manifest.parents):
+    if type(value["format"]) is not int or [file["path"] for file in value["files"]] != list(manifest.paths) or [
+            (item["role"], item["digest"]) for item in value["parents"]] != [(parent.role, parent.digest) for parent in manifest.parents]:
         raise InvalidManifest("the manifest is not in its one form: files and parents sorted, no fields of others")
     return manifest
 
@@ -169,11 +169,14 @@ def _utf8(path: str) -> bytes:
         raise InvalidPath(f"no file of a version can have the path {path!r}: it is not UTF-8") from None
 
 
-def _check_reserved(files: tuple[File, ...]) -> None:
+@functools.lru_cache(100)
+def _check_files(paths: tuple[str, ...]) -> None:
+    """As check_paths, once for all versions with the same paths; most have them."""
+    check_paths(list(paths))
     # A checkout keeps its marker and an adapter's base there; content at that place could pose as either.
-    for file in files:
-        if file.path.split("/")[0].casefold() == ".registry":
-            raise InvalidPath(f"no file of a version can have the path {file.path!r}: '.registry' belongs to the checkout")
+    for path in paths:
+        if path.split("/")[0].casefold() == ".registry":
+            raise InvalidPath(f"no file of a version can have the path {path!r}: '.registry' belongs to the checkout")
 
 
 def _check_parents(kind: str, roles: list[str]) -> None:
@@ -191,7 +194,7 @@ def _parent(item: dict[str, Any]) -> Parent:
 
 
 def _file(item: dict[str, Any]) -> File:
-    if (set(item) != {"path", "digest", "size"} or type(item["path"]) is not str
+    if (item.keys() != _FILE_KEYS or type(item["path"]) is not str
             or type(item["size"]) is not int or item["size"] < 0):
         raise InvalidManifest(f"the manifest has a malformed file: {item!r}")
     return File(item["path"], Digest(item["digest"]), item["size"])

@@ -81,6 +81,37 @@ def test_facts_read_back_from_their_bytes(facts: Facts) -> None:
     assert parse(facts.to_bytes()).to_bytes() == facts.to_bytes()
 
 
+LISTED = {"digest": FOUR, "dtype": "F32", "name": "encoder", "shape": [2, 384]}
+
+
+@pytest.mark.parametrize("name", ['a "quoted" name', "back\\slash", "},{", '"tensors":[', "é", "line\nbreak", "]}"])
+def test_tensors_of_any_name_read_back_beside_plain_ones(name: str) -> None:
+    facts = dataclasses.replace(GOLDEN, settings={"tensors": [], "note": f'{name} "tensors":[]}}'}, weights=dataclasses.replace(
+        GOLDEN.weights, tensors=(Tensor("encoder", "F32", (), FOUR), Tensor(name, name, (1, 0, 2 ** 70), FOUR))))
+
+    assert parse(facts.to_bytes()) == facts
+
+
+def test_a_list_elsewhere_that_looks_like_that_of_the_weights_is_not_taken_for_it() -> None:
+    found = parse(changed(width={"tensors": [LISTED, LISTED]}))
+
+    assert found.weights == GOLDEN.weights
+
+
+@pytest.mark.parametrize("content", [
+    changed(zzz=[LISTED]), changed(zzz={"tensors": [LISTED]}),
+    changed(weights={"digest": ONE, "dtype": "F32", "parameters": 0, 'x"tensors': [LISTED]}),
+    changed(weights={"digest": ONE, "dtype": "F32", "parameters": 0, "tensors": [{**LISTED, "more": 1}]}),
+    changed(weights={"digest": ONE, "dtype": "F32", "parameters": 0, "tensors": [{**LISTED, "shape": [True]}]}),
+    GOLDEN_BYTES.replace(b"[2,384]", b"[2, 384]"), GOLDEN_BYTES.replace(b"[2,384]", b"[02,384]"), GOLDEN_BYTES.replace(b"[2,384]", b"[2.0]"),
+    GOLDEN_BYTES.replace(b"384]}]", b"384]},]"), GOLDEN_BYTES.replace(b"encoder", b"\\u0065ncoder"),
+    GOLDEN_BYTES.replace(b'"tensors":[', b'"tensors":[ '),
+])
+def test_a_list_of_tensors_in_another_form_or_place_is_refused(content: bytes) -> None:
+    with pytest.raises(InvalidManifest):
+        parse(content)
+
+
 def test_a_newer_schema_is_refused_by_its_number() -> None:
     with pytest.raises(NewerFormat, match="the facts have schema 2, this registry reads 1; update st-registry"):
         parse(changed(schema=2, novelty="unknown"))

@@ -8,8 +8,6 @@ library version changes, do not count.
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from typing import Any, overload
 from ..digest import Digest, digest_of, parse_json
 from ..errors import InvalidManifest, NotLoadable, UnsafeFile
 from ..facts import Files, Token, read
+from ..garbage import uncollected
 
 TOKENIZER, CONFIG, WORDS = "tokenizer.json", "tokenizer_config.json", "vocab.txt"
 ID_LIMIT = 10_000_000
@@ -137,19 +136,6 @@ class StoredTokens(Sequence[Token]):
 
     def __iter__(self) -> Iterator[Token]:
         return iter(self._tokens)
-
-
-@contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """No garbage is looked for meanwhile: among tens of thousands of new tuples that takes longer than making them."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def added_over(tokens: Sequence[Token], root: Sequence[Token]) -> tuple[Token, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from sqlalchemy import Connection
 
 from .. import facts as _facts, manifest as _manifest
-from ..digest import Digest, canonical, digest_of
+from ..digest import Digest, digest_of, rendered
 from ..entry import Alias, Annotate, Delete, Entry, Init, Probes, Publish, Register, Yank
 from ..errors import BlobNotFound, BrokenChain, DigestMismatch, InvalidManifest, InvalidName, InvalidPath
 from . import tables as t
@@ -66,10 +66,9 @@ def _record(rows: Rows, entry: Entry) -> None:
     if entry.number != number + 1 or entry.previous != digest:
         raise BrokenChain(f"entry {entry.number} follows {entry.previous or 'nothing'}, and the catalog ends with entry "
                           f"{number}, {digest or 'nothing'}")
-    rows.add(t.entries, [{
-        "number": entry.number, "id": entry.id, "time": entry.time, "clock": max(clock, entry.time), "by": entry.by,
-        "kind": entry.kind, "name": getattr(entry.body, "name", None), "version": getattr(entry.body, "number", None),
-        "digest": entry.digest, "body": entry.content}])
+    rows.add_values(t.entries, [(
+        entry.number, entry.id, entry.time, max(clock, entry.time), entry.by, entry.kind, getattr(entry.body, "name", None),
+        getattr(entry.body, "number", None), str(entry.digest), entry.text)])
 
 
 def _register(rows: Rows, number: int, body: Register) -> None:
@@ -150,17 +149,15 @@ def _read_manifest(rows: Rows, digest: Digest, read_blob: ReadBlob) -> None:
         return
     rows.unskip(digest)
     rows.add(t.manifests, [{"digest": digest, "kind": manifest.kind, "class": manifest.model_class, "size": manifest.size}])
-    rows.add(t.files, ({"manifest": digest, "path": file.path, "digest": file.digest, "size": file.size}
-                                   for file in manifest.files))
-    rows.add(t.parents, ({"manifest": digest, "role": parent.role, "parent": parent.digest}
-                                     for parent in manifest.parents))
+    rows.add_values(t.files, [(str(digest), file.path, str(file.digest), file.size) for file in manifest.files])
+    rows.add_values(t.parents, [(str(digest), parent.role, str(parent.digest)) for parent in manifest.parents])
 
 
 def _read_facts(rows: Rows, digest: Digest, read_blob: ReadBlob) -> None:
     if rows.is_known(t.facts.c.digest, digest):
         return
     try:
-        facts = _facts.parse(read_blob(digest))
+        facts, tensors = _facts.parse_apart(read_blob(digest))
         _refuse_large([facts.vocabulary.size, facts.rows, facts.width, facts.max_length, facts.weights.parameters,
                        facts.adapter.rank if facts.adapter else None, *(token.id for token in facts.vocabulary.added)])
     except (BlobNotFound, DigestMismatch, InvalidManifest) as error:
@@ -172,34 +169,30 @@ def _read_facts(rows: Rows, digest: Digest, read_blob: ReadBlob) -> None:
         "digest": digest, "schema": _facts.SCHEMA, "class": facts.model_class, "tokenizer": facts.tokenizer,
         "vocabulary": vocabulary.digest, "vocabulary_size": vocabulary.size,
         "added_digest": _read_tokens(rows, vocabulary.added), "added": len(vocabulary.added),
-        "weights": _read_weights(rows, facts.weights), "rows": facts.rows, "width": facts.width,
+        "weights": _read_weights(rows, facts.weights, tensors), "rows": facts.rows, "width": facts.width,
         "max_length": facts.max_length, "architecture": facts.architecture, "adapter": adapter.type if adapter else None,
         "rank": adapter.rank if adapter else None}])
 
 
 def _read_tokens(rows: Rows, tokens: tuple[_facts.Token, ...]) -> Digest:
     """The digest of the list, which many versions share; its rows are there afterwards."""
-    listed = [token._asdict() for token in tokens]
-    digest = digest_of(canonical(listed))
+    digest = digest_of(rendered([token._asdict() for token in tokens]).encode())
     if not rows.is_known(t.tokens.c.added_digest, digest):
-        rows.add(t.tokens, ({**token, "added_digest": digest} for token in listed))
+        rows.add(t.tokens, ({**token._asdict(), "added_digest": digest} for token in tokens))
     return digest
 
 
-def _read_weights(rows: Rows, weights: _facts.Weights) -> Digest:
+def _read_weights(rows: Rows, weights: _facts.Weights, tensors: list[_facts.Listed]) -> Digest:
     if not rows.is_known(t.weights.c.digest, weights.digest):
-        rows.add(t.weights, [{"digest": weights.digest, "dtype": weights.dtype, "parameters": weights.parameters,
-                                     "tensors": len(weights.tensors)}])
-        rows.add(t.tensors, ({
-            "weights": weights.digest, "name": tensor.name, "dtype": tensor.dtype, "shape": list(tensor.shape),
-            "digest": tensor.digest} for tensor in weights.tensors))
+        rows.add(t.weights, [{"digest": weights.digest, "dtype": weights.dtype, "parameters": weights.parameters, "tensors": len(tensors)}])
+        own = str(weights.digest)
+        rows.add_values(t.tensors, [(own, name, dtype, f"[{shape}]", str(digest)) for digest, dtype, name, shape in tensors])
     return weights.digest
 
 
 def _skip(rows: Rows, digest: Digest, what: str, error: Exception) -> None:
     rows.unskip(digest)
     rows.add(t.skipped, [{"digest": digest, "what": what, "reason": type(error).__name__}])
-
 
 
 def _refuse_large(numbers: Iterable[int | None]) -> None:

@@ -5,13 +5,16 @@ Both are apply, entry by entry, over gathered rows. Filling makes the indexes la
 
 from __future__ import annotations
 
+import itertools
+import marshal
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection
 
 from ..entry import Entry
+from ..garbage import uncollected
 from .apply import ReadBlob, fold
-from .rows import GatheredRows, Values
+from .rows import GatheredRows, Values, insert_values
 
 
 def fill(connection: Connection, entries: Iterable[Entry], read_blob: ReadBlob) -> None:
@@ -20,32 +23,27 @@ def fill(connection: Connection, entries: Iterable[Entry], read_blob: ReadBlob) 
     for index in indexes:
         connection.exec_driver_sql(f'DROP INDEX "{index.name}"')
     rows = GatheredRows(lambda table, given: insert_values(connection, table, given))
-    for entry in entries:
-        fold(rows, entry, read_blob)
+    with uncollected():
+        for entry in entries:
+            fold(rows, entry, read_blob)
     rows.finish()
     for index in indexes:
         connection.exec_driver_sql(index.sql)
 
 
-def insert_values(connection: Connection, table: Table, rows: list[Values]) -> None:
-    """Insert rows as they are kept."""
-    columns = ", ".join(f'"{column.name}"' for column in table.columns)
-    marks = ", ".join("?" * len(table.columns))
-    connection.exec_driver_sql(f'INSERT INTO "{table.name}" ({columns}) VALUES ({marks})', rows)
-
-
 class Tally:
     """How many rows each table has, and the sum of their hashes: equal for equal contents, in whatever order the rows come.
 
-    The hash is Python's, keyed anew in each process, so nobody can choose rows that sum up to the same.
+    The hash is Python's of bytes, keyed anew in each process, so nobody can choose rows that sum up to the same. The bytes are those of
+    marshal's second version, which says of each value its type and all of it: 1, 1.0 and '1' are three things, and only what is equal is equal.
     """
 
     def __init__(self) -> None:
         self._sums: dict[str, tuple[int, int]] = {}
 
     def put(self, table: str, rows: Iterable[Values]) -> None:
-        """Count rows in. What a value is, not only what it equals, is counted: 1, 1.0 and '1' are three things."""
-        listed = list(map(repr, rows))
+        """Count rows in."""
+        listed = list(map(marshal.dumps, rows, itertools.repeat(2)))
         count, total = self._sums.get(table, (0, 0))
         self._sums[table] = count + len(listed), total + sum(map(hash, listed))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from operator import itemgetter
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -45,6 +44,10 @@ class Rows(Protocol):
 
     def add(self, table: Table, rows: Iterable[dict[str, Any]]) -> None:
         """New rows."""
+        ...
+
+    def add_values(self, table: Table, rows: list[Values]) -> None:
+        """New rows of a table without intervals, as they are kept: there are millions."""
         ...
 
     def close(self, table: Table, entry: int, key: dict[str, Any]) -> None:
@@ -90,6 +93,11 @@ class StoredRows:
         listed = list(rows)
         if listed:
             self._connection.execute(insert(table), listed)
+
+    def add_values(self, table: Table, rows: list[Values]) -> None:
+        """Insert at once."""
+        if rows:
+            insert_values(self._connection, table, rows)
 
     def close(self, table: Table, entry: int, key: dict[str, Any]) -> None:
         """Update what is open."""
@@ -143,13 +151,20 @@ class GatheredRows:
                 self._hold(shape, row, shape.values(row))
         elif table is t.skipped:
             self._skipped |= {row["digest"]: tuple(shape.values(row)) for row in rows}
-        elif shape.many:
-            self._ready[table.name] += map(shape.whole, rows)
         else:
             for row in rows:
                 self._note(table, row)
                 self._ready[table.name].append(tuple(shape.values(row)))
         if len(self._ready[table.name]) >= BATCH:
+            self._give(table)
+
+    def add_values(self, table: Table, rows: list[Values]) -> None:
+        """Make rows ready to be given away."""
+        if table is t.entries:
+            self._last = rows[-1][0], Digest(rows[-1][8]), rows[-1][3]
+        ready = self._ready[table.name]
+        ready += rows
+        if len(ready) >= BATCH:
             self._give(table)
 
     def close(self, table: Table, entry: int, key: dict[str, Any]) -> None:
@@ -184,9 +199,7 @@ class GatheredRows:
             rows_by_key.clear()
 
     def _note(self, table: Table, row: dict[str, Any]) -> None:
-        if table is t.entries:
-            self._last = row["number"], row["digest"], row["clock"]
-        elif table is t.models:
+        if table is t.models:
             self._models[row["folded"]] = row["name"]
         elif table.name in _TOLD_BY:
             self._known[table.name].add(row[_TOLD_BY[table.name]])
@@ -215,8 +228,11 @@ class GatheredRows:
         self._put(table, self._ready.pop(table.name))
 
 
-_SHORT = 8
-_LISTS: dict[str, str] = {}
+def insert_values(connection: Connection, table: Table, rows: list[Values]) -> None:
+    """Insert rows as they are kept."""
+    connection.exec_driver_sql(_SHAPES[table.name].insert, rows)
+
+
 _TOLD_BY = {"manifests": "digest", "facts": "digest", "weights": "digest", "tokens": "added_digest"}
 """The digest that says whether what a table holds is there already."""
 
@@ -227,42 +243,28 @@ class _Shape:
     def __init__(self, table: Table) -> None:
         self.table = table
         names = self._names = [column.name for column in table.columns]
-        self._pick = itemgetter(*names)
         self._json = [place for place, column in enumerate(table.columns) if isinstance(column.type, sa.JSON)]
         interval = table in t.INTERVALS
-        self.many = table.name not in ("entries", "models", *_TOLD_BY)
-        """Whether nothing needs to be remembered of its rows."""
         self.key = tuple(column.name for column in table.primary_key.columns if column.name != "since") if interval else ()
         self.until, self.name, self.number = (names.index(name) for name in ("until", "name", "number")) if interval else (0, 0, 0)
-
-    def whole(self, row: dict[str, Any]) -> Values:
-        """As values, for a row that lacks no column; quicker, since there are millions of them."""
-        values: Values = self._pick(row)
-        if self._json or True in values or False in values:
-            return tuple(self.values(row)) if len(self._json) != 1 else self._with_json(values, self._json[0])
-        return values
-
-    def _with_json(self, values: Values, place: int) -> Values:
-        return (*values[:place], _as_json(values[place]), *values[place + 1:])
+        columns, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
+        self.insert = f'INSERT INTO "{table.name}" ({columns}) VALUES ({marks})'
 
     def values(self, row: dict[str, Any]) -> list[Any]:
-        values = [int(value) if value is True or value is False else value for value in map(row.get, self._names)]
+        """Exact types only: of others SQLite and a tally would each have to ask what they are."""
+        values = list(map(row.get, self._names))
+        for place, value in enumerate(values):
+            if type(value) is Digest:
+                values[place] = str(value)
+            elif type(value) is bool:
+                values[place] = int(value)
         for place in self._json:
-            values[place] = _as_json(values[place])
+            values[place] = rendered(values[place])
         return values
-
-
-def _as_json(value: Any) -> str:
-    if type(value) is not list or len(value) > _SHORT:
-        return rendered(value)
-    said = str(value)   # the shape of a tensor: there are millions, and few that differ
-    if said not in _LISTS:
-        if len(_LISTS) > BATCH:
-            _LISTS.clear()
-        _LISTS[said] = rendered(value)
-    return _LISTS[said]
 
 
 _SHAPES = {table.name: _Shape(table) for table in t.metadata.sorted_tables}
+
+
 def _are(table: Table, key: dict[str, Any]) -> list[sa.ColumnElement[bool]]:
     return [table.c[column] == value for column, value in key.items()]

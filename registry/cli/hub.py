@@ -76,6 +76,7 @@ def pull(session: Session, /, repository: str, parent_as: tuple[str, ...], **opt
 
     Names and numbers stay what they are there. What is here is not fetched; a transfer that broke off goes on where it was.
     A bundle of a whole home is restored into a place that holds none yet: registry --home NEW pull backup.tar
+    One of versions comes into a home that is there, made by: registry init NEW
 
     \b
     Examples:

@@ -15,7 +15,7 @@ from .tables import table
 from .text import Name, Size, plain, size
 
 if TYPE_CHECKING:
-    from ..findings import Audited, Finding, Unbundled
+    from ..findings import Audited, Finding, Repaired, Unbundled
 
 VERSIONS_SHOWN = 5
 
@@ -68,9 +68,7 @@ def repair(session: Session, /, sources: tuple[str, ...], accept_journal: bool) 
     lines = [f"mended {plain(item.what)} from {plain(item.source)}" for item in result.mended]
     lines += [f"lost {plain(item.what)}{_of(item.versions)}" for item in result.lost]
     lines += [f"forgotten {plain(item)}" for item in result.forgotten]
-    made = (f"{result.catalog.name} made from {counted(result.entries, 'entry', 'entries')}" if result.catalog is not None
-            else "no catalog was made; the old one stays")
-    session.put(result.to_dict(), [*lines, made])
+    session.put(result.to_dict(), [*lines, _outcome(result)])
     if result.lost:
         session.note("what is lost comes back from whoever has it: registry repair --from HOME|BUNDLE|FOLDER, or add the same folder again")
         session.exit_code = Corrupt.exit_code
@@ -110,7 +108,7 @@ def bundle(session: Session, /, versions: tuple[str, ...], output: str, have: st
     """Write versions and all they stand on into one file, for a machine without a network.
 
     There, registry pull FILE takes it. It is an uncompressed tar: index.json, then the bytes by digest, and with --all the entries
-    of the journal.
+    of the journal. Names, numbers and digests travel with a version; aliases and notes do only with --all.
 
     \b
     Examples:
@@ -143,6 +141,15 @@ def _lines(result: Audited) -> list[str]:
     if not result.findings:
         return [f"whole: {looked}"]
     return [line for item in result.findings for line in _finding(item)] + [f"{counted(len(result.findings), 'finding')} in {looked}"]
+
+
+def _outcome(result: Repaired) -> str:
+    if result.catalog is None:
+        return "no catalog was made: the journal is broken, and the old one says more"
+    made = f"catalog made anew from {counted(result.entries, 'entry', 'entries')}; {counted(result.blobs, 'blob')}, {size(result.size)}, hashed"
+    if result.lost:
+        return f"{made}; {len(result.lost)} lost"
+    return f"whole: {made}{'' if result.mended else ', nothing had to be mended'}"
 
 
 def _finding(item: Finding) -> list[str]:

@@ -68,6 +68,10 @@ class Backend(Protocol):
         """All names below `prefix/`, in no order."""
         ...
 
+    def scan(self, prefix: str) -> Iterator[tuple[str, Stat]]:
+        """As list, each with what stat says of it; names that go meanwhile are left out."""
+        ...
+
     def remove(self, name: str) -> None:
         """Forget a name; one that is not there is fine."""
         ...

@@ -137,7 +137,7 @@ class Bundle:
     """An open bundle, its index read and compared with what is in it. Contents are checked when they are read."""
 
     def __init__(self, path: Path) -> None:
-        """Raises FolderNotFound, UnsafeFile, InvalidManifest, NewerFormat."""
+        """Raises FolderNotFound, Corrupt for one that is cut off, UnsafeFile, InvalidManifest, NewerFormat."""
         self.path = path
         self._what = f"the bundle {str(path)!r}"
         try:

@@ -58,6 +58,10 @@ class MemoryBackend:
             names = [name for name in self._content if name.startswith(f"{prefix}/")]
         return iter(names)
 
+    def scan(self, prefix: str) -> Iterator[tuple[str, Stat]]:
+        """The same with size and time."""
+        return ((name, stat) for name in self.list(prefix) if (stat := self.stat(name)) is not None)
+
     def remove(self, name: str) -> None:
         """Forget the name."""
         with self._guard:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..errors import UnsafeFile
+from ..errors import Corrupt, UnsafeFile
 
 BLOCK = 512
 NAME_LIMIT = 100
@@ -50,19 +50,23 @@ END = bytes(2 * BLOCK)
 
 
 def members(stream: BinaryIO, length: int, what: str) -> Iterator[Member]:
-    """The files of a tar of `length` bytes, by their headers alone. Raises UnsafeFile for anything but the form above."""
+    """The files of a tar of `length` bytes, by their headers alone. Raises Corrupt for one that is cut off, UnsafeFile for another form."""
     offset = 0
     while True:
         stream.seek(offset)
         block = stream.read(BLOCK)
         if block == END[:BLOCK]:
+            if offset + len(END) > length:
+                raise Corrupt(f"{what} is cut off within its last block")
             if offset + len(END) != length or stream.read(BLOCK + 1) != END[BLOCK:]:
-                raise UnsafeFile(f"{what} has bytes after its end, or is cut off")
+                raise UnsafeFile(f"{what} has bytes after its end")
             return
+        if offset and len(block) < BLOCK:
+            raise Corrupt(f"{what} is cut off at byte {length}; have it sent again")
         member = _member(block, offset + BLOCK, what)
         offset = member.offset + member.size + len(padding(member.size))
         if offset + len(END) > length:
-            raise UnsafeFile(f"{what} is cut off: {member.name!r} should have {member.size} bytes")
+            raise Corrupt(f"{what} is cut off at byte {length}: {member.name!r} should have {member.size} bytes; have it sent again")
         stream.seek(member.offset + member.size)
         if stream.read(-member.size % BLOCK).strip(b"\0"):
             raise UnsafeFile(f"{what} has bytes between its files, after {member.name!r}")

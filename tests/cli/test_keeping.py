@@ -31,12 +31,15 @@ def test_findings_are_json_for_programs(run, home):
     assert ran.json["head"]["number"] == ran.json["entries"] == 6
 
 
-def test_a_receipt_is_written_and_proves(run, home, tmp_path):
-    assert run("audit", "--receipt", tmp_path / "head.json", home=home).code == 0
+def test_a_receipt_is_written_and_proves_and_both_is_said(run, home, tmp_path):
+    written = run("audit", "--receipt", tmp_path / "head.json", home=home)
     run("annotate", "medical@1", "seen=yes", home=home)
+    compared = run("audit", "--against", tmp_path / "head.json", home=home)
 
     assert json.loads((tmp_path / "head.json").read_text())["number"] == 6
-    assert run("audit", "--against", tmp_path / "head.json", home=home).code == 0
+    assert (written.code, compared.code) == (0, 0)
+    assert "receipt of entry 6" in written.err
+    assert "nothing up to entry 6 was rewritten" in compared.err
 
 
 def test_repair_makes_the_catalog_anew(run, home):
@@ -45,5 +48,6 @@ def test_repair_makes_the_catalog_anew(run, home):
     ran = run("repair", home=home)
 
     assert ran.code == 0
-    assert "made from 6 entries" in ran.out
+    assert "whole: catalog made anew from 6 entries" in ran.out
+    assert "nothing had to be mended" in ran.out
     assert run("audit", home=home).code == 0

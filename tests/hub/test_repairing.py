@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from tests.support import plain
 
@@ -73,3 +74,30 @@ def test_a_file_that_is_stored_otherwise_than_a_plain_repository_has_it_comes_ba
 
     assert [item["source"] for item in repaired["mended"]] == ["the Hub"]
     assert there.ok("audit", "--full")["findings"] == []
+
+
+def test_who_writes_while_the_hub_is_asked_need_not_wait_and_loses_nothing(pushed, hub):
+    """Another process of the same home: here this one, from the server's answer; the repair runs in a process of its own."""
+    weights = lose(pushed, "minilm@1", "model.safetensors")
+    with pushed.registry as reg:
+        manifest = reg.resolve("minilm@1").digest
+    (pushed.root / "blobs" / "sha256" / manifest.hex[:2] / manifest.hex).unlink()     # so a second catalog is made when it is back
+    waited = []
+
+    def write() -> None:
+        began = time.monotonic()
+        with pushed.registry as reg:
+            reg.annotate("minilm@1", {f"while-{len(waited)}": "yes"})
+        waited.append(time.monotonic() - began)
+
+    hub.fault("GET /resolve/", first=write)
+    hub.fault("GET /__cdn__/", first=write)
+
+    repaired = pushed.ok("repair")
+
+    assert {item["source"] for item in repaired["mended"]} == {"the Hub"}
+    assert len(waited) == 2 and max(waited) < 30     # who holds the lock makes others wait for a minute, and then give up
+    with pushed.registry as reg:
+        assert set(reg.show("minilm@1").version.notes) == {"while-0", "while-1"}
+    assert pushed.ok("audit", "--full")["findings"] == []
+    assert weights.stat().st_size > 1000

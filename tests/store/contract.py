@@ -113,6 +113,7 @@ class BackendContract:
         assert sorted(backend.list("blobs")) == ["blobs/a/1", "blobs/a/2", "blobs/b/3"]
         assert sorted(backend.list("blobs/a")) == ["blobs/a/1", "blobs/a/2"]
         assert list(backend.list("nothing")) == []
+        assert dict(backend.scan("blobs")) == {name: backend.stat(name) for name in backend.list("blobs")}
 
     def test_removing_forgets_and_may_be_repeated(self, backend):
         self.put(backend, "one", b"x")

@@ -65,6 +65,9 @@ class FailingBackend:
     def list(self, prefix: str) -> Iterator[str]:
         return self.look(self._inner.list, prefix)
 
+    def scan(self, prefix: str) -> Iterator[tuple[str, Stat]]:
+        return self.look(self._inner.scan, prefix)
+
     def remove(self, name: str) -> None:
         self.call(self._inner.remove, name)
 

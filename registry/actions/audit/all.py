@@ -41,7 +41,9 @@ def audit(home: Home, *, full: bool, probes: bool, receipt: Path | None, against
         findings += check_probes(home, progress)
     head = chain.receipt(now())
     if receipt is not None:
-        _write(receipt, head, chain)
+        found.notes.append(_write(receipt, head, chain))
+    if earlier is not None and not _against(chain, earlier):
+        found.notes.append(f"agrees with the receipt of {earlier.time}: nothing up to entry {earlier.number} was rewritten")
     return Audited(tuple(findings), chain.read, len(found.sizes), sum(found.sizes.values()), full, head, tuple(found.notes))
 
 
@@ -107,10 +109,11 @@ def _read(path: Path) -> Receipt:
     return parse_receipt(content.rstrip(b"\n"), f"{str(path)!r}")
 
 
-def _write(path: Path, head: Receipt | None, chain: Chain) -> None:
+def _write(path: Path, head: Receipt | None, chain: Chain) -> str:
     if head is None or chain.findings:
         raise Corrupt(f"no receipt is written for a journal that is broken: {chain.findings[0].what if chain.findings else 'it is empty'}")
     try:
         path.write_bytes(head.to_bytes() + b"\n")
     except OSError as error:
         raise StoreUnavailable(f"cannot write the receipt {str(path)!r}: {reason(error)}") from None
+    return f"receipt of entry {head.number}, {head.digest.short}, written to {str(path)!r}; keep it where nobody who writes here can"

@@ -11,8 +11,10 @@ from ...digest import Digest
 from ...entry import Entry, Init, Register
 from ...errors import RegistryError
 from ...findings import Finding, Receipt
+from ...garbage import uncollected
 from ...home import Home
 from ...progress import Progress
+from .blobs import Reader
 
 if TYPE_CHECKING:
     from ...catalog.folding import Tally, Tallying
@@ -38,6 +40,8 @@ class Chain:
     findings: list[Finding] = field(default_factory=list)
     unreadable: dict[Digest, RegistryError] = field(default_factory=dict)
     """Manifests and facts that are lost or damaged."""
+    hashed: set[Digest] = field(default_factory=set)
+    """Manifests and facts that were read, whole."""
     after: list[str] = field(default_factory=list)
     """References of what entries after the last whole one registered."""
 
@@ -54,16 +58,23 @@ class Chain:
 def read_chain(home: Home, last: int, at: int, progress: Progress) -> Chain:
     """The journal up to `last`, folded into a tally, which is kept as of entry `at`."""
     from ...catalog.folding import Tallying
-    chain = Chain(last)
+    reader = Reader(home.blobs)
+    chain = Chain(last, hashed=reader.whole)
 
     def read_blob(digest: Digest) -> bytes:
         try:
-            return home.blobs.read_or_miss(digest)
+            return reader.read(digest)
         except RegistryError as error:
             chain.unreadable[digest] = error
             raise
 
-    tallying = Tallying(read_blob)
+    with uncollected():
+        _walk(home, chain, Tallying(read_blob), at, progress)
+    return chain
+
+
+def _walk(home: Home, chain: Chain, tallying: Tallying, at: int, progress: Progress) -> None:
+    last = chain.last
     seen: set[str] = set()
     for number, found in home.journal.walk(last):
         if number % STEP == 0 or number == last:
@@ -83,7 +94,6 @@ def read_chain(home: Home, last: int, at: int, progress: Progress) -> Chain:
             chain.after.append(f"{entry.body.name}@{entry.body.number}")
         if number == at == chain.whole:
             chain.then = tallying.tally()
-    return chain
 
 
 def _problem(chain: Chain, number: int, found: Entry | RegistryError | None, seen: set[str]) -> Finding | None:

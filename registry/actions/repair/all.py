@@ -6,19 +6,20 @@ import contextlib
 import errno
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ... import manifest as _manifest
 from ...digest import Digest, digest_of, digest_of_stream
-from ...errors import CatalogDiverged, RegistryError, StoreUnavailable, reason
+from ...errors import BrokenChain, CatalogDiverged, RegistryError, StoreUnavailable, reason
 from ...findings import Lost, Mended, Repaired
 from ...home import WRITE_WAIT, Home
 from ...manifest import File, Manifest, Parent
 from ...progress import Progress
-from ..audit.blobs import damaged
+from ..audit.blobs import Reader, damaged
 from ..audit.deep import facts_of
 from ..common import line_of
-from .journal import mend_journal
+from .journal import Journaled, mend_journal
 from .sources import HubCopies, Opener, Source, Wanted, named_sources, own_sources
 
 if TYPE_CHECKING:
@@ -38,21 +39,40 @@ def repair(home: Home, sources: Sequence[str], *, accept_journal: bool, progress
         stack.enter_context(home.store_lock.shared(timeout=60.0))
         with home.write_lock.exclusive(WRITE_WAIT):
             snapshot = stack.enter_context(_old_catalog(home))
-            progress("reading the journal", 0, None)
-            journal = mend_journal(home, snapshot, named, accept_journal=accept_journal)
-            if journal.lost:
-                return Repaired(home.journal.last(), None, tuple(journal.mended), tuple(journal.lost))
+            reader = Reader(home.blobs)
             progress("folding the journal", 0, None)
-            path = home.renew()
+            path = _fold_at_once(home, snapshot, reader) if not accept_journal else None
+            journal = Journaled()
+            if path is None:
+                progress("mending the journal", 0, None)
+                journal = mend_journal(home, snapshot, named, accept_journal=accept_journal)
+                if journal.lost:
+                    return Repaired(home.journal.last(), None, tuple(journal.mended), tuple(journal.lost))
+                path = home.renew(read_blob=reader.read)
         mended = _mend_manifests(home, snapshot, _skipped(home), [*named, HubCopies(home)])
-        path = home.renew() if mended else path
-        bad, needs = _bad_blobs(home, progress)
+        path = home.renew(read_blob=reader.read) if mended else path
+        sizes = {digest: stat.size for digest, stat in home.blobs.all()}
+        bad, needs = _bad_blobs(home, sizes, reader.whole, progress)
         found = _mend_blobs(home, needs, bad, [*named, *own_sources(home), HubCopies(home)], progress)
         found += _derive(home, needs, bad)
         if any(digest not in bad for digest in _skipped(home)):
             path = home.renew()
     lost = [Lost(needs.what(digest), tuple(needs.users_of(digest))) for digest in bad]
-    return Repaired(home.journal.last(), path, (*journal.mended, *mended, *found), tuple(lost), tuple(journal.forgotten))
+    needed = needs.blobs()
+    return Repaired(home.journal.last(), path, (*journal.mended, *mended, *found), tuple(lost), tuple(journal.forgotten), len(needed),
+                    sum(sizes.get(digest, 0) for digest in needed))
+
+
+def _fold_at_once(home: Home, snapshot: Snapshot | None, reader: Reader) -> Path | None:
+    """The new catalog, if the journal is whole and what the old catalog ends with is in it; folding reads it all, so this is looked at then."""
+    def accept(number: int, digest: Digest | None) -> None:
+        if snapshot is not None and (snapshot.head()[0] > number or (snapshot.head()[0] == number and snapshot.head()[1] != digest)):
+            raise CatalogDiverged("the catalog knows the journal otherwise")
+
+    try:
+        return home.renew(read_blob=reader.read, accept=accept)
+    except (BrokenChain, CatalogDiverged, StoreUnavailable):
+        return None    # what it is, and whether it can be mended, the journal is asked entry by entry
 
 
 @contextlib.contextmanager
@@ -101,15 +121,15 @@ def _from_rows(home: Home, snapshot: Snapshot, digest: Digest) -> str | None:
     return "the rows of the catalog" if _add(home, digest, io.BytesIO(content)) else None
 
 
-def _bad_blobs(home: Home, progress: Progress) -> tuple[dict[Digest, None], Needs]:
-    """Needed blobs that are missing, of a wrong size, or damaged: every one is hashed."""
+def _bad_blobs(home: Home, sizes: dict[Digest, int], whole: set[Digest], progress: Progress) -> tuple[dict[Digest, None], Needs]:
+    """Needed blobs that are missing, of a wrong size, or damaged: every one is hashed, but for those that were a moment ago."""
     from ...catalog import queries
     with home.reading() as connection:
         needs = queries.needs(connection)
     needed = needs.blobs()
-    sizes = {digest: stat.size for digest, stat in home.blobs.all()}
     bad = dict.fromkeys(digest for digest, size in needed.items() if digest not in sizes or (size is not None and sizes[digest] != size))
-    bad |= dict.fromkeys(damaged(home, [digest for digest in needed if digest in sizes and digest not in bad], sizes, progress))
+    asked = [digest for digest in needed if digest in sizes and digest not in bad and digest not in whole]
+    bad |= dict.fromkeys(damaged(home, asked, sizes, progress))
     return bad, needs
 
 

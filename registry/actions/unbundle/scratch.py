@@ -56,6 +56,9 @@ class _Shared:
     def list(self, prefix: str) -> Iterator[str]:
         return self._of(f"{prefix}/").list(prefix)
 
+    def scan(self, prefix: str) -> Iterator[tuple[str, Stat]]:
+        return self._of(f"{prefix}/").scan(prefix)
+
     def remove(self, name: str) -> None:
         self._of(name).remove(name)
 

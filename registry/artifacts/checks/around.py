@@ -11,8 +11,8 @@ from typing import Any
 
 from ...errors import NotLoadable, ParentMismatch
 from ...facts import Facts
+from ...garbage import uncollected
 from ..defaults import setting
-from ..tokenizer import uncollected
 from .check import Candidate, ParentView, checks
 
 CHECKS, check = checks()

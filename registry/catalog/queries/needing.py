@@ -116,7 +116,7 @@ def needs(connection: Connection) -> Needs:
     names: dict[str, str] = {}
     journal: dict[Digest, str] = {}
     open_ = holds(v, NOW)
-    for row in connection.execute(select(v.c.name, v.c.number, v.c.manifest, open_.label("open")).order_by(v.c.since)):
+    for row in connection.execute(select(v.c.name, v.c.number, v.c.manifest, open_.label("open")).order_by(v.c.since)).all():
         reference = f"{row.name}@{row.number}"
         names.setdefault(row.manifest, reference)
         journal[Digest(row.manifest)] = f"the manifest of {names[row.manifest]}"
@@ -124,7 +124,7 @@ def needs(connection: Connection) -> Needs:
             alive[row.manifest].append(reference)
     joined = v.join(vf, (vf.c.name == v.c.name) & (vf.c.number == v.c.number)).outerjoin(f, f.c.digest == vf.c.facts)
     own, paths = _files(connection)
-    for row in connection.execute(select(v.c.manifest, vf.c.facts, f.c.vocabulary).select_from(joined)):
+    for row in connection.execute(select(v.c.manifest, vf.c.facts, f.c.vocabulary).select_from(joined)).all():
         journal[Digest(row.facts)] = f"the facts of {names[row.manifest]}"
         if row.vocabulary is not None:
             _own(own, row.manifest, row.vocabulary)
@@ -135,7 +135,7 @@ def needs(connection: Connection) -> Needs:
         _own(own, row.manifest, row.probes)
         paths.setdefault(Digest(row.probes), "the probes")
     parents: dict[str, list[str]] = defaultdict(list)
-    for row in connection.execute(select(t.parents.c.manifest, t.parents.c.parent)):
+    for row in connection.execute(select(t.parents.c.manifest, t.parents.c.parent)).all():
         parents[row.manifest].append(row.parent)
     return Needs(dict(alive), names, dict(parents), own, journal, paths, _unreadable(connection))
 
@@ -144,7 +144,7 @@ def _files(connection: Connection) -> tuple[dict[str, dict[Digest, int | None]],
     own: dict[str, dict[Digest, int | None]] = {}
     paths: dict[Digest, str] = {}
     same: dict[str, Digest] = {}
-    for manifest, path, text, size in connection.execute(select(t.files.c.manifest, t.files.c.path, t.files.c.digest, t.files.c.size)):
+    for manifest, path, text, size in connection.execute(select(t.files.c.manifest, t.files.c.path, t.files.c.digest, t.files.c.size)).all():
         digest = same.setdefault(text, Digest(text))
         own.setdefault(manifest, {})[digest] = size
         paths.setdefault(digest, path)

@@ -15,6 +15,7 @@ from registry.digest import canonical, digest_of
 from registry.errors import (
     BlobNotFound,
     BrokenChain,
+    Corrupt,
     DigestMismatch,
     FolderNotFound,
     Invalid,
@@ -308,11 +309,12 @@ def test_any_flipped_byte_of_a_bundle_is_refused_whole(other, medical):
     assert journal(other) == before
 
 
-@pytest.mark.parametrize("cut", [0, 1, 511, 512, 5000, -1, -512, -1024])
-def test_a_cut_off_bundle_is_refused(other, medical, cut):
+@pytest.mark.parametrize(("cut", "error"), [(0, UnsafeFile), (1, UnsafeFile), (511, UnsafeFile), (512, Corrupt), (5000, Corrupt), (-1, Corrupt),
+                                            (-512, Corrupt), (-1024, Corrupt), (-1500, Corrupt)])
+def test_a_cut_off_bundle_is_refused_as_damaged_where_it_can_still_be_told_for_one(other, medical, cut, error):
     medical.write_bytes(medical.read_bytes()[:cut])
 
-    with pytest.raises((UnsafeFile, InvalidManifest)):
+    with pytest.raises(error):
         other.pull(str(medical))
 
 

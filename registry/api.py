@@ -183,7 +183,7 @@ class Registry:
         return encode(model, inputs)
 
     def version_of(self, model: Any) -> Version:
-        """The version that a loaded model is. Raises VersionNotFound."""
+        """The version that a loaded or saved model is. Raises VersionNotFound, also for one that was trained since: then it is none yet."""
         from .actions.load import version_of
         return version_of(self.home, model)
 

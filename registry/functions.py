@@ -132,7 +132,7 @@ def activate(model: Any, *adapters: str) -> None:
 
 
 def version_of(model: Any, *, home: PathLike | None = None) -> Version:
-    """The version that a loaded model is. Raises VersionNotFound."""
+    """The version that a loaded or saved model is. Raises VersionNotFound, also for one that was trained since: then it is none yet."""
     with Registry(home) as registry:
         return registry.version_of(model)
 

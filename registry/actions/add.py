@@ -205,10 +205,11 @@ def _find_or_add_parent(home: Home, folder: Path, name: str, files: Files, optio
 
 
 def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str | None, write: bool, progress: Progress,
-            forced: Sequence[str] = (), from_memory: bool = False, given: Giving | None = None) -> Prepared:
+            forced: Sequence[str] = (), from_memory: bool = False, given: Giving | None = None, linted: bool = False) -> Prepared:
     """Read everything once, checks included, and put the bytes into the store at the same time. Raises what a check refuses.
 
-    from_memory says that files and parent were split from one live model; of what is given nothing is stored before all checks passed.
+    from_memory says that files and parent were split from one live model, linted that resize has looked at every new token; of what is
+    given nothing is stored before all checks passed.
     The caller holds the store's lock from here to register, so that collect frees nothing in between.
     """
     from ..artifacts.checks import Candidate, run_checks
@@ -226,7 +227,7 @@ def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str 
         try:
             inspection = inspect(files, layout, root=root, parent=parent_facts.vocabulary if parent_facts is not None else None)
             candidate = Candidate(files, layout, inspection, parent=parent_candidate(home, parent, parent_files, parent_facts),
-                                  from_memory=from_memory)
+                                  from_memory=from_memory, linted=linted)
             passed = run_checks(candidate, forced)
             if settled is not None:
                 settled.result()

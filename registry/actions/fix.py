@@ -22,12 +22,14 @@ from ..progress import Progress
 from ..version import Version
 from .add import AddOptions, Prepared, prepare, register
 from .checkout import ADAPTER_CONFIG, home_checkout
-from .common import facts_of, stored
+from .common import facts_of, resolve, stored
 from .kinds import parent_candidate
+from .measure import keep_probes
 from .parents import Known, find_parent, place_of
 from .provenance import provenance
 from .recognise import open_folder
 from .staging import staging
+from .unwrapping import unwrapped
 
 if TYPE_CHECKING:
     from ..artifacts.checks import ParentView
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 NO_VOCABULARY = Digest("sha256:" + "0" * 64)
 _LEFT = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf")
 _CANDIDATES = 5
+_PUT_RIGHT = ("adapter-names", "adapter-table", "adapter-dora")
+"""Checks that --fix is the answer to, where the parent is the right one."""
 _WEIGHTS = "adapter_model.safetensors"
 
 
@@ -49,11 +53,14 @@ def mended(home: Home, folder: Path, name: str, options: AddOptions, progress: P
         if options.tokenizer is not None:
             _take_tokenizer(open_folder(home, options.tokenizer), model)
         if not (model / ADAPTER_CONFIG).is_file():
-            raise NotLoadable(f"{str(folder)!r} is no adapter's folder: it has no {ADAPTER_CONFIG}; --fix is for adapters")
+            renamed = unwrapped(home, folder, model, options.model_class)
+            yield open_folder(home, model), Known(resolve(home, options.parent), "given") if options.parent is not None else None, renamed
+            return
         from ..artifacts.fix import mend_config
         said = mend_config(model)
         parent, replaced = _parent(home, folder, model, name, options, progress)
         parent, done = _mend(home, model, work, name, parent, options, progress)
+        _refuse_another_base(home, model, parent)
         yield open_folder(home, model), parent, (*said, *replaced, *done)
 
 
@@ -77,7 +84,6 @@ def _take_tokenizer(files: Files, model: Path) -> None:
 def _parent(home: Home, folder: Path, model: Path, name: str, options: AddOptions, progress: Progress) -> tuple[Known, list[str]]:
     """The parent, and what that replaces where the folder names another place."""
     from ..artifacts.adapter import read_config
-    from .common import resolve
     config = read_config(open_folder(home, model))
     if options.parent is not None:
         found = resolve(home, options.parent)
@@ -106,6 +112,23 @@ def _parent(home: Home, folder: Path, model: Path, name: str, options: AddOption
     if base.version is None:
         raise ParentNotFound(f"a dry run cannot go on: the base {known.named!r} would be registered first, as {base.name}@{base.number}")
     return Known(base.version, "given"), []
+
+
+def _refuse_another_base(home: Home, model: Path, parent: Known) -> None:
+    """What could not be put right on this parent was trained on another: --fix again would not help. Raises ParentMismatch."""
+    from ..artifacts.checks import CHECKS, Candidate
+    from ..artifacts.encoder import layout as layout_of
+    from ..artifacts.inspect import inspect
+    files = open_folder(home, model)
+    layout = layout_of(files, parent_class=parent.version.model_class)
+    candidate = Candidate(files, layout, inspect(files, layout, root=None), _view(home, parent))
+    message = next((message for check in CHECKS if check.id in _PUT_RIGHT and (message := check.find(candidate)) is not None), None)
+    if message is None:
+        return
+    fitting = [version.reference for version in _fitting(home, model) if version.digest != parent.version.digest]
+    known = f"its tensors and tokens fit {', '.join(fitting[:_CANDIDATES])}" if fitting else "no registered model fits it"
+    raise ParentMismatch(f"the adapter cannot be put right on {parent.version.reference}: {message.partition('; ')[0]}; {known}; name the model that "
+                         "it was trained on with --parent")
 
 
 def _vocabulary(home: Home, model: Path) -> Digest | None:
@@ -202,7 +225,7 @@ def _landed(home: Home, model: Path, weights: Path, parent: Known, model_class: 
 def _part(home: Home, model: Path, work: Path, name: str, parent: Known, view: ParentView, split: Split, options: AddOptions,
           progress: Progress) -> tuple[Known, list[str]]:
     """Make the base that was never saved, prove that adapter and base are the model that was, and register the base."""
-    from ..artifacts import fix, probes
+    from ..artifacts import fix
     from ..artifacts.loading import load
     from ..artifacts.rewriting import rewrite
     base, whole = work / "base", work / "whole"
@@ -218,9 +241,9 @@ def _part(home: Home, model: Path, work: Path, name: str, parent: Known, view: P
         raise ParentNotFound(f"a dry run cannot go on: the base would be registered first, as {name}-base: {'; '.join(said)}")
     _check(home, model, base, made, f"{name}-base", options)
     record = provenance(run=options.run, how="add", fix=said)
-    measured = probes.record(load(base, parent.version.model_class, device="cpu"), split.tokens)
+    measured = keep_probes(home, load(base, parent.version.model_class, device="cpu"), split.tokens)
     added = register(home, f"{name}-base", made, source=record, options=AddOptions(message=f"the base of {name}, which was never saved"),
-                     probes=home.blobs.add(measured.to_bytes()))
+                     probes=measured)
     assert added.version is not None
     return Known(added.version, "witnessed"), [*said, f"registered the base as {added.version.reference}"]
 

@@ -20,6 +20,9 @@ from .common import VersionLike, facts_of, resolve
 PROBES = ("refuse", "warn", "skip")
 
 _loaded: weakref.WeakKeyDictionary[Any, tuple[Path, Version]] = weakref.WeakKeyDictionary()
+"""What load made an object from, whatever was done to it since."""
+_now: weakref.WeakKeyDictionary[Any, tuple[Path, Version, tuple[object, ...]]] = weakref.WeakKeyDictionary()
+"""What an object was when it was loaded, or saved last, and the mark that it had then."""
 
 
 def load(home: Home, version: VersionLike, *, probes: str, progress: Progress, adapters: Mapping[str, VersionLike] | None = None,
@@ -47,7 +50,16 @@ def load(home: Home, version: VersionLike, *, probes: str, progress: Progress, a
     if beside:
         several.put_on(home, model, beside, progress=progress)
     _loaded[model] = (home.root, found)
+    is_version(home, model, found)
     return model
+
+
+def is_version(home: Home, model: Any, version: Version, adapters: Mapping[str, Version] | None = None) -> None:
+    """Remember that an object is this version now, or with adapters, by name, the base of them."""
+    from ..artifacts.asking import mark
+    if adapters is not None:
+        several.know(model, adapters)
+    _now[model] = (home.root, version, mark(model))
 
 
 def passed_as(model: Any, probes: Digest) -> str:
@@ -57,12 +69,15 @@ def passed_as(model: Any, probes: Digest) -> str:
 
 
 def version_of(home: Home, model: Any) -> Version:
-    """The version that load made this object from; of several adapters the one that acts, of none the base.
+    """The version that this object is: what load made it from, or what save made of it last; of several adapters the one that acts, of
+    none the base.
 
-    Raises VersionNotFound for an object that did not come from this home, and where two adapters act together.
+    Raises VersionNotFound for an object that did not come from this home or was changed since, by training or more tokens, and where two
+    adapters act together. What is written through a parameter's `.data` goes unseen.
     """
+    from ..artifacts.asking import mark
     try:
-        known = _loaded.get(model)
+        known = _now.get(model)
     except TypeError:
         known = None
     if known is None or known[0] != home.root:
@@ -71,7 +86,11 @@ def version_of(home: Home, model: Any) -> Version:
     if acting is not None and len(acting) > 1:
         shown = ", ".join(f"{name} ({version.reference})" for name, version in acting.items())
         raise VersionNotFound(f"{len(acting)} adapters act together on {known[1].reference}, {shown}: together they are no one version")
-    return resolve(home, next(iter(acting.values())) if acting else known[1])
+    found = next(iter(acting.values())) if acting else known[1]
+    if mark(model) != known[2]:
+        raise VersionNotFound(f"this {type(model).__name__} was {found.reference} and was changed since; registry.save(model, NAME) makes a version "
+                              "of what it is now")
+    return resolve(home, found)
 
 
 def loaded_as(home: Home, model: Any) -> Version | None:

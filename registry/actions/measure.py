@@ -7,6 +7,7 @@ so what is measured is what was registered.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,22 +15,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..digest import Digest
-from ..errors import FolderNotFound, Invalid, NoEffect, NotLoadable, reason
+from ..errors import FolderNotFound, Invalid, NoEffect, NotLoadable, ParentMismatch, RegistryError, reason
 from ..facts import Facts, Files, Token
 from ..home import Home
 from ..manifest import Manifest
 from ..progress import Progress
 from ..version import Version
 from .checkout import base_path, home_checkout
-from .common import stored
+from .common import facts_of, stored
 from .staging import lay_out, staging
 
 if TYPE_CHECKING:
     from ..artifacts.effect import Effect
-    from ..artifacts.probes import Given, Probes
+    from ..artifacts.probes import Given, Probe, Probes
 
 EFFECT = "adapter-effect"
 """Id of the check that an adapter changes something."""
+SWITCHED = "line-adapter"
+"""Id of the check that without its adapter a model is its base."""
 
 Texts = os.PathLike[str] | str | Sequence[Any]
 
@@ -45,6 +48,17 @@ class Subject:
     base: str | None = None
     """Where an adapter's configuration finds its base's weights."""
     load_base: Callable[[], Any] | None = None
+    parent: Parent | None = None
+    """What is known of an adapter's base."""
+
+
+@dataclass(frozen=True)
+class Parent:
+    """An adapter's base, as far as a measurement asks: its reference, what it is, and the probes that were recorded of it."""
+
+    reference: str
+    facts: Facts
+    probes: Probes | None = None
 
 
 @dataclass(frozen=True)
@@ -90,17 +104,29 @@ def measured(home: Home, name: str, folder: Folder, *, given: Texts | None, forc
 
 
 def measure(home: Home | None, subject: Subject, *, given: Sequence[Given], forced: Sequence[str], progress: Progress) -> Measured:
-    """Load the files as they lie, and encode. Raises NotLoadable, NoEffect."""
+    """Load the files as they lie, and encode. Raises NotLoadable, NoEffect, ParentMismatch."""
     from ..artifacts import loading, probes
     with loaded(home, subject, progress) as (model, folder):
         progress("measuring", 0, None)
-        made = probes.record(model, subject.facts.vocabulary.added, given)
-        found = effect_of(model, folder, subject, made) if subject.facts.adapter is not None else None
-        warnings, overruled = judge(found, forced) if found is not None else ((), ())
         problems = loading.ask(model, subject.facts, folder=folder, adapter=subject.facts.adapter is not None)
+        said = f"it was loaded as users will load it, and is not what lies in its files: {'; '.join(problems[:3])}"
+        try:
+            made = probes.record(model, subject.facts.vocabulary.added, given)
+            found = effect_of(model, folder, subject, forced, made) if subject.facts.adapter is not None else None
+        except NotLoadable as error:
+            if problems:
+                raise NotLoadable(said) from error
+            raise
+        warnings, overruled = judge(found, forced, subject) if found is not None else ((), ())
         if problems:
-            raise NotLoadable(f"it was loaded as users will load it, and is not what lies in its files: {'; '.join(problems[:3])}")
+            raise NotLoadable(said)
         return Measured(made, found, warnings, overruled)
+
+
+def keep_probes(home: Home, model: Any, added: Sequence[Token]) -> Digest:
+    """What a model in hand encodes, as a blob for the version that it becomes."""
+    from ..artifacts import probes
+    return home.blobs.add(probes.record(model, added).to_bytes())
 
 
 @contextlib.contextmanager
@@ -113,31 +139,80 @@ def loaded(home: Home | None, subject: Subject, progress: Progress) -> Iterator[
         yield loading.load(folder, subject.model_class, device="cpu"), folder
 
 
-def effect_of(model: Any, folder: Path, subject: Subject, made: Probes | None = None) -> Effect:
-    """What the adapter of a loaded model changes; made is what this model just made of texts, so that none is encoded twice."""
+def effect_of(model: Any, folder: Path, subject: Subject, forced: Sequence[str] = (), made: Probes | None = None) -> Effect:
+    """What the adapter of a loaded model changes, and whether it is its base without it; made is what this model just made of texts, so
+    that none is encoded twice.
+    """
     from ..artifacts.adapter import read_config
     from ..artifacts.effect import effect
-    from ..artifacts.probes import encodings
-    config = read_config(subject.files)
     trained = subject.facts.adapter.trainable_tokens if subject.facts.adapter is not None else ()
     added = subject.facts.vocabulary.added
     words = [token.content for token in _trained_first(added, trained)]
-    biases = config.fields.get("bias") not in (None, "none", False)
-    known = encodings(made) if made is not None else {}
-    return effect(model, folder, words=words, trained=trained, parent=subject.load_base if biases else None, known=known)
+    biases = read_config(subject.files).fields.get("bias") not in (None, "none", False)
+    base = _made_by_its_base(model, subject, forced)
+    return effect(model, folder, words=words, trained=trained, parent=subject.load_base if biases else None, base=base,
+                  known=made.probes if made is not None else ())
 
 
-def judge(found: Effect, forced: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(warnings, ids of checks that were let pass). Raises NoEffect for an adapter that changes nothing."""
+def _made_by_its_base(model: Any, subject: Subject, forced: Sequence[str]) -> Sequence[Probe]:
+    """What an adapter's base makes of texts; of none where the model without the adapter need not be that base.
+
+    Probes of another machine or library tell nothing of a bit here, so there the base is loaded.
+    """
+    from ..artifacts import probes
+    parent = subject.parent
+    if parent is None or not_its_base(subject.files, subject.facts, parent.facts, forced) or type(model).__name__ != parent.facts.model_class:
+        return ()
+    recorded = parent.probes
+    if recorded is None or recorded.environment != probes.environment() or probes.unmeasured(model, recorded, {}) is not None:
+        if subject.load_base is None:
+            return ()
+        recorded = probes.record(subject.load_base(), ())
+    own, other = subject.facts.max_length, parent.facts.max_length
+    cut = math.inf if own == other else min(own or 0, other or 0)  # another length is told elsewhere, and may be meant
+    return [probe for probe in recorded.probes
+            if probe.prompt is None and not probe.given and probe.text[-1] in probes.TEXTS and len(probe.ids) < cut]
+
+
+def not_its_base(files: Files, own: Facts, base: Facts, forced: Sequence[str]) -> str | None:
+    """Why a model with its adapter switched off need not be its base; None where it must be."""
+    from ..artifacts.adapter import read_config
+    if read_config(files).fields.get("bias") not in (None, "none", False):
+        return "it trains biases of its base, which cannot be switched off"
+    around = next((check for check in ("parent-modules", "parent-pooling") if check in forced), None)
+    if around is not None:
+        return f"what stands around the transformer is its own ({around} was forced)"
+    mine, theirs = ({tensor.name: tensor.digest for tensor in facts.weights.tensors if "/" in tensor.name} for facts in (own, base))
+    return "modules beside its transformer were trained" if mine != theirs else None
+
+
+def judge(found: Effect, forced: Sequence[str], subject: Subject) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(warnings, ids of checks that were let pass). Raises NoEffect for an adapter that changes nothing, ParentMismatch for one without
+    which the model is not its base.
+    """
     from ..artifacts.checks import refusal
     from ..artifacts.effect import NOISE
-    if found.largest > 0:
-        small = f"the adapter changes encodings by {found.largest:.1g} at most ({found.where}), no more than noise"
-        return ((small,) if found.largest < NOISE else ()), ()
-    said = no_effect(found)
-    if EFFECT not in forced:
-        raise NoEffect(refusal(EFFECT, f"{said} (if it is meant to be untrained: --allow-no-effect)", judgement=True))
-    return (f"forced {EFFECT}: {said}",), (EFFECT,)
+    warnings, overruled = [], []
+    if found.strayed and SWITCHED not in forced:
+        raise ParentMismatch(refusal(SWITCHED, strayed(found, subject), judgement=True))
+    if found.strayed:
+        warnings.append(f"forced {SWITCHED}: {strayed(found, subject)}")
+        overruled.append(SWITCHED)
+    if 0 < found.largest < NOISE:
+        warnings.append(f"the adapter changes encodings by {found.largest:.1g} at most ({found.where}), no more than noise")
+    if not found.largest and EFFECT not in forced:
+        raise NoEffect(refusal(EFFECT, f"{no_effect(found)} (if it is meant to be untrained: --allow-no-effect)", judgement=True))
+    if not found.largest:
+        warnings.append(f"forced {EFFECT}: {no_effect(found)}")
+        overruled.append(EFFECT)
+    return tuple(warnings), tuple(overruled)
+
+
+def strayed(found: Effect, subject: Subject) -> str:
+    """The sentence on a model that is not its base without its adapter."""
+    base = subject.parent.reference if subject.parent is not None else "its base"
+    return (f"without the adapter the model is not {base}: {found.strayed}; a setting or file around the transformer is another one than "
+            f"{base} has, so take that as it was saved with the adapter, or name the base that it was trained on with --parent")
 
 
 def no_effect(found: Effect) -> str:
@@ -184,7 +259,17 @@ def subject_of(home: Home, folder: Folder, *, lasting: bool, progress: Progress)
 def _on(home: Home, folder: Folder, parent: Version, place: Path) -> Subject:
     from ..artifacts import loading
     return Subject(folder.files, folder.manifest.model_class, folder.manifest.paths, folder.facts, base_path(home, parent, place),
-                   lambda: loading.load(place, parent.model_class, device="cpu"))
+                   lambda: loading.load(place, parent.model_class, device="cpu"), known_parent(home, parent))
+
+
+def known_parent(home: Home, parent: Version) -> Parent:
+    """A registered base, with its probes where they can be read."""
+    from ..artifacts import probes
+    recorded = None
+    if parent.probes is not None:
+        with contextlib.suppress(RegistryError):  # lost or damaged ones are what check tells of; the base is loaded instead
+            recorded = probes.parse(home.blobs.read(parent.probes))
+    return Parent(parent.reference, facts_of(home, parent), recorded)
 
 
 def _trained_first(added: Sequence[Token], trained: Sequence[int]) -> list[Token]:

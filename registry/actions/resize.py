@@ -21,6 +21,7 @@ from ..version import Version
 from .add import AddOptions, Prepared, prepare, register
 from .checkout import home_checkout
 from .common import VersionLike, resolve
+from .measure import keep_probes
 from .parents import Known
 from .provenance import provenance
 from .recognise import open_folder
@@ -69,7 +70,7 @@ def _resize(home: Home, parent: Version, name: str, tokens: Any, options: Resize
                                    special=options.special, single_word=options.single_word, normalized=options.normalized,
                                    skip_existing=options.skip_existing, say=lambda plan: progress(plan, 0, None))
         prepared = prepare(home, open_folder(home, work / "model"), Known(parent, "witnessed"), model_class=parent.model_class,
-                           write=not options.dry_run, progress=progress)
+                           write=not options.dry_run, progress=progress, linted=True)
         _refuse_changed_rows(parent, prepared)
         probes = None if options.dry_run else _measure(home, work / "model", parent.model_class, report.tokens, progress)
         record = provenance(run=options.run, how="resize", recipe={"format": RECIPE_FORMAT, **report.recipe()})
@@ -80,11 +81,9 @@ def _resize(home: Home, parent: Version, name: str, tokens: Any, options: Resize
 
 
 def _measure(home: Home, folder: Path, model_class: str, added: Sequence[Token], progress: Progress) -> Digest:
-    """What the model encodes, as it is now, kept for every later load. The model is in hand here, so it costs no import."""
-    from ..artifacts import loading, probes
+    from ..artifacts import loading
     progress("measuring", 0, None)
-    model = loading.load(folder, model_class, device="cpu")
-    return home.blobs.add(probes.record(model, added).to_bytes())
+    return keep_probes(home, loading.load(folder, model_class, device="cpu"), added)
 
 
 def _given(tokens: os.PathLike[str] | str | Sequence[str | Mapping[str, Any]]) -> Any:

@@ -24,7 +24,7 @@ from ..version import Version
 from .add import AddOptions, Prepared, prepare, register
 from .checkout import base_of, home_checkout, transformer_folder
 from .common import VersionLike, facts_of, line_of, manifest_of, resolve
-from .load import loaded_as
+from .load import is_version, loaded_as
 from .measure import Folder, effect_of, judge, subject_of
 from .metrics import metrics_of
 from .parents import Known, witnessed
@@ -66,10 +66,13 @@ def save(home: Home, model: Any, name: str, *, options: SaveOptions, progress: P
         origins = list(_origins(home, live, options.parent))
         if not live.adapters:
             full = _register_same(home, live, name, origins, options) or _register_full(home, live, name, work, origins, options, progress)
-            return Saved((_version(full),), None, (full,))
-        base, added = _base(home, live, options.base_name or f"{name}-base", work, origins, options, progress)
-        parts = [_register_adapter(home, live, adapter, names[adapter], work, base, options, progress) for adapter in live.adapters]
-        return Saved(tuple(map(_version, parts)), base, (*([added] if added else []), *parts))
+            saved = Saved((_version(full),), None, (full,))
+        else:
+            base, added = _base(home, live, options.base_name or f"{name}-base", work, origins, options, progress)
+            parts = [_register_adapter(home, live, adapter, names[adapter], work, base, options, progress) for adapter in live.adapters]
+            saved = Saved(tuple(map(_version, parts)), base, (*([added] if added else []), *parts))
+    is_version(home, model, saved.base or saved.version, dict(zip(live.adapters, saved.versions, strict=False)) if live.adapters else {})
+    return saved
 
 
 def save_base(home: Home, model: Any, name: str, *, options: SaveOptions, progress: Progress) -> Version:
@@ -214,7 +217,7 @@ def _measured(home: Home, back: Any, folder: Path, prepared: Prepared, base: Ver
     if prepared.facts.adapter is not None:
         there = Folder(StoredFiles(prepared.manifest, home.blobs), prepared.manifest, prepared.facts, base)
         with subject_of(home, there, lasting=True, progress=progress) as subject:
-            warnings, overruled = judge(effect_of(back, folder, subject, made), options.forced)
+            warnings, overruled = judge(effect_of(back, folder, subject, options.forced, made), options.forced, subject)
     return home.blobs.add(made.to_bytes()), replace(prepared, warnings=(*prepared.warnings, *warnings), forced=(*prepared.forced, *overruled))
 
 

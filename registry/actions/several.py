@@ -15,7 +15,7 @@ from .checkout import home_checkout
 from .common import VersionLike, facts_of, resolve, stored
 
 _adapters: weakref.WeakKeyDictionary[Any, dict[str, Version]] = weakref.WeakKeyDictionary()
-"""Of the models that load put several adapters on: name to version."""
+"""Of the models that load put several adapters on, and of those whose adapters were saved: name to version."""
 
 
 def chosen(home: Home, base: Version, adapters: Mapping[str, VersionLike]) -> dict[str, Version]:
@@ -46,7 +46,15 @@ def put_on(home: Home, model: Any, versions: Mapping[str, Version], *, progress:
     if problems:
         raise DigestMismatch(f"adapters were loaded, and are not what was registered: {'; '.join(problems)}")
     switching.activate(model, list(versions)[:1])
-    _adapters[model] = dict(versions)
+    know(model, versions)
+
+
+def know(model: Any, versions: Mapping[str, Version]) -> None:
+    """Remember which versions the adapters of a model are, by name; of a model without adapters there is nothing to know."""
+    if versions:
+        _adapters[model] = dict(versions)
+    else:
+        _adapters.pop(model, None)
 
 
 def activate(model: Any, *adapters: str) -> None:
@@ -56,7 +64,7 @@ def activate(model: Any, *adapters: str) -> None:
 
 
 def acting(model: Any) -> dict[str, Version] | None:
-    """The registered adapters that act on a model now, by name; None for a model that load put no several on."""
+    """The registered adapters that act on a model now, by name; None for a model of which that is not known."""
     known = _adapters.get(model)
     if known is None:
         return None

@@ -22,6 +22,10 @@ WEIGHTS = "adapter_model.safetensors"
 _PLACE = ("base_model_name_or_path", "revision")
 _SETS = ("target_modules", "exclude_modules")
 
+LEAVES_THE_BASE = (True, False, None, "gaussian", "eva", "orthogonal")
+"""Ways to begin an adapter after which its base is what it was; a new one counts as one that changes it until somebody looked.
+Source: peft 0.21, tuners/lora/layer.py, update_layer."""
+
 
 @dataclass(frozen=True)
 class AdapterConfig:

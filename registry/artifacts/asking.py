@@ -26,6 +26,16 @@ def rows(model: Any) -> int | None:
     return None if table is None else int(table.shape[0])
 
 
+def mark(model: Any) -> tuple[object, ...]:
+    """What changes when a model is trained, resized or taken apart: how often each parameter was written, and the tokens there are.
+
+    Moving it to another device or dtype leaves it as it was.
+    """
+    backend = _backend(model)
+    written = tuple((tuple(parameter.shape), parameter._version) for parameter in model.parameters())
+    return (*written, backend.get_vocab_size(True) if backend is not None else None)
+
+
 def ask(model: Any, facts: Facts, *, folder: Path, adapter: bool = False,
         kwargs: Mapping[str, Any] | None = None) -> list[str]:
     """What is wrong with a loaded model, a line each; an empty list where nothing is.

@@ -2,20 +2,20 @@
 
 The library's own way to switch adapters off leaves some modules half on; asking each layer tells the truth. What is compared is
 computed in float32 and must differ in at least one bit: an adapter that was not applied, or not trained, leaves them equal.
+Without it the model must be its base: where it is not, something around the transformer, or a setting, is not the base's.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from .landing import not_landed
 from .nearness import difference
-from .probes import TEXTS, encoding, still
+from .probes import FAIL, TEXTS, Probe, dense, ids_of, measure, probe, still
 
 _PLAIN = 4
 _TOKENS = 8
@@ -34,31 +34,48 @@ class Effect:
     """The text, or the token's id, where that is."""
     lost: tuple[str, ...] = ()
     """Tensors of its file that are nowhere in the loaded model; only looked for where nothing changes."""
+    strayed: str = ""
+    """How the model without the adapter is not its base; empty where it is, and where that was not asked."""
 
 
 def effect(model: Any, folder: Path, *, words: Sequence[str], trained: Sequence[int], parent: Callable[[], Any] | None = None,
-           known: Mapping[str, Any] = MappingProxyType({})) -> Effect:
+           base: Sequence[Probe] = (), known: Sequence[Probe] = ()) -> Effect:
     """The effect of the adapter on a model that was loaded from the folder.
 
     words are tokens to be looked at in texts, trained those that the adapter trains by id. parent loads the base itself, for an
-    adapter that changes its base in a way that cannot be switched off (trained biases). known are encodings of texts that this
-    very model made just now, in the same way.
+    adapter that changes its base in a way that cannot be switched off (trained biases); base is what the base made of texts, to be
+    compared. known is what this very model made of texts just now. Raises NotLoadable for a model that cannot encode.
     """
     texts = [*TEXTS[2:2 + _PLAIN], *words[:_TOKENS]]
+    strayed = ""
     with still(model):
-        found = [(text, known[text] if text in known else encoding(model, text)) for text in texts]
+        there = {item.text[-1]: item for item in known if not item.prompt and not item.given and item.shape is not None}
+        found = [there[text] if text in there else probe(model, text) for text in texts]
         if parent is None:
             with without_adapter(model):
-                others = [encoding(model, text) for text in texts]
+                others = [probe(model, text) for text in texts]
+                strayed = _strayed(model, others, base)
         else:
             other = parent()
             with still(other):
-                others = [encoding(other, text) for text in texts]
-        changes = [(difference(mine, theirs), repr(text)) for (text, mine), theirs in zip(found, others, strict=True)]
+                others = [probe(other, text) for text in texts]
+        changes = [(difference(dense(mine), dense(theirs)), repr(text)) for text, mine, theirs in zip(texts, found, others, strict=True)
+                   if mine.shape is not None and theirs.shape is not None]
         if not any(change for change, _ in changes) and trained:
             changes.append(_by_id(model, trained))
-    largest, where = max(changes, key=lambda item: item[0])
-    return Effect(largest, where, () if largest else tuple(not_landed(model, folder)))
+    largest, where = max(changes, key=lambda item: item[0], default=(0.0, ""))
+    return Effect(largest, where, () if largest else tuple(not_landed(model, folder)), strayed)
+
+
+def _strayed(model: Any, now: Sequence[Probe], base: Sequence[Probe]) -> str:
+    """The first text of which the base makes something else, by its ids or its encoding."""
+    made = {item.text: item for item in now}
+    for before in base:
+        own = made.get(before.text) or Probe(before.text, None, ids_of(model, before.text[-1]))
+        found = measure(before if own.shape is not None else Probe(before.text, None, before.ids), own, FAIL["float32"])
+        if found is not None and found.amount > found.tolerance:
+            return str(found)
+    return ""
 
 
 @contextlib.contextmanager

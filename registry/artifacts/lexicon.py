@@ -101,6 +101,15 @@ class Lexicon:
         return entry.removeprefix("▁").removesuffix("</w>")
 
 
+def lexicon_of(content: bytes) -> Lexicon | None:
+    """What a tokenizer.json knows; None where no tokenizer can be made of it, which loaders tell better."""
+    from tokenizers import Tokenizer
+    try:
+        return Lexicon(Tokenizer.from_str(content.decode("utf-8")))
+    except Exception:  # tokenizers raises that very class, whatever is wrong
+        return None
+
+
 def _decoded(entry: str) -> str:
     """A byte-level entry as text; nothing where its bytes are no whole characters."""
     if entry.isascii():

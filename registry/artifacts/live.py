@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import Invalid, NotLoadable
+from .adapter import LEAVES_THE_BASE
 from .loading import CLASSES
 
-_CHANGES_THE_BASE = ("pissa", "olora", "corda", "loftq")
-"""Ways to begin a LoRA that take what they put into it out of the base."""
 _LEARNS_A_PROMPT = ("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "ADAPTION_PROMPT")
 _KEPT_ELSEWHERE = ("VERA", "XLORA")
 """Their tensors are shared between modules, or lie outside of them."""
@@ -98,10 +97,9 @@ def refuse_what_cannot_be_kept(live: Live) -> None:
         _refuse_adapter(live, name)
 
 
-def begins_from_the_base(config: Any) -> str | None:
-    """The way a LoRA began, if that way changed the base's own weights."""
-    way = getattr(config, "init_lora_weights", None)
-    return way if isinstance(way, str) and way.lower().startswith(_CHANGES_THE_BASE) else None
+def begins_from_the_base(config: Any) -> bool:
+    """Whether a LoRA began in a way that may have changed the base's own weights, and that a loader would repeat."""
+    return getattr(config, "init_lora_weights", None) not in LEAVES_THE_BASE
 
 
 def _own(module: Any, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -7,9 +7,10 @@ and compared with the unmerged model before anybody gets it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,14 +105,23 @@ def _merged(inner: Any, adapter: Path) -> Any:
     try:
         torch.set_num_threads(1)  # so that sums are added in one order, however many processors there are
         with quiet(), torch.no_grad():
-            wrapped = PeftModel.from_pretrained(inner, str(adapter), autocast_adapter_dtype=False, local_files_only=True)
+            with _refusals():
+                wrapped = PeftModel.from_pretrained(inner, str(adapter), autocast_adapter_dtype=False, local_files_only=True)
             _part(wrapped)
             _keep_biases(wrapped)
-            return wrapped.merge_and_unload(safe_merge=True)
-    except (ValueError, NotImplementedError, TypeError, AttributeError, LookupError, RuntimeError) as error:
-        raise NotLoadable(f"this adapter cannot be merged: {first_line(error)}") from error
+            with _refusals():
+                return wrapped.merge_and_unload(safe_merge=True)
     finally:
         torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """What peft says where it cannot merge, as NotLoadable; a fault of our own lines stays one."""
+    try:
+        yield
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise NotLoadable(f"this adapter cannot be merged: {first_line(error)}") from error
 
 
 def _part(wrapped: Any) -> None:

@@ -17,11 +17,11 @@ from ..errors import FolderNotFound, NotEmpty, NotLoadable
 from ..facts import Token
 from . import edits, growth
 from .holders import Holder, holders, sparse_poolings
-from .lexicon import Lexicon
+from .lexicon import Lexicon, lexicon_of
 from .loading import load, quiet
 from .proof import prove
 from .rows import RULE, check_init, new_rows
-from .tokens import Linted, Wanted, lint, parse_tokens
+from .tokens import Linted, Wanted, lint, parse_tokens, refuse_early
 
 __all__ = ["Plan", "ResizeReport", "parse_tokens", "plan", "resize"]
 
@@ -98,6 +98,7 @@ def resize(source_folder: Path, tokens: Iterable[str | Mapping[str, Any] | Wante
         raise NotLoadable("an adapter cannot be resized; resize its base, then train the adapter on that")
     if out_folder.exists() and any(out_folder.iterdir()):
         raise NotEmpty(f"{out_folder} holds files; give a new folder or an empty one")
+    _refuse_early(source_folder, asked, skip_existing=skip_existing, init=init)
     parent = load(source_folder, model_class, device="cpu")
     held = holders(parent, source_folder)
     linted = _linted(held, asked, skip_existing=skip_existing, init=init)
@@ -127,6 +128,14 @@ def resize(source_folder: Path, tokens: Iterable[str | Mapping[str, Any] | Wante
     names = tuple(sorted({table.name for _, tables in grown for table in tables}))
     return ResizeReport(added, chosen, init, seed, chosen.old_rows, chosen.new_rows, names, linted.skipped, tuple(warnings),
                         output)
+
+
+def _refuse_early(source: Path, asked: tuple[Wanted, ...], *, skip_existing: bool, init: str) -> None:
+    """What tokenizer.json alone tells is told without the seconds that importing torch takes."""
+    found = [path for pattern in ("tokenizer.json", "*/tokenizer.json") for path in source.glob(pattern)]
+    lexicon = lexicon_of(found[0].read_bytes()) if len(found) == 1 else None
+    if lexicon is not None:
+        refuse_early(asked, lexicon, skip_existing=skip_existing, needs_pieces=init != "random")
 
 
 def _linted(held: list[Holder], asked: tuple[Wanted, ...], *, skip_existing: bool, init: str) -> Linted:

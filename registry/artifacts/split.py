@@ -23,6 +23,8 @@ from .switching import fast_tokenizer, untouched
 
 _VOLATILE = ("_name_or_path", "name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures", "use_cache", "_attn_implementation")
 _ROWS_AND_LENGTHS = ("truncation", "padding")
+_BEGINNINGS = ("loftq_config", "corda_config", "lora_ga_config")
+"""What an adapter that has begun needs no more; it may name files of this machine."""
 
 
 def write_base(live: Live, folder: Path) -> None:
@@ -154,6 +156,9 @@ def _write_config(live: Live, adapter: str, base: Path, folder: Path) -> None:
     config.base_model_name_or_path, config.revision, config.inference_mode = str(base), None, True
     if begins_from_the_base(config):
         config.init_lora_weights = True
+        for name in _BEGINNINGS:
+            if getattr(config, name, None):
+                setattr(config, name, None)
     if getattr(config, "modules_to_save", None):
         whole = [name for name, module in live.inner.named_modules()
                  if isinstance(module, ModulesToSaveWrapper) and adapter in module.modules_to_save]

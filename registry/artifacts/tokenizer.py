@@ -22,6 +22,7 @@ from ..facts import Files, Token, read
 from ..garbage import uncollected
 
 TOKENIZER, CONFIG, WORDS = "tokenizer.json", "tokenizer_config.json", "vocab.txt"
+_SPECIAL_MAP = "special_tokens_map.json"
 ID_LIMIT = 10_000_000
 """Ids above this are a fault of the file, not a vocabulary; every row would have to be in memory."""
 
@@ -216,6 +217,30 @@ def settings_of(config: Mapping[str, Any]) -> dict[str, object]:
     said = {key: config[key] for key in _SETTINGS if key in config}
     said |= {key: _content(config[key]) for key in _SPECIAL if key in config}
     return {"class": name, **dict.fromkeys(_SPECIAL), **_DEFAULTS.get(name, {}), **said}
+
+
+def special_tokens(files: Files, folder: str) -> dict[str, str | None]:
+    """The special tokens by their names, as loaders have them: special_tokens_map.json of older libraries overrules tokenizer_config.json.
+
+    Source: transformers 5, tokenization_utils_base.py, _from_pretrained.
+    """
+    config, beside = (_object_if_there(files, f"{folder}/{name}" if folder else name) for name in (CONFIG, _SPECIAL_MAP))
+    overruling = {} if "added_tokens_decoder" in config else {key: _content(beside[key]) for key in _SPECIAL if key in beside}
+    settings = settings_of(config)
+    return {**{key: _content(settings[key]) for key in _SPECIAL}, **overruling}
+
+
+def side_of(files: Files, folder: str, what: str) -> str:
+    """On which side texts are cut (`truncation`) or filled up (`padding`): left or right."""
+    path, config = (f"{folder}/{name}" if folder else name for name in (TOKENIZER, CONFIG))
+    said = _object_if_there(files, config).get(f"{what}_side")
+    part = _object_if_there(files, path).get(what) if said is None else None
+    named = said if said is not None else part.get("direction") if isinstance(part, dict) else None
+    return named.lower() if isinstance(named, str) else "right"
+
+
+def _object_if_there(files: Files, path: str) -> dict[str, Any]:
+    return _object(files, path) if path in files.paths() else {}
 
 
 def _content(token: object) -> str | None:

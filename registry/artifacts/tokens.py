@@ -127,6 +127,17 @@ def lint(tokens: tuple[Wanted, ...], lexicon: Lexicon, *, skip_existing: bool = 
     return Linted(tuple(kept), tuple(pieces), tuple(skipped), tuple(_warnings(kept, lexicon)))
 
 
+def refuse_early(tokens: tuple[Wanted, ...], lexicon: Lexicon, *, skip_existing: bool = False, needs_pieces: bool = True) -> None:
+    """Raises InvalidTokens where the vocabulary alone tells, before any model is loaded; then all that lint finds is named at once.
+
+    lexicon is made of tokenizer.json. What depends on how the library normalises is left to lint and the loaded tokenizer.
+    """
+    there = [token.content in lexicon.ids for token in tokens]
+    twice = len({token.content for token in tokens}) < len(tokens)
+    if twice or any(map(_unfit, tokens)) or (all(there) if skip_existing else any(there)):
+        lint(tokens, lexicon, skip_existing=skip_existing, needs_pieces=needs_pieces)
+
+
 class _Seen:
     """The tokens of the list so far, by what makes two of them equal."""
 
@@ -195,9 +206,15 @@ def _there(token: Wanted, lexicon: Lexicon) -> str | None:
 
 def _warnings(tokens: list[Wanted], lexicon: Lexicon) -> Iterable[str]:
     for token in tokens:
+        folded = lexicon.fold(token.content)
+        if not token.normalized and not token.special and folded != _nfc(token.content):
+            yield (f"{token.content!r} is found only as it is spelled, not as {folded!r}, though all other words are folded; normalized finds "
+                   "it however it is written")
+        if any(sign.isspace() for sign in token.content):
+            yield f"{token.content!r} holds a blank, and is found only where exactly that stands between its words"
         if token.single_word:
             continue
-        plain = lexicon.fold(token.content) if token.normalized else token.content
+        plain = folded if token.normalized else token.content
         words, count = lexicon.words_with(plain)
         if count:
             more = "" if count <= len(words) else f" and {count - len(words)} more"

@@ -92,6 +92,17 @@ def test_damaged_bytes_are_named_with_the_stage_they_belong_to(registered):
     assert not report.passed
 
 
+def test_a_file_that_the_disk_does_not_give_fails_and_raises_nothing(registered):
+    place = registered.home.blobs.path(next(file.digest for file in registered.show("medical@1").files if file.path.endswith(".safetensors")))
+    place.unlink()
+    place.symlink_to("/proc/self/mem")  # whose first byte is an input/output error, as on a bad sector
+
+    report = registered.check("medical@1", measure=False)
+
+    assert [(item.check, item.subject) for item in report.failures][:1] == [("files", "adapter_model.safetensors")]
+    assert "Input/output error" in report.failures[0].message
+
+
 def test_what_was_let_pass_is_told_and_does_not_fail(reg, line):
     reg.add(line.base, "minilm")
     reg.add(line.resized, "minilm-medical", parent="minilm@1")
@@ -274,9 +285,14 @@ def test_options_that_do_not_go_together_are_refused(registered, keywords, said)
         registered.check("medical@1", **keywords)
 
 
-def test_what_is_not_there_is_an_error_and_no_report(registered, tmp_path):
+def test_what_is_not_there_is_an_error_and_no_report(registered, line, tmp_path):
     with pytest.raises(VersionNotFound):
         registered.check("medical@9")
+    with pytest.raises(VersionNotFound):
+        registered.check(line.adapter, parent="minilm@9")
+    for missing in ({"target": tmp_path / "nope"}, {"target": line.adapter, "parent": tmp_path / "nope"}):
+        with pytest.raises(FolderNotFound, match="there is no folder '.*nope'"):
+            registered.check(**missing)
     with pytest.raises(FolderNotFound, match="cannot read the probes"):
         registered.check("medical@1", record=True, probes=tmp_path / "none.txt")
 

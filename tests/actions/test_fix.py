@@ -13,8 +13,9 @@ import registry
 from registry.artifacts.growth import tables
 from registry.artifacts.loading import quiet
 from registry.artifacts.rewriting import Values, rewrite
+from registry.errors import NotLoadable, ParentMismatch
 from tests.artifacts import small
-from tests.support import lively
+from tests.support import lively, plain
 
 NEW = ["zorvaxin", "quelora"]
 BUILDERS = {"SentenceTransformer": small.dense, "CrossEncoder": small.cross, "SparseEncoder": small.sparse,
@@ -34,10 +35,18 @@ def resized_home(tmp_path_factory) -> Path:
     """A home with plain@1 and base@1, which has two tokens more. Only to be copied."""
     folder = tmp_path_factory.mktemp("resized")
     with registry.init(folder / "home") as made:
-        made.add(small.dense(folder / "plain"), "plain")
+        made.add(small.dense(folder / "plain"), "plain", measure=False)
         made.resize("plain@1", "base", NEW)
     shutil.rmtree(folder / "home" / "checkouts")
     return folder / "home"
+
+
+@pytest.fixture(scope="module")
+def sound(resized_home) -> tuple[Path, list[Any]]:
+    """(the folder of an adapter on base@1, what the live model encoded). Only to be copied."""
+    folder = resized_home.with_name("adapter")
+    with registry.open(resized_home) as opened:
+        return folder, lively.save_adapter(opened.checkout("base@1").folder, "SentenceTransformer", lora(109), folder)
 
 
 @pytest.fixture
@@ -88,8 +97,14 @@ def changed(folder: Path, **how: Any) -> None:
     (folder / "new").replace(folder / WEIGHTS)
 
 
-def saved(reg: registry.Registry, tmp_path: Path, configure: Any = lora) -> tuple[Path, list[Any]]:
-    """An adapter on the checkout of base@1, saved as it should be: (its folder, what the live model encodes)."""
+@pytest.fixture
+def copied(sound, tmp_path) -> tuple[Path, list[Any]]:
+    """A copy of that adapter, to be spoiled."""
+    return Path(shutil.copytree(sound[0], tmp_path / "adapter")), sound[1]
+
+
+def saved(reg: registry.Registry, tmp_path: Path, configure: Any) -> tuple[Path, list[Any]]:
+    """Another adapter on the checkout of base@1, saved as it should be: (its folder, what the live model encodes)."""
     checkout, rows = reg.checkout("base@1").folder, reg.show("base@1").facts.rows
     return tmp_path / "adapter", lively.save_adapter(checkout, "SentenceTransformer", configure(rows), tmp_path / "adapter")
 
@@ -104,11 +119,11 @@ def test_a_naive_adapter_becomes_the_base_that_was_never_saved_and_a_small_one(r
     live = naive(base, model_class, configure, tmp_path / "adapter")
     with pytest.raises((RuntimeError, IndexError)):
         lively.loaded(tmp_path / "adapter", model_class)
-    reg.add(base, "minilm")
+    reg.add(base, "minilm", measure=False)
     with pytest.raises(registry.RegistryError, match="--fix"):
         reg.add(tmp_path / "adapter", "medical", parent="minilm@1")
 
-    added = reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True)
+    added = reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True, measure=False)
 
     model = reg.load("medical@1", device="cpu")
     made = reg.resolve("medical-base@1")
@@ -117,7 +132,6 @@ def test_a_naive_adapter_becomes_the_base_that_was_never_saved_and_a_small_one(r
     assert (made.kind, made.parents[0].role, made.parents[0].reference) == ("resized", "resized-from", "minilm@1")
     assert (added.evidence, added.parent) == ("witnessed", "medical-base@1")
     assert made.probes is not None
-    assert added.version.probes is not None
     assert any(line.startswith("proved:") and "largest difference 0.0" in line for line in added.fixed)
     assert list(added.version.source["fix"]) == list(added.fixed)
     assert not any(table.shape[0] == reg.show("medical-base@1").facts.rows and table.shape[1:] == (16,)
@@ -142,11 +156,11 @@ def test_old_rows_that_are_not_the_bases_are_refused_unless_they_were_trained(re
     values = np.array(table.view())
     values[7] += 1
     changed(tmp_path / "adapter", replaced={name: Values("F32", table.shape, values.tobytes())})
-    reg.add(base, "minilm")
+    reg.add(base, "minilm", measure=False)
 
     with pytest.raises(registry.RegistryError, match=r"1 of 107 old rows .* \(ids 7\).*--trained-rows"):
         reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True)
-    added = reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True, trained_rows=True)
+    added = reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True, trained_rows=True, measure=False)
 
     assert len(reg.list("medical-base")) == 1
     assert reg.resolve("medical-base@1").parents[0].role == "finetuned-from"
@@ -160,7 +174,7 @@ def test_rows_lost_for_good_are_named(reg, tmp_path):
     model = lively.loaded(tmp_path / "adapter", "SentenceTransformer")
     with pytest.raises(IndexError):
         model.encode(["zorvaxin"])
-    reg.add(base, "minilm")
+    reg.add(base, "minilm", measure=False)
 
     with pytest.raises(registry.RegistryError, match="lost for good: 'zorvaxin', 'quelora'; what the adapter learned of these words is dead"):
         reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True)
@@ -174,9 +188,9 @@ def test_rows_that_the_adapter_trained_are_not_lost_with_the_table(reg, tmp_path
     changed(tmp_path / "adapter", left_out=["base_model.model.embeddings.word_embeddings.token_adapter.base_layer.weight"])
     with pytest.raises(IndexError):
         lively.loaded(tmp_path / "adapter", "SentenceTransformer")
-    reg.add(base, "minilm")
+    reg.add(base, "minilm", measure=False)
 
-    reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True)
+    reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True, measure=False)
 
     assert lively.encodings(reg.load("medical@1", device="cpu")) == live
 
@@ -191,9 +205,9 @@ def test_tokens_in_spare_rows_get_a_base_that_has_them(reg, tmp_path):
     lively.train(model)
     live = lively.encodings(model)
     lively.save(model, tmp_path / "adapter")
-    reg.add(base, "minilm")
+    reg.add(base, "minilm", measure=False)
 
-    added = reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True)
+    added = reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True, measure=False)
 
     assert lively.encodings(reg.load("medical@1", device="cpu")) == live
     assert [token.content for token in reg.tokens("medical-base@1")] == NEW
@@ -216,23 +230,23 @@ NAMES = {
 
 
 @pytest.mark.parametrize("case", NAMES)
-def test_tensors_under_other_names_are_renamed(resized, tmp_path, case):
-    folder, live = saved(resized, tmp_path)
+def test_tensors_under_other_names_are_renamed(resized, copied, case):
+    folder, live = copied
     names = {name: NAMES[case](name) for name in tables(folder / WEIGHTS)}
     changed(folder, renamed=names)
-    plain = lively.encodings(lively.loaded(folder, "SentenceTransformer"))
+    spoiled = lively.encodings(lively.loaded(folder, "SentenceTransformer"))
 
-    added = resized.add(folder, "medical", fix=True)
+    added = resized.add(folder, "medical", fix=True, measure=False)
 
-    assert plain != live or case == "without peft's prefix"
+    assert spoiled != live or case == "without peft's prefix"
     assert lively.encodings(resized.load("medical@1", device="cpu")) == live
     assert (added.parent, added.evidence) == ("base@1", "witnessed")
     assert any(line.startswith("proved: all 8 tensors") for line in added.fixed)
 
 
-def test_a_whole_state_dict_keeps_what_is_the_adapters(resized, tmp_path):
+def test_a_whole_state_dict_keeps_what_is_the_adapters(resized, copied):
     from registry.artifacts.rewriting import values_of
-    folder, live = saved(resized, tmp_path)
+    folder, live = copied
     inner = lively.loaded(folder, "SentenceTransformer").transformers_model
     own = {f"base_model.model.{name}": values_of(tensor) for name, tensor in inner.state_dict().items()}
     changed(folder, left_out=list(tables(folder / WEIGHTS)), added=own)
@@ -243,8 +257,8 @@ def test_a_whole_state_dict_keeps_what_is_the_adapters(resized, tmp_path):
     assert any("are the parent's, bit for bit" in line for line in added.fixed)
 
 
-def test_two_adapters_in_one_file_are_refused(resized, tmp_path):
-    folder, _ = saved(resized, tmp_path)
+def test_two_adapters_in_one_file_are_refused(resized, copied):
+    folder, _ = copied
     changed(folder, renamed={name: name.replace(".weight", ".one.weight" if "query" in name else ".two.weight")
                              for name in tables(folder / WEIGHTS)})
 
@@ -276,8 +290,8 @@ def test_the_magnitudes_of_dora_are_put_where_loaders_read_them(resized, tmp_pat
     assert lively.encodings(lively.loaded(resized.checkout("medical@1").folder, "SentenceTransformer")) == live
 
 
-def test_lost_modules_are_the_parents(resized, tmp_path):
-    folder, live = saved(resized, tmp_path)
+def test_lost_modules_are_the_parents(resized, copied):
+    folder, live = copied
     for name in ("modules.json", "config_sentence_transformers.json"):
         (folder / name).unlink()
     for path in folder.iterdir():
@@ -291,8 +305,8 @@ def test_lost_modules_are_the_parents(resized, tmp_path):
     assert any("modules.json" in line for line in added.fixed)
 
 
-def test_modules_that_are_not_certain_are_not_taken(resized, tmp_path):
-    folder, _ = saved(resized, tmp_path)
+def test_modules_that_are_not_certain_are_not_taken(resized, copied):
+    folder, _ = copied
     (folder / "modules.json").unlink()
     pooling = folder / "1_Pooling" / "config.json"
     pooling.write_text(pooling.read_text().replace("mean", "cls"))
@@ -318,8 +332,8 @@ def without_tokenizer(folder: Path) -> None:
         lively.loaded(folder, "SentenceTransformer")
 
 
-def test_a_lost_tokenizer_is_the_parents_where_that_is_witnessed(resized, tmp_path):
-    folder, live = saved(resized, tmp_path)
+def test_a_lost_tokenizer_is_the_parents_where_that_is_witnessed(resized, copied):
+    folder, live = copied
     without_tokenizer(folder)
 
     added = resized.add(folder, "medical", fix=True)
@@ -341,8 +355,8 @@ def test_a_lost_tokenizer_is_the_parents_where_ids_prove_it(resized, tmp_path):
     assert "took the tokenizer of base@1: the adapter trains exactly the rows of its added tokens" in added.fixed
 
 
-def test_a_lost_tokenizer_that_nothing_proves_is_asked_for(resized, tmp_path):
-    folder, live = saved(resized, tmp_path)
+def test_a_lost_tokenizer_that_nothing_proves_is_asked_for(resized, copied):
+    folder, live = copied
     without_tokenizer(folder)
     config = json.loads((folder / "adapter_config.json").read_text())
     (folder / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "/lost/somewhere"}))
@@ -354,8 +368,8 @@ def test_a_lost_tokenizer_that_nothing_proves_is_asked_for(resized, tmp_path):
     assert lively.encodings(resized.load("medical@1", device="cpu")) == live
 
 
-def test_a_dead_base_is_looked_for_among_the_registered(resized, tmp_path):
-    folder, _ = saved(resized, tmp_path)
+def test_a_dead_base_is_looked_for_among_the_registered(resized, copied):
+    folder, _ = copied
     config = json.loads((folder / "adapter_config.json").read_text())
     (folder / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "/lost/somewhere"}))
     changed(folder, renamed={name: wrap(name) for name in tables(folder / WEIGHTS)})
@@ -364,8 +378,44 @@ def test_a_dead_base_is_looked_for_among_the_registered(resized, tmp_path):
         resized.add(folder, "medical", fix=True)
 
 
-def test_a_stray_config_is_left_out(resized, tmp_path):
-    folder, live = saved(resized, tmp_path)
+def test_a_full_model_that_was_saved_with_a_wrapper_around_it_gets_its_own_names(resized, copied, tmp_path):
+    model = lively.loaded(copied[0], "SentenceTransformer")
+    base = lively.encodings(lively.loaded(resized.checkout("base@1").folder, "SentenceTransformer"))
+    with quiet():
+        model.transformers_model.delete_adapter("default")
+        model.save_pretrained(str(tmp_path / "again"))
+    assert lively.distance(lively.encodings(lively.loaded(tmp_path / "again", "SentenceTransformer")), base) > 1e-3
+    with pytest.raises(registry.RegistryError, match=r"names of an adapter's wrapper.*registry add --fix takes these names away"):
+        resized.add(tmp_path / "again", "again")
+
+    added = resized.add(tmp_path / "again", "again", parent="base@1", fix=True)
+
+    assert lively.encodings(resized.load("again@1", device="cpu")) == base
+    assert added.fixed[0].startswith("renamed ") and added.fixed[1].startswith("proved: all ")
+
+
+def test_a_sound_full_model_has_nothing_to_put_right(resized, tmp_path):
+    with pytest.raises(NotLoadable, match="is a full model, and its tensors have their own names; --fix is for adapters"):
+        resized.add(small.dense(tmp_path / "sound"), "sound", fix=True)
+
+
+@pytest.mark.parametrize(("spoil", "parent", "said"), [
+    (wrap, "narrow@1", r"cannot be put right on narrow@1: 8 of 8 tensors .*; its tensors and tokens fit base@1, plain@1; name the model"),
+    (str, "narrow@1", r"the adapter changes 'encoder.layer.1.attention.self.query'.*name that with --parent"),
+], ids=["names", "modules"])
+def test_a_wrong_parent_is_not_answered_with_what_was_just_tried(resized, copied, tmp_path, spoil, parent, said):
+    folder, _ = copied
+    resized.add(plain.base(tmp_path / "narrow"), "narrow", measure=False)
+    changed(folder, renamed={name: spoil(name) for name in tables(folder / WEIGHTS)})
+
+    with pytest.raises(ParentMismatch, match=said) as refused:
+        resized.add(folder, "medical", fix=True, parent=parent)
+
+    assert "--fix" not in str(refused.value)
+
+
+def test_a_stray_config_is_left_out(resized, copied):
+    folder, live = copied
     shutil.copyfile(resized.checkout("base@1").folder / "config.json", folder / "config.json")
     with pytest.raises(OSError, match=r"model\.safetensors"):
         lively.loaded(folder, "SentenceTransformer")
@@ -375,8 +425,8 @@ def test_a_stray_config_is_left_out(resized, tmp_path):
     assert lively.encodings(resized.load("medical@1", device="cpu")) == live
 
 
-def test_a_sound_folder_is_registered_as_it_is_and_never_touched(resized, tmp_path):
-    folder, _ = saved(resized, tmp_path)
+def test_a_sound_folder_is_registered_as_it_is_and_never_touched(resized, copied, tmp_path):
+    folder, _ = copied
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
     added = resized.add(folder, "medical", fix=True)
@@ -390,7 +440,7 @@ def test_a_sound_folder_is_registered_as_it_is_and_never_touched(resized, tmp_pa
 def test_the_real_minilm_resized_in_memory_comes_apart_into_base_and_adapter(reg, tmp_path, minilm_folder):
     live = naive(minilm_folder, "SentenceTransformer", lora, tmp_path / "adapter")
     before = (tmp_path / "adapter" / WEIGHTS).stat().st_size
-    reg.add(minilm_folder, "minilm")
+    reg.add(minilm_folder, "minilm", measure=False)
 
     added = reg.add(tmp_path / "adapter", "medical", fix=True)
 
@@ -399,4 +449,5 @@ def test_the_real_minilm_resized_in_memory_comes_apart_into_base_and_adapter(reg
     assert before > 46_000_000
     assert size < 400_000
     assert reg.resolve("medical-base@1").parents[0].evidence == "path"
+    assert added.version.probes is not None
     assert any("largest difference 0.0" in line for line in added.fixed)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies
+from tokenizers import AddedToken
 
 from registry.artifacts.lexicon import Lexicon
 from registry.artifacts.tokens import Wanted, lint, parse_tokens
@@ -92,7 +93,7 @@ def test_tokens_that_are_there_can_be_skipped(bert: Lexicon) -> None:
 
 
 def test_nothing_left_to_add_is_said(bert: Lexicon) -> None:
-    assert "all 2 tokens are in the vocabulary already" in refusal(["cat", "dog"], bert, skip_existing=True)
+    assert "2 tokens are in the vocabulary already" in refusal(["cat", "dog"], bert, skip_existing=True)
 
 
 def test_tokens_that_are_not_normalised_keep_their_case_apart(bert: Lexicon) -> None:
@@ -113,6 +114,14 @@ def test_pieces_are_those_before_any_token_is_added(bert: Lexicon) -> None:
     assert [bert.contents[id] for id in linted.pieces[0]] == ["zor", "##va", "##xin"]
 
 
+def test_special_tokens_are_no_pieces_of_a_word(bert: Lexicon) -> None:
+    assert bert.ids["[SEP]"] in bert.pieces("zor[SEP]cat")
+
+    (pieces,) = lint(parse_tokens(["zor[SEP]cat"]), bert).pieces
+
+    assert [bert.contents[id] for id in pieces] == ["zor", "cat"]
+
+
 def test_a_plain_token_inside_ordinary_words_is_warned_of_with_the_words(bert: Lexicon) -> None:
     (warning,) = lint(parse_tokens(["ova"]), bert).warnings
 
@@ -121,6 +130,26 @@ def test_a_plain_token_inside_ordinary_words_is_warned_of_with_the_words(bert: L
 
 def test_a_single_word_token_is_not_warned_of(bert: Lexicon) -> None:
     assert lint(parse_tokens(["ova"], single_word=True), bert).warnings == ()
+
+
+@pytest.mark.parametrize(("word", "flags", "said"), [
+    ("HeartMat", {"normalized": False}, "'HeartMat' is found only as it is spelled, not as 'heartmat'"),
+    ("heart mat", {"single_word": True}, "'heart mat' holds a blank, and is found only where exactly that stands"),
+])
+def test_a_token_that_many_texts_miss_is_warned_of(bert: Lexicon, word: str, flags: dict[str, bool], said: str) -> None:
+    tokenizer = small.word_piece()
+    tokenizer.add_tokens([AddedToken(word, **flags)])
+    id = tokenizer.convert_tokens_to_ids(word)
+    assert id in tokenizer(word)["input_ids"]
+    assert id not in [*tokenizer("heartmat")["input_ids"], *tokenizer("heart  mat")["input_ids"]]
+
+    (warning,) = lint(parse_tokens([word], **flags), bert).warnings
+
+    assert said in warning
+
+
+def test_a_special_token_is_meant_as_it_is_spelled(bert: Lexicon) -> None:
+    assert lint(parse_tokens(["[DRUG]"], special=True), bert, needs_pieces=False).warnings == ()
 
 
 def test_a_byte_level_word_with_a_blank_in_front_counts_as_there() -> None:

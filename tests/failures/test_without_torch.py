@@ -30,7 +30,7 @@ print(codes, [name for name in {heavy!r} if name in sys.modules], file=sys.stder
 """
 
 
-def test_registering_and_checking_without_the_model_imports_no_torch(tmp_path):
+def test_registering_checking_and_refusing_tokens_without_the_model_imports_no_torch(tmp_path):
     added = WORDS[:2]
     plain.base(tmp_path / "base")
     plain.base(tmp_path / "resized", added=added)
@@ -41,12 +41,13 @@ def test_registering_and_checking_without_the_model_imports_no_torch(tmp_path):
         ["add", str(tmp_path / "resized"), "--as", "resized", "--parent", "base@1", "--no-measure"],
         ["add", str(tmp_path / "adapter"), "--as", "medical", "--no-measure"],
         ["add", str(broken), "--as", "broken"], ["check", str(tmp_path / "adapter"), "--no-measure"],
-        ["check", str(broken), "--no-measure"], ["check", "medical@1", "--no-measure"], ["check", "--list"], ["show", "medical@1"]]
+        ["check", str(broken), "--no-measure"], ["check", "medical@1", "--no-measure"], ["check", "--list"], ["show", "medical@1"],
+        ["resize", "base@1", "--as", "more", "--token", "the"], ["resize", "base@1", "--as", "more", "--token", " "]]
 
     done = subprocess.run([sys.executable, "-c", ACT.format(commands=commands, heavy=HEAVY)], capture_output=True, text=True, check=False,
                           env={**os.environ, "REGISTRY_HOME": str(tmp_path / "home")})
 
-    assert done.stderr.splitlines()[-1] == "[0, 0, 0, 0, 6, 0, 5, 0, 0, 0] []"
+    assert done.stderr.splitlines()[-1] == "[0, 0, 0, 0, 6, 0, 5, 0, 0, 0, 2, 2] []"
 
 
 @pytest.fixture(scope="module")

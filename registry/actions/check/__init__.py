@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import entry as _entry, reference as _reference
 from ...digest import Digest
-from ...errors import Invalid, RegistryError
+from ...errors import FolderNotFound, Invalid, RegistryError
 from ...home import Home
 from ...plural import counted
 from ...progress import Progress
@@ -33,7 +33,7 @@ from .against import drift, required, requirements
 from .line import line
 from .listed import DRIFT, LINEAGE, READABLE, VECTORS, listed
 from .model import Models, loads, measured
-from .nets import identity, same_facts, structure
+from .nets import identity, reason_of, same_facts, structure
 from .stages import Stage, line_of_version, of_folder, of_version
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ def _version(home: Home, version: Version, options: CheckOptions, given: Sequenc
         outcomes += identity(home, item)
         try:
             stage = of_version(home, item)
-        except RegistryError as error:
-            outcomes.append(Outcome(READABLE, "integrity", item.reference, FAILED, message=str(error)))
+        except (RegistryError, OSError) as error:
+            outcomes.append(Outcome(READABLE, "integrity", item.reference, FAILED, message=reason_of(error, item.reference)))
             continue
         stages.append(stage)
         outcomes += [same_facts(home, stage, item), *structure(stage)]
@@ -132,9 +132,7 @@ def _with_the_model(home: Home, models: Models, stage: Stage, ancestors: Sequenc
 def _folder(home: Home | None, folder: Path, options: CheckOptions, given: Sequence[Given], progress: Progress) -> Report:
     progress("reading", 0, None)
     name = os.fspath(folder)
-    if not folder.is_dir():
-        from ...artifacts.folder import Folder
-        Folder(folder)  # raises, and says why there is nothing to check
+    _refuse_missing(home, folder, options.parent)
     try:
         stage = of_folder(home, folder, options.parent)
     except Invalid:
@@ -154,6 +152,19 @@ def _folder(home: Home | None, folder: Path, options: CheckOptions, given: Seque
             report = _add(report, measured(models, stage, None, None))
             report = _add(report, _against(home, models, stage, options))
     return report
+
+
+def _refuse_missing(home: Home | None, folder: Path, parent: VersionLike | os.PathLike[str] | None) -> None:
+    """What is not there cannot be asked: that is no failed check. Raises FolderNotFound, or what resolving the parent raises."""
+    places = [folder]
+    if parent is not None and is_folder(parent):
+        places.append(Path(os.path.abspath(_reference.path_of(parent))))  # type: ignore[arg-type]
+    elif parent is not None and home is not None:
+        resolve(home, parent)  # type: ignore[arg-type]
+    lost = next((place for place in places if not place.is_dir()), None)
+    if lost is not None:
+        what = f"{str(lost)!r} is a file; give the folder that holds the model" if lost.exists() else f"there is no folder {str(lost)!r}"
+        raise FolderNotFound(what)
 
 
 def _against(home: Home | None, models: Models, stage: Stage, options: CheckOptions) -> Iterator[Outcome]:

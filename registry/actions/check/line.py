@@ -8,7 +8,8 @@ from typing import Any
 from ...errors import RegistryError
 from ...verdicts import FAILED, OK, UNMEASURED, Outcome
 from ...version import Version
-from .listed import MERGED, RESIZED, SWITCHED
+from ..measure import SWITCHED, not_its_base
+from .listed import MERGED, RESIZED
 from .model import Models
 from .stages import Stage
 
@@ -102,17 +103,11 @@ def _ids_of(model: Any) -> set[int]:
 
 def _not_comparable(stage: Stage) -> str | None:
     """Why a model with its adapter switched off need not be its base; None where it must be."""
-    from ...artifacts.adapter import read_config
     if stage.parent is None:
         return "its base is not here"
-    if read_config(stage.files, stage.layout.transformer).fields.get("bias") not in (None, "none", False):
-        return "it trains biases of its base, which cannot be switched off"
-    around = next((check for check in ("parent-modules", "parent-pooling") if check in stage.forced), None)
-    if around is not None:
-        return f"what stands around the transformer is its own ({around} was forced)"
-    both = (stage.facts, stage.parent.facts)
-    own, other = ({tensor.name: tensor.digest for tensor in facts.weights.tensors if "/" in tensor.name} for facts in both)
-    return "modules beside its transformer were trained" if own != other else None
+    if SWITCHED in stage.forced:
+        return f"what stands around the transformer is its own ({SWITCHED} was forced)"
+    return not_its_base(stage.files, stage.facts, stage.parent.facts, stage.forced)
 
 
 def _all(texts: Sequence[str]) -> tuple[str, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ...verdicts import NETS, CheckInfo
+from ..measure import EFFECT, SWITCHED
 
 FILES, MANIFEST, FACTS, LINEAGE, READABLE = "files", "manifest", "facts", "lineage", "readable"
-LOADS, EFFECT, ENVIRONMENT, IDS, VECTORS = "loads", "adapter-effect", "environment", "probe-ids", "probe-vectors"
-RESIZED, MERGED, SWITCHED, DRIFT, METRIC = "line-resized", "line-merged", "line-adapter", "drift", "require"
+LOADS, ENVIRONMENT, IDS, VECTORS = "loads", "environment", "probe-ids", "probe-vectors"
+RESIZED, MERGED, DRIFT, METRIC = "line-resized", "line-merged", "drift", "require"
 
 _WITHOUT_THE_MODEL = (
     (MANIFEST, "identity", "the manifest has its digest",
@@ -47,7 +48,7 @@ _WITH_THE_MODEL = (
     (RESIZED, "line", "texts without new tokens encode as in the parent, bit for bit",
      "protects from a resize that changed old words", True),
     (SWITCHED, "line", "switched off, the adapter leaves its base, bit for bit",
-     "protects from an adapter that altered its base", True),
+     "protects from settings around an adapter that are not its base's, and from one that altered its base", True),
     (MERGED, "line", "the merged model encodes as base and adapter",
      "protects from a merge that lost something", True),
     (DRIFT, "drift", "texts encode as in another version, within --max-drift",

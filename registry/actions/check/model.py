@@ -15,7 +15,7 @@ from ...verdicts import FAILED, FORCED, OK, UNMEASURED, WARNED, Outcome
 from ...version import Version
 from ..checkout import home_checkout
 from ..load import passed_as
-from ..measure import EFFECT, Subject, effect_of, loaded as laid_out, no_effect
+from ..measure import EFFECT, SWITCHED, Parent, Subject, effect_of, known_parent, loaded as laid_out, no_effect, strayed
 from ..staging import lay_out, staging
 from .listed import ENVIRONMENT, IDS, LOADS, VECTORS
 from .stages import Stage
@@ -66,7 +66,10 @@ class Models:
             from ...artifacts import loading
             return loading.load(place, parent.layout.model_class, device="cpu")
 
-        return Subject(stage.files, stage.layout.model_class, paths, stage.facts, str(place / parent.layout.transformer), base)
+        known = Parent(parent.reference, parent.facts)
+        if stage.parent_version is not None and self._home is not None:
+            known = known_parent(self._home, stage.parent_version)
+        return Subject(stage.files, stage.layout.model_class, paths, stage.facts, str(place / parent.layout.transformer), base, known)
 
     def _load(self, stage: Stage) -> tuple[Any, Path]:
         if stage.version is not None and self._home is not None:
@@ -92,7 +95,7 @@ def loads(models: Models, stage: Stage) -> Iterator[Outcome]:
     for id, problems in loading.questions(model, stage.facts, folder=folder, adapter=stage.is_adapter):
         yield Outcome(id, "effect", stage.name, FAILED if problems else OK, message="; ".join(problems))
     if stage.is_adapter:
-        yield _effect(models, stage, model, folder)
+        yield from _effect(models, stage, model, folder)
 
 
 def measured(models: Models, stage: Stage, recorded: Probes | None, home: Home | None) -> Iterator[Outcome]:
@@ -128,18 +131,23 @@ def text_of(probe: Probe) -> str:
     return f"{probe.prompt}{shown}" if probe.prompt else shown
 
 
-def _effect(models: Models, stage: Stage, model: Any, folder: Path) -> Outcome:
+def _effect(models: Models, stage: Stage, model: Any, folder: Path) -> Iterator[Outcome]:
     from ...artifacts.effect import NOISE
+    subject = models.subject(stage)
     try:
-        found = effect_of(model, folder, models.subject(stage))
+        found = effect_of(model, folder, subject, stage.forced)
     except RegistryError as error:
-        return Outcome(EFFECT, "effect", stage.name, FAILED, message=str(error))
+        yield Outcome(EFFECT, "effect", stage.name, FAILED, message=str(error))
+        return
+    if found.strayed:
+        yield Outcome(SWITCHED, "line", stage.name, FORCED if SWITCHED in stage.forced else FAILED, message=strayed(found, subject))
     if found.largest > 0:
         small = found.largest < NOISE
-        return Outcome(EFFECT, "effect", stage.name, WARNED if small else OK, found.where, "a difference", f"{found.largest:.2g}", found.largest,
-                       message="no more than noise" if small else "")
-    return Outcome(EFFECT, "effect", stage.name, FORCED if EFFECT in stage.forced else FAILED, expected="a difference", found="none",
-                   difference=0.0, message=no_effect(found))
+        yield Outcome(EFFECT, "effect", stage.name, WARNED if small else OK, found.where, "a difference", f"{found.largest:.2g}", found.largest,
+                      message="no more than noise" if small else "")
+        return
+    yield Outcome(EFFECT, "effect", stage.name, FORCED if EFFECT in stage.forced else FAILED, expected="a difference", found="none",
+                  difference=0.0, message=no_effect(found))
 
 
 def _probe(stage: str, before: Probe, now: Probe) -> Iterator[Outcome]:

@@ -33,6 +33,11 @@ def identity(home: Home, version: Version) -> Iterator[Outcome]:
     yield from _files(home, version, manifest)
 
 
+def reason_of(error: RegistryError | OSError, what: str) -> str:
+    """Why something could not be read, as one line."""
+    return f"the disk does not give {what}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
+
+
 def same_facts(home: Home, stage: Stage, version: Version) -> Outcome:
     """Whether the files say what they said when they were registered."""
     try:
@@ -90,8 +95,8 @@ def _files(home: Home, version: Version, manifest: Manifest) -> Iterator[Outcome
             with home.blobs.open(file.digest) as stream:
                 found = digest_of_stream(stream.read)[0]
             said = "" if found == file.digest else "its bytes changed; adding the same files again mends them"
-        except RegistryError as error:
-            found, said = None, str(error)
+        except (RegistryError, OSError) as error:  # one bad sector ends no check
+            found, said = None, reason_of(error, file.path)
         if said:
             damaged += 1
             yield Outcome(FILES, "integrity", version.reference, FAILED, file.path, file.digest.short, found.short if found else "", message=said)

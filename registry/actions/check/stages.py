@@ -36,6 +36,8 @@ class Stage:
     parent: ParentView | None
     parent_evidence: str = ""
     """How a folder's parent is known."""
+    parent_version: Version | None = None
+    """The parent, where it is a registered one."""
 
     @property
     def facts(self) -> Facts:
@@ -82,7 +84,8 @@ def of_version(home: Home, version: Version) -> Stage:
     if parent is None:
         return Stage(version.reference, version, files, layout, inspect(files, layout, root=None), None)
     root, view = tokens_of(home, line[-1].vocabulary), _registered(home, parent)
-    return Stage(version.reference, version, files, layout, inspect(files, layout, root=root, parent=view.facts.vocabulary), view)
+    found = inspect(files, layout, root=root, parent=view.facts.vocabulary)
+    return Stage(version.reference, version, files, layout, found, view, parent_version=parent)
 
 
 def of_folder(home: Home | None, folder: Path, parent: VersionLike | os.PathLike[str] | None) -> Stage:
@@ -96,9 +99,9 @@ def of_folder(home: Home | None, folder: Path, parent: VersionLike | os.PathLike
     from ...artifacts.tokenizer import read_vocabulary
     files = open_folder(_home(home), folder)
     layout = layout_of(files, parent_class="SentenceTransformer")
-    view, evidence = None, ""
+    view, evidence, known = None, "", None
     if parent is not None:
-        view, evidence = _given(home, parent)
+        view, evidence, known = _given(home, parent)
     elif layout.is_adapter:
         config = read_config(files, layout.transformer)
         if home is None:
@@ -108,21 +111,22 @@ def of_folder(home: Home | None, folder: Path, parent: VersionLike | os.PathLike
         if isinstance(found, Unregistered):
             view, evidence = _on_disk(home, found.folder), f"lies at {found.folder.name!r}, and is not registered"
         else:
-            view, evidence = _registered(home, found.version), found.evidence
+            view, evidence, known = _registered(home, found.version), found.evidence, found.version
     layout = layout_of(files, parent_class=view.layout.model_class if view is not None else "SentenceTransformer")
     root = None if view is None else view.tokens
     if view is not None and view.facts.vocabulary.added:
         added = {(token.id, token.content) for token in view.facts.vocabulary.added}
         root = tuple(token for token in view.tokens if (token.id, token.content) not in added)
-    return Stage(os.fspath(folder), None, files, layout, inspect(files, layout, root=root), view, evidence)
+    return Stage(os.fspath(folder), None, files, layout, inspect(files, layout, root=root), view, evidence, known)
 
 
-def _given(home: Home | None, parent: VersionLike | os.PathLike[str]) -> tuple[ParentView, str]:
+def _given(home: Home | None, parent: VersionLike | os.PathLike[str]) -> tuple[ParentView, str, Version | None]:
     if isinstance(parent, os.PathLike) or (isinstance(parent, str) and looks_like_path(parent)):
-        return _on_disk(home, path_of(parent)), "given, a folder"
+        return _on_disk(home, path_of(parent)), "given, a folder", None
     if home is None:
         raise ParentNotFound(f"there is no registry here that could know {parent!s}; a folder begins with ./, / or ~")
-    return _registered(home, resolve(home, parent)), "given"
+    version = resolve(home, parent)
+    return _registered(home, version), "given", version
 
 
 def _registered(home: Home, version: Version) -> ParentView:

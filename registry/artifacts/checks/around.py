@@ -1,4 +1,4 @@
-"""Checks of what stands around the transformer, compared with the parent's: modules, pooling, prompts, lengths, similarity.
+"""Checks of what stands around the transformer, compared with the parent's: class, modules, pooling, rows.
 
 A loader takes all of that from the adapter's own folder and never looks at the base's, so a file that was changed or lost there
 changes every encoding without a word.
@@ -6,22 +6,32 @@ changes every encoding without a word.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ...errors import NotLoadable, ParentMismatch
-from ...facts import Facts
 from ...garbage import uncollected
-from ..defaults import setting
 from .check import Candidate, ParentView, checks
 
 CHECKS, check = checks()
 _MODES = {"cls_token": "cls", "max_tokens": "max", "mean_tokens": "mean", "mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
           "weightedmean_tokens": "weightedmean", "lasttoken": "lasttoken"}
 """Fields pooling_mode_… of older configurations, by what the newer ones call them."""
-_WIDTHS = ("word_embedding_dimension", "embedding_dimension")
 _PADDED = 8
 """Tables are made longer in multiples of this, for speed; such rows are no sign of anything."""
+
+
+@check("parent-class", "its class is its parent's",
+       "protects from an adapter that is loaded as another kind of model than it was trained as", ParentMismatch, judgement=True)
+def class_is_its_parents(candidate: Candidate) -> str | None:
+    """An adapter with the very modules of its parent is of its class."""
+    parent, layout = candidate.parent, candidate.layout
+    if parent is None or not layout.is_adapter or not layout.modules or layout.model_class == parent.facts.model_class:
+        return None
+    if tuple(module.type for module in layout.modules) != tuple(module.type for module in parent.layout.modules):
+        return None
+    return (f"the adapter is loaded as a {layout.model_class} ({layout.told_by}), and {parent.reference}, which has the same modules, is a "
+            f"{parent.facts.model_class}; take config_sentence_transformers.json as it was saved with the adapter")
 
 
 @check("parent-modules", "its modules are its parent's",
@@ -43,21 +53,9 @@ def pooling_is_its_parents(candidate: Candidate) -> str | None:
     parent = _alike(candidate)
     if parent is None:
         return None
-    own, other = _pooling(candidate.inspection.facts.settings), _pooling(parent.facts.settings)
-    return (f"the adapter pools by {_said(own)}, and {parent.reference} by {_said(other)}; take 1_Pooling/config.json as it was saved "
+    own, other = pooling(candidate.inspection.facts.settings), pooling(parent.facts.settings)
+    return (f"the adapter pools by {spoken(own)}, and {parent.reference} by {spoken(other)}; take 1_Pooling/config.json as it was saved "
             f"with the adapter, or that of {parent.reference}") if own and other and own != other else None
-
-
-@check("parent-settings", "its settings are its parent's", "tells of prompts, lengths and similarity that are not the parent's", None)
-def settings_are_its_parents(candidate: Candidate) -> str | None:
-    """Prompts, maximum length, similarity, dtype and trained modules beside the transformer are those of the parent."""
-    parent = candidate.parent
-    if parent is None or parent.facts.model_class != candidate.layout.model_class:
-        return None
-    said = [*_other_settings(candidate.inspection.facts, parent.facts), *_other_weights(candidate, parent)]
-    if not candidate.layout.is_adapter and (own := _pooling(candidate.inspection.facts.settings)) != (other := _pooling(parent.facts.settings)):
-        said.append(f"the pooling is by {_said(own)} (there {_said(other)})")
-    return f"not as in {parent.reference}: {'; '.join(said)}" if said else None
 
 
 @check("spare-rows", "its rows have tokens", "protects from a table that was made longer for tokens that were never added",
@@ -108,7 +106,7 @@ def _alike(candidate: Candidate) -> ParentView | None:
     return parent if parent.facts.model_class == candidate.layout.model_class else None
 
 
-def _pooling(settings: Mapping[str, Any]) -> tuple[str, ...]:
+def pooling(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """The ways in which a model pools, as older and newer configurations say it; empty where it has no Pooling."""
     named = settings.get("Pooling.pooling_mode")
     if named:
@@ -117,30 +115,6 @@ def _pooling(settings: Mapping[str, Any]) -> tuple[str, ...]:
                         if key.startswith("Pooling.pooling_mode_") and value is True))
 
 
-def _said(modes: tuple[str, ...]) -> str:
+def spoken(modes: tuple[str, ...]) -> str:
+    """Ways of pooling for a message."""
     return " + ".join(modes) or "nothing"
-
-
-def _other_settings(own: Facts, parent: Facts) -> Iterator[str]:
-    if own.max_length != parent.max_length and own.max_length is not None and parent.max_length is not None:
-        yield f"it reads {own.max_length} tokens (there {parent.max_length})"
-    for key in sorted({*own.settings, *parent.settings}):
-        if key.startswith("Pooling.") or key.rpartition(".")[2] in _WIDTHS or (key == "dtype" and own.adapter is not None):
-            continue
-        if own.adapter is None and "." in key and not key.startswith("prompt."):
-            continue
-        here, there = setting(own.settings, key), setting(parent.settings, key)
-        if here != there:
-            yield f"{key} is {here!r} (there {there!r})"
-
-
-def _other_weights(candidate: Candidate, parent: ParentView) -> Iterator[str]:
-    """A sentence for each module beside the transformer that an adapter's training has changed; it belongs to the adapter's version."""
-    if not candidate.layout.is_adapter:
-        return
-    own, other = ({tensor.name: tensor.digest for tensor in view.weights.tensors if "/" in tensor.name}
-                  for view in (candidate.inspection.facts, parent.facts))
-    for folder in sorted({name.rpartition("/")[0] for name in own}):
-        mine, theirs = ({name: digest for name, digest in side.items() if name.startswith(f"{folder}/")} for side in (own, other))
-        if mine != theirs:
-            yield f"the weights of {folder} are its own and belong to this version"

@@ -35,6 +35,8 @@ class Candidate:
     parent: ParentView | None = None
     from_memory: bool = False
     """Split from a live model together with its parent, so that what the adapter did to its base is in that parent."""
+    linted: bool = False
+    """Made by resize, which has looked at every new token."""
 
 
 Find = Callable[[Candidate], str | None]

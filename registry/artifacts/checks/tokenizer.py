@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from ...errors import NotLoadable, ParentMismatch
-from ...facts import Token
+from ...errors import InvalidTokens, NotLoadable, ParentMismatch
+from ...facts import Token, read
 from ...plural import counted
 from ..configuration import read_if_there
 from ..encoder.belongs import join
+from ..lexicon import lexicon_of
+from ..tokenizer import special_tokens
+from ..tokens import Wanted, lint
 from .check import IDENTITY, Candidate, ParentView, checks
 
 CHECKS, check = checks()
+_SHOWN = 3
 _FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
 
 
@@ -72,7 +76,33 @@ def adapter_has_its_parents_tokenizer(candidate: Candidate) -> str | None:
         return (f"the tokens are those of {parent.reference}, but the tokenizer splits texts in another way: tokenizer.json or "
                 "the settings in tokenizer_config.json (class, do_lower_case, strip_accents, special tokens) differ; take the "
                 "parent's with --tokenizer DIR")
-    return None
+    own, other = (special_tokens(view.files, view.layout.tokenizer) for view in (candidate, parent))
+    name = next((name for name in own if own[name] != other[name]), None)
+    return (f"the {name} is {own[name]!r}, and that of {parent.reference} {other[name]!r}: special_tokens_map.json overrules "
+            "tokenizer_config.json; take the parent's files with --tokenizer DIR") if name is not None else None
+
+
+@check("added-tokens", "its new tokens are found in texts, and only where they are meant",
+       "tells of added tokens that no text reaches, that swallow blanks, or that stand inside ordinary words", None)
+def new_tokens_are_found(candidate: Candidate) -> str | None:
+    """What `registry resize` would refuse or warn of is told of tokens that were added elsewhere."""
+    parent = candidate.parent
+    if parent is None or candidate.layout.is_adapter or candidate.linted:
+        return None
+    if candidate.inspection.facts.vocabulary.digest == parent.facts.vocabulary.digest:
+        return None
+    known = {token.id for token in parent.tokens}
+    new = tuple(Wanted(token.content, token.special, token.lstrip, token.rstrip, token.single_word, token.normalized)
+                for token in candidate.inspection.tokens if token.id not in known)
+    path = join(parent.layout.tokenizer, "tokenizer.json")
+    lexicon = lexicon_of(read(parent.files, path)) if new and path in parent.files.paths() else None
+    if lexicon is None:
+        return None
+    try:
+        said = lint(new, lexicon, needs_pieces=False).warnings
+    except InvalidTokens as error:
+        return f"registry resize would have refused: {str(error).partition(': ')[2]}"
+    return "; ".join(said[:_SHOWN]) + (f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else "") if said else None
 
 
 def _difference(candidate: Candidate, parent: ParentView) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from ...errors import NoEffect, NotLoadable, ParentMismatch
 from ...facts import Tensor
 from ...plural import counted
-from ..adapter import AdapterConfig
+from ..adapter import LEAVES_THE_BASE, AdapterConfig
 from ..inspect import table_of
 from ..structure import ends_with
 from ..tables import nearly_one, read_rows
@@ -16,8 +16,6 @@ from .check import EFFECT, Candidate, ParentView, checks
 from .common import config_of, own_tensors, some, within
 
 CHECKS, check = checks()
-_LEAVES_THE_BASE = (True, False, None, "gaussian", "eva", "orthogonal")
-"""Ways to begin an adapter after which its base is what it was. Source: peft 0.21, tuners/lora/layer.py, update_layer."""
 _HALF = {"float16": "F16", "bfloat16": "BF16"}
 _ALIKE_LIMIT = 2_000
 """Added rows that are compared with each other; of more, the first ones."""
@@ -29,7 +27,7 @@ def base_is_the_one_it_was_begun_on(candidate: Candidate) -> str | None:
     """The way in which it began leaves its base alone."""
     config = config_of(candidate)
     init = config.fields.get("init_lora_weights") if config is not None else None
-    if init in _LEAVES_THE_BASE:
+    if init in LEAVES_THE_BASE:
         return None
     return (f"adapter_config.json says init_lora_weights {init!r}, which changes the base as the adapter begins, and every load would "
             "do that anew, with another result on another machine; save the changed base (the residual one) and register it, set "

@@ -13,6 +13,7 @@ from .check import INTEGRITY, Candidate, checks
 
 CHECKS, check = checks()
 _WRAPPED = re.compile(r"(^|\.)base_model\.model\.|\.base_layer\.|\.lora_[AB]\.|\.original_module\.|\.modules_to_save\.")
+_ADAPTERS = re.compile(r"\.(?:lora_|ia3_|modules_to_save\.|trainable_tokens_)")
 _LAYER = re.compile(r"(?:.*\.)?(?:encoder\.layer|layers)\.(\d+)\.")
 
 
@@ -56,21 +57,38 @@ def no_wrapper_names(candidate: Candidate) -> str | None:
     wrapped = [tensor.name for tensor in candidate.inspection.facts.weights.tensors if _WRAPPED.search(tensor.name)]
     if not wrapped:
         return None
-    return (f"{counted(len(wrapped), 'tensor has a name', 'tensors have names')} of an adapter's wrapper, "
-            f"{wrapped[0]!r} first: a loader would take random ones "
-            "instead; merge with PeftModel.merge_and_unload() and save that model")
+    adapters = any(_ADAPTERS.search(name) for name in wrapped)
+    return (f"{counted(len(wrapped), 'tensor has a name', 'tensors have names')} of an adapter's wrapper, {wrapped[0]!r} first: a loader would take "
+            f"random ones instead; "
+            f"{'merge with PeftModel.merge_and_unload() and save that model' if adapters else 'registry add --fix takes these names away'}")
 
 
 @check("layers", "all layers are there", "protects from a layer that is random and another one at every load", NotLoadable)
 def all_layers_are_there(candidate: Candidate) -> str | None:
     """The file has as many layers as config.json says, where the naming is one of the two usual ones."""
-    layout = candidate.layout
-    config = read_if_there(candidate.files, join(layout.transformer, "config.json"), set(layout.belongs))
-    expected = config.get("num_hidden_layers")
-    numbers = {int(found[1]) for tensor in candidate.inspection.facts.weights.tensors if (found := _LAYER.match(tensor.name))}
-    if layout.is_adapter or type(expected) is not int or not numbers:
+    expected, numbers = _layers(candidate)
+    if expected is None or not numbers:
         return None
     missing = sorted(set(range(min(expected, 10_000))) - numbers)
     return (f"config.json says {expected} layers, and the weights lack layer "
             f"{', '.join(map(str, missing[:5]))}: a loader would make it up at random; copy the whole "
             "model again") if missing else None
+
+
+@check("spare-layers", "all layers are used", "protects from trained layers that a loader leaves out with a log line", NotLoadable, judgement=True)
+def all_layers_are_used(candidate: Candidate) -> str | None:
+    """config.json counts as many layers as the file has."""
+    expected, numbers = _layers(candidate)
+    if expected is None or not numbers or max(numbers) < expected:
+        return None
+    return (f"config.json says {expected} layers, and the weights have {max(numbers) + 1}: a loader would leave out the rest; take the "
+            "config.json that was saved with these weights")
+
+
+def _layers(candidate: Candidate) -> tuple[int | None, set[int]]:
+    """(how many layers config.json counts, the numbers of those in the file); nothing for an adapter."""
+    layout = candidate.layout
+    config = read_if_there(candidate.files, join(layout.transformer, "config.json"), set(layout.belongs))
+    expected = config.get("num_hidden_layers")
+    numbers = {int(found[1]) for tensor in candidate.inspection.facts.weights.tensors if (found := _LAYER.match(tensor.name))}
+    return (expected, numbers) if type(expected) is int and not layout.is_adapter else (None, set())

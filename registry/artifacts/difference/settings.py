@@ -25,7 +25,7 @@ _POOLING = {"pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max", "
 """Source: sentence_transformers 6.2, sentence_transformer/modules/pooling.py."""
 _RENAMED = {"word_embedding_dimension": "embedding_dimension", "torch_dtype": "dtype"}
 _AREAS = {"Pooling": "pooling", "SpladePooling": "pooling", "Normalize": "normalisation"}
-_SILENT = ("_name_or_path", "name_or_path", "transformers_version", "adapters", "model_type", "vocab_size", "use_cache", "gradient_checkpointing",
+SILENT = ("_name_or_path", "name_or_path", "transformers_version", "adapters", "model_type", "vocab_size", "use_cache", "gradient_checkpointing",
            "tie_word_embeddings", "is_decoder", "add_cross_attention", "classifier_dropout", "finetuning_task", "initializer_range",
            "_num_labels", "output_past", "torchscript", "problem_type", "cross_attention_hidden_size", "use_bfloat16", "architectures",
            "hidden_dropout_prob", "attention_probs_dropout_prob", "id2label", "label2id", "dtype", "bos_token_id", "eos_token_id", "pad_token_id")
@@ -85,7 +85,7 @@ def _settings(side: Side) -> dict[tuple[str, str], Any]:
     found["length", "max_seq_length"] = _length(side, own)
     config = read_if_there(side.full.files, join(side.full.layout.transformer, "config.json"), full)
     found["dtype", "dtype"] = config.get("dtype", config.get("torch_dtype"))
-    found |= {("configuration", key): value for key, value in flat(config) if key.partition(".")[0] not in _SILENT
+    found |= {("configuration", key): value for key, value in flat(config) if key.partition(".")[0] not in SILENT
               and key not in ("torch_dtype",)}
     if side.config is not None:
         found |= {("adapter", key): value for key, value in flat(side.config.fields) if key.partition(".")[0] not in _ADAPTER_SILENT}

@@ -72,6 +72,11 @@ def again(model: Any, recorded: Probes) -> Iterator[tuple[Probe, Probe]]:
             yield before, _probe(model, text, before.prompt, encoded=before.shape is not None)
 
 
+def probe(model: Any, text: str) -> Probe:
+    """What a model makes of one text, or of the pair whose second half it is. Raises NotLoadable where it cannot encode it."""
+    return _probe(model, text, None, encoded=True)
+
+
 def _probe(model: Any, text: str | tuple[str, ...], prompt: str | None, *, encoded: bool) -> Probe:
     pair = type(model).__name__ == "CrossEncoder"
     item: Any = text if not pair else tuple(text) if isinstance(text, tuple) else (TEXTS[3], text)

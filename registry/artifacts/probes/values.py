@@ -105,11 +105,6 @@ def _whole(numbers: object) -> bool:
     return isinstance(numbers, tuple) and all(type(number) is int and number >= 0 for number in numbers)
 
 
-def encodings(made: Probes) -> dict[str, Any]:
-    """What the model made of each text that stands alone, before which no prompt was put, as dense gives it."""
-    return {probe.text[0]: dense(probe) for probe in made.probes if len(probe.text) == 1 and not probe.prompt and probe.shape is not None}
-
-
 def dense(probe: Probe) -> Any:
     """The encoding as a numpy array of float64."""
     import numpy as np

@@ -1,0 +1,128 @@
+"""Checks of settings, compared with the parent's: what changes encodings though every tensor and token is as it was. All of it is told.
+
+An adapter's folder has settings of its own for all but its base's config.json; a full model has them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...facts import Facts, read
+from ..configuration import read_if_there
+from ..defaults import setting
+from ..difference.settings import SILENT, flat
+from ..encoder.belongs import SENTENCE_CONFIGS, join
+from ..tokenizer import settings_of, side_of, special_tokens
+from .around import pooling, spoken
+from .check import Candidate, ParentView, checks
+
+CHECKS, check = checks()
+_WIDTHS = ("word_embedding_dimension", "embedding_dimension")
+_LENGTHS = ("max_seq_length", "do_lower_case")
+"""Of sentence_bert_config.json: what is compared elsewhere, or what no library reads any more."""
+_HANDED_ON = ("_args", "_kwargs", "_length")
+"""Ends of the fields in which a configuration hands something to other libraries; one that is absent changes nothing."""
+_SIDES = ("truncation", "padding")
+_PARTS = ("normalizer", "pre_tokenizer", "post_processor")
+
+
+@check("parent-settings", "its settings are its parent's", "tells of class, prompts, lengths and other settings that are not the parent's", None)
+def settings_are_its_parents(candidate: Candidate) -> str | None:
+    """Class, prompts, maximum length, sides, similarity, dtype and trained modules beside the transformer are those of the parent; of a
+    full model also modules, pooling, the way to its tokens and what config.json says of the architecture.
+    """
+    parent = candidate.parent
+    if parent is None:
+        return None
+    own = candidate.inspection.facts
+    if parent.facts.model_class != own.model_class:
+        if candidate.layout.is_adapter:
+            return None
+        return f"not as in {parent.reference}: it is a {own.model_class} (there {parent.facts.model_class})"
+    said = [*_other_settings(own, parent.facts), *_handed_on(candidate, parent), *_sides(candidate, parent)]
+    said += _other_weights(candidate, parent) if candidate.layout.is_adapter else _of_a_full_model(candidate, parent)
+    return f"not as in {parent.reference}: {'; '.join(said)}" if said else None
+
+
+def _other_settings(own: Facts, parent: Facts) -> Iterator[str]:
+    if own.max_length != parent.max_length and own.max_length is not None and parent.max_length is not None:
+        yield f"it reads {own.max_length} tokens (there {parent.max_length})"
+    for key in sorted({*own.settings, *parent.settings}):
+        pools = key.startswith("Pooling.") and not key.endswith(".include_prompt")
+        if pools or key.rpartition(".")[2] in _WIDTHS or (key == "dtype" and own.adapter is not None):
+            continue
+        yield from _said(key, setting(own.settings, key), setting(parent.settings, key))
+
+
+def _handed_on(candidate: Candidate, parent: ParentView) -> Iterator[str]:
+    """What sentence_bert_config.json says of how the transformer is made and read."""
+    own, other = (_sentence(view) for view in (candidate, parent))
+    for key in sorted(own.keys() | other.keys()):
+        first = key.partition(".")[0]
+        if first not in _LENGTHS and (first.endswith(_HANDED_ON) or (key in own and key in other)):
+            yield from _said(key, own.get(key), other.get(key))
+
+
+def _sides(candidate: Candidate, parent: ParentView) -> Iterator[str]:
+    """On which side texts are cut and filled up, and what a tokenizer hands to the model."""
+    own, other = (_tokenizer_config(view) for view in (candidate, parent))
+    if any(own.get(f"{name}_side") != other.get(f"{name}_side") for name in _SIDES) or _described(candidate) != _described(parent):
+        for name in _SIDES:
+            yield from _said(f"{name}_side", *(side_of(view.files, view.layout.tokenizer, name) for view in (candidate, parent)))
+    own_names, other_names = own.get("model_input_names"), other.get("model_input_names")
+    if own_names is not None and other_names is not None:
+        yield from _said("model_input_names", own_names, other_names)
+    elif own_names is not None and "attention_mask" not in own_names:
+        yield f"model_input_names is {own_names!r:.80}, without attention_mask"
+
+
+def _described(view: Candidate | ParentView) -> bytes:
+    path = join(view.layout.tokenizer, "tokenizer.json")
+    return read(view.files, path) if path in view.files.paths() else b""
+
+
+def _of_a_full_model(candidate: Candidate, parent: ParentView) -> Iterator[str]:
+    yield from _said("modules", *([module.type for module in view.layout.modules] for view in (candidate, parent)))
+    own_modes, other_modes = pooling(candidate.inspection.facts.settings), pooling(parent.facts.settings)
+    if own_modes != other_modes:
+        yield f"the pooling is by {spoken(own_modes)} (there {spoken(other_modes)})"
+    own, other = ({**settings_of(_tokenizer_config(view)), **special_tokens(view.files, view.layout.tokenizer)} for view in (candidate, parent))
+    for key in own.keys() | other.keys() if own["class"] == other["class"] else ("class",):
+        yield from _said(key, own.get(key), other.get(key))
+    mine, theirs = (_object(view, view.layout.tokenizer, "tokenizer.json") for view in (candidate, parent))
+    yield from (f"{part} in tokenizer.json is another" for part in _PARTS if mine and theirs and mine.get(part) != theirs.get(part))
+    config, before = (dict(flat(_object(view, view.layout.transformer, "config.json"))) for view in (candidate, parent))
+    for key in sorted(config.keys() & before.keys()):
+        if key.partition(".")[0] not in (*SILENT, "torch_dtype"):
+            yield from _said(key, config[key], before[key])
+
+
+def _other_weights(candidate: Candidate, parent: ParentView) -> Iterator[str]:
+    """A sentence for each module beside the transformer that an adapter's training has changed; it belongs to the adapter's version."""
+    own, other = ({tensor.name: tensor.digest for tensor in view.weights.tensors if "/" in tensor.name}
+                  for view in (candidate.inspection.facts, parent.facts))
+    for folder in sorted({name.rpartition("/")[0] for name in own}):
+        mine, theirs = ({name: digest for name, digest in side.items() if name.startswith(f"{folder}/")} for side in (own, other))
+        if mine != theirs:
+            yield f"the weights of {folder} are its own and belong to this version"
+
+
+def _said(key: str, own: Any, other: Any) -> Iterator[str]:
+    # an absent list or object and an empty one are written by different library versions
+    if own != other and not (own in (None, [], {}, False) and other in (None, [], {}, False)):
+        yield f"{key} is {own!r:.80} (there {other!r:.80})"
+
+
+def _sentence(view: Candidate | ParentView) -> dict[str, Any]:
+    there = set(view.files.paths())
+    path = next((join(view.layout.transformer, name) for name in SENTENCE_CONFIGS if join(view.layout.transformer, name) in there), None)
+    return dict(flat(read_if_there(view.files, path, there))) if path is not None else {}
+
+
+def _tokenizer_config(view: Candidate | ParentView) -> Mapping[str, Any]:
+    return _object(view, view.layout.tokenizer, "tokenizer_config.json")
+
+
+def _object(view: Candidate | ParentView, folder: str, name: str) -> Mapping[str, Any]:
+    return read_if_there(view.files, join(folder, name), set(view.files.paths()))

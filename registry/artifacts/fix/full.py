@@ -1,0 +1,34 @@
+"""A full model that was saved while an adapter's wrapper was still around it: its tensors get the names of the model itself."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ...errors import NotLoadable
+from ..growth import tables
+from ..rewriting import rewrite
+
+_BEGINNING = re.compile(r"(^|.*?\.)?(?:base_model\.model\.)+")
+_WITHIN = re.compile(r"\.(?:base_layer|original_module)(?=\.)")
+_ADAPTERS = re.compile(r"\.(?:lora_|ia3_|modules_to_save\.|trainable_tokens_)")
+
+
+def unwrap(folder: Path) -> list[str]:
+    """Rename the tensors of the transformer in a folder, in place; what was done, nothing where no name is a wrapper's.
+
+    Raises NotLoadable where the file holds an adapter beside the model, lies in shards, or would have two tensors of one name.
+    """
+    weights = folder / "model.safetensors"
+    names = {name: _WITHIN.sub("", _BEGINNING.sub(lambda found: found[1] or "", name)) for name in tables(weights)} if weights.is_file() else {}
+    renamed = {name: new for name, new in names.items() if name != new}
+    if not renamed:
+        return []
+    own = next((name for name in names if _ADAPTERS.search(name)), None)
+    if own is not None:
+        raise NotLoadable(f"the weights hold an adapter beside the model, {own!r} first, so that no renaming makes one model of them; merge it with "
+                          "PeftModel.merge_and_unload() and save that")
+    rewrite(weights, folder / "model.safetensors.new", renamed=renamed)
+    (folder / "model.safetensors.new").replace(weights)
+    first = next(iter(renamed))
+    return [f"renamed {len(renamed)} of {len(names)} tensors, {first!r} to {renamed[first]!r}: they had the names of an adapter's wrapper"]

@@ -1,0 +1,162 @@
+"""Folders in which every tensor and token is right, and a file around them is not: first what the library makes of it, then what is said.
+
+Users get there by editing a file, by mixing two folders, or by an older library's left-overs.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry.errors import NotLoadable, ParentMismatch
+from tests.artifacts import small
+from tests.artifacts.hand import edit, edit_modules
+from tests.support import lively, naive
+from tests.support.live import lora
+
+LONG = ("the cat sat on a mat and the heart " * 6,)
+CONFIG, SENTENCE, TOKENIZER = "config.json", "sentence_bert_config.json", "tokenizer_config.json"
+
+
+def setting(file: str, **values: Any) -> Any:
+    """A change of some fields of a JSON file."""
+    return lambda folder: edit(folder / file, lambda config: config.update(values))
+
+
+def beside(file: str, **values: Any) -> Any:
+    """One more file in the folder."""
+    return lambda folder: (folder / file).write_text(json.dumps(values))
+
+
+def off(one: Path, other: Path, texts: tuple[str, ...] = lively.TEXTS) -> float:
+    """How far apart plain sentence-transformers is on two folders, of which it says nothing."""
+    return lively.distance(*(lively.encodings(lively.loaded(folder, "SentenceTransformer"), texts) for folder in (one, other)))
+
+
+@pytest.mark.parametrize(("spoil", "texts", "said"), [
+    (setting(SENTENCE, config_args={"num_attention_heads": 4}), lively.TEXTS, "without the adapter the model is not resized@1: .*line-adapter"),
+    (setting(TOKENIZER, truncation_side="left"), LONG, "without the adapter the model is not resized@1: .*token ids were"),
+    (beside("special_tokens_map.json", cls_token="the"), lively.TEXTS, r"the cls_token is 'the', and that of resized@1 '\[CLS\]'.*adapter-tokenizer"),
+], ids=["arguments for the transformer", "the side that is cut", "special tokens of an older library"])
+def test_a_file_that_changes_the_base_under_an_adapter_is_refused(reg, made, copied, spoil, texts, said):
+    spoil(copied)
+    assert off(copied, made.adapter, texts) > 1e-3
+
+    with pytest.raises(ParentMismatch, match=said):
+        reg.add(copied, "medical")
+
+
+def test_what_is_meant_is_forced_by_name_and_said_for_ever(reg, copied):
+    setting(SENTENCE, config_args={"num_attention_heads": 4})(copied)
+
+    added = reg.add(copied, "medical", force=["line-adapter"])
+
+    assert added.version.forced == ("line-adapter",)
+    assert [item.verdict for item in reg.check("medical@1").outcomes if item.check == "line-adapter"] == ["forced"]
+
+
+def test_an_adapter_that_became_another_class_is_refused(reg, made, copied):
+    setting("config_sentence_transformers.json", model_type="SparseEncoder")(copied)
+    assert type(lively.loaded(copied, "SparseEncoder")).__name__ == "SparseEncoder"
+
+    with pytest.raises(ParentMismatch, match="loaded as a SparseEncoder .*which has the same modules, is a SentenceTransformer.*parent-class"):
+        reg.add(copied, "medical")
+
+
+def test_a_model_that_cannot_encode_is_no_traceback(reg, copied):
+    setting(SENTENCE, module_output_name="sentence_embedding")(copied)
+    with pytest.raises(KeyError):
+        lively.encodings(lively.loaded(copied, "SentenceTransformer"))
+
+    with pytest.raises(NotLoadable, match="it loads and cannot encode '': KeyError: 'token_embeddings'"):
+        reg.add(copied, "medical")
+
+
+def test_texts_that_are_filled_up_on_the_other_side_are_told(reg, made, copied):
+    setting(TOKENIZER, padding_side="left")(copied)
+    together = [lively.loaded(folder, "SentenceTransformer").encode(["the cat sat on the mat", "a"]).tolist() for folder in (copied, made.adapter)]
+    assert lively.distance(*together) > 1e-3
+
+    assert reg.add(copied, "medical", measure=False).warnings == ("not as in resized@1: padding_side is 'left' (there 'right')",)
+
+
+@pytest.mark.parametrize(("spoil", "texts", "said"), [
+    (setting(CONFIG, num_attention_heads=4), lively.TEXTS, "num_attention_heads is 4 (there 2)"),
+    (lambda folder: edit_modules(folder, lambda modules: modules.pop()), lively.TEXTS, "modules is ['Transformer', 'Pooling'] (there"),
+    (setting(TOKENIZER, do_lower_case=False), ("The CAT",), "do_lower_case is False (there True)"),
+    (setting(TOKENIZER, truncation_side="left"), LONG, "truncation_side is 'left' (there 'right')"),
+    (beside("special_tokens_map.json", cls_token="the"), lively.TEXTS, "cls_token is 'the' (there '[CLS]')"),
+    (setting(SENTENCE, config_args={"num_attention_heads": 4}), lively.TEXTS, "config_args.num_attention_heads is 4 (there None)"),
+], ids=["heads", "normalisation", "casing", "side", "special tokens", "arguments"])
+def test_a_resized_base_that_is_otherwise_than_its_parent_is_told(reg, made, tmp_path, spoil, texts, said):
+    folder = Path(shutil.copytree(made.resized, tmp_path / "resized", ignore=shutil.ignore_patterns(".registry")))
+    spoil(folder)
+    assert off(folder, made.resized, texts) > 1e-3
+
+    (warning,) = reg.add(folder, "child", parent="base@1", measure=False).warnings
+
+    assert warning.startswith("not as in base@1: ") and said in warning
+
+
+def test_a_resized_base_whose_tokens_no_text_finds_is_told(reg, made, tmp_path):
+    folder = Path(shutil.copytree(made.resized, tmp_path / "resized", ignore=shutil.ignore_patterns(".registry")))
+    edit(folder / "tokenizer.json", lambda value: value["added_tokens"][-1].update(content="Zorvaxin"))
+    tokenizer = lively.loaded(folder, "SentenceTransformer").tokenizer
+    assert tokenizer("Zorvaxin")["input_ids"] == tokenizer("zorvaxin")["input_ids"]
+
+    (warning,) = reg.add(folder, "child", parent="base@1", measure=False).warnings
+
+    assert warning == "registry resize would have refused: 'Zorvaxin' and 'zorvaxin' are one after normalisation, so one is never found"
+
+
+def test_layers_that_a_configuration_leaves_out_are_refused(reg, made, tmp_path):
+    folder = Path(shutil.copytree(made.resized, tmp_path / "resized", ignore=shutil.ignore_patterns(".registry")))
+    setting(CONFIG, num_hidden_layers=1)(folder)
+    assert off(folder, made.resized) > 1e-3
+
+    with pytest.raises(NotLoadable, match="config.json says 1 layers, and the weights have 2: a loader would leave out the rest.*spare-layers"):
+        reg.add(folder, "shallow")
+
+
+def vera() -> Any:
+    from peft import VeraConfig
+    return VeraConfig(r=2, target_modules=["query", "value"])
+
+
+def prefix() -> Any:
+    from peft import PrefixTuningConfig
+    return PrefixTuningConfig(num_virtual_tokens=3, task_type="FEATURE_EXTRACTION")
+
+
+@pytest.mark.parametrize(("config", "library", "kind"), [(vera, "does not support PeftType.VERA", "VERA"),
+                                                        (prefix, "does not support prompt learning", "PREFIX_TUNING")])
+def test_kinds_that_the_library_saves_and_cannot_load(reg, made, tmp_path, config, library, kind):
+    from peft import get_peft_model
+    model = lively.loaded(made.resized, "SentenceTransformer")
+    model[0].model = get_peft_model(model[0].model, config())
+    lively.save(model, tmp_path / "saved")
+    with pytest.raises(ValueError, match=library):
+        lively.loaded(tmp_path / "saved", "SentenceTransformer")
+
+    with pytest.raises(NotLoadable, match=f"adapters of type {kind} cannot be loaded by sentence-transformers.*adapter-kind"):
+        reg.add(tmp_path / "saved", "medical")
+    with pytest.raises(NotLoadable, match=f"is of type {kind}"):
+        reg.save(model, "medical")
+
+
+def test_an_adapter_inside_a_router_that_the_library_saves_and_cannot_load(reg, tmp_path):
+    from sentence_transformers.base.modules import Transformer
+    model = lively.loaded(small.routed(tmp_path / "routed"), "SparseEncoder")
+    next(module for module in model.modules() if isinstance(module, Transformer)).model.add_adapter(lora())
+    lively.save(naive.train(model), tmp_path / "saved")
+    with pytest.raises(ValueError, match="Unrecognized model"):
+        lively.loaded(tmp_path / "saved", "SparseEncoder")
+
+    with pytest.raises(NotLoadable, match="an adapter inside a Router.*merge it into its base"):
+        reg.add(tmp_path / "saved", "medical")
+    with pytest.raises(NotLoadable, match="the adapter lies inside a Router"):
+        reg.save(model, "medical")

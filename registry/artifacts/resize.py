@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import FolderNotFound, NotEmpty, NotLoadable
 from ..facts import Token
+from ..plural import counted
 from . import edits, growth
 from .holders import Holder, holders, sparse_poolings
 from .lexicon import Lexicon, lexicon_of
@@ -73,12 +74,12 @@ def plan(vocabulary: int, rows: int, tokens: int) -> Plan:
                           "cannot be resized")
     spare, needed = rows - vocabulary, vocabulary + tokens
     if not spare:
-        return Plan("append", tokens, rows, needed, f"append {tokens} rows to the table of {rows}")
+        return Plan("append", tokens, rows, needed, f"append {counted(tokens, 'row')} to the table of {rows}")
     if needed <= rows:
         return Plan("spare", tokens, rows, rows,
-                    f"use {tokens} of {spare} spare rows; the table keeps its {rows} rows (it is never shrunk)")
+                    f"use {tokens} of {counted(spare, 'spare row')}; the table keeps its {rows} rows (it is never shrunk)")
     return Plan("spare+append", tokens, rows, needed,
-                f"use the {spare} spare rows and append {needed - rows} to the table of {rows}")
+                f"use the {counted(spare, 'spare row')} and append {needed - rows} to the table of {rows}")
 
 
 def resize(source_folder: Path, tokens: Iterable[str | Mapping[str, Any] | Wanted], out_folder: Path, *, model_class: str,
@@ -114,7 +115,8 @@ def resize(source_folder: Path, tokens: Iterable[str | Mapping[str, Any] | Wante
     say(chosen.text)
     warnings = [*linted.warnings, *_output_grows(parent, model_class, chosen)]
     if init == "mean":
-        warnings.append("all new rows are the same vector, so the new tokens cannot be told apart until their rows are trained")
+        warnings.append("all new rows are the same vector, so the new tokens cannot be told apart until their rows are trained" if len(added) > 1
+                        else "the new row is the mean of all rows, so it says nothing of its token until it is trained")
     there = out_folder.exists()
     try:
         copies, bytes_of = _new_rows(grown, linted, first, init, seed)

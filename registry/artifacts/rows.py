@@ -29,7 +29,7 @@ def check_init(init: str, seed: int | None) -> None:
     if init not in INITS:
         raise InvalidTokens(f"{init!r} is no rule for new rows; there are {', '.join(INITS)}")
     if init == "random" and seed is None:
-        raise InvalidTokens("random rows need a seed, else nobody can make them again; give seed, e.g. 0")
+        raise InvalidTokens("random rows need a seed, else nobody can make them again; give one: --seed 0, in Python seed=0")
     if init != "random" and seed is not None:
         raise InvalidTokens(f"the seed {seed} has no effect with {init!r}; only random rows use it")
     if seed is not None and seed < 0:

@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from ..entry import Entry
 from ..errors import CatalogDiverged
 from . import tables as t
 from .apply import ReadBlob, fold
+from .engine import is_full
 from .folding import Tally
 from .rows import GatheredRows, Values
 from .schema import packaged
@@ -82,7 +84,7 @@ class Snapshot:
         """The newest state of a file. Where nothing may be written beside it, SQLite is told that nobody changes it."""
         address = f"{path.absolute().as_uri()}?mode=ro"
         log = Path(f"{path}-wal")
-        if not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size):
+        if not (log.exists() and log.stat().st_size) and (not os.access(path.parent, os.W_OK) or _lacks_room(address)):
             address += "&immutable=1"
         try:
             return cls(sqlite3.connect(address, uri=True, timeout=10.0, isolation_level=None, check_same_thread=False), path.name)
@@ -148,6 +150,16 @@ class Snapshot:
             return self._connection.execute(sql, values).fetchall()
         except (sqlite3.Error, UnicodeError) as error:
             raise damaged(self._name, error) from None
+
+
+def _lacks_room(address: str) -> bool:
+    """Whether SQLite finds no room for the index of a log beside the file, without which it reads nothing."""
+    try:
+        with closing(sqlite3.connect(address, uri=True, timeout=10.0)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.Error as error:
+        return is_full(error)
+    return False
 
 
 def damaged(name: str, error: Exception) -> CatalogDiverged:

@@ -128,7 +128,7 @@ class Catalog:
                 try:
                     connection = stack.enter_context(self._engine.execution_options(sqlite_begin=how).begin())
                 except sa.exc.OperationalError as error:
-                    if how != "DEFERRED" or not _is_full(error.orig):
+                    if how != "DEFERRED" or not is_full(error.orig):
                         raise
                     # SQLite wants room even to read; who only reads gets on without.
                     engine = _engine(self.path, readonly=True)
@@ -144,8 +144,8 @@ class Catalog:
 
 def _translated(error: sa.exc.DatabaseError, path: Path) -> RegistryError | None:
     """What the medium or another process refuses is ours to say; None for a fault of this package, which stays what it is."""
-    why = str(error.orig)
-    if any(text in why for text in ("disk is full", "readonly", "unable to open", "disk I/O")):
+    why = "no space left on its disk" if is_full(error.orig) and os.statvfs(path.parent).f_bavail == 0 else str(error.orig)
+    if any(text in why for text in ("disk is full", "no space left", "readonly", "unable to open", "disk I/O")):
         return StoreUnavailable(f"the catalog {str(path)!r} cannot be used: {why}")
     if "locked" in why:
         return Busy(f"another program holds the catalog {str(path)!r}; run the command again when it has ended")
@@ -192,13 +192,13 @@ def _connect_readonly(path: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError as error:
         connection.close()
         log = Path(f"{path}-wal")
-        if (os.access(path.parent, os.W_OK) and not _is_full(error)) or (log.exists() and log.stat().st_size):
+        if (os.access(path.parent, os.W_OK) and not is_full(error)) or (log.exists() and log.stat().st_size):
             raise
         return _connect(f"{address}?mode=ro&immutable=1")
     return connection
 
 
-def _is_full(error: BaseException | None) -> bool:
+def is_full(error: BaseException | None) -> bool:
     """Whether SQLite found no room: for the database, or for the index of its log, which it says in other words."""
     return any(text in str(error) for text in ("disk is full", "disk I/O"))
 

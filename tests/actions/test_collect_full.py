@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import registry
+from registry.errors import StoreUnavailable
 from tests.support import plain
 
 
@@ -68,6 +69,16 @@ def test_collect_frees_bytes_on_a_disk_without_a_free_one(small_disk, tmp_path, 
         assert again.audit(full=True).findings == () or state != "up to date"
         again.annotate("one@1", {"c": "d"})
         assert again.audit(full=True).findings == ()
+
+
+def test_a_full_disk_is_no_damage_and_said_by_who_wants_to_write(small_disk, tmp_path):
+    registry.init(small_disk / "home").add(plain.base(tmp_path / "one"), "one", measure=False)
+    fill(small_disk)
+
+    with registry.open(small_disk / "home") as reg:
+        assert reg.audit().findings == ()
+        with pytest.raises(StoreUnavailable, match="no space left"):
+            reg.alias("one@1", "prod")
 
 
 WRITER = """

@@ -12,16 +12,19 @@ given otherwise; HF_TOKEN="" is nobody's.
 from __future__ import annotations
 
 import copy
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import registry
 from tests.hub import lines
+from tests.hub.client import SETUP
 from tests.hub.server import HubServer, Repository
 from tests.support.warm import Warm
 
@@ -142,3 +145,15 @@ def there(hub: HubServer, lfs: Warm, tmp_path: Path) -> lines.Place:
     """An empty home."""
     registry.init(tmp_path / "other").close()
     return lines.Place(tmp_path / "other", lfs)
+
+
+@pytest.fixture
+def client(hub: HubServer, lfs: Warm) -> Callable[..., list[Any]]:
+    """What a piece of Python said, run in a process of its own with the client at hand."""
+
+    def run(code: str, **environment: str) -> list[Any]:
+        ran = lfs.run(code=SETUP + code, **environment)
+        assert ran.code == 0, ran.err
+        return [json.loads(line) for line in ran.out.splitlines()]
+
+    return run

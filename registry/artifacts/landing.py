@@ -10,9 +10,8 @@ import os
 import re
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 TORCH = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
@@ -24,9 +23,8 @@ _WRAPPED = re.compile("|".join((*_WRAPPERS, "modules_to_save", *_ADAPTERS_OWN)))
 """A name in which this is nowhere found has nothing around it."""
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A tensor as it lies in a weights file."""
+class Stored(NamedTuple):
+    """A tensor as it lies in a weights file. A tuple, since every load makes one for each."""
 
     path: Path
     name: str
@@ -97,7 +95,7 @@ def plain_name(name: str) -> tuple[str, bool]:
 
 
 def _end(name: str) -> str:
-    return ".".join(name.split(".")[-2:])
+    return name[name.rfind(".", 0, max(name.rfind("."), 0)) + 1:]
 
 
 def same_numbers(tensor: Any, stored: Stored) -> bool:
@@ -111,14 +109,12 @@ def same_numbers(tensor: Any, stored: Stored) -> bool:
     length = count * dtype.itemsize
     descriptor = os.open(stored.path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        head, tail = os.pread(descriptor, length, stored.begin), os.pread(descriptor, length, stored.end - length)
+        content = os.pread(descriptor, length, stored.begin) + os.pread(descriptor, length, stored.end - length)
     finally:
         os.close(descriptor)
-    for content, live in ((head, flat[:count]), (tail, flat[flat.numel() - count:])):
-        expected = torch.frombuffer(bytearray(content), dtype=dtype) if content else torch.empty(0, dtype=dtype)
-        if not torch.equal(expected.to(live.dtype), live.cpu()):
-            return False
-    return True
+    live = torch.cat((flat[:count], flat[flat.numel() - count:])).cpu()
+    expected = torch.frombuffer(bytearray(content), dtype=dtype) if content else torch.empty(0, dtype=dtype)
+    return bool(torch.equal(expected.to(live.dtype), live))
 
 
 def stored_tensors(folder: Path) -> list[Stored]:
@@ -150,7 +146,7 @@ def parameters(named: Sequence[tuple[str, Any]]) -> list[tuple[str, bool, Any, b
     tensors: dict[int, tuple[str, Any]] = {}
     for place, module in named:
         for name, tensor in module._parameters.items():
-            if tensor is not None and tensor.device.type != "meta":
+            if tensor is not None and not tensor.is_meta:
                 tensors.setdefault(id(tensor), (f"{place}.{name}", tensor))
     return [(*plain_name(name), tensor, ".original_module." in name) for name, tensor in tensors.values()]
 

@@ -250,10 +250,11 @@ def _begin_writing(descriptor: int, offset: int, length: int) -> None:
 
 @cache
 def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
-    """Linux's call of that name."""
-    import ctypes
-    found = getattr(ctypes.CDLL(None), "sync_file_range", None)
-    if found is None:
+    """Linux's call of that name; None elsewhere, and where Python was built without ctypes."""
+    try:
+        import ctypes
+        found = ctypes.CDLL(None).sync_file_range
+    except (ImportError, AttributeError, OSError):
         return None
     found.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
     return lambda *words: int(found(*words))

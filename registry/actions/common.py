@@ -121,7 +121,7 @@ def stored(home: Home, version: Version) -> StoredFiles:
 
 
 def line_of(connection: Connection, version: Version, at: int | None = None) -> Sequence[Version]:
-    """The version and all its ancestors, each once, nearest first."""
+    """The version and all its ancestors, each once, nearest first, under the name by which its child knows it if that is still here."""
     from ..catalog import queries
     line, waiting = [], [version]
     while waiting:
@@ -130,5 +130,5 @@ def line_of(connection: Connection, version: Version, at: int | None = None) -> 
         for parent in current.parents:
             found = queries.with_manifest(connection, parent.digest, at, deleted=True)
             if found and all(item.digest != parent.digest for item in [*line, *waiting]):
-                waiting.append(found[0])
+                waiting.append(next((item for item in found if item.reference == parent.reference and not item.deleted), found[0]))
     return line

@@ -4,7 +4,8 @@ witnessed: trained on an unchanged checkout of this registry; its marker, or the
 hub:       a full commit is known, and a version was registered from it.
 path:      what lies at the absolute path now is a registered version, and none of its files is newer than the adapter's.
 given:     somebody said so.
-Anything weaker is refused, with the candidates and the command to type. Structure excludes parents, it never chooses one.
+What is an unchanged checkout itself is known as the version it is. Anything weaker is refused, with the candidates and the command
+to type. Structure excludes parents, it never chooses one.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ def find_parent(home: Home, folder: Path, named: str | None, revision: str | Non
     named and revision are those of adapter_config.json, verbatim; vocabulary reads that of the adapter's own tokenizer, for a
     refusal's candidates.
     """
+    own = _of_checkout(home, folder)
+    if own is not None:
+        return own
     if not named:
         raise ParentNotFound(f"{str(folder)!r} names no base" + _candidates(home, folder, vocabulary))
     place = place_of(named)
@@ -108,6 +112,14 @@ def witnessed(home: Home, place: Path) -> Version | None:
         return _with_manifest(home, marker.manifest) if marker is not None else None
     found = None if place.exists() else _IN_PATH.search(str(place))
     return _with_manifest(home, Digest(f"sha256:{found[1]}")) if found else None
+
+
+def _of_checkout(home: Home, folder: Path) -> Known | None:
+    """What an adapter stands on that is itself a checkout of this registry, unchanged, wherever it was moved since; known as it was then."""
+    own = witnessed(home, folder) if (folder / ".registry" / "marker.json").is_file() else None
+    base = next((parent for parent in own.parents if parent.role == "base"), None) if own is not None else None
+    found = _with_manifest(home, base.digest) if base is not None else None
+    return Known(found, base.evidence) if base is not None and found is not None else None
 
 
 def _from_commit(home: Home, repository: str, commit: str) -> Known | None:

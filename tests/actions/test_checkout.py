@@ -119,12 +119,15 @@ def test_a_home_that_moved_checks_out_anew(registered, tmp_path):
     assert config["base_model_name_or_path"].startswith(str(tmp_path / "moved"))
 
 
-def test_a_checkout_added_again_is_what_it_was(registered, tmp_path):
-    folder = registered.checkout("medical@1", tmp_path / "out").folder
+@pytest.mark.parametrize("for_path", [None, "/app/model"])
+def test_a_checkout_added_again_is_what_it_was_wherever_it_was_moved(registered, tmp_path, for_path):
+    folder = registered.checkout("medical@1", tmp_path / "out", for_path=for_path).folder.rename(tmp_path / "moved")
 
-    added = registered.add(folder, "again", parent="minilm-medical@1")
+    added = registered.add(folder, "again", measure=False)
 
     assert added.digest == registered.resolve("medical@1").digest
+    assert (added.parent, added.evidence) == ("minilm-medical@1", registered.show("medical@1").version.parents[0].evidence)
+    assert registered.add(folder, "medical", measure=False).already
 
 
 def test_a_base_tampered_with_is_not_witnessed(registered, tmp_path):

@@ -116,3 +116,9 @@ def test_lineage_reaches_across_names_and_knows_only_what_was_there(registered):
     assert [item.reference for item in found.descendants] == ["minilm-medical@1", "medical@1"]
     assert {(edge.child, edge.evidence) for edge in found.edges} == {("minilm-medical@1", "given"), ("medical@1", "path")}
     assert [item.reference for item in earlier.descendants] == ["minilm-medical@1"]
+
+
+def test_lineage_calls_a_parent_what_its_child_calls_it(registered, line):
+    registered.add(line.base, "a-first-name", measure=False)
+
+    assert [item.reference for item in registered.lineage("medical@1").ancestors] == ["minilm-medical@1", "minilm@1"]

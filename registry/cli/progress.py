@@ -7,6 +7,9 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from ..progress import is_in_bytes
+from .text import size
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -31,8 +34,8 @@ class Bars:
             bars = self._bars = self._bars or _begin()
             if what not in self._tasks:
                 self._end_those_without_total(bars)
-                self._tasks[what] = bars.add_task(what, total=total)
-            bars.update(self._tasks[what], completed=done, total=total)
+                self._tasks[what] = bars.add_task(what, total=total, amount="")
+            bars.update(self._tasks[what], completed=done, total=total, amount=_amount(what, done, total))
 
     def _end_those_without_total(self, bars: Progress) -> None:
         """A stage that does not know how long it takes is over when the next begins."""
@@ -49,10 +52,17 @@ class Bars:
                 self._bars.stop()
 
 
+def _amount(what: str, done: int, total: int | None) -> str:
+    """Bytes done of all bytes; nothing for stages that count steps."""
+    if not is_in_bytes(what) or not (done or total):
+        return ""
+    return size(done) if total is None else f"{size(done)} of {size(total)}"
+
+
 def _begin() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-    bars = Progress(TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
-                    console=Console(stderr=True), transient=True)
+    bars = Progress(TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),
+                    TextColumn("{task.fields[amount]}", markup=False), TimeElapsedColumn(), console=Console(stderr=True), transient=True)
     bars.start()
     return bars

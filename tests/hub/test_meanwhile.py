@@ -63,6 +63,29 @@ def test_a_moment_of_trouble_is_waited_for(here, hub, request_):
     assert hub.tags("org/minilm") == {"v1": hub.head("org/minilm")}
 
 
+def test_a_history_that_grows_between_its_pages_is_read_as_it_was_when_it_was_asked_for(pushed, hub, tmp_path):
+    for text in (b"# One", b"# Two", b"# Three"):
+        hub.commit("org/minilm", {"README.md": text})
+    add(pushed, plain.base(tmp_path / "second", prompts={"query": "q: "}), "minilm")
+    hub.page = 1
+    between = hub.fault("GET /commits/", skip=1, first=lambda: hub.commit("org/minilm", {"README.md": b"# Four"}))
+
+    raced = pushed.run("push", "minilm@2")
+    done = pushed.ok("push", "minilm@2")
+
+    assert between.hit == 1 and len(hub.asked("GET /commits/")) > 4
+    assert raced.code == 4 and raced.err.count("\n") == 1, raced.err
+    assert done["sent"][-1]["what"] == "pushed" and hub.tags("org/minilm")["v2"] == hub.head("org/minilm")
+
+
+@pytest.mark.parametrize("said", ["soon", "0", "-1", "inf"])
+def test_a_wait_that_is_no_length_of_time_is_said_before_anything_is_sent(here, hub, said):
+    ran = here.run("push", "minilm@1", "--to", "org/minilm", REGISTRY_UPLOAD_WAIT=said)
+
+    assert ran.code == 2 and f"REGISTRY_UPLOAD_WAIT is '{said}'" in ran.err and ran.err.count("\n") == 1
+    assert hub.asked("PUT") == [] and published(here) == []
+
+
 def test_what_is_deleted_while_it_is_published_is_said_and_not_recorded(here, hub, tmp_path):
     add(here, plain.base(tmp_path / "mine", seed=3), "mine")
     hub.fault("POST /tag/", first=lambda: delete(here, "mine@1"))

@@ -365,13 +365,3 @@ def test_a_tag_that_somebody_moved_is_said(pushed, there, hub):
     ran = there.run("pull", "hf://org/medical@v1")
 
     assert ran.code == 4 and "somebody moved it" in ran.err
-
-
-def test_a_repository_of_too_many_files_is_not_looked_into(there, hub):
-    siblings = [{"rfilename": f"f{number}", "size": 1, "blobId": "a" * 40} for number in range(100_001)]
-    hub.commit("org/many", {"README.md": b"#"})
-    hub.fault("GET /api/models/org/many", body=json.dumps({"id": "org/many", "sha": "a" * 40, "siblings": siblings}).encode())
-
-    ran = there.run("pull", "hf://org/many")
-
-    assert ran.code == 6 and "100001 files" in ran.err

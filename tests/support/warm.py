@@ -7,6 +7,7 @@ real one: it can be killed, it has its own output, exit code and working directo
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -130,6 +131,8 @@ def _serve(modules: Sequence[str]) -> None:
     """Read requests, fork, and tell of starts and ends, until the input ends; children that are left are killed."""
     for module in ("registry.cli", *modules):
         __import__(module)
+    gc.collect()
+    gc.freeze()  # else each process forked from here copies, page for page, what its collector looks at
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing)

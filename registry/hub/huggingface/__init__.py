@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ...errors import HubUnavailable, Refused, RemoteMoved, RemoteNotFound
 from ...manifest import FILES_LIMIT
 from ..remote import Committed, Refs, RemoteFile, Tree, Upload
-from .client import client, require_token, timeout
+from .client import client, require_token, timeout, upload_wait
 from .download import stream
 from .translate import pause_of
 from .upload import addition, groups, refuse_other_bytes
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-UPLOAD_WAIT = 120.0
-"""Seconds without a byte in either direction before an upload or a commit is given up; the client itself would wait for ever."""
 CHILDREN_ASKED = 100
 
 
@@ -66,7 +64,7 @@ class HuggingFace:
                description: str, proposal: bool, progress: Callable[[int], object]) -> Committed:
         """First the large files, then one commit. The bytes sent are compared with the digests before the commit is made."""
         require_token(repository)
-        with client(repository, branch, wait=UPLOAD_WAIT) as api:
+        with client(repository, branch, wait=upload_wait()) as api:
             from huggingface_hub import CommitOperationDelete
             additions = [addition(upload, progress) for upload in uploads]
             for group in groups(additions, uploads):

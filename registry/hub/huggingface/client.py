@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import threading
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ...errors import HubUnavailable
+from ...errors import HubUnavailable, Invalid
 from .translate import translated
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
+
+
+UPLOAD_WAIT = 120.0
 
 
 @contextlib.contextmanager
@@ -79,6 +83,21 @@ def timeout() -> float:
     """Seconds without a byte before a question counts as unanswered."""
     from huggingface_hub import constants
     return float(constants.HF_HUB_DOWNLOAD_TIMEOUT)
+
+
+def upload_wait() -> float:
+    """Seconds without a byte in either direction before an upload or a commit is given up: REGISTRY_UPLOAD_WAIT, else two minutes.
+
+    The client itself would wait for ever. It tries an upload by LFS several times, a commit once.
+    """
+    said = os.environ.get("REGISTRY_UPLOAD_WAIT") or str(UPLOAD_WAIT)
+    try:
+        seconds = float(said)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise Invalid(f"REGISTRY_UPLOAD_WAIT is {said!r}; write seconds, as in 120")
+    return seconds
 
 
 def require_token(repository: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from registry.digest import canonical, digest_of
-from tests.hub.faults.promises import everything_outside, versions
+from tests.hub.faults.promises import LINE as ONE_LINE, broken_promises, everything_outside, versions
 from tests.hub.server import HubServer
 from tests.support import plain
 
@@ -67,11 +67,42 @@ def refused(run, empty, tmp_path) -> Callable[..., str]:
     return pull
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_name_that_is_no_path_of_a_version(published, refused, name):
-    with_line(published, "org/minilm", a_file(name), {name: b"{}"})
+SEVERAL = """
+import contextlib, io, json, sys
+from registry.cli import main
+for what in sys.argv[1:]:
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        code = main(["pull", what])
+    print(json.dumps([code, out.getvalue(), err.getvalue()]))
+"""
+"""Pull one after the other, and tell of each what it came to."""
 
-    refused("hf://org/minilm", INVALID, REFUSED)
+
+@pytest.fixture
+def all_refused(warm, hub, empty, tmp_path) -> Callable[..., dict[str, int]]:
+    """Pull several repositories, each made like org/minilm and then spoilt: the exit code of each. Nothing was written, each said one line."""
+    beside, before = sorted(tmp_path.iterdir()), everything_outside(empty)
+
+    def pull(spoil: dict[str, Callable[[str], object]]) -> dict[str, int]:
+        names = [f"org/spoilt-{number}" for number in range(len(spoil))]
+        for name, change in zip(names, spoil.values(), strict=True):
+            hub.commit(name, hub.files("org/minilm"))
+            change(name)
+        ran = warm.run(*(f"hf://{name}" for name in names), code=SEVERAL, REGISTRY_HOME=str(empty))
+        assert broken_promises(hub, empty) == []
+        assert (everything_outside(empty), sorted(tmp_path.iterdir())) == (before, beside)
+        told = dict(zip(spoil, map(json.loads, ran.out.splitlines()), strict=True))
+        assert {what: out for what, (_, out, _) in told.items()} == dict.fromkeys(spoil, "")
+        assert {what: err for what, (_, _, err) in told.items() if not ONE_LINE.fullmatch(err)} == {}
+        return {what: code for what, (code, _, _) in told.items()}
+
+    return pull
+
+
+def test_a_name_that_is_no_path_of_a_version(published, all_refused):
+    codes = all_refused({name: lambda repository, name=name: with_line(published, repository, a_file(name), {name: b"{}"}) for name in NAMES})
+
+    assert set(codes.values()) <= {INVALID, REFUSED}, codes
 
 
 LIES: dict[str, tuple[Callable[[Line], None], tuple[int, ...]]] = {
@@ -93,12 +124,10 @@ LIES: dict[str, tuple[Callable[[Line], None], tuple[int, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
-def test_a_line_that_lies(published, refused, lie):
-    change, codes = LIES[lie]
-    with_line(published, "org/minilm", change)
+def test_a_line_that_lies(published, all_refused):
+    codes = all_refused({lie: lambda repository, change=change: with_line(published, repository, change) for lie, (change, _) in LIES.items()})
 
-    refused("hf://org/minilm", *codes)
+    assert {lie: code for lie, code in codes.items() if code not in LIES[lie][1]} == {}
 
 
 BOMBS = {
@@ -115,11 +144,10 @@ BOMBS = {
 }
 
 
-@pytest.mark.parametrize("bomb", BOMBS)
-def test_a_line_that_is_a_bomb(published, refused, bomb):
-    published.commit("org/minilm", {LINE: BOMBS[bomb]})
+def test_a_line_that_is_a_bomb(published, all_refused):
+    codes = all_refused({bomb: lambda repository, content=content: published.commit(repository, {LINE: content}) for bomb, content in BOMBS.items()})
 
-    refused("hf://org/minilm", INVALID, REFUSED)
+    assert set(codes.values()) <= {INVALID, REFUSED}, codes
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "modules.json", "config_sentence_transformers.json", "1_Pooling/config.json"])
@@ -132,9 +160,11 @@ def test_a_bomb_in_a_model_that_no_registry_made(hub, refused, tmp_path_factory,
 
 
 def test_a_repository_of_a_hundred_thousand_files(hub, refused):
-    hub.commit("org/many", {"modules.json": b"[]", **{f"{number}.json": b"{}" for number in range(100_001)}})
+    siblings = [{"rfilename": f"{number}.json", "size": 2, "blobId": "a" * 40} for number in range(100_001)]
+    hub.commit("org/many", {"README.md": b"#"})
+    hub.fault("GET /api/models/org/many", body=json.dumps({"id": "org/many", "sha": "a" * 40, "siblings": siblings}).encode())
 
-    assert "100" in refused("hf://org/many", REFUSED, arguments=("--as", "many"))
+    assert "100001 files" in refused("hf://org/many", REFUSED, arguments=("--as", "many"))
 
 
 @pytest.mark.parametrize("name", ["../evil.json", "/evil.json", "CONFIG.json", "sub/../../evil.json"])

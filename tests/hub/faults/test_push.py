@@ -10,7 +10,7 @@ from tests.hub.faults.promises import entries
 
 PUSH = ("push", "minilm@1", "--to", "org/minilm")
 DONE, UNAVAILABLE = 0, 7
-BOTH = 6
+BOTH = 7
 """So many of the cases are of large files, and tried by LFS and by Xet; the others are the same in both, and take turns."""
 
 ONCE: dict[str, tuple[str, dict[str, Any], int]] = {
@@ -18,6 +18,7 @@ ONCE: dict[str, tuple[str, dict[str, Any], int]] = {
     "a large file's connection is reset": ("/__s3__/put/|/__cas__/v1/xorbs/", {"cut_upload": 2000, "reset": True}, DONE),
     "a large file's answer is lost": ("/__s3__/put/|/__cas__/v1/xorbs/", {"lose": True}, DONE),
     "a large file meets a 500": ("/__s3__/put/|/__cas__/v1/xorbs/", {"status": 500}, DONE),
+    "a large file meets no answer": ("/__s3__/put/|/__cas__/v1/xorbs/", {"hang": 30.0}, DONE),
     "the end of an upload is lost": ("/lfs/verify|/__cas__/v1/shards", {"lose": True}, DONE),
     "the storage wants patience": ("/objects/batch|/xet-write-token/", {"status": 429, "headers": {"Retry-After": "0"}}, DONE),
     "preupload meets a 503": ("POST /preupload/", {"status": 503}, DONE),
@@ -36,6 +37,7 @@ ONCE: dict[str, tuple[str, dict[str, Any], int]] = {
     "the commit is made and the answer lost": ("POST /commit/", {"lose": True}, DONE),
     "the commit is made and the connection reset": ("POST /commit/", {"lose": True, "reset": True}, DONE),
     "the commit never arrives": ("POST /commit/", {"cut_upload": 500}, UNAVAILABLE),
+    "the commit meets no answer": ("POST /commit/", {"hang": 30.0}, UNAVAILABLE),
     "the commit meets a 401": ("POST /commit/", {"status": 401}, UNAVAILABLE),
     "the commit meets a 403": ("POST /commit/", {"status": 403}, UNAVAILABLE),
     "the card's check answers with a page": ("POST /validate-yaml", {"body": b"<html>502"}, UNAVAILABLE),

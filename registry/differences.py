@@ -9,6 +9,10 @@ from typing import Any
 
 from .facts import Token
 from .movement import Encodings
+from .plural import counted
+from .shown import Shown, Told
+
+SETTINGS_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -151,8 +155,8 @@ class Advice:
     reasons: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Difference:
+@dataclass(frozen=True, repr=False)
+class Difference(Shown):
     """All that differs between two models, as they would be loaded."""
 
     before: Compared
@@ -176,6 +180,15 @@ class Difference:
     def same(self) -> bool:
         """Whether nothing differs at all."""
         return not (self.tokens or self.tensors or self.effects or self.settings or self.texts or self.metrics or self.files)
+
+    def told(self) -> Told:
+        """Of what, how much of each area, and what to do with stored vectors."""
+        yield "difference", f"{self.before.title} to {self.after.title}"
+        yield from (("tokens", counted(len(self.tokens), "change") if self.tokens else None),
+                    ("weights", f"{counted(len(self.tensors), 'tensor')}, {self.same_tensors} the same" if self.tensors else None),
+                    ("adapter", counted(len(self.effects), "module") if self.effects else None),
+                    ("settings", ", ".join(f"{item.area} {item.key}" for item in self.settings[:SETTINGS_TOLD])),
+                    ("encodings", self.encodings.sentence if self.encodings is not None else None), ("advice", self.advice.line))
 
     @property
     def modules(self) -> tuple[ModuleChange, ...]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from .digest import Digest, canonical, parse_canonical
 from .errors import InvalidManifest, NewerFormat
+from .plural import counted
+from .shown import Shown, Told
 from .version import Version
 
 RECEIPT_FORMAT = 1
@@ -57,8 +59,8 @@ def parse_receipt(content: bytes, what: str) -> Receipt:
         raise InvalidManifest(f"{what} is no receipt: {error}; registry audit --receipt FILE writes one") from None
 
 
-@dataclass(frozen=True)
-class Audited:
+@dataclass(frozen=True, repr=False)
+class Audited(Shown):
     """What an audit looked at, and what it found; nothing, for a registry that is what it says."""
 
     findings: tuple[Finding, ...]
@@ -73,6 +75,12 @@ class Audited:
     """The last entry that was found whole, as a receipt of now; None where not even the first was."""
     notes: tuple[str, ...] = ()
     """What is no fault, and worth knowing, e.g. bytes that nobody needs."""
+
+    def told(self) -> Told:
+        """Whether all is what it says, and each finding."""
+        yield "audit", counted(len(self.findings), "finding") if self.findings else "whole"
+        yield "looked at", f"{counted(self.entries, 'entry', 'entries')}, {counted(self.blobs, 'blob')}, {counted(self.size, 'byte')}"
+        yield from ((item.name, item.what) for item in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
         """What `audit --json` prints."""

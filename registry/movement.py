@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .plural import counted
+from .shown import Shown, Told
+
 NOISE = 1e-5
 """Of a cosine: what computing in another order can do to an encoding that is the same."""
 
@@ -35,8 +38,8 @@ class PiecesChange:
     count: int
 
 
-@dataclass(frozen=True)
-class Encodings:
+@dataclass(frozen=True, repr=False)
+class Encodings(Shown):
     """What encoding the same texts with both models shows."""
 
     measure: str
@@ -54,6 +57,12 @@ class Encodings:
     """What the two axes are; None where the two models have no space in common."""
     sentence: str
     """All of it in a sentence or two."""
+
+    def told(self) -> Told:
+        """All of it in a sentence, and how far the texts moved."""
+        yield "encodings", self.sentence
+        yield "moved", f"{self.count} of {counted(len(self.texts), 'text')}"
+        yield f"median {self.measure}", self.quantile(0.5)
 
     @property
     def by_distance(self) -> tuple[int, ...]:

@@ -11,11 +11,13 @@ from .digest import Digest
 from .errors import RegistryError
 from .facts import Facts, Token
 from .manifest import File
+from .plural import counted
+from .shown import Shown, Told
 from .version import Version
 
 
-@dataclass(frozen=True)
-class Added:
+@dataclass(frozen=True, repr=False)
+class Added(Shown):
     """What became of one folder, or of one resize or merge."""
 
     version: Version | None
@@ -40,6 +42,12 @@ class Added:
     fixed: tuple[str, ...] = ()
     """What add with fix put right, and what proves it, a sentence each."""
 
+    def told(self) -> Told:
+        """Which version, what it is, on what."""
+        yield "version", f"{self.name}@{self.number} {self.kind} {self.digest.short}" + (" already" if self.already else "")
+        yield "parent", f"{self.parent} (known: {self.evidence})" if self.parent is not None else None
+        yield from (("plan", self.plan), ("rows", self.rows), ("fixed", "; ".join(self.fixed)), ("warnings", "; ".join(self.warnings)))
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -50,13 +58,24 @@ class Verdict:
     error: RegistryError | None
 
 
-@dataclass(frozen=True)
-class Details:
+@dataclass(frozen=True, repr=False)
+class Details(Shown):
     """One version whole."""
 
     version: Version
     files: tuple[File, ...]
     facts: Facts
+
+    def told(self) -> Told:
+        """The version, where it comes from, what is in it."""
+        version, words = self.version, self.facts.vocabulary
+        yield "version", f"{version.reference} {version.kind} {version.model_class} {version.digest.short}"
+        yield "parents", ", ".join(f"{parent.role} {parent.reference} (known: {parent.evidence})" for parent in version.parents)
+        yield "aliases", ", ".join(version.aliases)
+        yield "vocabulary", f"{counted(words.size, 'entry', 'entries')}, {len(words.added)} added"
+        yield "weights", f"{counted(self.facts.weights.parameters, 'parameter')}, {self.facts.weights.dtype}"
+        yield "files", f"{counted(len(self.files), 'file')}, {counted(version.size, 'byte')}"
+        yield "message", version.message
 
     def to_dict(self) -> dict[str, Any]:
         """What `show --json` prints."""
@@ -135,8 +154,8 @@ class LineageEdge:
     evidence: str
 
 
-@dataclass(frozen=True)
-class Lineage:
+@dataclass(frozen=True, repr=False)
+class Lineage(Shown):
     """The graph around one version: all ancestors, all descendants, and the edges between them."""
 
     version: Version
@@ -144,6 +163,12 @@ class Lineage:
     """Nearest first."""
     descendants: tuple[Version, ...]
     edges: tuple[LineageEdge, ...]
+
+    def told(self) -> Told:
+        """The version, what it comes from, what stands on it."""
+        yield "version", self.version.reference
+        yield "ancestors", ", ".join(item.reference for item in self.ancestors)
+        yield "descendants", ", ".join(item.reference for item in self.descendants)
 
 
 @dataclass(frozen=True)
@@ -182,8 +207,8 @@ class Kept:
     why: str
 
 
-@dataclass(frozen=True)
-class Collected:
+@dataclass(frozen=True, repr=False)
+class Collected(Shown):
     """What collect freed, or in a dry run would free."""
 
     blobs: int
@@ -200,6 +225,12 @@ class Collected:
     """Bytes of catalogs that a newer one took the place of."""
     shorter: tuple[tuple[str, int], ...] = ()
     """(age as `--older-than` takes it, bytes of the young that it would free)."""
+
+    def told(self) -> Told:
+        """What went, and what stays."""
+        freed = self.size + self.checkouts_size + self.staging + self.catalogs
+        yield "freed", f"{'would free' if self.dry_run else 'freed'} {counted(freed, 'byte')}"
+        yield "kept", f"{counted(sum(item.size for item in self.kept), 'byte')} for {counted(len(self.kept), 'reason')}"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from .shown import Shown, Told
+
 OK, WARNED, FORCED, UNMEASURED, FAILED = "ok", "warned", "forced", "unmeasured", "failed"
 """What an outcome can be. Only `failed` makes a report fail: what cannot be measured here, or was let pass by name, is told."""
 
@@ -61,8 +63,8 @@ class Outcome:
                 "message": self.message}
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(Shown):
     """What became of a check. passed is what a gate asks."""
 
     target: str
@@ -85,6 +87,12 @@ class Report:
     def drift(self) -> float | None:
         """The largest drift from the version that it was compared with; None where it was compared with none."""
         return max((item.difference for item in self.outcomes if item.net == "drift" and item.difference is not None), default=None)
+
+    def told(self) -> Told:
+        """Of what, whether it passed, and each failure."""
+        yield "target", f"{self.target} {'passed' if self.passed else 'FAILED'}"
+        yield "outcomes", ", ".join(f"{self.count(verdict)} {verdict}" for verdict in dict.fromkeys(item.verdict for item in self.outcomes))
+        yield from (("failed", f"{item.stage} {item.check}" + (f": {item.message}" if item.message else "")) for item in self.failures)
 
     def count(self, verdict: str) -> int:
         """How many outcomes are this."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .digest import Digest
+from .plural import counted
+from .shown import html_table
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,12 @@ class Version:
         return f"<Version {self.reference} {self.kind} {self.model_class} {self.digest.short}{state}>"
 
     def _repr_html_(self) -> str:
-        from html import escape
         rows = [("reference", self.reference), ("kind", self.kind), ("class", self.model_class), ("digest", self.digest.short),
                 ("parents", ", ".join(f"{parent.role} {parent.reference}" for parent in self.parents) or "none"),
                 ("aliases", ", ".join(self.aliases) or "none"),
-                ("vocabulary", f"{self.vocabulary_size} entries, {self.added} added"),
+                ("vocabulary", f"{counted(self.vocabulary_size, 'entry', 'entries')}, {self.added} added"),
                 ("created", f"{self.created_at} by {self.created_by}")]
-        return "<table>" + "".join(f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in rows) + "</table>"
+        return html_table(rows)
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,11 @@ class Model:
     updated_at: str | None = None
 
     def __repr__(self) -> str:
-        return f"<Model {self.name} {self.versions} versions, latest {self.latest}>"
+        return f"<Model {self.name} {counted(self.versions, 'version')}, latest {self.latest}>"
 
     def _repr_html_(self) -> str:
         from html import escape
-        return (f"<b>{escape(self.name)}</b>: {self.versions} versions, latest {self.latest}; "
+        return (f"<b>{escape(self.name)}</b>: {counted(self.versions, 'version')}, latest {self.latest}; "
                 + escape(", ".join(f"{alias} → {number}" for alias, number in self.aliases.items())))
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from ..shown import plain
+
+__all__ = ["Cell", "Moment", "Name", "Size", "plain", "size", "width"]
+
 
 class Size(int):
     """A number of bytes."""
@@ -20,13 +24,6 @@ class Name(str):
 
 
 Cell = str | int | None
-
-
-def plain(text: str) -> str:
-    """The text with everything escaped that does not print: control characters, line ends, marks that turn its direction."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
 def size(count: int) -> str:

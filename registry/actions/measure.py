@@ -136,7 +136,11 @@ def loaded(home: Home | None, subject: Subject, progress: Progress) -> Iterator[
     from ..artifacts import loading
     with staging(home, "measure-") as work:
         folder = lay_out(subject.files, subject.paths, work / "model", base=subject.base)
-        yield loading.load(folder, subject.model_class, device="cpu"), folder
+        try:
+            model = loading.load(folder, subject.model_class, device="cpu")
+        except NotLoadable as error:  # where it lies for the moment says nothing to anybody
+            raise NotLoadable(str(error).replace(f"cannot load {folder}", "cannot load it")) from error
+        yield model, folder
 
 
 def effect_of(model: Any, folder: Path, subject: Subject, forced: Sequence[str] = (), made: Probes | None = None) -> Effect:

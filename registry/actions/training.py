@@ -65,10 +65,14 @@ class Training:
         return self._save(model, said, "best", mended=mended)
 
     def _save(self, model: Any, said: Said, kept: str, *, checkpoint: bool = False, mended: bool = False) -> Saved:
+        from ..artifacts.live import take_apart
+        # an adapter that only stands beside the trained one may be as it began; that must not cost the training its version
+        beside = len(take_apart(model).adapters) > 1
         training = {**said.source, "step": said.step, "kept": kept, **({"reloaded": "registry"} if mended else {})}
+        forced = UNTRAINED if checkpoint or beside else ()
         options = SaveOptions(
             base_name=self.base_name, alias=None if checkpoint else self.alias, run=said.run, metrics=said.metrics, source={"training": training},
-            checkpoint=checkpoint, forced=UNTRAINED if checkpoint else (), message=f"step {said.step} of a training" if checkpoint else None)
+            checkpoint=checkpoint, forced=forced, message=f"step {said.step} of a training" if checkpoint else None)
         return save(self.home, model, self.name, options=options, progress=silent)
 
 

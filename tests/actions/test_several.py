@@ -18,7 +18,7 @@ def several(tmp_path_factory):
     """A home with the base grown@1 and adapters of every kind on it, made once; what each encodes to, and the base."""
     tmp_path = tmp_path_factory.mktemp("several")
     reg = registry.init(tmp_path / "home")
-    reg.add(small.dense(tmp_path / "base"), "minilm")
+    reg.add(small.dense(tmp_path / "base"), "minilm", measure=False)
     base = naive.grow(reg.load("minilm@1", device="cpu"))
     reg.save(base, "grown")
     encoded = {"grown": naive.encodings(base)}
@@ -60,6 +60,19 @@ def test_the_library_alone_leaves_half_of_an_adapter_off(several):
     assert naive.encodings(model) not in (encoded["whole"], encoded["grown"])
     registry.activate(model, "whole")
     assert naive.encodings(model) == encoded["whole"]
+
+
+def test_the_library_alone_stays_off_though_another_adapter_is_set(several):
+    reg, encoded = several
+    model = naive.plain(reg.checkout("grown@1").folder)
+    for name, version in (("a", "low@1"), ("b", "wider@1")):
+        model.load_adapter(str(reg.checkout(version).folder), adapter_name=name)
+    model.disable_adapters()
+    model.set_adapter("b")
+
+    assert naive.encodings(model) == encoded["grown"]
+    registry.activate(model, "b")
+    assert naive.encodings(model) == encoded["wider"]
 
 
 def test_two_that_act_together_are_no_version(several):

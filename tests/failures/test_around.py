@@ -122,6 +122,18 @@ def test_layers_that_a_configuration_leaves_out_are_refused(reg, made, tmp_path)
         reg.add(folder, "shallow")
 
 
+def test_trained_rows_that_somebody_put_in_order_are_told(reg, made, tmp_path):
+    model = lively.adapted(made.resized, "SentenceTransformer", lora(trainable_token_indices=[109, 107, 108]), scale=0.05)
+    folder = lively.save(model, tmp_path / "rows")
+    assert lively.encodings(lively.loaded(folder, "SentenceTransformer")) == lively.encodings(model)
+    setting("adapter_config.json", trainable_token_indices=[107, 108, 109])(folder)
+    assert lively.distance(lively.encodings(lively.loaded(folder, "SentenceTransformer")), lively.encodings(model)) > 1e-3
+
+    (warning,) = reg.add(folder, "medical", measure=False).warnings
+
+    assert warning.startswith("the row that the adapter trained for 'zorvaxin' is nearly the one that 'heartmat' has in resized@1 (3 rows of 3 so)")
+
+
 def vera() -> Any:
     from peft import VeraConfig
     return VeraConfig(r=2, target_modules=["query", "value"])

@@ -89,6 +89,20 @@ def test_where_the_library_fails_to_reload_the_best_it_is_put_in(reg, tmp_path, 
     assert at_two[0] != at_two[1]
 
 
+def test_an_adapter_that_only_stands_beside_the_trained_one_does_not_cost_the_training(reg, tmp_path):
+    model = naive.grow(naive.plain(small.dense(tmp_path / "base")))
+    model.add_adapter(lora(), "idle")
+    model.add_adapter(lora(r=3), "busy")
+    callback = RegistryCallback("medical", home=tmp_path / "home")
+
+    trainings.train(model, tmp_path / "out", [callback])
+
+    idle, busy = callback.saved.versions
+    assert (idle.reference, idle.forced) == ("medical-idle@1", ("adapter-trained", "adapter-effect"))
+    assert (busy.reference, busy.forced, busy.source["training"]["reloaded"]) == ("medical-busy@1", (), "registry")
+    assert naive.encodings(reg.load("medical-busy@1", device="cpu")) == naive.encodings(model)
+
+
 def test_every_checkpoint_can_be_kept_and_none_is_latest(reg, tmp_path):
     reg.add(small.dense(tmp_path / "base"), "minilm")
     models = [with_words(naive.grow(reg.load("minilm@1", device="cpu"))) for _ in range(2)]

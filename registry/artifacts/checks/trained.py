@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ...errors import NoEffect, NotLoadable, ParentMismatch
 from ...facts import Tensor
@@ -17,6 +18,8 @@ from .common import config_of, own_tensors, some, within
 
 CHECKS, check = checks()
 _HALF = {"float16": "F16", "bfloat16": "BF16"}
+_NEARLY, _FAR = 0.95, 0.2
+"""Cosines: of rows that training moved a little, and by how much their own token's row is farther away."""
 _ALIKE_LIMIT = 2_000
 """Added rows that are compared with each other; of more, the first ones."""
 
@@ -86,6 +89,30 @@ def trains_the_added_tokens(candidate: Candidate) -> str | None:
         said.append(f"{_spoken(under, words)} {'was' if len(under) == 1 else 'were'} added and {'is' if len(under) == 1 else 'are'} not trained")
     return (f"the adapter trains the rows of {counted(len(ids), 'id')}, {_range(ids)}, and the added tokens of {parent.reference} have "
             f"{_range(added)}: {' and '.join(said)}; train with trainable_token_indices={_range(added)}")
+
+
+@check("trained-rows", "its trained rows stand at their tokens",
+       "tells of rows that were trained at the ids of other tokens, as after somebody put trainable_token_indices in order", None, net=EFFECT)
+def trained_rows_stand_at_their_tokens(candidate: Candidate) -> str | None:
+    """No row that it trained is nearly the one that another token has in the parent, and far from its own token's."""
+    import numpy as np
+    config, parent = config_of(candidate), candidate.parent
+    if config is None or parent is None:
+        return None
+    for tensor in own_tensors(candidate):
+        found = _trained_rows(candidate, tensor, config, parent) if tensor.name.endswith("trainable_tokens_delta") else None
+        if found is None or len(found[0]) > _ALIKE_LIMIT:
+            continue
+        ids, own, before = found
+        near = _directions(own) @ _directions(before).T
+        best = near.argmax(axis=1)
+        strange = np.flatnonzero((near.max(axis=1) > _NEARLY) & (near.diagonal() < near.max(axis=1) - _FAR))
+        if strange.size:
+            words = {token.id: token.content for token in parent.tokens}
+            mine, other = ids[strange[0]], ids[best[strange[0]]]
+            return (f"the row that the adapter trained for {words.get(mine)!r} is nearly the one that {words.get(other)!r} has in {parent.reference} "
+                    f"({counted(int(strange.size), 'row')} of {len(ids)} so): trainable_token_indices may not stand in the order of the training")
+    return None
 
 
 @check("adapter-trained", "it is not as it began", "protects from an adapter that changes nothing", NoEffect, net=EFFECT, judgement=True)
@@ -161,15 +188,24 @@ def _start(tensor: Tensor, config: AdapterConfig) -> str | None:
 
 
 def _rows_as_before(candidate: Candidate, delta: Tensor, config: AdapterConfig, parent: ParentView) -> tuple[list[int], list[int]]:
-    """(ids whose trained row is the parent's, ids whose row moved); the file holds whole rows, not differences."""
+    """(ids whose trained row is the parent's, ids whose row moved)."""
+    found = _trained_rows(candidate, delta, config, parent)
+    if found is None:
+        return [], []
+    ids, own, before = found
+    equal = (own == before).all(axis=1).tolist()
+    return ([index for index, same in zip(ids, equal, strict=True) if same], [index for index, same in zip(ids, equal, strict=True) if not same])
+
+
+def _trained_rows(candidate: Candidate, delta: Tensor, config: AdapterConfig, parent: ParentView) -> tuple[tuple[int, ...], Any, Any] | None:
+    """(ids, their trained rows, the parent's rows of these ids); the file holds whole rows, not differences."""
     groups = [ids for ids in config.trainable_tokens.values() if len(ids) == delta.shape[0]]
     table = table_of(parent.facts.weights.tensors)
     if not groups or table is None or max(groups[0], default=0) >= table.shape[0]:
-        return [], []
+        return None
     ids, whole = groups[0], f"{candidate.layout.transformer}/{delta.name}" if candidate.layout.transformer else delta.name
     own = read_rows(candidate.files, Tensor(whole, delta.dtype, delta.shape, delta.digest), range(len(ids)))
-    equal = (own == read_rows(parent.files, table, ids)).all(axis=1).tolist()
-    return ([index for index, same in zip(ids, equal, strict=True) if same], [index for index, same in zip(ids, equal, strict=True) if not same])
+    return ids, own, read_rows(parent.files, table, ids)
 
 
 def _trains_rows(candidate: Candidate, config: AdapterConfig) -> bool:
@@ -177,6 +213,12 @@ def _trains_rows(candidate: Candidate, config: AdapterConfig) -> bool:
     names = [tensor.name for tensor in own_tensors(candidate)]
     whole = any(ends_with(name.rpartition(".")[0], item) and "embed" in item for name in names for item in config.modules_to_save)
     return bool(config.trainable_tokens) or whole or any("lora_embedding_" in name for name in names)
+
+
+def _directions(rows: Any) -> Any:
+    import numpy as np
+    rows = np.asarray(rows, dtype=np.float64)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
 
 
 def _spoken(ids: Sequence[int], words: dict[int, str]) -> str:

@@ -1,4 +1,4 @@
-"""Source: what a version says of how it was made, where that comes from elsewhere: a repository's line or a bundle.
+"""Source: what a version says of how it was made and of its parents, where that comes from elsewhere: a repository's line or a bundle.
 
 Nothing of it is believed, but it is shown, published again and folded, so each part has to have its form.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from .digest import Digest
+from .entry import EVIDENCE, Edge
 from .errors import InvalidManifest
 
 SOURCE = ("how", "recipe", "merge", "fix", "training", "run", "metrics", "git", "libraries", "python")
@@ -27,6 +29,13 @@ def check_text(value: Any) -> str:
     if not isinstance(value, str) or len(value) > TEXT_LIMIT:
         raise InvalidManifest(f"{value!r:.{_SHOWN}} is no text of at most {TEXT_LIMIT} characters")
     return value
+
+
+def check_edge(value: Any) -> Edge:
+    """The edge to a parent. Raises InvalidManifest, and KeyError or TypeError for what is no object with these names."""
+    if value["evidence"] not in EVIDENCE:
+        raise InvalidManifest(f"{value['evidence']!r} is no evidence of a parent; one of {', '.join(EVIDENCE)}")
+    return Edge(check_text(value["role"]), Digest(value["digest"]), value["evidence"], check_text(value["reference"]))
 
 
 def _check(key: str, value: Any) -> bool:

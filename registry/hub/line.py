@@ -18,10 +18,10 @@ from typing import Any
 
 from .. import manifest as _manifest, reference as _reference
 from ..digest import Digest, canonical, digest_of, parse_canonical, parse_json
-from ..entry import EVIDENCE, Edge
+from ..entry import Edge
 from ..errors import InvalidManifest, NewerFormat, RegistryError
 from ..manifest import Manifest
-from ..source import check_source, check_text
+from ..source import check_edge, check_source, check_text
 from .cache import is_commit
 
 FORMAT = 1
@@ -130,15 +130,9 @@ def _member(item: dict[str, Any], what: str) -> Member:
     return Member(
         _reference.check_name(item["name"]), item["number"], manifest, Digest(item["facts"]),
         Digest(item["probes"]) if item["probes"] is not None else None, repository.repository, item["commit"], rendered,
-        tuple(_edge(edge) for edge in item["edges"]), check_text(item["date"]), check_text(item["publisher"]),
+        tuple(check_edge(edge) for edge in item["edges"]), check_text(item["date"]), check_text(item["publisher"]),
         check_text(item["message"]) if item["message"] is not None else None, check_source(item["source"]),
         item["checkpoint"] is True, tuple(check_text(check) for check in item["forced"]))
-
-
-def _edge(item: dict[str, str]) -> Edge:
-    if item["evidence"] not in EVIDENCE:
-        raise InvalidManifest(f"{item['evidence']!r} is no evidence of a parent; one of {', '.join(EVIDENCE)}")
-    return Edge(check_text(item["role"]), Digest(item["digest"]), item["evidence"], check_text(item["reference"]))
 
 
 def _refuse_unfit(members: Sequence[Member], what: str) -> None:

@@ -32,9 +32,9 @@ from typing import Any, BinaryIO
 
 from .. import entry as _entry, reference as _reference
 from ..digest import Digest, canonical, digest_of, digest_of_stream, parse_canonical
-from ..entry import EVIDENCE, Edge, Entry
+from ..entry import Edge, Entry
 from ..errors import BrokenChain, DigestMismatch, FolderNotFound, InvalidManifest, NewerFormat, RegistryError, StoreUnavailable, UnsafeFile, reason
-from ..source import check_source, check_text
+from ..source import check_edge, check_source, check_text
 from . import tar
 
 FORMAT = 1
@@ -250,15 +250,9 @@ def _packed(item: dict[str, Any], what: str) -> Packed:
         raise InvalidManifest(f"{what} has the number {number}")
     return Packed(
         _reference.check_name(item["name"]), number, Digest(item["manifest"]), Digest(item["probes"]) if item["probes"] is not None else None,
-        tuple(_edge(edge) for edge in item["edges"]), check_text(item["message"]) if item["message"] is not None else None,
+        tuple(check_edge(edge) for edge in item["edges"]), check_text(item["message"]) if item["message"] is not None else None,
         check_source(item["source"]), item["checkpoint"] is True, tuple(map(check_text, item["forced"])), check_text(item["date"]),
         check_text(item["by"]))
-
-
-def _edge(item: dict[str, str]) -> Edge:
-    if item["evidence"] not in EVIDENCE:
-        raise InvalidManifest(f"{item['evidence']!r} is no evidence of a parent; one of {', '.join(EVIDENCE)}")
-    return Edge(check_text(item["role"]), Digest(item["digest"]), item["evidence"], check_text(item["reference"]))
 
 
 def _count(value: Any, what: str) -> int:

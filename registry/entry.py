@@ -206,6 +206,8 @@ def _parse(value: dict[str, Any], content: bytes, what: str) -> Entry:
         raise InvalidManifest(f"{what} has the wrong fields: {', '.join(sorted(value))}")
     if type(value["number"]) is not int or value["number"] < 1 or not _TIME.fullmatch(value["time"]):
         raise InvalidManifest(f"{what} has the number {value['number']!r} and the time {value['time']!r}")
+    if type(value["by"]) is not str or type(value["id"]) is not str:
+        raise InvalidManifest(f"{what} is by {value['by']!r} and has the id {value['id']!r}, which are no texts")
     body_class = BODIES[value["kind"]]
     if not value["body"].keys() <= _FIELDS[value["kind"]]:
         unknown = sorted(value["body"].keys() - _FIELDS[value["kind"]])

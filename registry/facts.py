@@ -191,9 +191,11 @@ def _are_of_weights(value: Any) -> bool:
 
 
 def _listed(item: dict[str, Any]) -> Listed:
-    if item.keys() != {"digest", "dtype", "name", "shape"} or any(type(length) is not int for length in item["shape"]):
+    name, dtype, shape = item["name"], item["dtype"], item["shape"]
+    if (item.keys() != {"digest", "dtype", "name", "shape"} or type(name) is not str or type(dtype) is not str or type(shape) is not list
+            or any(type(length) is not int or length < 0 for length in shape)):
         raise InvalidManifest(f"the facts are malformed: a tensor is {item!r}")
-    return Digest(item["digest"]), item["dtype"], item["name"], ",".join(map(str, item["shape"]))
+    return Digest(item["digest"]), dtype, name, ",".join(map(str, shape))
 
 
 @functools.lru_cache(10_000)

@@ -121,7 +121,7 @@ class Repaired:
     forgotten: tuple[str, ...] = ()
     """With accept_journal: versions that an older catalog knew and this journal does not."""
     blobs: int = 0
-    """Blobs that versions or the journal need; each was hashed."""
+    """Blobs that versions or the journal need and that are there, each hashed."""
     size: int = 0
     """Bytes of those that are there."""
 

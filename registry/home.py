@@ -14,6 +14,7 @@ Lock order is store (shared by who adds, exclusive by collect), then write. Noth
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import secrets
@@ -238,21 +239,12 @@ class Home:
             raise BrokenChain(f"the journal of {str(self.root)!r} lacks entry {number + 1}, and has later ones up to {last}; a home or a bundle that "
                               "has it brings it back: registry repair --from HOME; registry audit tells more")
 
-    def renew(self, *, read_blob: Callable[[Digest], bytes] | None = None, accept: Callable[[int, Digest | None], None] | None = None) -> Path:
-        """The file of a new generation of the catalog, made from the journal alone; the old one stays for whoever has it open.
-
-        accept is asked about number and digest of the journal's last entry before anybody sees the file, and may raise.
-        """
+    def renew(self, *, read_blob: Callable[[Digest], bytes] | None = None) -> Path:
+        """The file of a new generation of the catalog, made from the journal alone; the old one stays for whoever has it open."""
         from .catalog.engine import Catalog
-
-        def fill(connection: Connection) -> None:
-            self.fold_into(connection, read_blob=read_blob)
-            if accept is not None:
-                accept(*Catalog.head(connection))
-
         with self.write_lock.exclusive(WRITE_WAIT):
             self.journal.sync()
-            made = Catalog.new_generation(self.root / "catalog", fill=fill)
+            made = Catalog.new_generation(self.root / "catalog", fill=functools.partial(self.fold_into, read_blob=read_blob))
             self.close()
             self._catalog = made
         return made.path

@@ -20,7 +20,7 @@ OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
 """What each operator of a comparison does with numbers, and with columns."""
 _SHOWN = 8
 _ASKED = re.compile(r"\s*([^\s<>=!]+)\s*(<=|>=|!=|==?|<|>)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*", re.ASCII | re.IGNORECASE)
-_UNFINISHED = re.compile(r"\s*([^\s<>=!]*)\s*(<=|>=|!=|==|<|>)\s*([^\s<>=!]*)\s*", re.ASCII)
+_UNFINISHED = re.compile(r"\s*([a-z_][^\s<>=!]*)\s*(<=|>=|!=|==|<|>)\s*[^\s<>=!]*\s*|\s*(<=|>=|!=|==|<|>)\s*[+-]?[\d.]+\s*", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def refuse_unfinished(text: str) -> None:
     """Raises Invalid for a text that begins as a comparison and lacks its number, or its key."""
     found = _UNFINISHED.fullmatch(text)
     if found is not None:
-        lacking = "a metric's or note's name before" if not found[1] else "a number after"
-        raise Invalid(f"{text!r} lacks {lacking} {found[2]!r}; a comparison is like 'eval_loss < 0.3'")
+        lacking = "a number after" if found[1] else "a metric's or note's name before"
+        raise Invalid(f"{text!r} lacks {lacking} {found[2] or found[3]!r}; a comparison is like 'eval_loss < 0.3'")
 
 
 def number_of(version: Version, key: str) -> float | None:

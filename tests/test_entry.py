@@ -107,6 +107,8 @@ def test_what_a_newer_version_wrote_is_refused_as_newer(content: bytes, message:
     (signed(time="2025-06-01T12:00:00Z"), "and the time '2025-06-01T12:00:00Z'"),
     (signed(time="2025-06-01T12:00:00.000000+02:00"), "and the time"),
     (signed(time=5), "entry 3 is malformed"),
+    (signed(by={"a": 1, "by": "y"}), "no texts"),
+    (signed(id=7), "no texts"),
     (signed(body=None), "entry 3 is malformed"),
     (signed(body=[]), "entry 3 is malformed"),
     (signed(kind="Yank", body={"name": "medical"}), "entry 3 is malformed: .*missing 1 required positional argument: 'number'"),

@@ -102,7 +102,8 @@ def test_a_list_elsewhere_that_looks_like_that_of_the_weights_is_not_taken_for_i
     changed(zzz=[LISTED]), changed(zzz={"tensors": [LISTED]}),
     changed(weights={"digest": ONE, "dtype": "F32", "parameters": 0, 'x"tensors': [LISTED]}),
     changed(weights={"digest": ONE, "dtype": "F32", "parameters": 0, "tensors": [{**LISTED, "more": 1}]}),
-    changed(weights={"digest": ONE, "dtype": "F32", "parameters": 0, "tensors": [{**LISTED, "shape": [True]}]}),
+    *(changed(weights={"digest": ONE, "dtype": "F32", "parameters": 0, "tensors": [{**LISTED, **other}]})
+      for other in ({"shape": [True]}, {"shape": [-1]}, {"shape": {}}, {"shape": ""}, {"name": 7}, {"name": ["a"]}, {"dtype": None})),
     GOLDEN_BYTES.replace(b"[2,384]", b"[2, 384]"), GOLDEN_BYTES.replace(b"[2,384]", b"[02,384]"), GOLDEN_BYTES.replace(b"[2,384]", b"[2.0]"),
     GOLDEN_BYTES.replace(b"384]}]", b"384]},]"), GOLDEN_BYTES.replace(b"encoder", b"\\u0065ncoder"),
     GOLDEN_BYTES.replace(b'"tensors":[', b'"tensors":[ '),

@@ -144,7 +144,10 @@ class Catalog:
 
 def _translated(error: sa.exc.DatabaseError, path: Path) -> RegistryError | None:
     """What the medium or another process refuses is ours to say; None for a fault of this package, which stays what it is."""
-    why = "no space left on its disk" if is_full(error.orig) and os.statvfs(path.parent).f_bavail == 0 else str(error.orig)
+    why = str(error.orig)
+    with contextlib.suppress(OSError):  # a disk that is gone cannot be asked
+        if is_full(error.orig) and os.statvfs(path.parent).f_bavail == 0:
+            why = "no space left on its disk"
     if any(text in why for text in ("disk is full", "no space left", "readonly", "unable to open", "disk I/O")):
         return StoreUnavailable(f"the catalog {str(path)!r} cannot be used: {why}")
     if "locked" in why:

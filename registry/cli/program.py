@@ -14,12 +14,12 @@ from types import TracebackType
 import click
 
 from ..errors import RegistryError, Unavailable, reason
+from . import INTERRUPTED
 from .root import root
 from .session import Session
 from .text import plain
 
 USAGE = 2
-INTERRUPTED = 130
 PIPE_CLOSED = 141
 
 

@@ -149,6 +149,11 @@ def test_half_a_comparison_is_told_in_a_line(run, filled, what, said):
     assert said in ran.err
 
 
+@pytest.mark.parametrize("what", ["->", "<b"])
+def test_a_token_that_looks_a_little_like_a_comparison_is_looked_for(run, filled, what):
+    assert run("find", "--", what, home=filled).code == 0
+
+
 @pytest.mark.parametrize("arguments", [["add", "medical@1", "--as", "x"], ["pull", "medical@1"]])
 def test_a_version_where_a_folder_or_a_file_is_wanted_is_told_what_shows_it(run, filled, arguments):
     ran = run(*arguments, home=filled)

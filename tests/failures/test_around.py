@@ -76,6 +76,13 @@ def test_a_model_that_cannot_encode_is_no_traceback(reg, copied):
         reg.add(copied, "medical")
 
 
+@pytest.mark.parametrize("names", [True, 7, "input_ids", {"input_ids": 1}])
+def test_names_of_inputs_in_no_list_are_no_traceback(reg, made, copied, names):
+    setting(TOKENIZER, model_input_names=names)(copied)
+
+    assert "model_input_names" in "".join(reg.add(copied, "medical", measure=False).warnings)
+
+
 def test_texts_that_are_filled_up_on_the_other_side_are_told(reg, made, copied):
     setting(TOKENIZER, padding_side="left")(copied)
     together = [lively.loaded(folder, "SentenceTransformer").encode(["the cat sat on the mat", "a"]).tolist() for folder in (copied, made.adapter)]

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from ... import manifest as _manifest
 from ...digest import digest_of_stream
-from ...errors import RegistryError
+from ...errors import RegistryError, reason
 from ...facts import Facts
 from ...home import Home
 from ...manifest import Manifest
@@ -35,7 +35,7 @@ def identity(home: Home, version: Version) -> Iterator[Outcome]:
 
 def reason_of(error: RegistryError | OSError, what: str) -> str:
     """Why something could not be read, as one line."""
-    return f"the disk does not give {what}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
+    return f"the disk does not give {what}: {reason(error)}" if isinstance(error, OSError) else str(error)
 
 
 def same_facts(home: Home, stage: Stage, version: Version) -> Outcome:

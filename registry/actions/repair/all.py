@@ -41,7 +41,7 @@ def repair(home: Home, sources: Sequence[str], *, accept_journal: bool, progress
             snapshot = stack.enter_context(_old_catalog(home))
             reader = Reader(home.blobs)
             progress("folding the journal", 0, None)
-            path = _fold_at_once(home, snapshot, reader) if not accept_journal else None
+            path = _fold_at_once(home, reader) if not accept_journal and _agree(home, snapshot) else None
             journal = Journaled()
             if path is None:
                 progress("mending the journal", 0, None)
@@ -58,19 +58,25 @@ def repair(home: Home, sources: Sequence[str], *, accept_journal: bool, progress
         if any(digest not in bad for digest in _skipped(home)):
             path = home.renew()
     lost = [Lost(needs.what(digest), tuple(needs.users_of(digest))) for digest in bad]
-    needed = needs.blobs()
-    return Repaired(home.journal.last(), path, (*journal.mended, *mended, *found), tuple(lost), tuple(journal.forgotten), len(needed),
-                    sum(sizes.get(digest, 0) for digest in needed))
+    whole = [digest for digest in needs.blobs() if digest not in bad]
+    size = sum(sizes[digest] if digest in sizes else home.blobs.size(digest) for digest in whole)
+    return Repaired(home.journal.last(), path, (*journal.mended, *mended, *found), tuple(lost), tuple(journal.forgotten), len(whole), size)
 
 
-def _fold_at_once(home: Home, snapshot: Snapshot | None, reader: Reader) -> Path | None:
-    """The new catalog, if the journal is whole and what the old catalog ends with is in it; folding reads it all, so this is looked at then."""
-    def accept(number: int, digest: Digest | None) -> None:
-        if snapshot is not None and (snapshot.head()[0] > number or (snapshot.head()[0] == number and snapshot.head()[1] != digest)):
-            raise CatalogDiverged("the catalog knows the journal otherwise")
-
+def _agree(home: Home, snapshot: Snapshot | None) -> bool:
+    """Whether the journal has the entry that the old catalog ends with; the chain then says the same of all before it."""
+    number, digest = snapshot.head() if snapshot is not None else (0, None)
     try:
-        return home.renew(read_blob=reader.read, accept=accept)
+        entry = home.journal.read(number) if number else None
+    except RegistryError:
+        return False
+    return number == 0 or (entry is not None and entry.digest == digest)
+
+
+def _fold_at_once(home: Home, reader: Reader) -> Path | None:
+    """The new catalog, if the journal is whole: folding reads it all anyway."""
+    try:
+        return home.renew(read_blob=reader.read)
     except (BrokenChain, CatalogDiverged, StoreUnavailable):
         return None    # what it is, and whether it can be mended, the journal is asked entry by entry
 

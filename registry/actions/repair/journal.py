@@ -44,7 +44,8 @@ def mend_journal(home: Home, snapshot: Snapshot | None, sources: Sequence[Source
         there = _read(home, number, lost=expected is not None)
         row = known.digest(number) if not accept_journal else None
         wanted = expected or row
-        if there is not None and wanted is not None and there.digest != wanted and expected is None:
+        if there is not None and row not in (None, there.digest) and (
+                expected is None or (there.digest == expected and number == known.head and known.entry(number) is not None)):
             raise CatalogDiverged(f"entry {number} of the journal is {there.digest}, and the catalog says {row}; if the journal is right: "
                                   "registry repair --accept-journal; if the catalog is: move that file away, then registry repair")
         if there is None or (expected is not None and there.digest != expected):

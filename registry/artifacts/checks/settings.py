@@ -73,7 +73,7 @@ def _sides(candidate: Candidate, parent: ParentView) -> Iterator[str]:
     own_names, other_names = own.get("model_input_names"), other.get("model_input_names")
     if own_names is not None and other_names is not None:
         yield from _said("model_input_names", own_names, other_names)
-    elif own_names is not None and "attention_mask" not in own_names:
+    elif own_names is not None and not (isinstance(own_names, list) and "attention_mask" in own_names):
         yield f"model_input_names is {own_names!r:.80}, without attention_mask"
 
 
@@ -88,7 +88,7 @@ def _of_a_full_model(candidate: Candidate, parent: ParentView) -> Iterator[str]:
     if own_modes != other_modes:
         yield f"the pooling is by {spoken(own_modes)} (there {spoken(other_modes)})"
     own, other = ({**settings_of(_tokenizer_config(view)), **special_tokens(view.files, view.layout.tokenizer)} for view in (candidate, parent))
-    for key in own.keys() | other.keys() if own["class"] == other["class"] else ("class",):
+    for key in sorted(own.keys() | other.keys()) if own["class"] == other["class"] else ("class",):
         yield from _said(key, own.get(key), other.get(key))
     mine, theirs = (_object(view, view.layout.tokenizer, "tokenizer.json") for view in (candidate, parent))
     yield from (f"{part} in tokenizer.json is another" for part in _PARTS if mine and theirs and mine.get(part) != theirs.get(part))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import registry
 from registry.digest import canonical, digest_of
 from registry.entry import Entry, parse
 from registry.errors import CatalogDiverged, FolderNotFound, NewerFormat, StoreUnavailable
@@ -215,6 +216,23 @@ def test_a_last_entry_that_the_catalog_knows_otherwise_is_for_a_person_to_judge(
 
     assert repaired.entries == 4
     assert entry_file(alone, 4).read_bytes() == edited
+    assert names(alone) == []
+
+
+def test_a_catalog_of_another_journal_that_ends_earlier_is_another_story_too(alone, tmp_path):
+    with registry.init(tmp_path / "other") as other:
+        assert other.list() == ()
+        stranger = catalog_file(other)
+    mine = catalog_file(alone)
+    alone.close()
+    shutil.rmtree(mine.parent)
+    mine.parent.mkdir()
+    shutil.copy(stranger, mine)
+
+    with pytest.raises(CatalogDiverged, match="--accept-journal"):
+        alone.repair()
+
+    assert alone.repair(accept_journal=True).entries == 4
     assert names(alone) == []
 
 

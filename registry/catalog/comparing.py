@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -95,7 +96,15 @@ class Snapshot:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
         self._connection.close()
+
+    def interrupt(self) -> None:
+        """End what another thread asks."""
+        self._connection.interrupt()
 
     def head(self) -> tuple[int, str | None]:
         """Number and digest of the last entry folded, as it says; (0, None) in an empty catalog."""
@@ -160,6 +169,30 @@ def _lacks_room(address: str) -> bool:
     except sqlite3.Error as error:
         return is_full(error)
     return False
+
+
+class IndexCheck:
+    """SQLite's own check of a file, in one snapshot, while others look at its rows: it needs no interpreter, only another processor."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises CatalogDiverged if the file cannot be read as a database."""
+        self._snapshot = Snapshot.of(path)
+        self._snapshot.head()   # from here on it is one state
+        self._pool = ThreadPoolExecutor(1)
+        self._asked = self._pool.submit(self._snapshot.broken_index)
+
+    def __enter__(self) -> IndexCheck:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._asked.cancel()
+        self._snapshot.interrupt()
+        self._pool.shutdown()
+        self._snapshot.close()
+
+    def said(self) -> str | None:
+        """As Snapshot.broken_index."""
+        return self._asked.result()
 
 
 def damaged(name: str, error: Exception) -> CatalogDiverged:

@@ -25,7 +25,7 @@ from .backend import Stat
 
 _AHEAD = 8 << 20
 """Bytes that are written before the disk is told to begin with them."""
-_AT_ONCE, _MORE = 1 << 30, 1 << 16
+_AT_ONCE, _SMALL = 1 << 30, 1 << 16
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
@@ -182,12 +182,15 @@ def _read(descriptor: int, offset: int, length: int | None) -> bytes:
     """As many bytes as that, or up to the end."""
     if offset:
         os.lseek(descriptor, offset, os.SEEK_SET)
-    left = length if length is not None else max(os.fstat(descriptor).st_size - offset, 0) + 1
-    blocks = []
+    found = os.read(descriptor, _SMALL if length is None else min(length, _SMALL))
+    if len(found) < _SMALL:
+        return found    # of a file on a disk less is read only at its end
+    left = (length if length is not None else max(os.fstat(descriptor).st_size - offset, 0) + 1) - len(found)
+    blocks = [found]
     while left > 0 and (block := os.read(descriptor, min(left, _AT_ONCE))):
         blocks.append(block)
-        left = left - len(block) if length is not None else max(left - len(block), _MORE)
-    return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+        left = left - len(block) if length is not None else max(left - len(block), _SMALL)
+    return b"".join(blocks)
 
 
 def try_place(root: Path) -> None:

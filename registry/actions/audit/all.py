@@ -14,11 +14,11 @@ from ...findings import Audited, Finding, Receipt, parse_receipt
 from ...home import OURS, WRITE_WAIT, Home
 from ...progress import Progress
 from .answers import REPAIR, check_catalog, names_by_entry, state
-from .blobs import Bytes, check_blobs
+from .blobs import Begun, Bytes, begun, check_blobs
 from .chain import Chain, against as _against, concerning, read_chain, strays
 
 if TYPE_CHECKING:
-    from ...catalog.comparing import Snapshot
+    from ...catalog.comparing import IndexCheck, Snapshot
 
 
 def audit(home: Home, *, full: bool, probes: bool, receipt: Path | None, against: Path | None, progress: Progress) -> Audited:
@@ -28,13 +28,13 @@ def audit(home: Home, *, full: bool, probes: bool, receipt: Path | None, against
     Corrupt where none can be written.
     """
     earlier = _read(against) if against is not None else None
-    with home.store_lock.shared(timeout=60.0):
+    with home.store_lock.shared(timeout=60.0), begun(home, full=full) as hashing:
         looked = _look(home)
-        with looked.snapshot or contextlib.nullcontext():
+        with looked.snapshot or contextlib.nullcontext(), looked.indexes or contextlib.nullcontext():
             chain = read_chain(home, looked.last, looked.at, progress)
             findings = [*concerning(chain, names_by_entry(looked.snapshot, chain.whole)), *strays(home), *_foreign(home)]
             findings += _against(chain, earlier) if earlier is not None else []
-            found, more = _content(home, looked, chain, full=full, progress=progress)
+            found, more = _content(home, looked, chain, full=full, hashing=hashing, progress=progress)
     findings += more
     if probes:
         from .deep import check_probes
@@ -53,37 +53,39 @@ class _Looked:
 
     path: Path | None
     snapshot: Snapshot | None
+    indexes: IndexCheck | None
     error: CatalogDiverged | None
     at: int
     last: int
 
 
 def _look(home: Home) -> _Looked:
-    from ...catalog.comparing import Snapshot
+    from ...catalog.comparing import IndexCheck, Snapshot
     from ...catalog.schema import newest
     with home.write_lock.exclusive(WRITE_WAIT) if home.writable else contextlib.nullcontext():
         _, path = newest(home.root / "catalog")
         last = home.journal.last()
         if path is None:
-            return _Looked(None, None, None, 0, last)
+            return _Looked(None, None, None, None, 0, last)
         try:
             snapshot = Snapshot.of(path)
-            return _Looked(path, snapshot, None, snapshot.head()[0], last)
+            number, _ = snapshot.head()
+            return _Looked(path, snapshot, IndexCheck(path), None, number, last)
         except CatalogDiverged as error:
-            return _Looked(path, None, error, 0, last)
+            return _Looked(path, None, None, error, 0, last)
 
 
-def _content(home: Home, looked: _Looked, chain: Chain, *, full: bool, progress: Progress) -> tuple[Bytes, list[Finding]]:
+def _content(home: Home, looked: _Looked, chain: Chain, *, full: bool, hashing: Begun, progress: Progress) -> tuple[Bytes, list[Finding]]:
     """The catalog and the blobs."""
     progress("comparing the catalog", 0, None)
     if looked.error is not None:
         answers = [Finding("catalog-damaged", str(looked.error).partition("; to make it")[0], (), REPAIR)]
     else:
-        answers = check_catalog(home, looked.snapshot, chain)
+        answers = check_catalog(home, looked.snapshot, looked.indexes, chain)
     with state(home, looked.path, chain, sound=not answers and chain.whole == looked.at == looked.last) as connection:
         from ...catalog.queries import needs
         needed = needs(connection)
-        found = check_blobs(home, needed, chain, full=full, progress=progress)
+        found = check_blobs(home, needed, chain, full=full, begun=hashing, progress=progress)
         findings = [*answers, *found.findings]
         if full:
             from .deep import check_checkouts, check_facts

@@ -16,23 +16,23 @@ from .chain import Chain
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from ...catalog.comparing import Difference, Snapshot
+    from ...catalog.comparing import Difference, IndexCheck, Snapshot
 
 REPAIR = "registry repair"
 SHOWN = 3
 
 
-def check_catalog(home: Home, snapshot: Snapshot | None, chain: Chain) -> list[Finding]:
+def check_catalog(home: Home, snapshot: Snapshot | None, indexes: IndexCheck | None, chain: Chain) -> list[Finding]:
     """What is wrong with the catalog, worst first."""
-    if snapshot is None:
+    if snapshot is None or indexes is None:
         return [Finding("catalog-missing", "there is no catalog; any command makes it anew from the journal", (), REPAIR)]
     try:
-        return _check(home, snapshot, chain)
+        return _check(home, snapshot, indexes, chain)
     except CatalogDiverged as error:
         return [Finding("catalog-damaged", str(error).partition("; to make it")[0], (), REPAIR)]
 
 
-def _check(home: Home, snapshot: Snapshot, chain: Chain) -> list[Finding]:
+def _check(home: Home, snapshot: Snapshot, indexes: IndexCheck, chain: Chain) -> list[Finding]:
     from ...catalog.comparing import golden
     if not snapshot.same_schema(golden()):
         return [Finding("schema-edited", "the schema of the catalog is not the one that this package makes", (), REPAIR)]
@@ -46,7 +46,7 @@ def _check(home: Home, snapshot: Snapshot, chain: Chain) -> list[Finding]:
     if number > chain.whole or chain.then is None:
         return []   # what it should be cannot be told, and the journal's findings say why
     found = _rows(home, snapshot, chain, number)
-    broken = snapshot.broken_index() if not found else None
+    broken = indexes.said() if not found else None
     if broken is not None:
         found = [Finding("index-damaged", f"SQLite says of the catalog: {broken}", (), REPAIR)]
     if number < chain.whole and not found:

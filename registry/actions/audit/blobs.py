@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -36,8 +37,8 @@ class Bytes:
     """Missing, of a wrong size, or damaged."""
 
 
-def check_blobs(home: Home, needs: Needs, chain: Chain, *, full: bool, progress: Progress) -> Bytes:
-    """All blobs, against what the versions need."""
+def check_blobs(home: Home, needs: Needs, chain: Chain, *, full: bool, begun: Begun, progress: Progress) -> Bytes:
+    """All blobs, against what the versions need; with full each is hashed, or was begun to be."""
     found = Bytes(sizes={digest: stat.size for digest, stat in home.blobs.all()})
     needed = needs.blobs()
     lost = {**dict.fromkeys(chain.unreadable), **{digest: size for digest, size in needed.items() if digest not in found.sizes}}
@@ -48,7 +49,8 @@ def check_blobs(home: Home, needs: Needs, chain: Chain, *, full: bool, progress:
         if digest in found.sizes and size is not None and found.sizes[digest] != size:
             _bad(found, needs, digest, "blob-size", f"{needs.what(digest)} has {found.sizes[digest]} bytes and should have {size}")
     if full:
-        for digest in damaged(home, (item for item in found.sizes if item not in found.bad and item not in chain.hashed), found.sizes, progress):
+        asked = [digest for digest in found.sizes if digest not in found.bad and digest not in chain.hashed]
+        for digest in damaged(home, asked, found.sizes, progress, begun):
             _bad(found, needs, digest, "blob-damaged", f"{needs.what(digest)} is damaged: its bytes have another digest")
     found.findings += [Finding("blob-stray", f"{name!r} is no blob: its name is no digest, or lies in the wrong folder", (),
                                f"rm {quote(str(home.root / name))}; if a blob is missing, registry repair first") for name in home.blobs.strays()]
@@ -80,17 +82,40 @@ class Reader:
         return content
 
 
-def damaged(home: Home, digests: Iterable[Digest], sizes: dict[Digest, int], progress: Progress) -> list[Digest]:
+Begun = Mapping[Digest, Future[bool]]
+"""Blobs that are being hashed, each with whether it is whole."""
+
+
+@contextlib.contextmanager
+def begun(home: Home, *, full: bool) -> Iterator[Begun]:
+    """Large blobs are hashed from the first moment on, while the journal is read: the one needs other processors than the other."""
+    if not full:
+        yield {}
+        return
+    large = sorted((-stat.size, digest) for digest, stat in home.blobs.all() if stat.size >= BLOCK)
+    pool = ThreadPoolExecutor(processors())
+    try:
+        yield {digest: pool.submit(home.blobs.verify, digest) for _, digest in large}
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def damaged(home: Home, digests: Iterable[Digest], sizes: dict[Digest, int], progress: Progress, begun: Begun | None = None) -> list[Digest]:
     """Those whose bytes have another digest, hashed on all processors; the largest begin, and many small ones are one piece of work."""
-    pieces = _pieces(sorted(digests, key=lambda digest: -sizes.get(digest, 0)), sizes)
-    total, done = sum(sizes.get(digest, 0) for piece in pieces for digest in piece), 0
+    begun = begun or {}
+    ordered = sorted(digests, key=lambda digest: -sizes.get(digest, 0))
+    pieces = [[digest] for digest in ordered if digest in begun] + _pieces([digest for digest in ordered if digest not in begun], sizes)
+    total, done = sum(sizes.get(digest, 0) for digest in ordered), 0
     bad: list[Digest] = []
+
+    def wrong(piece: list[Digest]) -> list[Digest]:
+        return [digest for digest in piece if not (begun[digest].result() if digest in begun else home.blobs.verify(digest))]
+
     with ThreadPoolExecutor(processors()) as pool:
-        asked = pool.map(lambda piece: [digest for digest in piece if not home.blobs.verify(digest)], pieces)
-        for piece, wrong in zip(pieces, asked, strict=True):
+        for piece, found in zip(pieces, pool.map(wrong, pieces), strict=True):
             done += sum(sizes.get(digest, 0) for digest in piece)
             progress("hashing", done, total)
-            bad += wrong
+            bad += found
     return bad
 
 

@@ -7,7 +7,6 @@ them each day.
 
 from __future__ import annotations
 
-import functools
 import os
 import random
 import shutil
@@ -29,7 +28,7 @@ from registry.store.memory import MemoryBackend
 from .damage import catalog_file, dump, entry_file, flipped, names, overwrite
 
 EVERY_BYTE = bool(os.environ.get("EVERY_BYTE"))
-SAMPLED = 503
+SAMPLED = 101
 """A byte in how many of the database is flipped, where not all are."""
 
 
@@ -71,7 +70,7 @@ def test_every_flipped_byte_of_every_blob_is_found(copied):
 
 @pytest.fixture
 def plain_catalog(copied, tmp_path):
-    """(bytes of a catalog without a log, its tally): what a checkpointed file is, but for the two bytes that say WAL."""
+    """The bytes of a catalog without a log, in pages of 512 bytes: of those that it has on the disk five sixths are empty."""
     copied.alias("medical@1", "prod")
     copied.annotate("medical@1", {"owner": "anna", "mrr": "0.5"})
     dump(copied)
@@ -80,6 +79,8 @@ def plain_catalog(copied, tmp_path):
     shutil.copy(catalog_file(copied), path)
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA journal_mode=DELETE").fetchall()
+        connection.execute("PRAGMA page_size=512")
+        connection.execute("VACUUM")
     connection.close()
     return path.read_bytes()
 
@@ -112,12 +113,12 @@ def test_every_flipped_bit_of_a_catalog_is_found_or_changes_no_row(plain_catalog
     assert not is_found(looked_at(content), expected)
     start, step = (0, 1) if EVERY_BYTE else (time.localtime().tm_yday % SAMPLED, SAMPLED)
     places = [*range(100), *range(100 + start, len(content), step)]
-    found, undetected = 0, []
+    found, undetected, right = 0, [], answers(content)
     for place in places:
         changed = flipped(content, place, place % 8)
         if catalog_is_found(changed, expected):
             found += 1
-        elif answers(changed) != answers(content):
+        elif answers(changed) != right:
             undetected.append(place)
     print(f"{len(places)} flips of a catalog of {len(content)} bytes: {found} found, {len(places) - found} harmless")
     assert undetected == []
@@ -140,7 +141,6 @@ QUESTIONS = (
 )
 
 
-@functools.lru_cache(2)
 def answers(content: bytes) -> list[list[object]]:
     """What a database says to every question, through its indexes too: what users of the catalog would see."""
     connection = sqlite3.connect(":memory:", isolation_level=None)

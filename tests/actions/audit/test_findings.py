@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import shutil
 import sqlite3
@@ -12,7 +13,7 @@ import pytest
 from registry.entry import Annotate, Delete, Entry, now, parse
 from registry.home import Home
 
-from .damage import blob, catalog_file, entry_file, flipped, names, overwrite
+from .damage import blob, catalog_file, entry_file, flipped, names, overwrite, place_of
 
 
 def edit(reg, sql: str) -> None:
@@ -92,6 +93,17 @@ def test_two_blobs_swapped_are_found(copied):
     assert names(copied, full=True) == ["blob-size", "blob-size"]
 
 
+def test_two_blobs_of_one_size_swapped_are_found_by_reading_them(copied):
+    files = {file.digest: file.size for name in ("minilm@1", "minilm-medical@1", "medical@1") for file in copied.show(name).files}
+    one, two = next((place_of(copied, one), place_of(copied, two)) for one, two in itertools.combinations(files, 2) if files[one] == files[two])
+    first, second = one.read_bytes(), two.read_bytes()
+    overwrite(one, second)
+    overwrite(two, first)
+
+    assert names(copied) == []
+    assert names(copied, full=True) == ["blob-damaged", "blob-damaged"]
+
+
 def test_a_renamed_blob_is_found_twice_where_it_is_missing_and_where_it_lies(copied):
     place = blob(copied, "adapter_model.safetensors")
     place.rename(place.with_name("model.safetensors"))
@@ -166,6 +178,16 @@ def test_two_entries_swapped_are_found(copied):
     overwrite(entry_file(copied, 4), third)
 
     assert names(copied)[:2] == ["entry-damaged", "entry-damaged"]
+
+
+def test_an_entry_taken_out_with_the_later_ones_moved_up_is_told_by_the_catalog(copied):
+    second, fourth = parse(entry_file(copied, 2).read_bytes()), parse(entry_file(copied, 4).read_bytes())
+    overwrite(entry_file(copied, 3), Entry(3, fourth.id, fourth.time, fourth.by, fourth.body, second.digest).to_bytes())
+    entry_file(copied, 4).unlink()
+
+    (finding,) = copied.audit().findings
+
+    assert (finding.name, finding.versions) == ("journal-truncated", ("medical@1",))
 
 
 def test_an_entry_repeated_as_the_next_is_found(copied):

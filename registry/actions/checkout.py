@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import Invalid, InvalidPath, NotEmpty, NotLoadable
+from ..filenames import ADAPTER_CONFIG
 from ..home import Home, make_private
 from ..manifest import Manifest
 from ..progress import Progress, silent
@@ -19,8 +20,6 @@ from ..results import Checkout
 from ..store import checkout as _store
 from ..version import Version
 from .common import VersionLike, at_a_glance, line_of, look_up, manifest_of, resolve, stored, warn_if_yanked
-
-ADAPTER_CONFIG = "adapter_config.json"
 
 
 def checkout(home: Home, version: VersionLike, folder: Path | None, *, for_path: str | None, force: bool, progress: Progress) -> Checkout:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 from ..digest import Digest, real
 from ..errors import NotLoadable, ParentMismatch, ParentNotFound, ProbeMismatch, RegistryError
 from ..facts import Facts, Files, read
-from ..filenames import TOKENIZER_FILES
+from ..filenames import ADAPTER_CONFIG, TOKENIZER_FILES
 from ..home import Home
 from ..progress import Progress
 from ..version import Version
 from .add import AddOptions, Prepared, prepare, register
-from .checkout import ADAPTER_CONFIG, home_checkout
+from .checkout import home_checkout
 from .common import facts_of, resolve, stored
 from .kinds import parent_candidate
 from .measure import keep_probes

@@ -10,6 +10,7 @@ from .. import entry as _entry, reference as _reference
 from ..digest import real
 from ..errors import ParentMismatch
 from ..facts import read
+from ..filenames import ADAPTER_CONFIG
 from ..home import Home
 from ..manifest import Manifest, Parent
 from ..plural import counted
@@ -17,7 +18,7 @@ from ..progress import Progress
 from ..results import Added
 from ..version import Version
 from .add import AddOptions, prepare, register
-from .checkout import ADAPTER_CONFIG, base_of, home_checkout
+from .checkout import base_of, home_checkout
 from .common import VersionLike, facts_of, line_of, resolve
 from .load import load
 from .parents import Known

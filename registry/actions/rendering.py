@@ -9,13 +9,13 @@ from typing import Any
 
 from ..digest import Digest, digest_of
 from ..errors import NotLoadable
+from ..filenames import ADAPTER_CONFIG
 from ..home import Home
 from ..hub import card as _card, line as _line
 from ..hub.remote import Tree, Upload
 from ..manifest import File, Manifest
 from ..source import SOURCE
 from ..version import Version
-from .checkout import ADAPTER_CONFIG
 from .common import facts_of, manifest_of
 
 UNKNOWN_COMMIT = "0" * 40

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import Invalid
-from ..findings import Unbundled
 from ..manifest import CLASSES
 from ..plural import counted
 from .commands import command, version_argument
-from .keeping import put_unbundled
 from .parameters import File, ModelName, VersionReference
 from .session import Session
 from .tables import table
@@ -84,9 +82,11 @@ def pull(session: Session, /, repository: str, parent_as: tuple[str, ...], **opt
       registry pull hf://org/medical@v3 --as medical-eu --parent-as minilm=org-minilm
       registry pull ./handover.tar
     """
+    from ..published import Pulled
     with session.progress() as progress:
         done = session.registry.pull(repository, parent_as=_pairs(parent_as), progress=progress, **options)
-    if isinstance(done, Unbundled):
+    if not isinstance(done, Pulled):
+        from .keeping import put_unbundled
         put_unbundled(session, done)
         return
     for item in done.received:

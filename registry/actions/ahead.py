@@ -29,7 +29,7 @@ def _import(modules: Sequence[str]) -> None:
     try:
         sys.setswitchinterval(min(TURN, before))
         for module in modules:
-            with contextlib.suppress(ImportError):
+            with contextlib.suppress(Exception):  # whatever it is: the import where the module is needed meets it again and says it
                 importlib.import_module(module)
     finally:
         sys.setswitchinterval(before)

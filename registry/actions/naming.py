@@ -1,7 +1,8 @@
 """Naming: what comes from elsewhere keeps its name and number, or is refused where they mean something else here, with the flag to type.
 
-A stranger's medical@9 must not become your medical@latest: a name takes versions from where its versions came from or went to, and
-from others only if somebody says so. For a repository and for a bundle alike.
+A stranger's medical@9 must not become your medical@latest: a name takes versions from where its versions came from, or from a repository
+that they went to, and from others only if somebody says so. Who takes a bundle is written down nowhere, so what comes back from there is
+asked about.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where something comes from, and whether versions of a name here came from there, or went there."""
+    """Where something comes from, and whether versions of a name here are known to have to do with that place."""
 
     said: str
     has: Callable[[Connection, str], bool]

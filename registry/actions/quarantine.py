@@ -111,8 +111,9 @@ class Quarantine:
     def give(self, path: str) -> tuple[Digest, int] | None:
         """(digest, size) of a file that is in the store now, moved there and not read again; None for one that has to be read.
 
-        All of a file that is moved was hashed while this process wrote it, into a folder that is this user's alone, under a lock that keeps
-        other pulls out; then it was made read-only, and its stamp is still the one that it had. Raises StoreUnavailable if it is not.
+        All of a file that is moved was hashed by this process, as it wrote it or read back what an earlier try had written, in a folder that
+        is this user's alone, under a lock that keeps other pulls out; then it was made read-only, and its stamp is still the one that it had.
+        Raises StoreUnavailable if it is not.
         """
         if path in self._stored:
             return self._stored[path], self.size(path)

@@ -109,8 +109,8 @@ def _filled(remote: Remote, wanted: Wanted, part: Path, whole: Path, progress: C
         out.flush()
         digest = Digest(f"sha256:{hashed.hexdigest()}")
         _refuse_other(wanted, position, digest, part)
+        part.replace(whole)  # first: a partial file must stay one that can be written, whatever happens here
         os.fchmod(out.fileno(), 0o400)
-        part.replace(whole)
         stamp = stamp_of(os.fstat(out.fileno()))
     if stamp[0] != wanted.size:
         raise StoreUnavailable(f"{wanted} has {stamp[0]} bytes on the disk, {wanted.size} were written; the disk may be failing")

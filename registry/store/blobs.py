@@ -49,8 +49,8 @@ class Blobs:
     def adopt(self, file: Path, digest: Digest, stamp: Stamp) -> None:
         """Make a file of this machine a blob, without reading it: it goes to its place, unless the blob is there already.
 
-        Whoever calls hashed the whole of it while writing it, is the only one who could write it, and took the stamp then. Raises
-        StoreUnavailable if it was touched since.
+        Whoever calls hashed the whole of it, writing it or reading it back, is the only one who could write it, and took the stamp then.
+        Raises StoreUnavailable if it was touched since.
         """
         if not self._made_young(digest):
             self._backend.adopt(file, _name(digest), stamp)

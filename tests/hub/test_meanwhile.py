@@ -83,7 +83,7 @@ def test_a_wait_that_is_no_length_of_time_is_said_before_anything_is_sent(here, 
     ran = here.run("push", "minilm@1", "--to", "org/minilm", REGISTRY_UPLOAD_WAIT=said)
 
     assert ran.code == 2 and f"REGISTRY_UPLOAD_WAIT is '{said}'" in ran.err and ran.err.count("\n") == 1
-    assert hub.asked("PUT") == [] and published(here) == []
+    assert hub.asked("PUT") == [] and hub.repositories == {} and published(here) == []
 
 
 def test_what_is_deleted_while_it_is_published_is_said_and_not_recorded(here, hub, tmp_path):

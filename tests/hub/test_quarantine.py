@@ -83,6 +83,23 @@ def test_what_was_touched_since_it_came_is_not_taken_for_what_it_was(home, quara
     assert list(home.blobs.all()) == []
 
 
+def test_a_death_before_a_finished_file_has_its_name_leaves_one_that_can_be_written(quarantine, tmp_path, monkeypatch):
+    class Died(BaseException):
+        pass
+
+    def dies(path, target):
+        raise Died
+
+    with monkeypatch.context() as patched, pytest.raises(Died), quarantine.kept():
+        patched.setattr("pathlib.Path.replace", dies)
+        quarantine.take("model.safetensors")
+
+    (part,) = (tmp_path / "home" / "staging").rglob("*.part")
+    assert part.stat().st_mode & 0o777 == 0o600
+    with quarantine.kept():
+        assert quarantine.take("model.safetensors").read_bytes() == CONTENTS["model.safetensors"]
+
+
 def test_what_the_store_has_is_neither_fetched_nor_copied(home, shelf, quarantine):
     digest = home.blobs.add(CONTENTS["model.safetensors"])
     with quarantine.kept():

@@ -58,6 +58,7 @@ class HuggingFace:
     def create(self, repository: str, *, private: bool) -> None:
         """Answers of `it is there already` are taken for success."""
         require_token(repository)
+        upload_wait()  # a wait that cannot be meant is said before anything is made
         self._ask(repository, None, lambda api: api.create_repo(repository, private=private or None, exist_ok=True))
 
     def commit(self, repository: str, uploads: Sequence[Upload], remove: Sequence[str], *, parent: str, branch: str, message: str,

@@ -13,8 +13,8 @@ from tests.support import lively
 
 from .making import BUILDERS, NEW, WEIGHTS, changed, lora, naive, targeted_table, tokens_alone, trained_tokens
 
-NAIVE = [("SentenceTransformer", lora), ("SentenceTransformer", trained_tokens), ("SentenceTransformer", targeted_table),
-         ("SentenceTransformer", tokens_alone), ("CrossEncoder", lora), ("SparseEncoder", lora), ("MultiVectorEncoder", lora)]
+NAIVE = [("SentenceTransformer", trained_tokens), ("SentenceTransformer", targeted_table), ("SentenceTransformer", tokens_alone),
+         ("CrossEncoder", lora), ("SparseEncoder", lora), ("MultiVectorEncoder", lora)]
 
 
 @pytest.mark.parametrize(("model_class", "configure"), NAIVE, ids=lambda item: getattr(item, "__name__", item))
@@ -121,7 +121,11 @@ def test_tokens_in_spare_rows_get_a_base_that_has_them(reg, tmp_path):
 def test_the_real_minilm_resized_in_memory_comes_apart_into_base_and_adapter(reg, tmp_path, minilm_folder):
     live = naive(minilm_folder, "SentenceTransformer", lora, tmp_path / "adapter")
     before = (tmp_path / "adapter" / WEIGHTS).stat().st_size
+    with pytest.raises(RuntimeError, match="ignore_mismatched_sizes"):
+        lively.loaded(tmp_path / "adapter", "SentenceTransformer")
     reg.add(minilm_folder, "minilm", measure=False)
+    with pytest.raises(registry.RegistryError, match="--fix"):
+        reg.add(tmp_path / "adapter", "medical")
 
     added = reg.add(tmp_path / "adapter", "medical", fix=True)
 

@@ -233,9 +233,10 @@ def special_tokens(files: Files, folder: str) -> dict[str, str | None]:
 def side_of(files: Files, folder: str, what: str) -> str:
     """On which side texts are cut (`truncation`) or filled up (`padding`): left or right."""
     path, config = (f"{folder}/{name}" if folder else name for name in (TOKENIZER, CONFIG))
-    said = _object_if_there(files, config).get(f"{what}_side")
-    part = _object_if_there(files, path).get(what) if said is None else None
-    named = said if said is not None else part.get("direction") if isinstance(part, dict) else None
+    named = _object_if_there(files, config).get(f"{what}_side")
+    if named is None and path in files.paths() and b'"Left"' in read(files, path):  # the file is large, and nearly none says so
+        part = _object(files, path).get(what)
+        named = part.get("direction") if isinstance(part, dict) else None
     return named.lower() if isinstance(named, str) else "right"
 
 

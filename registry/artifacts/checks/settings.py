@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...facts import Facts, read
+from ...facts import Facts
 from ..configuration import read_if_there
 from ..defaults import setting
 from ..difference.settings import SILENT, flat
@@ -66,20 +66,14 @@ def _handed_on(candidate: Candidate, parent: ParentView) -> Iterator[str]:
 
 def _sides(candidate: Candidate, parent: ParentView) -> Iterator[str]:
     """On which side texts are cut and filled up, and what a tokenizer hands to the model."""
+    for name in _SIDES:
+        yield from _said(f"{name}_side", *(side_of(view.files, view.layout.tokenizer, name) for view in (candidate, parent)))
     own, other = (_tokenizer_config(view) for view in (candidate, parent))
-    if any(own.get(f"{name}_side") != other.get(f"{name}_side") for name in _SIDES) or _described(candidate) != _described(parent):
-        for name in _SIDES:
-            yield from _said(f"{name}_side", *(side_of(view.files, view.layout.tokenizer, name) for view in (candidate, parent)))
     own_names, other_names = own.get("model_input_names"), other.get("model_input_names")
     if own_names is not None and other_names is not None:
         yield from _said("model_input_names", own_names, other_names)
     elif own_names is not None and not (isinstance(own_names, list) and "attention_mask" in own_names):
         yield f"model_input_names is {own_names!r:.80}, without attention_mask"
-
-
-def _described(view: Candidate | ParentView) -> bytes:
-    path = join(view.layout.tokenizer, "tokenizer.json")
-    return read(view.files, path) if path in view.files.paths() else b""
 
 
 def _of_a_full_model(candidate: Candidate, parent: ParentView) -> Iterator[str]:

@@ -88,3 +88,12 @@ def test_a_full_model_may_have_another_tokenizer_than_its_parent(tmp_path):
     resized = plain.base(tmp_path / "resized", added=ADDED)
 
     assert warnings(resized, base) == ()
+
+
+def test_the_side_that_tokenizer_json_alone_says_is_told(tmp_path):
+    base = plain.base(tmp_path / "base")
+    adapter = plain.adapter(tmp_path / "adapter", base)
+    cut = {"direction": "Left", "max_length": 6, "strategy": "LongestFirst", "stride": 0}
+    edit(adapter / "tokenizer.json", lambda value: value.update(truncation=cut))
+
+    assert warnings(adapter, base) == ("not as in minilm@1: truncation_side is 'left' (there 'right')",)

@@ -100,7 +100,7 @@ def test_a_file_that_the_disk_does_not_give_fails_and_raises_nothing(registered)
     report = registered.check("medical@1", measure=False)
 
     assert [(item.check, item.subject) for item in report.failures][:1] == [("files", "adapter_model.safetensors")]
-    assert "Input/output error" in report.failures[0].message
+    assert "input/output error" in report.failures[0].message
 
 
 def test_what_was_let_pass_is_told_and_does_not_fail(reg, line):
@@ -197,6 +197,15 @@ def test_a_pattern_that_must_not_be_matched_fails_once_and_is_matched_nowhere(re
     assert [item.check for item in report.failures] == ["adapter-kind"]
     with pytest.raises(NotLoadable, match=next(iter(field))):
         registered.diff("medical@1", line.adapter)
+
+
+def test_a_token_list_that_is_lost_fails_the_check_of_what_stands_on_it(registered):
+    base = registered.resolve("minilm-medical@1")
+    registered.home.blobs.remove(base.vocabulary)
+
+    report = registered.check("medical@1", measure=False)
+
+    assert "readable" in [item.check for item in report.failures]
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: (path.chmod(0o644), path.write_bytes(b"{}"))], ids=["lost", "damaged"])

@@ -83,6 +83,8 @@ def of_version(home: Home, version: Version) -> Stage:
     layout = layout_of(files, class_hint=None if "modules.json" in files.paths() else version.model_class, parent_class=version.model_class)
     if parent is None:
         return Stage(version.reference, version, files, layout, inspect(files, layout, root=None), None)
+    for vocabulary in {line[-1].vocabulary, parent.vocabulary}:
+        home.blobs.read(vocabulary)  # where token lists are equal nobody looks into them, and whether they are there is asked here
     root, view = tokens_of(home, line[-1].vocabulary), _registered(home, parent)
     found = inspect(files, layout, root=root, parent=view.facts.vocabulary)
     return Stage(version.reference, version, files, layout, found, view, parent_version=parent)

@@ -17,8 +17,11 @@ _ADAPTERS = re.compile(r"\.(?:lora_|ia3_|modules_to_save\.|trainable_tokens_)")
 def unwrap(folder: Path) -> list[str]:
     """Rename the tensors of the transformer in a folder, in place; what was done, nothing where no name is a wrapper's.
 
-    Raises NotLoadable where the file holds an adapter beside the model, lies in shards, or would have two tensors of one name.
+    Raises NotLoadable where the file holds an adapter beside the model, or would have two tensors of one name, and for shards.
     """
+    if (folder / "model.safetensors.index.json").exists():
+        raise NotLoadable("its weights lie in shards, which are not renamed; load it as it was trained and save it in one file: "
+                          "save_pretrained(…, max_shard_size='100GB')")
     weights = folder / "model.safetensors"
     names = {name: _WITHIN.sub("", _BEGINNING.sub(lambda found: found[1] or "", name)) for name in tables(weights)} if weights.is_file() else {}
     renamed = {name: new for name, new in names.items() if name != new}

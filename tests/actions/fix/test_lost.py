@@ -125,6 +125,17 @@ def test_a_wrong_parent_is_not_answered_with_what_was_just_tried(resized, copied
     assert "--fix" not in str(refused.value)
 
 
+def test_a_full_model_in_shards_is_told_to_be_saved_in_one_file(resized, tmp_path):
+    folder = shutil.copytree(plain.base(tmp_path / "base", seed=3), tmp_path / "sharded")
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
+    names = dict.fromkeys(tables(folder / "model-00001-of-00001.safetensors"), "model-00001-of-00001.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": names}))
+
+    with pytest.raises(NotLoadable, match="in shards, which are not renamed; .*max_shard_size"):
+        resized.add(folder, "one", fix=True)
+
+
+
 def test_a_stray_config_is_left_out(resized, copied):
     folder, live = copied
     shutil.copyfile(resized.checkout("base@1").folder / "config.json", folder / "config.json")

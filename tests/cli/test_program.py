@@ -115,8 +115,10 @@ def test_a_reader_that_has_gone_is_no_error_to_talk_about(filled):
 
 
 def test_an_interrupt_is_one_line_and_130(filled):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it, and a child would inherit that
     waiting = subprocess.Popen([sys.executable, "-m", "registry", "load", "medical@1", "--encode", "-"], stdin=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True, env=process_environment(filled))
+    signal.signal(signal.SIGINT, before)
     waiting.stdin.write("a line\n" * 100_000)  # more than a pipe holds, so it is reading when this returns
     waiting.stdin.flush()
 

@@ -106,7 +106,7 @@ def parse(content: bytes) -> Manifest:
             raise InvalidManifest(f"the manifest has the wrong fields: {', '.join(sorted(value))}")
         manifest = Manifest(value["kind"], value["class"], tuple(_file(item) for item in value["files"]),
                             tuple(_parent(item) for item in value["parents"]))
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InvalidManifest(f"the manifest is malformed: {error}") from None
     if type(value["format"]) is not int or [file["path"] for file in value["files"]] != list(manifest.paths) or [
             (item["role"], item["digest"]) for item in value["parents"]] != [(parent.role, parent.digest) for parent in manifest.parents]:
@@ -194,7 +194,7 @@ def _parent(item: dict[str, Any]) -> Parent:
 
 
 def _file(item: dict[str, Any]) -> File:
-    if (item.keys() != _FILE_KEYS or type(item["path"]) is not str
+    if (type(item) is not dict or item.keys() != _FILE_KEYS or type(item["path"]) is not str
             or type(item["size"]) is not int or item["size"] < 0):
         raise InvalidManifest(f"the manifest has a malformed file: {item!r}")
     return File(item["path"], Digest(item["digest"]), item["size"])

@@ -100,7 +100,7 @@ def test_a_newer_format_is_refused_by_its_number() -> None:
     (changed(**{"class": "AutoModel"}), "'AutoModel' is no class; one of SentenceTransformer"),
     (changed(files=None), "the manifest is malformed"),
     (changed(files=["a"]), "the manifest has a malformed file"),
-    (changed(files=[7]), "the manifest is malformed"),
+    (changed(files=[7]), "the manifest has a malformed file"),
     (a_file(path=5), "the manifest has a malformed file"),
     (a_file(size=-1), "the manifest has a malformed file"),
     (a_file(size=True), "the manifest has a malformed file"),

@@ -63,7 +63,6 @@ def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Pr
     """Publish a version, and those of its ancestors that are nowhere on the Hub. Raises what stands against it; then nothing half is there."""
     if not options.dry_run:
         require_writable(home)
-        import_ahead(*RECORDING)
     found = resolve(home, version)
     alias = _reference.parse(version).alias if isinstance(version, str) and "^" not in version else None
     line = line_with_names(home, found)
@@ -247,6 +246,7 @@ def _send(run: _Run, version: Version, tree: Tree, branch: str, changes: _plan.C
     if changes.nothing:
         return Committed(tree.commit)
     message = options.message or f"{version.reference}" + (f": {version.message}" if version.message else "")
+    import_ahead(*RECORDING)  # only now: before, nothing is waited for, and it would take its time from what is needed first
     try:
         done = run.remote.commit(
             repository, changes.send, changes.remove, parent=tree.commit, branch=branch, message=message[:SUMMARY_LIMIT], proposal=options.pr,

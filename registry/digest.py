@@ -17,7 +17,7 @@ from .errors import InvalidManifest
 BLOCK = 4 << 20
 """Bytes read at a time: large enough for full hashing speed, small enough for constant memory."""
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+_is_digest = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII).fullmatch
 
 
 class Digest(str):
@@ -27,7 +27,7 @@ class Digest(str):
 
     def __new__(cls, text: str) -> Digest:
         """Raises InvalidManifest unless text is a whole digest."""
-        if not _DIGEST.fullmatch(text):
+        if not _is_digest(text):
             raise InvalidManifest(f"{text!r} is no digest; one is sha256: and 64 hex digits")
         return super().__new__(cls, text)
 

@@ -13,6 +13,7 @@ from ... import manifest as _manifest
 from ...digest import Digest, digest_of, digest_of_stream
 from ...errors import BrokenChain, CatalogDiverged, RegistryError, StoreUnavailable, reason
 from ...findings import Lost, Mended, Repaired
+from ...garbage import uncollected
 from ...home import WRITE_WAIT, Home
 from ...manifest import File, Manifest, Parent
 from ...progress import Progress
@@ -35,6 +36,7 @@ def repair(home: Home, sources: Sequence[str], *, accept_journal: bool, progress
     Raises CatalogDiverged where the catalog tells another story than the journal and accept_journal is not given.
     """
     with contextlib.ExitStack() as stack:
+        stack.enter_context(uncollected())  # for millions of values, none in a circle, the collector would look at all again and again
         named = stack.enter_context(named_sources(home, sources))
         stack.enter_context(home.store_lock.shared(timeout=60.0))
         with home.write_lock.exclusive(WRITE_WAIT):

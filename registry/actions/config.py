@@ -6,15 +6,14 @@ from collections.abc import Mapping
 
 from ..errors import Invalid, InvalidName, NotFound
 from ..home import Home
-from ..settings import read_config, write_config
-
-KEYS = {"user.name": "who is at work, as entries record it; a claim, not a proof"}
+from ..settings import KEYS, read_config, write_config
+from .load import PROBES
 
 
 def config(home: Home, key: str | None = None, value: str | None = None, *, unset: bool = False) -> Mapping[str, str]:
     """All settings, or the one asked for, after setting or removing it.
 
-    Raises InvalidName for an unknown key, Invalid for a value that is not one line, NotFound for one that is not set.
+    Raises InvalidName for an unknown key, Invalid for a value that is not one line or that the key cannot have, NotFound for one that is not set.
     """
     known = read_config(home.root)
     if key is None:
@@ -23,6 +22,8 @@ def config(home: Home, key: str | None = None, value: str | None = None, *, unse
         raise InvalidName(f"there is no setting {key!r}; there are: {', '.join(KEYS)}")
     if value is not None and (not value.strip() or not value.isprintable()):
         raise Invalid(f"{value!r} cannot be the value of {key}; give one line of text")
+    if key == "load.probes" and value is not None and value not in PROBES:
+        raise Invalid(f"{value!r} cannot be the value of {key}; use one of {', '.join(PROBES)}")
     if value is not None:
         known[key] = value
     elif key not in known:

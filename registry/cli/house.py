@@ -40,18 +40,27 @@ def init(session: Session, /, folder: str | None) -> None:
     session.note(f"next: registry add FOLDER --as NAME{place}" + ("; or let REGISTRY_HOME name it" if place else ""))
 
 
+def _keys(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from ..settings import KEYS
+    return [key for key in KEYS if key.startswith(incomplete)]
+
+
 @command("config")
-@click.argument("key", metavar="[KEY]", required=False)
+@click.argument("key", metavar="[KEY]", required=False, shell_complete=_keys)
 @click.argument("value", metavar="[VALUE]", required=False)
 @click.option("--unset", is_flag=True, help="Forget the value of KEY.")
 @click.pass_obj
 def config(session: Session, /, key: str | None, value: str | None, unset: bool) -> None:
-    """Show or change the settings of the home. user.name is who you are in the log.
+    """Show or change the settings of the home.
+
+    user.name is who you are in the log. load.device, load.probes and push.parents-to are what the options of these names are where
+    they are not given.
 
     \b
     Examples:
       registry config
       registry config user.name "Anna Example"
+      registry config load.device cuda
     """
     if unset and (key is None or value is not None):
         raise click.UsageError("with --unset say KEY alone, as in: registry config --unset user.name")

@@ -25,7 +25,8 @@ FILES_SHOWN = 5
 @command("push")
 @version_argument()
 @click.option("--to", metavar="ORG/REPO", help="The repository; remembered for the model.")
-@click.option("--parents-to", metavar="ORG", help="Whose repositories the parents go to that are not on the Hub; each is named like its model.")
+@click.option("--parents-to", metavar="ORG", help="Whose repositories the parents go to that are not on the Hub; each is named like its model. "
+              "Default: registry config push.parents-to.")
 @click.option("--all-parents", is_flag=True, help="Publish parents too that came from the Hub unmodified; repositories of others vanish.")
 @click.option("--private", is_flag=True, help="Repositories that are made are private.")
 @click.option("--pr", is_flag=True, help="Propose the commit instead of making it; nothing is tagged or recorded.")
@@ -45,6 +46,7 @@ def push(session: Session, /, version: str, **options: Any) -> None:
       registry push medical@1 --to org/medical --parents-to org
       registry push medical@prod
     """
+    options["parents_to"] = options["parents_to"] or session.default("push.parents-to")
     with session.progress() as progress:
         done = session.registry.push(version, progress=progress, **options)
     for item in done.sent:

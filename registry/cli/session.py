@@ -57,6 +57,10 @@ class Session:
             self._opened = Registry(self.home)
         return self._opened
 
+    def default(self, key: str) -> str | None:
+        """What `registry config` says of an option that was not given."""
+        return self.registry.config().get(key)
+
     def adopt(self, registry: Registry) -> Registry:
         """Use this registry from now on, and close it at the end."""
         self._opened = registry

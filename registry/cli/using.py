@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
               help="Put an adapter on, under a name; again for more, of which the first acts. REF is their base.")
 @click.option("--encode", "texts", metavar="TEXT", multiple=True,
               help="Print its encoding as a JSON line; - reads standard input.")
-@click.option("--device", metavar="D", help="Where it runs: cpu, cuda, cuda:1, mps.")
-@click.option("--probes", type=click.Choice(["refuse", "warn", "skip"]), default="refuse", show_default=True,
-              help="What to do if a recorded text encodes otherwise here.")
+@click.option("--device", metavar="D", help="Where it runs: cpu, cuda, cuda:1, mps. Default: registry config load.device.")
+@click.option("--probes", type=click.Choice(["refuse", "warn", "skip"]),
+              help="What to do if a recorded text encodes otherwise here. Default: registry config load.probes, else refuse.")
 @at_option()
 @click.pass_obj
 def load(session: Session, /, version: str, adapters: tuple[tuple[str, str], ...], texts: tuple[str, ...], device: str | None,
-         probes: Probes, at: str | None) -> None:
+         probes: Probes | None, at: str | None) -> None:
     """Load a version, prove that it is what was registered, and print its folder.
 
     The class is named on standard error. With --encode the results are printed instead, a JSON line for each text: a list of
@@ -47,6 +47,8 @@ def load(session: Session, /, version: str, adapters: tuple[tuple[str, str], ...
     """
     found = session.registry.resolve(version, at=at)
     inputs = list(_inputs(texts, pairs=found.model_class == "CrossEncoder"))
+    device = device or session.default("load.device")
+    probes = probes or cast("Probes", session.default("load.probes") or "refuse")
     with session.progress() as progress:
         model = session.registry.load(found, adapters=dict(adapters) or None, probes=probes, at=at, progress=progress,
                                       **({"device": device} if device else {}))

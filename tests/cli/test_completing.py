@@ -38,6 +38,10 @@ def test_the_shell_completes_options(bash):
     assert bash("registry add . --pa") == ["--parent"]
 
 
+def test_the_shell_completes_settings(bash):
+    assert bash("registry config load.") == ["load.device", "load.probes"]
+
+
 def test_the_shell_completes_the_names_of_models(bash):
     assert bash("registry list min") == ["minilm", "minilm-medical"]
 

@@ -35,6 +35,22 @@ def test_config_keeps_who_is_at_work(run, home):
     assert run("log", "-n", "1", "--json", home=home).json[0]["by"] == "Anna Example"
 
 
+def test_config_says_what_options_are_where_they_are_not_given(run, home):
+    run("config", "load.device", "nowhere", home=home)
+
+    assert "nowhere" in run("load", "minilm@1", home=home).err
+    assert run("load", "minilm@1", "--device", "cpu", home=home).code == 0
+
+
+def test_config_refuses_what_a_setting_cannot_be(run, home):
+    refused = run("config", "load.probes", "perhaps", home=home)
+
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "use one of refuse, warn, skip" in refused.err
+    assert run("config", "load.probes", "warn", home=home).code == 0
+    assert run("config", "device", "cpu", home=home).code == 2
+
+
 def test_config_forgets(run, home):
     run("config", "user.name", "Anna Example", home=home)
 

@@ -32,6 +32,14 @@ def test_a_parent_that_is_nowhere_needs_a_place(here, hub):
     assert hub.repositories == {}
 
 
+def test_where_parents_go_can_be_set_once(here, hub):
+    here.ok("config", "push.parents-to", "org")
+
+    here.ok("push", "medical@1", "--to", "org/medical")
+
+    assert {"org/minilm", "org/minilm-medical", "org/medical"} <= hub.repositories.keys()
+
+
 def test_a_parent_that_is_to_be_published_anew_needs_a_place_too(pushed, hub):
     ran = pushed.run("push", "medical@1", "--to", "alice/medical", "--all-parents")
 

@@ -8,6 +8,7 @@ loaders know nothing else.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,8 @@ from .configuration import parse, read_object
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
+OWN_TENSOR = re.compile(r"\.(?:lora_|ia3_|modules_to_save\.|trainable_tokens_)")
+"""In the name of a tensor that is an adapter's and not its base's."""
 _PLACE = ("base_model_name_or_path", "revision")
 _SETS = ("target_modules", "exclude_modules")
 

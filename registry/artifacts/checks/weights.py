@@ -6,6 +6,7 @@ import re
 
 from ...errors import NotLoadable, RegistryError, UnsafeFile
 from ...plural import counted
+from ..adapter import OWN_TENSOR
 from ..configuration import read_if_there
 from ..encoder.belongs import join
 from ..weights import names, shards
@@ -13,7 +14,6 @@ from .check import INTEGRITY, Candidate, checks
 
 CHECKS, check = checks()
 _WRAPPED = re.compile(r"(^|\.)base_model\.model\.|\.base_layer\.|\.lora_[AB]\.|\.original_module\.|\.modules_to_save\.")
-_ADAPTERS = re.compile(r"\.(?:lora_|ia3_|modules_to_save\.|trainable_tokens_)")
 _LAYER = re.compile(r"(?:.*\.)?(?:encoder\.layer|layers)\.(\d+)\.")
 
 
@@ -57,9 +57,9 @@ def no_wrapper_names(candidate: Candidate) -> str | None:
     wrapped = [tensor.name for tensor in candidate.inspection.facts.weights.tensors if _WRAPPED.search(tensor.name)]
     if not wrapped:
         return None
-    adapters = any(_ADAPTERS.search(name) for name in wrapped)
+    adapters = any(OWN_TENSOR.search(name) for name in wrapped)
     return (f"{counted(len(wrapped), 'tensor has a name', 'tensors have names')} of an adapter's wrapper, {wrapped[0]!r} first: a loader would take "
-            f"random ones instead; "
+            "random ones instead; "
             f"{'merge with PeftModel.merge_and_unload() and save that model' if adapters else 'registry add --fix takes these names away'}")
 
 

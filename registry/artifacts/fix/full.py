@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 from ...errors import NotLoadable
+from ..adapter import OWN_TENSOR
 from ..growth import tables
 from ..rewriting import rewrite
 
 _BEGINNING = re.compile(r"(^|.*?\.)?(?:base_model\.model\.)+")
 _WITHIN = re.compile(r"\.(?:base_layer|original_module)(?=\.)")
-_ADAPTERS = re.compile(r"\.(?:lora_|ia3_|modules_to_save\.|trainable_tokens_)")
 
 
 def unwrap(folder: Path) -> list[str]:
@@ -27,7 +27,7 @@ def unwrap(folder: Path) -> list[str]:
     renamed = {name: new for name, new in names.items() if name != new}
     if not renamed:
         return []
-    own = next((name for name in names if _ADAPTERS.search(name)), None)
+    own = next((name for name in names if OWN_TENSOR.search(name)), None)
     if own is not None:
         raise NotLoadable(f"the weights hold an adapter beside the model, {own!r} first, so that no renaming makes one model of them; merge it with "
                           "PeftModel.merge_and_unload() and save that")

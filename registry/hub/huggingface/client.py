@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 UPLOAD_WAIT = 120.0
+"""Seconds of silence after which an upload or a commit is given up, where nobody says otherwise."""
 
 
 @contextlib.contextmanager

@@ -22,8 +22,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .catalog.opened import Opened
+from .catalog.writer import head
 from .entry import Body, Entry, Init, now
-from .errors import BrokenChain, Busy, CatalogBehind, CatalogDiverged, HomeNotFound, RegistryError, StoreUnavailable, reason
+from .errors import BrokenChain, Busy, CatalogDiverged, HomeNotFound, RegistryError, StoreUnavailable, reason
 from .settings import Settings, read_config
 from .store.blobs import Blobs
 from .store.journal import Journal
@@ -31,9 +33,10 @@ from .store.local import LocalBackend, try_place
 from .store.lock import Lock
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from sqlalchemy import Connection
 
-    from .catalog.engine import Catalog
     from .digest import Digest
     from .store.backend import Backend
 
@@ -57,7 +60,7 @@ class Home:
         self.journal = Journal(self.backend)
         self.store_lock = Lock(self.root / "store.lock")
         self.write_lock = Lock(self.root / "write.lock")
-        self._catalog: Catalog | None = None
+        self._catalog = Opened(self.root, lambda: self.writable, self.fold_into)
         self._warnings: list[str] = []
 
     @classmethod
@@ -71,7 +74,7 @@ class Home:
         home = cls(settings, backend)
         with home.write_lock.exclusive(WRITE_WAIT):
             if home.journal.read(1) is None:
-                home.commit(lambda connection: Init(secrets.token_hex(16)))
+                home.record(lambda: Init(secrets.token_hex(16)))
         return home
 
     @classmethod
@@ -85,9 +88,7 @@ class Home:
 
     def close(self) -> None:
         """Let go of the catalog."""
-        if self._catalog is not None:
-            self._catalog.close()
-            self._catalog = None
+        self._catalog.close()
 
     @property
     def writable(self) -> bool:
@@ -118,31 +119,40 @@ class Home:
 
         The journal's write is the commit. A catalog that then fails to follow is a warning: it heals at the next catch_up.
         """
+        def ask() -> Body | None:
+            with self._catalog.reading() as connection:
+                return decide(connection)
+
+        return self.record(ask)
+
+    def record(self, decide: Callable[[], Body | None]) -> Entry | None:
+        """What commit does, for a decision that asks the catalog at a glance or not at all: the entry then costs no import of SQLAlchemy."""
         by = self.user  # asked before the lock is taken: git may take its time
         with self.write_lock.exclusive(WRITE_WAIT):
             self.catch_up()
-            entry: Entry | None = None
-            appended = False
-            try:
-                with self._open_catalog().writing() as connection:
-                    body = decide(connection)
-                    if body is None:
-                        return None
-                    number, previous = self._open_catalog().head(connection)
-                    entry = Entry(number + 1, secrets.token_hex(16), now(), by, body, previous)
-                    self._fold(connection, entry, self.blobs.read)
-                    self.journal.append(entry)
-                    appended = True
-            except RegistryError as error:
-                if not appended:
-                    raise
-                self.warn(f"recorded, but the catalog could not follow and will at the next command: {error}")
-            return entry
+            body = decide()
+            return self._append(body, by) if body is not None else None
+
+    def _append(self, body: Body, by: str) -> Entry | None:
+        entry: Entry | None = None
+        appended = False
+        try:
+            with self._catalog.transaction() as connection:
+                number, previous = head(connection)
+                entry = Entry(number + 1, secrets.token_hex(16), now(), by, body, previous)
+                self._fold(connection, entry, self.blobs.read)
+                self.journal.append(entry)
+                appended = True
+        except RegistryError as error:
+            if not appended:
+                raise
+            self.warn(f"recorded, but the catalog could not follow and will at the next command: {error}")
+        return entry
 
     def catch_up(self) -> None:
         """Fold what the catalog has not seen. Raises CatalogDiverged if the journal is not the one it was folded from."""
         with self.write_lock.exclusive(WRITE_WAIT):
-            self._open_catalog()
+            self._catalog.writer()
             self.journal.sync()
             number, digest = self._head()
             if number:
@@ -151,7 +161,7 @@ class Home:
                 if self.journal.has(number + 2):
                     self.refuse_gap(number)
                 return
-            with self._open_catalog().writing() as connection:
+            with self._catalog.transaction() as connection:
                 for entry in self.journal.follow(number, digest):
                     self._fold(connection, entry, self.blobs.read_or_miss)
 
@@ -160,34 +170,47 @@ class Home:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """A snapshot of the catalog, brought up to the journal if that takes no waiting; else a warning says how old it is."""
-        self._catalog_for_reading()
-        number, _ = self._head()
+        number = self._head_for_reading()
         if (self.root / "journal" / f"{number + 1:020}.json").exists():
             self._catch_up_quickly(number)
         elif number and not (self.root / "journal" / f"{number:020}.json").exists():
             self.warn(f"the catalog knows entry {number}, and the journal lacks it; registry audit tells more, registry repair mends it")
-        with self._catalog_for_reading().reading() as connection:
+        with self._catalog.reading() as connection:
             yield connection
 
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
         """Every row of the catalog, by table: what two folds of one journal must agree in."""
-        catalog = self._catalog_for_reading()
-        with catalog.reading() as connection:
-            return catalog.dump(connection)
+        from .catalog.engine import Catalog
+        with self._reading() as connection:
+            return Catalog.dump(connection)
+
+    def _reading(self) -> contextlib.AbstractContextManager[Connection]:
+        if not self._catalog.is_there():
+            self.catch_up()
+        return self._catalog.reading()
+
+    def _head_for_reading(self) -> int:
+        if not self._catalog.is_there():
+            self.catch_up()
+        try:
+            return self._catalog.head_for_reading()
+        except CatalogDiverged as error:
+            self._renew_unreadable(error)
+        return self._catalog.head_for_reading()
 
     def _head(self) -> tuple[int, Digest | None]:
-        """Where the open catalog ends. One that cannot be read is made anew: it holds nothing that the journal does not."""
-        assert self._catalog is not None
         try:
-            with self._catalog.reading() as connection:
-                return self._catalog.head(connection)
+            return self._catalog.head()
         except CatalogDiverged as error:
-            if not self.writable:
-                raise
-            self.renew()
-            self.warn(f"{str(error).partition('; to make it')[0]}; it was made anew from the journal")
-        with self._catalog.reading() as connection:
-            return self._catalog.head(connection)
+            self._renew_unreadable(error)
+        return self._catalog.head()
+
+    def _renew_unreadable(self, error: CatalogDiverged) -> None:
+        """A catalog that cannot be read is made anew: it holds nothing that the journal does not."""
+        if not self.writable:
+            raise error
+        self.renew()
+        self.warn(f"{str(error).partition('; to make it')[0]}; it was made anew from the journal")
 
     def _catch_up_quickly(self, number: int) -> None:
         if not self.writable:
@@ -198,28 +221,6 @@ class Home:
                 self.catch_up()
         except Busy:
             self.warn(f"another process is writing; answering as of entry {number}")
-
-    def _catalog_for_reading(self) -> Catalog:
-        from .catalog.engine import Catalog
-        if self._catalog is None:
-            found = Catalog.open(self.root / "catalog", readonly=not self.writable)
-            if found is None:
-                if not self.writable:
-                    raise CatalogBehind(f"the home {str(self.root)!r} is read-only and has no catalog; "
-                                        "run registry list there once with the right to write")
-                self.catch_up()
-            else:
-                self._catalog = found
-        assert self._catalog is not None
-        return self._catalog
-
-    def _open_catalog(self) -> Catalog:
-        from .catalog.engine import Catalog
-        if self._catalog is None:
-            if not self.writable:
-                raise StoreUnavailable(f"the home {str(self.root)!r} is read-only; nothing can be recorded in it")
-            self._catalog = Catalog.open(self.root / "catalog") or Catalog.create(self.root / "catalog", fill=self.fold_into)
-        return self._catalog
 
     def fold_into(self, connection: Connection, until: int | None = None, read_blob: Callable[[Digest], bytes] | None = None) -> None:
         """The whole journal, or its first entries, into an empty catalog that nobody sees before it is done."""
@@ -241,15 +242,11 @@ class Home:
 
     def renew(self, *, read_blob: Callable[[Digest], bytes] | None = None) -> Path:
         """The file of a new generation of the catalog, made from the journal alone; the old one stays for whoever has it open."""
-        from .catalog.engine import Catalog
         with self.write_lock.exclusive(WRITE_WAIT):
             self.journal.sync()
-            made = Catalog.new_generation(self.root / "catalog", fill=functools.partial(self.fold_into, read_blob=read_blob))
-            self.close()
-            self._catalog = made
-        return made.path
+            return self._catalog.renew(functools.partial(self.fold_into, read_blob=read_blob))
 
-    def _fold(self, connection: Connection, entry: Entry, read_blob: Callable[[Digest], bytes]) -> None:
+    def _fold(self, connection: sqlite3.Connection, entry: Entry, read_blob: Callable[[Digest], bytes]) -> None:
         from .catalog.apply import apply
         apply(connection, entry, read_blob)
 

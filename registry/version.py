@@ -123,6 +123,21 @@ class Copy:
 
 
 @dataclass(frozen=True)
+class Taken:
+    """What is given away for ever under a name."""
+
+    spelled: str | None
+    """The model's name as it was first spelled; None where no model has it in any case."""
+    manifests: Mapping[int, Digest]
+    """What each number was registered as, deleted ones too."""
+
+    @property
+    def next_number(self) -> int:
+        """The number that the next version gets."""
+        return max(self.manifests, default=0) + 1
+
+
+@dataclass(frozen=True)
 class LogRow:
     """One entry of the journal, as the log shows it."""
 

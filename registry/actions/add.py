@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import entry as _entry, reference as _reference
 from ..digest import Digest
-from ..errors import InvalidName, NumberTaken, ParentNotFound, RegistryError, VersionNotFound
+from ..errors import InvalidName, ParentNotFound, RegistryError
 from ..facts import Facts, Files
 from ..home import Home
 from ..hub import cache
@@ -22,17 +22,15 @@ from ..manifest import Manifest, Parent
 from ..progress import Progress
 from ..results import Added, Verdict
 from ..store.files import StoredFiles
-from ..version import Version
-from .common import VersionLike, resolve
+from .common import VersionLike
 from .kinds import kind_of, parent_candidate, parent_view
 from .opening import is_adapter, opened
 from .parents import Known, find_parent
 from .provenance import provenance
-from .sources import remember
-from .storing import Giving, refuse_changed, stamps, store, store_small
+from .registering import register
+from .storing import Giving, refuse_changed, stamps, store
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
     from .measure import Texts
 
@@ -124,47 +122,6 @@ def add_several(home: Home, folders: Sequence[Path], name: str | None, *, prefix
     return tuple(verdicts)
 
 
-def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any], options: AddOptions, folder: Path | None = None,
-             plan: str | None = None, warnings: tuple[str, ...] = (), probes: Digest | None = None, number: int | None = None,
-             checkpoint: bool = False) -> Added:
-    """Make a prepared folder a version of `name`, or find the version that has it; then its alias.
-
-    Without a number it gets the next one. Raises NumberTaken where the number is another content's.
-    """
-    digest = prepared.manifest.digest
-    edge = prepared.edges[0] if prepared.edges else None
-    result = Added(None, False, prepared.manifest.kind, digest, name, 0, edge.evidence if edge else None, edge.reference if edge else None,
-                   (*warnings, *prepared.warnings), prepared.left_out, prepared.rows, plan)
-    if options.dry_run:
-        return _dry_run(home, result)
-    _, facts, _ = store_small(home, (prepared.vocabulary, prepared.facts.to_bytes(), prepared.manifest.to_bytes()))
-
-    def decide(connection: Connection) -> _entry.Body | None:
-        from ..catalog import queries
-        spelled = queries.spelled(connection, name) or name
-        there = _registered(connection, spelled, digest, number)
-        if there is not None and (checkpoint or not there.checkpoint):
-            return None
-        _refuse_lost_parents(connection, prepared.edges)
-        if number is not None:
-            refuse_taken(connection, spelled, number, digest)
-        return _entry.Register(spelled, number or queries.next_number(connection, spelled), digest, facts, probes, prepared.edges,
-                               message=options.message, checkpoint=checkpoint, forced=prepared.forced, source=source)
-
-    entry = home.commit(decide)
-    with home.reading() as connection:
-        version = _registered(connection, name, digest, number)
-    if version is None:
-        raise VersionNotFound(f"{name} was registered and taken away again at the same moment; run the command again")
-    if folder is not None and (entry is not None or prepared.originals):
-        remember(home, digest, folder, prepared.originals)
-    if options.alias is not None:
-        from .name import alias
-        alias(home, version, options.alias)
-        version = resolve(home, version)
-    return replace(result, version=version, already=entry is None, name=version.name, number=version.number)
-
-
 def _with_warning(added: Added, metrics: dict[str, str] | None) -> Added:
     if not metrics or not added.already or added.version is None or metrics == added.version.metrics:
         return added
@@ -243,38 +200,6 @@ def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str 
     manifest = Manifest(kind, layout.model_class, kept, tuple(Parent(edge.role, edge.digest) for edge in edges))
     return Prepared(manifest, inspection.facts, inspection.vocabulary, edges, tuple(layout.left_out), originals, passed.warnings, rows,
                     passed.forced)
-
-
-def refuse_taken(connection: Connection, name: str, number: int, digest: Digest) -> None:
-    """Raises NumberTaken if a version, be it a deleted one, has the number and another content."""
-    from ..catalog import queries
-    there = queries.version(connection, name, number)
-    if there is not None and there.digest != digest:
-        raise NumberTaken(f"{there.reference} is another model here ({there.digest.short}{', deleted' if there.deleted else ''}) than the one that "
-                          f"comes ({digest.short}); give it the next number here: --renumber, or another name: --as NAME")
-
-
-def _registered(connection: Connection, name: str, digest: Digest, number: int | None = None) -> Version | None:
-    """The version of the model that has this manifest, a checkpoint only where there is no other."""
-    from ..catalog import queries
-    found = [version for version in queries.with_manifest(connection, digest)
-             if version.name.casefold() == name.casefold() and number in (None, version.number)]
-    return min(found, key=lambda version: version.checkpoint, default=None)
-
-
-def _refuse_lost_parents(connection: Connection, edges: Sequence[_entry.Edge]) -> None:
-    from ..catalog import queries
-    for edge in edges:
-        if not queries.with_manifest(connection, edge.digest):
-            raise ParentNotFound(f"the parent {edge.reference} was deleted while this was added")
-
-
-def _dry_run(home: Home, result: Added) -> Added:
-    from ..catalog import queries
-    with home.reading() as connection:
-        there = _registered(connection, result.name, result.digest)
-        number = there.number if there is not None else queries.next_number(connection, queries.spelled(connection, result.name) or result.name)
-    return replace(result, version=there, already=there is not None, number=number)
 
 
 def _name_for(folder: Path, name: str | None, prefix: str | None) -> str:

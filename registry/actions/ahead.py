@@ -8,8 +8,6 @@ import sys
 import threading
 from collections.abc import Sequence
 
-RECORDING = ("registry.catalog.apply", "registry.catalog.queries", "registry.catalog.engine", "sqlalchemy.dialects.sqlite")
-"""What it takes to write an entry."""
 READING = ("registry.artifacts.encoder", "registry.artifacts.inspect", "registry.artifacts.checks", "registry.artifacts.probes")
 """What it takes to understand a folder."""
 TURN = 0.0005

@@ -19,7 +19,7 @@ from ..progress import Progress, silent
 from ..results import Checkout
 from ..store import checkout as _store
 from ..version import Version
-from .common import VersionLike, at_a_glance, line_of, look_up, manifest_of, resolve, stored, warn_if_yanked
+from .common import VersionLike, at_a_glance, line_here, line_of, look_up, manifest_of, resolve, stored, warn_if_yanked
 
 
 def checkout(home: Home, version: VersionLike, folder: Path | None, *, for_path: str | None, force: bool, progress: Progress) -> Checkout:
@@ -65,8 +65,7 @@ def _base_of(home: Home, version: Version) -> Version | None:
     found = at_a_glance(home, f"{parent.reference}@{parent.digest}")
     if found is not None:
         return found
-    with home.reading() as connection:
-        return base_of(home, line_of(connection, version))
+    return base_of(home, line_here(home, version))
 
 
 def transformer_folder(home: Home, base: Version, *, progress: Progress = silent) -> str:

@@ -20,7 +20,7 @@ from ..filenames import ADAPTER_CONFIG, TOKENIZER_FILES
 from ..home import Home
 from ..progress import Progress
 from ..version import Version
-from .add import AddOptions, Prepared, prepare, register
+from .add import AddOptions, Prepared, prepare
 from .checkout import home_checkout
 from .common import facts_of, resolve, stored
 from .kinds import parent_candidate
@@ -28,6 +28,7 @@ from .measure import keep_probes
 from .parents import Known, find_parent, place_of
 from .provenance import provenance
 from .recognise import open_folder
+from .registering import register
 from .staging import staging
 from .unwrapping import unwrapped
 

@@ -19,13 +19,14 @@ from ..hub.remote import Remote, Tree
 from ..progress import Progress
 from ..published import Received
 from ..version import Version
-from .add import AddOptions, prepare, register
+from .add import AddOptions, prepare
 from .common import resolve
 from .counting import Bytes
 from .naming import from_repository, refuse_name
 from .parents import Known
 from .provenance import provenance
 from .quarantine import Quarantine, Source, take_all
+from .registering import register
 
 if TYPE_CHECKING:
     from .pull import PullOptions

@@ -9,7 +9,7 @@ from ..digest import Digest
 from ..errors import ParentMismatch
 from ..facts import Facts, Files, Token
 from ..home import Home
-from .common import facts_of, line_of, stored
+from .common import facts_of, line_here, stored
 from .parents import Known
 
 if TYPE_CHECKING:
@@ -22,8 +22,7 @@ def parent_view(home: Home, parent: Known | None) -> tuple[Sequence[Token] | Non
     """(token list of the root ancestor, the parent's files, its facts)."""
     if parent is None:
         return None, None, None
-    with home.reading() as connection:
-        root = line_of(connection, parent.version)[-1]
+    root = line_here(home, parent.version)[-1]
     return tokens_of(home, root.vocabulary), stored(home, parent.version), facts_of(home, parent.version)
 
 

@@ -17,13 +17,14 @@ from ..plural import counted
 from ..progress import Progress
 from ..results import Added
 from ..version import Version
-from .add import AddOptions, prepare, register
+from .add import AddOptions, prepare
 from .checkout import base_of, home_checkout
-from .common import VersionLike, facts_of, line_of, resolve
+from .common import VersionLike, facts_of, line_here, resolve
 from .load import load
 from .parents import Known
 from .provenance import provenance
 from .recognise import open_folder
+from .registering import register
 from .staging import staging
 
 FORMAT = 1
@@ -52,8 +53,7 @@ def merge(home: Home, version: VersionLike, name: str, *, options: MergeOptions,
     adapter = resolve(home, version)
     if adapter.kind != "adapter":
         raise ParentMismatch(f"{adapter.reference} is no adapter but of kind {adapter.kind}, a full model already; give the adapter")
-    with home.reading() as connection:
-        base = base_of(home, line_of(connection, adapter))
+    base = base_of(home, line_here(home, adapter))
     assert base is not None
     edges = tuple(_entry.Edge(role, parent.digest, "witnessed", parent.reference) for role, parent in (("adapter", adapter), ("base", base)))
     there = _merged_before(home, name, edges)

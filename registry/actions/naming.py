@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..digest import Digest
 from ..errors import NameTaken
 from ..version import Version
-from .add import refuse_taken
+from .registering import refuse_taken
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

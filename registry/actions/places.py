@@ -22,7 +22,7 @@ from .recognise import REWRITTEN_LIMIT, is_rewritten
 from .rendering import Place, holds
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    pass
 
 
 def the_hub() -> Remote:
@@ -155,23 +155,23 @@ def record(home: Home, version: Version, repository: str, commit: str, tag: str 
         known = _copies(home, name=version.name, repository=repository)
         return any((copy.number, copy.commit, copy.tag) == (version.number, commit, tag) for copy in known)
 
-    def decide(connection: Connection) -> Publish | None:
-        if not _is_there(home, connection, version):
+    def decide() -> Publish | None:
+        if not _is_there(home, version):
             raise VersionNotFound(f"{version.reference} was deleted meanwhile; hf://{repository} has it at {commit[:12]}, nothing was recorded")
         return None if is_said() else Publish(version.name, version.number, repository, commit, tag, dict(files), message)
 
     if not is_said():
-        home.commit(decide)
+        home.record(decide)
 
 
-def _is_there(home: Home, connection: Connection, version: Version) -> bool:
-    """Whether a version is still registered, asked by who holds the write lock; a glance spares the long question."""
+def _is_there(home: Home, version: Version) -> bool:
+    """Whether a version is still registered, asked by who holds the write lock."""
     from ..catalog import glance
-    at_a_glance = glance.list_versions(home.root, version.name)
-    if at_a_glance is not None:
-        return any(item.number == version.number for item in at_a_glance)
+    if glance.version(home.root, version.pinned) is not None:
+        return True
     from ..catalog import queries
-    now = queries.version(connection, version.name, version.number)
+    with home.reading() as connection:
+        now = queries.version(connection, version.name, version.number)
     return now is not None and not now.deleted
 
 

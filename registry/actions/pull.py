@@ -24,9 +24,9 @@ from ..progress import Progress
 from ..published import Pulled, Received
 from ..results import Added
 from ..version import Version
-from .add import AddOptions, Prepared, prepare, register
-from .ahead import READING, RECORDING, import_ahead
-from .common import VersionLike, look_up
+from .add import AddOptions, Prepared, prepare
+from .ahead import READING, import_ahead
+from .common import VersionLike, resolve
 from .counting import Bytes
 from .foreign import register_foreign
 from .naming import from_repository, refuse_name, refuse_parent_name
@@ -34,6 +34,7 @@ from .parents import Known
 from .places import copies_at, line_at, record, refuse_other_history, require_writable, the_hub
 from .provenance import provenance
 from .quarantine import Quarantine, Source, take_all
+from .registering import register
 from .rendering import holds, placed
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def pull(home: Home, repository: str, *, options: PullOptions, progress: Progres
     All bytes of a line are here and right before the first of it is registered; a check that refuses a version then leaves its ancestors.
     """
     require_writable(home)
-    import_ahead(*RECORDING, *READING)
+    import_ahead(*READING)
     wanted = _reference.parse_hub(repository)
     for name in (*options.parent_as.values(), *([options.name] if options.name is not None else [])):
         _reference.check_name(name)
@@ -93,8 +94,7 @@ def pull(home: Home, repository: str, *, options: PullOptions, progress: Progres
             version, already = _register_line(run, members, progress)
             _note_copy(home, tree, version, refs or remote.refs(tree.repository))
     aliases = _aliases(home, version, tree, refs or remote.refs(tree.repository)) if options.aliases else ()
-    with home.reading() as connection:
-        return Pulled(look_up(connection, version), tuple(run.received), already, aliases)
+    return Pulled(resolve(home, version), tuple(run.received), already, aliases)
 
 
 def add_from_hub(home: Home, repository: str, name: str | None, *, options: AddOptions, progress: Progress) -> Added:

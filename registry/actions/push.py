@@ -19,13 +19,12 @@ from ..manifest import Manifest
 from ..progress import Progress
 from ..published import Pushed, Sent
 from ..version import Version
-from .ahead import RECORDING, import_ahead
 from .breaking import readme_there, refuse_breaking, warn_of_other_base
-from .common import VersionLike, manifest_of, resolve
+from .common import VersionLike, line_here, manifest_of, resolve
 from .counting import Bytes
 from .leaks import refuse_leaks
 from .places import copies_at, is_plain, line_at, place_of, record, refuse_other_history, remembered, repository_of, require_writable, the_hub
-from .rendering import UNKNOWN_COMMIT, Place, holds, line_from, line_with_names, ours, placed, render
+from .rendering import UNKNOWN_COMMIT, Place, holds, line_from, ours, placed, render
 
 SUMMARY_LIMIT = 200
 """Characters of a commit's first line."""
@@ -65,7 +64,7 @@ def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Pr
         require_writable(home)
     found = resolve(home, version)
     alias = _reference.parse(version).alias if isinstance(version, str) and "^" not in version else None
-    line = line_with_names(home, found)
+    line = line_here(home, found, whole=True)
     to = options.to or remembered(home, found.name)
     if to is None:
         raise Invalid(f"say where {found.reference} goes: --to org/{found.name.rsplit('/', 1)[-1]}")
@@ -246,7 +245,6 @@ def _send(run: _Run, version: Version, tree: Tree, branch: str, changes: _plan.C
     if changes.nothing:
         return Committed(tree.commit)
     message = options.message or f"{version.reference}" + (f": {version.message}" if version.message else "")
-    import_ahead(*RECORDING)  # only now: before, nothing is waited for, and it would take its time from what is needed first
     try:
         done = run.remote.commit(
             repository, changes.send, changes.remove, parent=tree.commit, branch=branch, message=message[:SUMMARY_LIMIT], proposal=options.pr,

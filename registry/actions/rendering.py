@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..digest import Digest, digest_of
-from ..errors import NotLoadable
 from ..filenames import ADAPTER_CONFIG
 from ..home import Home
 from ..hub import card as _card, line as _line
@@ -29,33 +27,6 @@ class Place:
     repository: str
     commit: str
     plain: bool = False
-
-
-def line_with_names(home: Home, version: Version) -> list[Version]:
-    """The version and its ancestors, nearest first, each under the name by which its child knows it, if that is still here.
-
-    Raises NotLoadable where one was never here.
-    """
-    from ..catalog import glance
-    with contextlib.suppress(NotLoadable):
-        return _followed(version, lambda digest: glance.with_manifest(home.root, digest) or [])
-    from ..catalog import queries
-    with home.reading() as connection:
-        return _followed(version, lambda digest: queries.with_manifest(connection, digest, deleted=True))
-
-
-def _followed(version: Version, with_manifest: Callable[[Digest], Sequence[Version]]) -> list[Version]:
-    line, waiting = [], [version]
-    while waiting:
-        current = waiting.pop(0)
-        line.append(current)
-        for parent in current.parents:
-            found = with_manifest(parent.digest)
-            if not found:
-                raise NotLoadable(f"{current.reference} stands on {parent.reference} ({parent.digest.short}), which is not here")
-            if all(item.digest != parent.digest for item in (*line, *waiting)):
-                waiting.append(next((item for item in found if item.reference == parent.reference and not item.deleted), found[0]))
-    return line
 
 
 def line_from(line: Sequence[Version], version: Version) -> list[Version]:

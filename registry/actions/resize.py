@@ -18,13 +18,14 @@ from ..home import Home, make_private
 from ..progress import Progress
 from ..results import Added
 from ..version import Version
-from .add import AddOptions, Prepared, prepare, register
+from .add import AddOptions, Prepared, prepare
 from .checkout import home_checkout
 from .common import VersionLike, resolve
 from .measure import keep_probes
 from .parents import Known
 from .provenance import provenance
 from .recognise import open_folder
+from .registering import register
 
 RECIPE_FORMAT = 1
 

@@ -21,15 +21,16 @@ from ..results import Added
 from ..saved import Saved
 from ..store.files import StoredFiles
 from ..version import Version
-from .add import AddOptions, Prepared, prepare, register
+from .add import AddOptions, Prepared, prepare
 from .checkout import base_of, home_checkout, transformer_folder
-from .common import VersionLike, facts_of, line_of, manifest_of, resolve
+from .common import VersionLike, facts_of, line_here, manifest_of, resolve
 from .load import is_version, loaded_as
 from .measure import Folder, effect_of, judge, subject_of
 from .metrics import metrics_of
 from .parents import Known, witnessed
 from .provenance import provenance
 from .recognise import open_folder
+from .registering import register
 from .staging import staging
 
 if TYPE_CHECKING:
@@ -122,8 +123,7 @@ def _witnesses(home: Home, live: Live) -> Iterator[Version]:
 def _full(home: Home, version: Version) -> Version | None:
     if version.kind != "adapter":
         return version
-    with home.reading() as connection:
-        return base_of(home, line_of(connection, version))
+    return base_of(home, line_here(home, version))
 
 
 def _base(home: Home, live: Live, name: str, work: Path, origins: list[Known], options: SaveOptions,

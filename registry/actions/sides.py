@@ -15,7 +15,7 @@ from ..facts import Files, read
 from ..home import Home
 from ..moment import When
 from ..version import Version
-from .common import facts_of, line_of, manifest_of, resolve, stored
+from .common import facts_of, line_here, manifest_of, resolve, stored
 from .parents import Unregistered, find_parent, place_of
 from .recognise import REWRITTEN_LIMIT, open_folder, rewritten_content
 
@@ -51,10 +51,7 @@ def given(home: Home, operand: Operand, at: When | None = None) -> Given:
 def of_version(home: Home, version: Version) -> Given:
     """A version, an adapter on its base. Raises NotLoadable if the base is not here."""
     from .checkout import base_of
-    base = None
-    if version.kind == "adapter":
-        with home.reading() as connection:
-            base = base_of(home, line_of(connection, version))
+    base = base_of(home, line_here(home, version)) if version.kind == "adapter" else None
     side = _stored_side(home, version, _stored_side(home, base, None) if base is not None else None)
     contents = {file.path: str(file.digest) for file in manifest_of(home, version).files if not file.path.endswith("adapter_config.json")}
     return Given(side, version, None, contents, version.metrics)

@@ -1,16 +1,33 @@
-"""Defaults: what a setting is where a folder does not say it. Older libraries left out what newer ones write."""
+"""Defaults: what a setting is where a folder does not say it, and which settings say nothing. Older libraries left out what newer ones write."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from ..digest import real
 
 DEFAULTS: Mapping[str, object] = {"similarity_fn_name": "cosine", "module_input_name": "sentence_embedding",
                                   "module_output_name": "sentence_embedding", "include_prompt": True}
 """By the last part of a setting's name. Source: sentence_transformers 6.2, sentence_transformer/modules."""
+
+SILENT = ("_name_or_path", "name_or_path", "transformers_version", "adapters", "model_type", "vocab_size", "use_cache", "gradient_checkpointing",
+           "tie_word_embeddings", "is_decoder", "add_cross_attention", "classifier_dropout", "finetuning_task", "initializer_range",
+           "_num_labels", "output_past", "torchscript", "problem_type", "cross_attention_hidden_size", "use_bfloat16", "architectures",
+           "hidden_dropout_prob", "attention_probs_dropout_prob", "id2label", "label2id", "dtype", "bos_token_id", "eos_token_id", "pad_token_id")
+"""Of config.json: what does not change what comes out, or stands elsewhere."""
 
 
 def setting(settings: Mapping[str, Any], key: str) -> Any:
     """The value of one of the facts' settings, or its default; None where neither is known."""
     found = settings.get(key)
     return DEFAULTS.get(key.rpartition(".")[2]) if found is None else found
+
+
+def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(key, value) of nested objects, keys joined by a dot; real numbers as text."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from flat(item, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, real(value) if isinstance(value, float) else value

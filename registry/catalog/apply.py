@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import math
 import re
+import sqlite3
 from collections.abc import Callable, Iterable
-
-from sqlalchemy import Connection
 
 from .. import facts as _facts, manifest as _manifest
 from ..digest import Digest, digest_of, rendered
 from ..entry import Alias, Annotate, Delete, Entry, Init, Probes, Publish, Register, Yank
 from ..errors import BlobNotFound, BrokenChain, DigestMismatch, InvalidManifest, InvalidName, InvalidPath
-from . import tables as t
+from . import shapes as t
 from .rows import Rows, StoredRows
 
 ReadBlob = Callable[[Digest], bytes]
@@ -25,7 +24,7 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNO
 _INTEGERS = range(-(1 << 63), 1 << 63)
 
 
-def apply(connection: Connection, entry: Entry, read_blob: ReadBlob) -> None:
+def apply(connection: sqlite3.Connection, entry: Entry, read_blob: ReadBlob) -> None:
     """Fold one entry, the next one, into a catalog. read_blob gives verified bytes. Raises what fold raises."""
     fold(StoredRows(connection), entry, read_blob)
 
@@ -139,7 +138,7 @@ def _delete(rows: Rows, number: int, body: Delete) -> None:
 
 
 def _read_manifest(rows: Rows, digest: Digest, read_blob: ReadBlob) -> None:
-    if rows.is_known(t.manifests.c.digest, digest):
+    if rows.is_known(t.manifests, digest):
         return
     try:
         manifest = _manifest.parse(read_blob(digest))
@@ -154,7 +153,7 @@ def _read_manifest(rows: Rows, digest: Digest, read_blob: ReadBlob) -> None:
 
 
 def _read_facts(rows: Rows, digest: Digest, read_blob: ReadBlob) -> None:
-    if rows.is_known(t.facts.c.digest, digest):
+    if rows.is_known(t.facts, digest):
         return
     try:
         facts, tensors = _facts.parse_apart(read_blob(digest))
@@ -177,13 +176,13 @@ def _read_facts(rows: Rows, digest: Digest, read_blob: ReadBlob) -> None:
 def _read_tokens(rows: Rows, tokens: tuple[_facts.Token, ...]) -> Digest:
     """The digest of the list, which many versions share; its rows are there afterwards."""
     digest = digest_of(rendered([token._asdict() for token in tokens]).encode())
-    if not rows.is_known(t.tokens.c.added_digest, digest):
+    if not rows.is_known(t.tokens, digest):
         rows.add(t.tokens, ({**token._asdict(), "added_digest": digest} for token in tokens))
     return digest
 
 
 def _read_weights(rows: Rows, weights: _facts.Weights, tensors: list[_facts.Listed]) -> Digest:
-    if not rows.is_known(t.weights.c.digest, weights.digest):
+    if not rows.is_known(t.weights, weights.digest):
         rows.add(t.weights, [{"digest": weights.digest, "dtype": weights.dtype, "parameters": weights.parameters, "tensors": len(tensors)}])
         own = str(weights.digest)
         rows.add_values(t.tensors, [(own, name, dtype, f"[{shape}]", str(digest)) for digest, dtype, name, shape in tensors])

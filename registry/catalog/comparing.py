@@ -23,10 +23,11 @@ from ..entry import Entry
 from ..errors import CatalogDiverged
 from . import tables as t
 from .apply import ReadBlob, fold
-from .engine import is_full
 from .folding import Tally
-from .rows import GatheredRows, Values
+from .rows import GatheredRows
 from .schema import packaged
+from .shapes import Shape, Values
+from .sqlite import is_full
 
 _TABLES = {table.name: table for table in t.metadata.sorted_tables}
 _PRAGMAS = ("user_version", "application_id")
@@ -220,7 +221,7 @@ def differences(snapshot: Snapshot, tables: Iterable[str], entries: Iterable[Ent
     asked = set(tables) | ({"facts"} if unreadable else set())
     expected: dict[str, dict[str, Values]] = defaultdict(dict)
 
-    def keep(table: sa.Table, rows: list[Values]) -> None:
+    def keep(table: Shape, rows: list[Values]) -> None:
         if table.name in asked:
             expected[table.name].update((repr(row), row) for row in rows)
 

@@ -1,7 +1,7 @@
-"""Engine: one catalog file, opened, made, or migrated. Readers get a snapshot, the writer gets the write lock at once.
+"""Engine: one catalog file, opened to be asked, made, or migrated. Readers get a snapshot; who changes rows is `writer`.
 
 Nothing is ever made or migrated in place: it is written whole under another name, then linked to its own. Who loses a
-race uses the winner's file. Callers hold the home's write lock when they write; SQLite's own is only the second fence.
+race uses the winner's file.
 """
 
 from __future__ import annotations
@@ -19,18 +19,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..digest import Digest, canonical
-from ..errors import Busy, CatalogDiverged, RegistryError, SchemaBehind, StoreUnavailable, reason
+from ..errors import SchemaBehind, StoreUnavailable, reason
 from . import tables
 from .schema import Migrations, file_name, newest, newest_older, packaged
+from .sqlite import BUSY_SECONDS, connect, is_full, translated
 
-BUSY_SECONDS = 60.0
-"""How long SQLite waits for another writer; with a short wait the next step of load fails."""
-
-_PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0")
-_MAKING = ("synchronous=OFF", "journal_mode=OFF", "foreign_keys=OFF", "cache_size=-200000")
-"""For a file that nobody sees before it is whole and synced: nothing can be lost, and rows come in an order that no key minds."""
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
-_DAMAGED = ("malformed", "not a database", "no such table", "no such column", "could not decode", "Could not decode")
 _left_to_parents: list[sa.Engine] = []
 
 
@@ -95,14 +89,27 @@ class Catalog:
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A connection that sees one state of the catalog, whatever is written meanwhile."""
-        with self._connected("DEFERRED") as connection:
-            yield connection
-
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """A connection that alone may write; what it wrote is durable when the block ends, and undone if it raises."""
-        with self._connected("IMMEDIATE") as connection:
-            yield connection
+        if os.getpid() != self._process:
+            # A connection must not cross a fork, nor be closed in the child: it is kept, unused, as long as the child lives.
+            _left_to_parents.append(self._engine)
+            self._engine, self._process = _engine(self.path, readonly=self.readonly), os.getpid()
+        try:
+            with contextlib.ExitStack() as stack:
+                try:
+                    connection = stack.enter_context(self._engine.begin())
+                except sa.exc.OperationalError as error:
+                    if not is_full(error.orig):
+                        raise
+                    # SQLite wants room even to read; who only reads gets on without.
+                    engine = _engine(self.path, readonly=True)
+                    stack.callback(engine.dispose)
+                    connection = stack.enter_context(engine.begin())
+                yield connection
+        except sa.exc.DatabaseError as error:
+            said = translated(error.orig, self.path)
+            if said is None:
+                raise
+            raise said from error
 
     @staticmethod
     def head(connection: sa.Connection) -> tuple[int, Digest | None]:
@@ -117,62 +124,16 @@ class Catalog:
         return {table.name: [tuple(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key.columns))]
                 for table in tables.metadata.sorted_tables}
 
-    @contextlib.contextmanager
-    def _connected(self, how: str) -> Iterator[sa.Connection]:
-        if os.getpid() != self._process:
-            # A connection must not cross a fork, nor be closed in the child: it is kept, unused, as long as the child lives.
-            _left_to_parents.append(self._engine)
-            self._engine, self._process = _engine(self.path, readonly=self.readonly), os.getpid()
-        try:
-            with contextlib.ExitStack() as stack:
-                try:
-                    connection = stack.enter_context(self._engine.execution_options(sqlite_begin=how).begin())
-                except sa.exc.OperationalError as error:
-                    if how != "DEFERRED" or not is_full(error.orig):
-                        raise
-                    # SQLite wants room even to read; who only reads gets on without.
-                    engine = _engine(self.path, readonly=True)
-                    stack.callback(engine.dispose)
-                    connection = stack.enter_context(engine.execution_options(sqlite_begin=how).begin())
-                yield connection
-        except sa.exc.DatabaseError as error:
-            translated = _translated(error, self.path)
-            if translated is None:
-                raise
-            raise translated from error
-
-
-def _translated(error: sa.exc.DatabaseError, path: Path) -> RegistryError | None:
-    """What the medium or another process refuses is ours to say; None for a fault of this package, which stays what it is."""
-    why = str(error.orig)
-    with contextlib.suppress(OSError):  # a disk that is gone cannot be asked
-        if is_full(error.orig) and os.statvfs(path.parent).f_bavail == 0:
-            why = "no space left on its disk"
-    if any(text in why for text in ("disk is full", "no space left", "readonly", "unable to open", "disk I/O")):
-        return StoreUnavailable(f"the catalog {str(path)!r} cannot be used: {why}")
-    if "locked" in why:
-        return Busy(f"another program holds the catalog {str(path)!r}; run the command again when it has ended")
-    if any(text in why for text in _DAMAGED):
-        return CatalogDiverged(f"the catalog {path.name!r} is damaged ({why}); to make it anew from the journal: registry repair")
-    return None
-
 
 def _engine(path: Path, *, readonly: bool = False, making: bool = False) -> sa.Engine:
-    """Our own BEGIN on every connection: the driver's would be deferred, and a snapshot that turns writer fails at once."""
-    def connect() -> sqlite3.Connection:
-        connection = _connect_readonly(path) if readonly else _connect(f"{path.absolute().as_uri()}?mode=rw")
-        for pragma in (*_PRAGMAS, *_MAKING) if making else _PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}").fetchall()
-        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # now, not in the middle, it is seen whether there is room
-        return connection
-
+    """Our own BEGIN on every connection: the driver's would not come before a SELECT, and what is made is made in one transaction."""
     # A file opened as immutable is not looked at again, so a connection to it must not outlive one question.
     pool = sa.pool.NullPool if readonly else sa.pool.QueuePool
-    engine = sa.create_engine("sqlite://", creator=connect, poolclass=pool, json_serializer=_json)
+    engine = sa.create_engine("sqlite://", creator=lambda: connect(path, readonly=readonly, making=making), poolclass=pool, json_serializer=_json)
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN " + connection.get_execution_options().get("sqlite_begin", "IMMEDIATE"))
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if making else "BEGIN DEFERRED")
 
     return engine
 
@@ -180,30 +141,6 @@ def _engine(path: Path, *, readonly: bool = False, making: bool = False) -> sa.E
 def _connect_to_nothing() -> sqlite3.Connection:
     """A database without a name: in memory, and on the disk for temporary files where it outgrows that."""
     return sqlite3.connect("", check_same_thread=False)
-
-
-def _connect(address: str) -> sqlite3.Connection:
-    return sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-
-
-def _connect_readonly(path: Path) -> sqlite3.Connection:
-    """`immutable` sees no other writer, so it is only for a file without a log that cannot be written: not from here, or for want of room."""
-    address = path.absolute().as_uri()
-    connection = _connect(f"{address}?mode=ro")
-    try:
-        connection.execute("SELECT 1 FROM entries LIMIT 1").fetchall()
-    except sqlite3.OperationalError as error:
-        connection.close()
-        log = Path(f"{path}-wal")
-        if (os.access(path.parent, os.W_OK) and not is_full(error)) or (log.exists() and log.stat().st_size):
-            raise
-        return _connect(f"{address}?mode=ro&immutable=1")
-    return connection
-
-
-def is_full(error: BaseException | None) -> bool:
-    """Whether SQLite found no room: for the database, or for the index of its log, which it says in other words."""
-    return any(text in str(error) for text in ("disk is full", "disk I/O"))
 
 
 def _json(value: Any) -> str:

@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 from ..entry import Entry
 from ..garbage import uncollected
 from .apply import ReadBlob, fold
-from .rows import GatheredRows, Values, insert_values
+from .rows import GatheredRows
+from .shapes import Values
 
 
 def fill(connection: Connection, entries: Iterable[Entry], read_blob: ReadBlob) -> None:
@@ -22,7 +23,7 @@ def fill(connection: Connection, entries: Iterable[Entry], read_blob: ReadBlob) 
     indexes = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL").all()
     for index in indexes:
         connection.exec_driver_sql(f'DROP INDEX "{index.name}"')
-    rows = GatheredRows(lambda table, given: insert_values(connection, table, given))
+    rows = GatheredRows(lambda table, given: connection.exec_driver_sql(table.insert, given))
     with uncollected():
         for entry in entries:
             fold(rows, entry, read_blob)

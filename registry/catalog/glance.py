@@ -20,7 +20,7 @@ from typing import TypeVar
 from ..digest import Digest
 from ..errors import InvalidReference
 from ..reference import Reference, parse
-from ..version import Copy, Model, ParentVersion, Version
+from ..version import Copy, Model, ParentVersion, Taken, Version
 from .schema import newest
 
 Answer = TypeVar("Answer")
@@ -97,7 +97,12 @@ def copies(home: Path, *, name: str | None = None, repository: str | None = None
 def knows(home: Path, names: Sequence[str], manifests: Sequence[str]) -> bool | None:
     """Whether one of these names was ever a model's, whatever its case, or one of these manifests is a version's."""
     return _ask(home, lambda connection: any(_spelled(connection, name) is not None for name in names)
-                or any(_with_manifest(connection, digest) for digest in manifests))
+                or any(_is_registered(connection, digest) for digest in manifests))
+
+
+def taken(home: Path, name: str) -> Taken | None:
+    """What is known of a model's name, and which numbers of it were ever used."""
+    return _ask(home, lambda connection: _taken(connection, name))
 
 
 def resolve(home: Path, text: str) -> Glimpse | None:
@@ -199,8 +204,19 @@ def _versions(connection: sqlite3.Connection, name: str, number: int | None = No
 
 
 def _with_manifest(connection: sqlite3.Connection, digest: str) -> list[Version]:
-    names = connection.execute("SELECT DISTINCT name FROM versions WHERE manifest = ? AND until IS NULL ORDER BY name", (digest,)).fetchall()
-    return [version for row in names for version in _versions(connection, row["name"]) or () if version.digest == digest]
+    rows = connection.execute("SELECT name, number FROM versions WHERE manifest = ? AND until IS NULL ORDER BY name, number DESC",
+                              (digest,)).fetchall()
+    return [version for row in rows for version in _versions(connection, row["name"], row["number"]) or ()]
+
+
+def _is_registered(connection: sqlite3.Connection, digest: str) -> bool:
+    return connection.execute("SELECT 1 FROM versions WHERE manifest = ? AND until IS NULL LIMIT 1", (digest,)).fetchone() is not None
+
+
+def _taken(connection: sqlite3.Connection, name: str) -> Taken:
+    spelled = _spelled(connection, name)
+    rows = connection.execute("SELECT number, manifest FROM versions WHERE name = ?", (spelled or name,))
+    return Taken(spelled, {row["number"]: Digest(row["manifest"]) for row in rows})
 
 
 def _copies(connection: sqlite3.Connection, name: str | None, repository: str | None, manifest: str | None) -> list[Copy]:

@@ -7,18 +7,15 @@ so nothing is ever looked up or updated on a disk.
 
 from __future__ import annotations
 
+import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-import sqlalchemy as sa
-from sqlalchemy import Column, Connection, Table, insert, select, update
+from ..digest import Digest
+from . import shapes as t
+from .shapes import Shape, Values
 
-from ..digest import Digest, rendered
-from . import tables as t
-
-Values = tuple[Any, ...]
-"""One row as SQLite keeps it, in the order of the table's columns."""
 BATCH = 5000
 """Rows that are given away at once."""
 
@@ -38,19 +35,19 @@ class Rows(Protocol):
         """(manifest, until) of all that was ever registered under a number."""
         ...
 
-    def is_known(self, column: Column[Any], digest: Digest) -> bool:
-        """Whether a row of the column's table has this digest there."""
+    def is_known(self, table: Shape, digest: Digest) -> bool:
+        """Whether what this digest tells is in the table already."""
         ...
 
-    def add(self, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+    def add(self, table: Shape, rows: Iterable[dict[str, Any]]) -> None:
         """New rows."""
         ...
 
-    def add_values(self, table: Table, rows: list[Values]) -> None:
+    def add_values(self, table: Shape, rows: list[Values]) -> None:
         """New rows of a table without intervals, as they are kept: there are millions."""
         ...
 
-    def close(self, table: Table, entry: int, key: dict[str, Any]) -> None:
+    def close(self, table: Shape, entry: int, key: dict[str, Any]) -> None:
         """End the open row with this key, if there is one."""
         ...
 
@@ -66,42 +63,40 @@ class Rows(Protocol):
 class StoredRows:
     """Rows of a catalog, inside the transaction of a connection."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def last(self) -> tuple[int, Digest | None, str]:
         """Number, digest and clock of the last entry."""
-        found = self._connection.execute(select(t.entries.c.number, t.entries.c.digest, t.entries.c.clock)
-                                         .order_by(t.entries.c.number.desc()).limit(1)).first()
-        return (found.number, Digest(found.digest), found.clock) if found is not None else (0, None, "")
+        found = self._connection.execute("SELECT number, digest, clock FROM entries ORDER BY number DESC LIMIT 1").fetchone()
+        return (found[0], Digest(found[1]), found[2]) if found is not None else (0, None, "")
 
     def spelled(self, folded: str) -> str | None:
         """The model's name."""
-        return self._connection.scalar(select(t.models.c.name).where(t.models.c.folded == folded))
+        found = self._connection.execute("SELECT name FROM models WHERE folded = ?", (folded,)).fetchone()
+        return None if found is None else str(found[0])
 
     def registered(self, name: str, number: int) -> Sequence[tuple[str, int | None]]:
         """(manifest, until) of each registration."""
-        found = select(t.versions.c.manifest, t.versions.c.until).where(*_are(t.versions, {"name": name, "number": number}))
-        return [(row.manifest, row.until) for row in self._connection.execute(found)]
+        return self._connection.execute("SELECT manifest, until FROM versions WHERE name = ? AND number = ?", (name, number)).fetchall()
 
-    def is_known(self, column: Column[Any], digest: Digest) -> bool:
+    def is_known(self, table: Shape, digest: Digest) -> bool:
         """Whether a row has it."""
-        return self._connection.scalar(select(column).where(column == digest).limit(1)) is not None
+        asked = f'SELECT 1 FROM "{table.name}" WHERE "{t.TOLD_BY[table]}" = ? LIMIT 1'
+        return self._connection.execute(asked, (str(digest),)).fetchone() is not None
 
-    def add(self, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+    def add(self, table: Shape, rows: Iterable[dict[str, Any]]) -> None:
         """Insert at once."""
-        listed = list(rows)
-        if listed:
-            self._connection.execute(insert(table), listed)
+        self._connection.executemany(table.insert, (table.values(row) for row in rows))
 
-    def add_values(self, table: Table, rows: list[Values]) -> None:
+    def add_values(self, table: Shape, rows: list[Values]) -> None:
         """Insert at once."""
-        if rows:
-            insert_values(self._connection, table, rows)
+        self._connection.executemany(table.insert, rows)
 
-    def close(self, table: Table, entry: int, key: dict[str, Any]) -> None:
+    def close(self, table: Shape, entry: int, key: dict[str, Any]) -> None:
         """Update what is open."""
-        self._connection.execute(update(table).where(*_are(table, key), table.c.until.is_(None)).values(until=entry))
+        which = " AND ".join(f'"{column}" = ?' for column in key)
+        self._connection.execute(f'UPDATE "{table.name}" SET until = ? WHERE {which} AND until IS NULL', (entry, *key.values()))
 
     def close_version(self, entry: int, name: str, number: int) -> None:
         """Update what is open of the version in every table."""
@@ -110,20 +105,20 @@ class StoredRows:
 
     def unskip(self, digest: Digest) -> None:
         """Delete the row."""
-        self._connection.execute(sa.delete(t.skipped).where(t.skipped.c.digest == digest))
+        self._connection.execute("DELETE FROM skipped WHERE digest = ?", (str(digest),))
 
 
 class GatheredRows:
     """Rows of a fold that begins with entry 1. `put` gets each row once, when nothing can change it any more; `finish` gives the rest."""
 
-    def __init__(self, put: Callable[[Table, list[Values]], object]) -> None:
+    def __init__(self, put: Callable[[Shape, list[Values]], object]) -> None:
         self._put = put
         self._last: tuple[int, Digest | None, str] = (0, None, "")
         self._models: dict[str, str] = {}
         self._known: dict[str, set[str]] = defaultdict(set)
         self._registered: dict[tuple[str, int], list[tuple[str, int | None]]] = {}
         self._open: dict[str, dict[Values, list[Any]]] = {table.name: {} for table in t.INTERVALS}
-        self._of_version: dict[tuple[str, int], set[tuple[str, Values]]] = defaultdict(set)
+        self._of_version: dict[tuple[str, int], dict[tuple[Shape, Values], None]] = defaultdict(dict)
         self._skipped: dict[str, Values] = {}
         self._ready: dict[str, list[Values]] = defaultdict(list)
 
@@ -139,26 +134,25 @@ class GatheredRows:
         """(manifest, until) of each registration."""
         return self._registered.get((name, number), ())
 
-    def is_known(self, column: Column[Any], digest: Digest) -> bool:
+    def is_known(self, table: Shape, digest: Digest) -> bool:
         """Whether a row had it."""
-        return digest in self._known[column.table.name]
+        return digest in self._known[table.name]
 
-    def add(self, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+    def add(self, table: Shape, rows: Iterable[dict[str, Any]]) -> None:
         """Keep rows, or make them ready to be given away."""
-        shape = _SHAPES[table.name]
-        if shape.key:
+        if table.key:
             for row in rows:
-                self._hold(shape, row, shape.values(row))
+                self._hold(table, row, table.values(row))
         elif table is t.skipped:
-            self._skipped |= {row["digest"]: tuple(shape.values(row)) for row in rows}
+            self._skipped |= {row["digest"]: tuple(table.values(row)) for row in rows}
         else:
             for row in rows:
                 self._note(table, row)
-                self._ready[table.name].append(tuple(shape.values(row)))
+                self._ready[table.name].append(tuple(table.values(row)))
         if len(self._ready[table.name]) >= BATCH:
             self._give(table)
 
-    def add_values(self, table: Table, rows: list[Values]) -> None:
+    def add_values(self, table: Shape, rows: list[Values]) -> None:
         """Make rows ready to be given away."""
         if table is t.entries:
             self._last = rows[-1][0], Digest(rows[-1][8]), rows[-1][3]
@@ -167,23 +161,22 @@ class GatheredRows:
         if len(ready) >= BATCH:
             self._give(table)
 
-    def close(self, table: Table, entry: int, key: dict[str, Any]) -> None:
+    def close(self, table: Shape, entry: int, key: dict[str, Any]) -> None:
         """End the row that is held."""
-        shape = _SHAPES[table.name]
-        self._end(shape, entry, tuple(key[column] for column in shape.key))
+        self._end(table, entry, tuple(key[column] for column in table.key))
 
     def close_version(self, entry: int, name: str, number: int) -> None:
         """End the rows that are held for the version."""
-        for table, key in sorted(self._of_version.pop((name, number), ())):
-            self._end(_SHAPES[table], entry, key)
+        for table, key in self._of_version.pop((name, number), ()):
+            self._end(table, entry, key)
 
     def unskip(self, digest: Digest) -> None:
         """Forget it."""
         self._skipped.pop(digest, None)
 
-    def held(self) -> Iterator[tuple[Table, list[Values]]]:
+    def held(self) -> Iterator[tuple[Shape, list[Values]]]:
         """The rows that were not given away: with those that were, they are the catalog after the last entry."""
-        for table in t.metadata.sorted_tables:
+        for table in t.ALL:
             rows = [*self._ready[table.name], *map(tuple, self._open.get(table.name, {}).values())]
             rows += self._skipped.values() if table is t.skipped else ()
             if rows:
@@ -198,73 +191,31 @@ class GatheredRows:
         for rows_by_key in self._open.values():
             rows_by_key.clear()
 
-    def _note(self, table: Table, row: dict[str, Any]) -> None:
+    def _note(self, table: Shape, row: dict[str, Any]) -> None:
         if table is t.models:
             self._models[row["folded"]] = row["name"]
-        elif table.name in _TOLD_BY:
-            self._known[table.name].add(row[_TOLD_BY[table.name]])
+        elif table in t.TOLD_BY:
+            self._known[table.name].add(row[t.TOLD_BY[table]])
 
-    def _hold(self, shape: _Shape, row: dict[str, Any], values: list[Any]) -> None:
-        key = tuple(row[column] for column in shape.key)
-        self._open[shape.table.name][key] = values
-        self._of_version[row["name"], row["number"]].add((shape.table.name, key))
-        if shape.table is t.versions:
+    def _hold(self, table: Shape, row: dict[str, Any], values: list[Any]) -> None:
+        key = tuple(row[column] for column in table.key)
+        self._open[table.name][key] = values
+        self._of_version[row["name"], row["number"]][table, key] = None
+        if table is t.versions:
             self._registered.setdefault((row["name"], row["number"]), []).append((row["manifest"], None))
 
-    def _end(self, shape: _Shape, entry: int, key: Values) -> None:
-        values = self._open[shape.table.name].pop(key, None)
+    def _end(self, table: Shape, entry: int, key: Values) -> None:
+        values = self._open[table.name].pop(key, None)
         if values is None:
             return
-        values[shape.until] = entry
-        version = (values[shape.name], values[shape.number])
+        values[table.until] = entry
+        version = (values[table.of_name], values[table.of_number])
         if version in self._of_version:
-            self._of_version[version].discard((shape.table.name, key))
-        if shape.table is t.versions:
+            self._of_version[version].pop((table, key), None)
+        if table is t.versions:
             before = self._registered[version]
             before[-1] = before[-1][0], entry
-        self._ready[shape.table.name].append(tuple(values))
+        self._ready[table.name].append(tuple(values))
 
-    def _give(self, table: Table) -> None:
+    def _give(self, table: Shape) -> None:
         self._put(table, self._ready.pop(table.name))
-
-
-def insert_values(connection: Connection, table: Table, rows: list[Values]) -> None:
-    """Insert rows as they are kept."""
-    connection.exec_driver_sql(_SHAPES[table.name].insert, rows)
-
-
-_TOLD_BY = {"manifests": "digest", "facts": "digest", "weights": "digest", "tokens": "added_digest"}
-"""The digest that says whether what a table holds is there already."""
-
-
-class _Shape:
-    """How a table's rows are written down, and by which columns an open one is told from others."""
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-        names = self._names = [column.name for column in table.columns]
-        self._json = [place for place, column in enumerate(table.columns) if isinstance(column.type, sa.JSON)]
-        interval = table in t.INTERVALS
-        self.key = tuple(column.name for column in table.primary_key.columns if column.name != "since") if interval else ()
-        self.until, self.name, self.number = (names.index(name) for name in ("until", "name", "number")) if interval else (0, 0, 0)
-        columns, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
-        self.insert = f'INSERT INTO "{table.name}" ({columns}) VALUES ({marks})'
-
-    def values(self, row: dict[str, Any]) -> list[Any]:
-        """Exact types only: of others SQLite and a tally would each have to ask what they are."""
-        values = list(map(row.get, self._names))
-        for place, value in enumerate(values):
-            if type(value) is Digest:
-                values[place] = str(value)
-            elif type(value) is bool:
-                values[place] = int(value)
-        for place in self._json:
-            values[place] = rendered(values[place])
-        return values
-
-
-_SHAPES = {table.name: _Shape(table) for table in t.metadata.sorted_tables}
-
-
-def _are(table: Table, key: dict[str, Any]) -> list[sa.ColumnElement[bool]]:
-    return [table.c[column] == value for column, value in key.items()]

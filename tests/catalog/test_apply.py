@@ -17,7 +17,7 @@ from registry.errors import BrokenChain, DigestMismatch, InvalidName, NewerForma
 from registry.facts import Token
 from registry.version import Version
 
-from .writing import Journal, a_digest, a_journal, a_manifest, fold, opened, some_facts
+from .writing import Journal, a_digest, a_journal, a_manifest, fold, opened, some_facts, writing
 
 TOKENS = (Token(100, "zorvaxin", special=True), Token(101, "mibrutan", single_word=True, normalized=True))
 
@@ -151,9 +151,11 @@ def test_an_older_catalog_that_is_migrated_equals_the_fold(tmp_path: Path) -> No
     journal.write(Alias("minilm", "prod", 1))
     (catalog,) = journal.catalogs
     folded = dump(catalog)
-    with catalog.writing() as connection:
-        downgrade(connection, "0001")
     catalog.close()
+    engine = sa.create_engine(f"sqlite:///{catalog.path}")
+    with engine.begin() as connection:
+        downgrade(connection, "0001")
+    engine.dispose()
     catalog.path.rename(catalog.path.with_name(file_name("0001", 1)))
 
     migrated = opened(tmp_path / "catalog")
@@ -215,11 +217,11 @@ def test_an_entry_that_does_not_come_next_is_refused(journal: Journal) -> None:
     time = "2026-01-02T03:04:05.000006Z"
     with (
         pytest.raises(BrokenChain, match=r"entry 13 follows sha256:\w+, and the catalog ends with entry 11, sha256:\w+"),
-        catalog.writing() as connection,
+        writing(catalog) as connection,
     ):
         apply(connection, Entry(13, "a", time, "anna", Init("0"), last.digest), journal.read)
 
-    with pytest.raises(BrokenChain, match="entry 12 follows nothing"), catalog.writing() as connection:
+    with pytest.raises(BrokenChain, match="entry 12 follows nothing"), writing(catalog) as connection:
         apply(connection, Entry(12, "a", time, "anna", Init("0"), None), journal.read)
 
 
@@ -314,7 +316,7 @@ def test_content_that_is_not_what_its_name_says_is_skipped(tmp_path: Path, journ
         raise DigestMismatch(f"the blob {digest} is damaged")
 
     catalog = Catalog.create(tmp_path / "again")
-    with catalog.writing() as connection:
+    with writing(catalog) as connection:
         for entry in journal.entries:
             apply(connection, entry, read)
 

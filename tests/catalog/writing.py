@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 from registry.catalog import tables
 from registry.catalog.apply import apply
 from registry.catalog.engine import Catalog
+from registry.catalog.writer import Writer
 from registry.digest import Digest, digest_of
 from registry.entry import Body, Edge, Entry, Init, Register
 from registry.errors import BlobNotFound
@@ -82,7 +86,7 @@ class Journal:
             self.entries[-1].digest if self.entries else None,
         )
         for catalog in self.catalogs:
-            with catalog.writing() as connection:
+            with writing(catalog) as connection:
                 apply(connection, entry, self.read)
         self.entries.append(entry)
         return entry
@@ -109,6 +113,13 @@ class Journal:
         return manifest
 
 
+@contextmanager
+def writing(catalog: Catalog) -> Iterator[sqlite3.Connection]:
+    """A transaction of a writer that lives as long as the block."""
+    with closing(Writer(catalog.path)) as writer, writer.transaction() as connection:
+        yield connection
+
+
 def a_journal(*folders: Path) -> Journal:
     """A journal that begins, followed by a new catalog in each folder."""
     journal = Journal(catalogs=[Catalog.create(folder) for folder in folders])
@@ -119,7 +130,7 @@ def a_journal(*folders: Path) -> Journal:
 def fold(journal: Journal, folder: Path) -> Catalog:
     """A new catalog of all entries."""
     catalog = Catalog.create(folder)
-    with catalog.writing() as connection:
+    with writing(catalog) as connection:
         for entry in journal.entries:
             apply(connection, entry, journal.read)
     return catalog

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 STRANGER = """
 import sys
 import numpy, registry
@@ -25,12 +28,27 @@ with registry.init(sys.argv[2]) as reg:
 print("and what was resized, with its probes and its recipe")
 """
 
+LEAN = """
+import sys
+from registry.cli import main
+assert main(["--home", sys.argv[1], "push", "medical@1", "--to", "org/medical", "--parents-to", "org", "--quiet"]) == 0
+assert main(["--home", sys.argv[2], "pull", "hf://org/medical", "--quiet"]) == 0
+print(*({"sqlalchemy", "alembic", "torch", "transformers"} & sys.modules.keys()))
+"""
+
 
 def test_a_stranger_loads_a_published_line_with_the_plain_library_and_gets_the_same_bits(pushed, hub, lfs, tmp_path):
     """And a resized base comes back with how it was made and what was measured: torch is loaded once for both."""
     ran = lfs.run(pushed.root, tmp_path / "third", code=STRANGER + RESIZED, timeout=180)
 
     assert (ran.code, ran.out.splitlines()) == (0, ["(2, 8)", "and what was resized, with its probes and its recipe"]), ran.err
+
+
+def test_who_publishes_and_who_fetches_waits_for_no_library_that_neither_takes(here, there, hub, client_environment):
+    ran = subprocess.run([sys.executable, "-c", LEAN, here.root, there.root], env=client_environment(), capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, ran.stdout.split()) == (0, ["medical@1", "medical@1"]), ran.stderr
+    assert there.digests() == here.digests()
 
 
 def test_an_empty_home_gets_the_whole_line_back_with_the_same_digests_and_numbers(pushed, there):

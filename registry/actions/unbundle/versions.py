@@ -17,11 +17,12 @@ from ...progress import Progress
 from ...store.bundle import Bundle, Index, Packed
 from ...store.files import StoredFiles
 from ...version import Version
-from ..add import AddOptions, Prepared, prepare, register
+from ..add import AddOptions, Prepared, prepare
 from ..common import store_of
 from ..naming import Origin, from_store, refuse_name, refuse_parent_name
 from ..parents import Known
 from ..provenance import provenance
+from ..registering import register
 from .blobs import take_blobs
 from .scratch import scratch_of
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from ...facts import Facts
 from ..configuration import read_if_there
-from ..defaults import setting
-from ..difference.settings import SILENT, flat
+from ..defaults import SILENT, flat, setting
 from ..encoder.belongs import SENTENCE_CONFIGS, join
 from ..tokenizer import settings_of, side_of, special_tokens
 from .around import pooling, spoken

@@ -95,10 +95,10 @@ def trains_the_added_tokens(candidate: Candidate) -> str | None:
        "tells of rows that were trained at the ids of other tokens, as after somebody put trainable_token_indices in order", None, net=EFFECT)
 def trained_rows_stand_at_their_tokens(candidate: Candidate) -> str | None:
     """No row that it trained is nearly the one that another token has in the parent, and far from its own token's."""
-    import numpy as np
     config, parent = config_of(candidate), candidate.parent
     if config is None or parent is None:
         return None
+    import numpy as np
     for tensor in own_tensors(candidate):
         found = _trained_rows(candidate, tensor, config, parent) if tensor.name.endswith("trainable_tokens_delta") else None
         if found is None or len(found[0]) > _ALIKE_LIMIT:

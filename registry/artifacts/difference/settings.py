@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...differences import SettingChange, TextChange
-from ...digest import digest_of, real
+from ...digest import digest_of
 from ...facts import read
 from ..configuration import parse, read_if_there
-from ..defaults import DEFAULTS
+from ..defaults import DEFAULTS, SILENT, flat
 from ..encoder.belongs import SENTENCE_CONFIGS, join
 from ..encoder.modules import TRANSFORMERS
 from ..tokenizer import settings_of
@@ -25,11 +25,6 @@ _POOLING = {"pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max", "
 """Source: sentence_transformers 6.2, sentence_transformer/modules/pooling.py."""
 _RENAMED = {"word_embedding_dimension": "embedding_dimension", "torch_dtype": "dtype"}
 _AREAS = {"Pooling": "pooling", "SpladePooling": "pooling", "Normalize": "normalisation"}
-SILENT = ("_name_or_path", "name_or_path", "transformers_version", "adapters", "model_type", "vocab_size", "use_cache", "gradient_checkpointing",
-           "tie_word_embeddings", "is_decoder", "add_cross_attention", "classifier_dropout", "finetuning_task", "initializer_range",
-           "_num_labels", "output_past", "torchscript", "problem_type", "cross_attention_hidden_size", "use_bfloat16", "architectures",
-           "hidden_dropout_prob", "attention_probs_dropout_prob", "id2label", "label2id", "dtype", "bos_token_id", "eos_token_id", "pad_token_id")
-"""Of config.json: what does not change what comes out, or stands elsewhere."""
 _DEFAULTS: Mapping[str, object] = {**DEFAULTS, "position_embedding_type": "absolute", "pooling_mode": "mean", "bias": "none"}
 _ADAPTER_SILENT = ("base_model_name_or_path", "revision", "inference_mode", "auto_mapping", "peft_version", "task_type", "lora_dropout",
                    "init_lora_weights", "runtime_config", "loftq_config", "corda_config", "eva_config", "megatron_config", "megatron_core",
@@ -55,15 +50,6 @@ def texts(before: Side, after: Side) -> list[TextChange]:
     lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=1))[2:]
     added, removed = (sum(line.startswith(sign) for line in lines) for sign in "+-")
     return [TextChange("README.md", added, removed, tuple(lines))]
-
-
-def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(key, value) of nested objects, keys joined by a dot; real numbers as text."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from flat(item, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, real(value) if isinstance(value, float) else value
 
 
 def _settings(side: Side) -> dict[tuple[str, str], Any]:

@@ -8,7 +8,7 @@ from ...digest import Digest
 from ...errors import ModelNotFound
 from ...facts import Token
 from ...manifest import File
-from ...version import Model, Version
+from ...version import Model, Taken, Version
 from .. import tables as t
 from .loading import UNKNOWN, holds, latest, load, moment
 
@@ -53,11 +53,11 @@ def spelled(connection: Connection, name: str, at: int | None = None) -> str | N
     return connection.scalar(select(t.models.c.name).where(t.models.c.folded == name.casefold(), t.models.c.since <= moment(at)))
 
 
-def next_number(connection: Connection, name: str) -> int:
-    """The number that the next version of a model gets; deleted ones keep theirs."""
-    spelling = spelled(connection, name) or name
-    highest = connection.scalar(select(func.max(t.versions.c.number)).where(t.versions.c.name == spelling))
-    return (highest or 0) + 1
+def taken(connection: Connection, name: str) -> Taken:
+    """What is known of a model's name, and which numbers of it were ever used."""
+    spelling, v = spelled(connection, name), t.versions
+    rows = connection.execute(select(v.c.number, v.c.manifest).where(v.c.name == (spelling or name)))
+    return Taken(spelling, {row.number: Digest(row.manifest) for row in rows})
 
 
 def aliases(connection: Connection, name: str, at: int | None = None) -> dict[str, int]:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 from ...errors import HubUnavailable, Refused, RemoteMoved, RemoteNotFound
 from ...manifest import FILES_LIMIT
 from ..remote import Committed, Refs, RemoteFile, Tree, Upload
-from .client import SESSIONS, client, require_token, timeout, upload_wait
+from .client import client, require_token, timeout, upload_wait
 from .download import stream
-from .translate import TRIES, pause_of
+from .translate import pause_of
 from .upload import addition, groups, refuse_other_bytes
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class HuggingFace:
         require_token(repository)
         with client(repository, branch, wait=upload_wait()) as api:
             from huggingface_hub import CommitOperationDelete
-            additions = [addition(upload, progress, SESSIONS.silence.heard) for upload in uploads]
+            additions = [addition(upload, progress) for upload in uploads]
             for group in groups(additions, uploads):
                 api.preupload_lfs_files(repository, [added for added, _ in group], revision=branch, create_pr=proposal, free_memory=False)
                 for added, upload in group:
@@ -124,8 +124,8 @@ class HuggingFace:
                 time.sleep(pause)
 
     def _ask(self, repository: str, revision: str | None, action: Callable[[HfApi], Answer]) -> Answer:
-        """What the client answers, asked again after a moment where it fails for a moment, unless its own tries took long enough."""
-        failures, end = 0, time.monotonic() + TRIES * timeout()
+        """What the client answers, asked again after a moment where it fails for a moment."""
+        failures = 0
         while True:
             try:
                 with client(repository, revision) as api:
@@ -133,6 +133,6 @@ class HuggingFace:
             except HubUnavailable as error:
                 failures += 1
                 pause = pause_of(error, failures)
-                if pause is None or time.monotonic() > end:
+                if pause is None:
                     raise
                 time.sleep(pause)

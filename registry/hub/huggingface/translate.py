@@ -74,10 +74,7 @@ def _ours(error: Exception, repository: str, revision: str | None) -> RegistryEr
         return HubUnavailable(f"{at} cannot be asked: HF_HUB_OFFLINE is set; unset it to use the Hub")
     if isinstance(error, hf.HfHubHTTPError) and error.response is not None:
         return _of_answer(error, at, repository, revision)
-    cause = error.__cause__
-    if isinstance(error, RuntimeError) and isinstance(cause, RegistryError):
-        return cause  # the client packs up whatever ends an upload
-    said = _plain(error) if not isinstance(cause, hf.HfHubHTTPError) else f"{_plain(error)}: {_plain(cause.server_message or cause)}"
+    said = _plain(error)
     if isinstance(error, (hf.HfHubHTTPError.__bases__[0], OSError)):
         return momentary(f"the Hub cannot be reached for {at}: {said}")
     return HubUnavailable(f"the Hub gives no sensible answer for {at}: {said}")

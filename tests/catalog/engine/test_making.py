@@ -6,14 +6,17 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from registry.catalog.apply import apply
 from registry.catalog.engine import Catalog
+from registry.catalog.folding import fill
 from registry.catalog.schema import REVISION, Migrations, file_name, packaged
+from registry.catalog.writer import head
 from registry.entry import Entry, Init
 from registry.errors import BrokenChain, SchemaBehind, StoreUnavailable
 
-from ..writing import Journal, head_of, names_of, opened
+from ..writing import Journal, head_of, names_of, opened, writing
 
 NEXT = "9999"
 OWN_FIRST, NEXT_FIRST = file_name(REVISION, 1), file_name(NEXT, 1)
@@ -64,10 +67,9 @@ def test_a_catalog_that_is_there_already_wins(tmp_path: Path, journal: Journal) 
 def test_a_catalog_can_be_filled_before_anybody_sees_it(tmp_path: Path, journal: Journal) -> None:
     seen: list[list[Path]] = []
 
-    def fold_all(connection: object) -> None:
+    def fold_all(connection: Connection) -> None:
         seen.append(list((tmp_path / "new").glob("*.db")))
-        for entry in journal.entries:
-            apply(connection, entry, journal.read)  # type: ignore[arg-type]
+        fill(connection, journal.entries, journal.read)
 
     filled = Catalog.create(tmp_path / "new", fill=fold_all)
 
@@ -95,8 +97,8 @@ def test_sixteen_processes_open_a_cold_folder_at_once(tmp_path: Path) -> None:
         start.wait()
         catalog = Catalog.open(folder) or Catalog.create(folder)
         files.put(catalog.path.stat().st_ino)
-        with catalog.writing() as connection:
-            number, previous = catalog.head(connection)
+        with writing(catalog) as connection:
+            number, previous = head(connection)
             apply(
                 connection,
                 Entry(number + 1, f"{who:032x}", "2026-01-02T03:04:05.000006Z", "anna", Init("0"), previous),

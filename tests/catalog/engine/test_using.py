@@ -17,10 +17,11 @@ import pytest
 from registry.catalog import tables
 from registry.catalog.apply import apply
 from registry.catalog.engine import Catalog
+from registry.catalog.writer import Writer
 from registry.entry import Entry, Init
 from registry.errors import CatalogDiverged, StoreUnavailable
 
-from ..writing import Journal, fold, head_of, opened
+from ..writing import Journal, fold, head_of, opened, writing
 
 NOBODY = 65534
 
@@ -80,7 +81,7 @@ def test_a_catalog_is_durable_and_distrusts_its_file(tmp_path: Path) -> None:
 def test_what_a_failing_block_wrote_is_undone(journal: Journal) -> None:
     catalog = journal.catalogs[0]
 
-    with pytest.raises(KeyError), catalog.writing() as connection:
+    with pytest.raises(KeyError), writing(catalog) as connection:
         apply(
             connection,
             Entry(3, "c" * 32, "2026-01-02T03:04:05.000006Z", "anna", Init("0"), journal.entries[-1].digest),
@@ -127,6 +128,21 @@ def test_a_child_process_uses_the_catalog_and_leaves_its_parent_s_alone(journal:
     assert head_of(catalog)[0] == 3
 
 
+def test_a_child_process_writes_by_a_connection_of_its_own(journal: Journal) -> None:
+    writer = Writer(journal.catalogs[0].path)
+    number, previous = writer.head()
+
+    def work() -> None:
+        with writer.transaction() as connection:
+            apply(connection, Entry(number + 1, "c" * 32, "2026-01-02T03:04:05.000006Z", "anna", Init("0"), previous), journal.read)
+
+    code = in_a_child(work)
+
+    assert code == 0
+    assert writer.head()[0] == number + 1
+    writer.close()
+
+
 def test_a_catalog_is_read_by_who_may_not_write_there(shared_folder: Path, journal: Journal) -> None:
     fold(journal, shared_folder / "catalog").close()
     (shared_folder / "catalog").chmod(0o555)
@@ -137,14 +153,18 @@ def test_a_catalog_is_read_by_who_may_not_write_there(shared_folder: Path, journ
 
 
 def test_who_may_not_write_sees_what_a_writer_has_just_written(shared_folder: Path, journal: Journal) -> None:
-    catalog = fold(journal, shared_folder / "catalog")
-    head_of(catalog)
+    catalog = Catalog.create(shared_folder / "catalog")
+    writer = Writer(catalog.path)
+    with writer.transaction() as connection:
+        for entry in journal.entries:
+            apply(connection, entry, journal.read)
     (shared_folder / "catalog").chmod(0o555)
 
     code = without_rights(lambda: sys.exit(head_of(opened(shared_folder / "catalog", readonly=True))[0]))
 
     assert Path(f"{catalog.path}-wal").stat().st_size > 0
     assert code == 2
+    writer.close()
 
 
 def test_a_catalog_opened_to_read_cannot_be_written(tmp_path: Path, journal: Journal) -> None:
@@ -152,7 +172,7 @@ def test_a_catalog_opened_to_read_cannot_be_written(tmp_path: Path, journal: Jou
 
     with (
         pytest.raises(StoreUnavailable, match="cannot be used: attempt to write a readonly database"),
-        catalog.writing() as connection,
+        catalog.reading() as connection,
     ):
         connection.execute(tables.skipped.delete())
 
@@ -187,7 +207,10 @@ def test_a_catalog_is_read_though_the_disk_has_no_room_left(tmp_path: Path) -> N
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
         catalog = opened(tmp_path / "catalog")
         assert head_of(catalog) == (0, None)
-        with pytest.raises(StoreUnavailable, match="cannot be used: (disk I/O error|database or disk is full)"), catalog.writing():
+        with (
+            pytest.raises(StoreUnavailable, match="cannot be used: (disk I/O error|database or disk is full)"),
+            writing(catalog),
+        ):
             pass
 
     assert in_a_child(look) == 0

@@ -118,9 +118,9 @@ def test_what_never_was_is_none(catalog: Connection) -> None:
 
 
 def test_a_number_is_never_given_twice(catalog: Connection) -> None:
-    assert queries.next_number(catalog, "MEDICAL") == 5
-    assert queries.next_number(catalog, "old") == 2
-    assert queries.next_number(catalog, "nothing") == 1
+    assert queries.taken(catalog, "MEDICAL").next_number == 5
+    assert queries.taken(catalog, "old").next_number == 2
+    assert queries.taken(catalog, "nothing").next_number == 1
 
 
 def test_a_name_keeps_its_first_spelling(catalog: Connection) -> None:

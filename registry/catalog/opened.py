@@ -1,0 +1,93 @@
+"""Opened: the catalog of a home, one file for who asks and for who writes. SQLAlchemy is imported when somebody asks more than a glance tells."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..digest import Digest
+from ..errors import CatalogBehind, StoreUnavailable
+from .schema import newest
+from .writer import Writer
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from .engine import Catalog
+
+
+class Opened:
+    """What of a catalog's folder is open. Nothing is, before it is needed; from then on everything is the same file."""
+
+    def __init__(self, home: Path, writable: Callable[[], bool], fill: Callable[[Connection], None]) -> None:
+        self._home = home
+        self._folder = home / "catalog"
+        self._writable = writable
+        self._fill = fill
+        self._reader: Catalog | None = None
+        self._writer: Writer | None = None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        for opened in (self._reader, self._writer):
+            if opened is not None:
+                opened.close()
+        self._reader = self._writer = None
+
+    def is_there(self) -> bool:
+        """Whether there is something to read, migrated where that takes it. Raises SchemaBehind; CatalogBehind where none can be made."""
+        from .engine import Catalog
+        if self._reader is None and self._writer is not None:
+            self._reader = Catalog(self._writer.path)
+        elif self._reader is None:
+            self._reader = Catalog.open(self._folder, readonly=not self._writable())
+        if self._reader is None and not self._writable():
+            raise CatalogBehind(f"the home {str(self._home)!r} is read-only and has no catalog; run registry list there once with the right to write")
+        return self._reader is not None
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one state of a catalog that is there."""
+        self.is_there()
+        assert self._reader is not None
+        with self._reader.reading() as connection:
+            yield connection
+
+    def head_for_reading(self) -> int:
+        """The number of the last entry that a reader sees."""
+        from .engine import Catalog
+        with self.reading() as connection:
+            return Catalog.head(connection)[0]
+
+    def writer(self) -> Writer:
+        """Who changes the file, which is made from the journal if there is none. The caller holds the write lock. Raises StoreUnavailable."""
+        if self._writer is None:
+            if not self._writable():
+                raise StoreUnavailable(f"the home {str(self._home)!r} is read-only; nothing can be recorded in it")
+            path = self._reader.path if self._reader is not None else newest(self._folder)[1]
+            self._writer = Writer(path or self._make())
+        return self._writer
+
+    def transaction(self) -> contextlib.AbstractContextManager[sqlite3.Connection]:
+        """A connection that changes rows; they are durable when the block ends."""
+        return self.writer().transaction()
+
+    def head(self) -> tuple[int, Digest | None]:
+        """Number and digest of the last entry that was folded."""
+        return self.writer().head()
+
+    def renew(self, fill: Callable[[Connection], None]) -> Path:
+        """Go over to a new generation, made from nothing; the old file stays for whoever has it open."""
+        from .engine import Catalog
+        made = Catalog.new_generation(self._folder, fill=fill)
+        self.close()
+        self._reader = made
+        return made.path
+
+    def _make(self) -> Path:
+        from .engine import Catalog
+        self._reader = Catalog.open(self._folder) or Catalog.create(self._folder, fill=self._fill)
+        return self._reader.path

@@ -1,0 +1,66 @@
+"""SQLite: how a catalog's file is opened, and what is said where it cannot be. For the writer and for SQLAlchemy's engine alike."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+from ..errors import Busy, CatalogDiverged, RegistryError, StoreUnavailable
+
+BUSY_SECONDS = 60.0
+"""How long SQLite waits for another writer; with a short wait the next step of load fails."""
+
+_PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0")
+_MAKING = ("synchronous=OFF", "journal_mode=OFF", "foreign_keys=OFF", "cache_size=-200000")
+"""For a file that nobody sees before it is whole and synced: nothing can be lost, and rows come in an order that no key minds."""
+_DAMAGED = ("malformed", "not a database", "no such table", "no such column", "could not decode", "Could not decode")
+
+
+def connect(path: Path, *, readonly: bool = False, making: bool = False) -> sqlite3.Connection:
+    """A connection that begins no transaction by itself. Raises sqlite3.Error."""
+    connection = _connect_readonly(path) if readonly else _connect(f"{path.absolute().as_uri()}?mode=rw")
+    for pragma in (*_PRAGMAS, *_MAKING) if making else _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # now, not in the middle, it is seen whether there is room
+    return connection
+
+
+def translated(error: BaseException | None, path: Path) -> RegistryError | None:
+    """What the medium or another process refuses is ours to say; None for a fault of this package, which stays what it is."""
+    why = str(error)
+    with contextlib.suppress(OSError):  # a disk that is gone cannot be asked
+        if is_full(error) and os.statvfs(path.parent).f_bavail == 0:
+            why = "no space left on its disk"
+    if any(text in why for text in ("disk is full", "no space left", "readonly", "unable to open", "disk I/O")):
+        return StoreUnavailable(f"the catalog {str(path)!r} cannot be used: {why}")
+    if "locked" in why:
+        return Busy(f"another program holds the catalog {str(path)!r}; run the command again when it has ended")
+    if any(text in why for text in _DAMAGED):
+        return CatalogDiverged(f"the catalog {path.name!r} is damaged ({why}); to make it anew from the journal: registry repair")
+    return None
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether SQLite found no room: for the database, or for the index of its log, which it says in other words."""
+    return any(text in str(error) for text in ("disk is full", "disk I/O"))
+
+
+def _connect(address: str) -> sqlite3.Connection:
+    return sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _connect_readonly(path: Path) -> sqlite3.Connection:
+    """`immutable` sees no other writer, so it is only for a file without a log that cannot be written: not from here, or for want of room."""
+    address = path.absolute().as_uri()
+    connection = _connect(f"{address}?mode=ro")
+    try:
+        connection.execute("SELECT 1 FROM entries LIMIT 1").fetchall()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        log = Path(f"{path}-wal")
+        if (os.access(path.parent, os.W_OK) and not is_full(error)) or (log.exists() and log.stat().st_size):
+            raise
+        return _connect(f"{address}?mode=ro&immutable=1")
+    return connection

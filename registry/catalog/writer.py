@@ -1,0 +1,69 @@
+"""Writer: the one connection that changes a catalog, without SQLAlchemy, so that a short command need not import it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..digest import Digest
+from .sqlite import connect, translated
+
+_left_to_parents: list[sqlite3.Connection] = []
+
+
+class Writer:
+    """An open catalog file. One thread at a time uses it: its callers hold the home's write lock. A child process opens its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._process = os.getpid()
+        self._connection: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._connection is not None and self._process == os.getpid():
+            self._connection.close()
+            self._connection = None
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A connection that alone may write; what it wrote is durable when the block ends, and undone if it raises."""
+        with self._used() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def head(self) -> tuple[int, Digest | None]:
+        """Number and digest of the last entry folded; (0, None) in an empty catalog."""
+        with self._used() as connection:
+            return head(connection)
+
+    @contextlib.contextmanager
+    def _used(self) -> Iterator[sqlite3.Connection]:
+        try:
+            if os.getpid() != self._process and self._connection is not None:
+                # A connection must not cross a fork, nor be closed in the child: it is kept, unused, as long as the child lives.
+                _left_to_parents.append(self._connection)
+                self._connection = None
+            if self._connection is None:
+                self._connection, self._process = connect(self.path), os.getpid()
+            yield self._connection
+        except sqlite3.DatabaseError as error:
+            said = translated(error, self.path)
+            if said is None:
+                raise
+            raise said from error
+
+
+def head(connection: sqlite3.Connection) -> tuple[int, Digest | None]:
+    """Number and digest of the last entry folded, inside a transaction or without one."""
+    found = connection.execute("SELECT number, digest FROM entries ORDER BY number DESC LIMIT 1").fetchone()
+    return (found[0], Digest(found[1])) if found is not None else (0, None)

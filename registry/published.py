@@ -46,7 +46,7 @@ class Received:
     repository: str
     commit: str
     what: str
-    """registered, or already."""
+    """registered, already, or in the dry run of a sync would pull."""
     size: int = 0
     """Bytes fetched."""
 

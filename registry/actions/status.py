@@ -50,12 +50,21 @@ def states_of(home: Home, remote: Remote, name: str, repository: str, copies: Se
     copies are those known to be there. One that is yanked, or a checkpoint, is not counted as ahead. A repository that does not answer, or
     makes no sense, is a state of what is known to be there, so that it ends no status of others.
     """
-    known = {copy.number: copy for copy in sorted(copies, key=lambda copy: copy.entry)}
     try:
-        tree = remote.tree(repository)
-        return _compared(home, _There(remote, tree, remote.refs(tree.repository)), name, repository, known)
+        return compared(home, remote, name, repository, copies)
     except (RemoteNotFound, RemoteMoved, HubUnavailable, Invalid, Refused) as error:
+        known = _by_number(copies)
         return [State(name, number, repository, copy.commit, _state_of(error), str(error)) for number, copy in sorted(known.items())]
+
+
+def compared(home: Home, remote: Remote, name: str, repository: str, copies: Sequence[Copy]) -> list[State]:
+    """The same, and what is wrong with the repository is raised."""
+    tree = remote.tree(repository)
+    return _compared(home, _There(remote, tree, remote.refs(tree.repository)), name, repository, _by_number(copies))
+
+
+def _by_number(copies: Sequence[Copy]) -> dict[int, Copy]:
+    return {copy.number: copy for copy in sorted(copies, key=lambda copy: copy.entry)}
 
 
 def _compared(home: Home, there: _There, name: str, repository: str, known: dict[int, Copy]) -> list[State]:

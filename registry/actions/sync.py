@@ -10,11 +10,11 @@ from ..published import Received, Sent, State, Synced
 from .places import remembered, repository_of, the_hub
 from .pull import PullOptions, pull
 from .push import PushOptions, push
-from .status import states_of
+from .status import compared
 
 
 def sync(home: Home, name: str, *, with_repository: str | None = None, dry_run: bool = False, progress: Progress) -> Synced:
-    """Push what is here only, pull what is there only, by number. Raises Invalid where no repository is known for the model."""
+    """Push what is here only, pull what is there only, by number. Raises Invalid where no repository is known, and what is wrong with it."""
     from ..catalog import queries
     _reference.check_name(name)
     repository = repository_of(with_repository, "--with") if with_repository is not None else remembered(home, name)
@@ -23,7 +23,7 @@ def sync(home: Home, name: str, *, with_repository: str | None = None, dry_run: 
     with home.reading() as connection:
         name = queries.spelled(connection, name) or name
         copies = queries.copies(connection, name=name, repository=repository)
-    states = states_of(home, the_hub(), name, repository, copies)
+    states = compared(home, the_hub(), name, repository, copies)
     pushed: list[Sent] = []
     pulled: list[Received] = []
     left = [state for state in states if state.state not in ("same", "ahead", "behind")]

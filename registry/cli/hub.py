@@ -143,7 +143,7 @@ def sync(session: Session, /, name: str, with_repository: str | None, dry_run: b
     lines = [_sentence(item) for item in done.pushed] + [_receipt(item) for item in done.pulled]
     session.put({"name": done.name, "repository": done.repository, "dry_run": done.dry_run, "pushed": [_sent(item) for item in done.pushed],
                  "pulled": [_received(item) for item in done.pulled], "left": [_state(state) for state in done.left]},
-                lines or [f"{done.name} and hf://{done.repository} have the same versions"],
+                lines or [f"{done.name} and hf://{done.repository} have the same versions" + (", those left alone apart" if done.left else "")],
                 [item.reference for item in done.pushed] + [item.reference for item in done.pulled])
 
 

@@ -155,6 +155,14 @@ def test_sync_wants_to_know_with_what(here):
     assert ran.code == 2 and "--with org/minilm" in ran.err
 
 
+def test_sync_with_what_is_not_there_is_an_error_and_not_nothing_to_do(pushed, hub):
+    wrong = pushed.run("sync", "minilm", "--with", "org/typo")
+    silent = pushed.run("sync", "minilm", HF_ENDPOINT="http://127.0.0.1:9")
+
+    assert (wrong.code, wrong.out, "there is no model repository hf://org/typo" in wrong.err) == (3, "", True)
+    assert (silent.code, silent.out, "cannot be reached" in silent.err) == (7, "", True)
+
+
 def test_sync_looks_again_when_somebody_was_quicker(pushed, hub, tmp_path):
     another(pushed, tmp_path / "second")
     hub.fault("POST /commit/", first=lambda: hub.commit("org/minilm", {"notes.txt": b"mine"}))

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from ...errors import HubUnavailable, Refused, RemoteMoved, RemoteNotFound
-from ...manifest import FILES_LIMIT
-from ..remote import Committed, Refs, RemoteFile, Tree, Upload
-from .client import client, require_token, timeout, upload_wait
+from ...errors import HubUnavailable, RemoteMoved, RemoteNotFound
+from ..remote import Committed, Refs, Tree, Upload
+from .answers import commit_of, refs_of, repository_of, tree_of
+from .client import SESSIONS, client, require_token, timeout, upload_wait
 from .download import stream
-from .translate import pause_of
+from .translate import TRIES, pause_of
 from .upload import addition, groups, refuse_other_bytes
 
 if TYPE_CHECKING:
@@ -33,27 +33,17 @@ class HuggingFace:
     def tree(self, repository: str, revision: str | None = None) -> Tree:
         """One request: the files with size and digest, and the commit they are of."""
         info = self._ask(repository, revision, lambda api: api.model_info(repository, revision=revision, files_metadata=True, timeout=timeout()))
-        siblings = info.siblings or []
-        if len(siblings) > FILES_LIMIT:
-            raise Refused(f"hf://{repository} has {len(siblings)} files; {FILES_LIMIT} are allowed")
-        if not info.sha:
-            raise HubUnavailable(f"the Hub does not say at which commit hf://{repository} is")
-        try:
-            files = [RemoteFile(str(item.rfilename), int(item.size or 0), str(item.lfs.sha256 if item.lfs else item.blob_id), bool(item.lfs))
-                     for item in siblings]
-            return Tree(str(info.id), str(info.sha), {file.path: file for file in files}, tuple(str(tag) for tag in info.tags or ()))
-        except (TypeError, ValueError, AttributeError) as error:
-            raise HubUnavailable(f"the Hub gives no sensible list of the files of hf://{repository}: {error}") from None
+        return tree_of(info, repository, revision)
 
     def refs(self, repository: str) -> Refs:
         """One request."""
         found = self._ask(repository, None, lambda api: api.list_repo_refs(repository))
-        return Refs({ref.name: ref.target_commit for ref in found.branches}, {ref.name: ref.target_commit for ref in found.tags})
+        return refs_of(found, repository)
 
     def history(self, repository: str, revision: str) -> Iterator[str]:
         """A request for each page, all of them before the first commit is given."""
         found = self._ask(repository, revision, lambda api: api.list_repo_commits(repository, revision=revision))
-        return iter([item.commit_id for item in found])
+        return iter([commit_of(item.commit_id, repository) for item in found])
 
     def create(self, repository: str, *, private: bool) -> None:
         """Answers of `it is there already` are taken for success."""
@@ -67,7 +57,7 @@ class HuggingFace:
         require_token(repository)
         with client(repository, branch, wait=upload_wait()) as api:
             from huggingface_hub import CommitOperationDelete
-            additions = [addition(upload, progress) for upload in uploads]
+            additions = [addition(upload, progress, SESSIONS.silence.heard) for upload in uploads]
             for group in groups(additions, uploads):
                 api.preupload_lfs_files(repository, [added for added, _ in group], revision=branch, create_pr=proposal, free_memory=False)
                 for added, upload in group:
@@ -76,7 +66,7 @@ class HuggingFace:
             deletions = [CommitOperationDelete(path_in_repo=path) for path in remove]
             done = api.create_commit(repository, [*additions, *deletions], commit_message=message, commit_description=description, revision=branch,
                                      create_pr=proposal, parent_commit=parent)
-            return Committed(str(done.oid), str(done.pr_url) if proposal else None)
+            return Committed(commit_of(done.oid, repository), str(done.pr_url) if proposal else None)
 
     def branch(self, repository: str, name: str, commit: str) -> None:
         """One that is there already stays where it is."""
@@ -104,7 +94,7 @@ class HuggingFace:
     def children(self, repository: str) -> tuple[str, ...]:
         """By the tag that the Hub makes of a card's base_model."""
         found = self._ask(repository, None, lambda api: list(api.list_models(filter=f"base_model:adapter:{repository}", limit=CHILDREN_ASKED)))
-        return tuple(sorted(str(item.id) for item in found if str(item.id) != repository))
+        return tuple(sorted({repository_of(item.id, repository) for item in found} - {repository}))
 
     def fetch(self, repository: str, commit: str, path: str, offset: int) -> Iterator[tuple[int, bytes]]:
         """A broken transfer is taken up where it broke; each try that brings bytes gives new patience."""
@@ -124,8 +114,8 @@ class HuggingFace:
                 time.sleep(pause)
 
     def _ask(self, repository: str, revision: str | None, action: Callable[[HfApi], Answer]) -> Answer:
-        """What the client answers, asked again after a moment where it fails for a moment."""
-        failures = 0
+        """What the client answers, asked again after a moment where it fails for a moment, unless its own tries took long enough."""
+        failures, end = 0, time.monotonic() + TRIES * timeout()
         while True:
             try:
                 with client(repository, revision) as api:
@@ -133,6 +123,6 @@ class HuggingFace:
             except HubUnavailable as error:
                 failures += 1
                 pause = pause_of(error, failures)
-                if pause is None:
+                if pause is None or time.monotonic() > end:
                     raise
                 time.sleep(pause)

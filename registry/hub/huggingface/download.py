@@ -8,7 +8,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from ...errors import HubUnavailable, Refused, RemoteMoved
 from .client import endpoint, timeout
-from .translate import momentary
+from .translate import momentary, number_in
 
 REDIRECTS = 5
 
@@ -41,7 +41,7 @@ def _next_address(url: str, location: str, headers: dict[str, str]) -> str:
     target = urljoin(url, location)
     old, new = urlsplit(url), urlsplit(target)
     if new.scheme not in ("http", "https") or (old.scheme == "https" and new.scheme == "http"):
-        raise Refused(f"the Hub redirects to {new.scheme}://{new.hostname}, which is no safe address")
+        raise Refused(f"the Hub redirects to {new.scheme}://{new.hostname or ''}, which is no safe address")
     if (old.scheme, old.hostname, old.port) != (new.scheme, new.hostname, new.port):
         for name in [name for name in headers if name.lower() in ("authorization", "cookie")]:
             del headers[name]
@@ -55,10 +55,10 @@ def _blocks(response: Any, offset: int) -> Iterator[tuple[int, bytes]]:
         if not said.startswith(f"bytes {offset}-"):
             raise HubUnavailable(f"the Hub was asked for bytes from {offset} on and answers with {said or 'no range'!r}")
         start = offset
-    expected = response.headers.get("content-length", "")
+    expected = number_in(response.headers.get("content-length", ""))
     got = 0
     for block in response.iter_raw():
         yield start + got, block
         got += len(block)
-    if expected.isdigit() and got < int(expected):
+    if expected is not None and got < expected:
         raise momentary(f"the transfer broke off after {got} of {expected} bytes")

@@ -14,7 +14,9 @@ TRIES = 4
 """How often something is asked that fails for a moment."""
 PAUSE, LONGEST_PAUSE = 0.5, 60.0
 """Seconds before the second try, doubled for each further one; and the longest that a server may make us wait."""
-_MOMENTARY = (408, 429, 500, 502, 503, 504)
+DIGITS = 18
+"""Of a number in a header, at most."""
+MOMENTARY = (408, 429, 500, 502, 503, 504)
 
 
 def momentary(said: str, seconds: float | None = None) -> HubUnavailable:
@@ -42,17 +44,12 @@ def translated(repository: str, revision: str | None) -> Iterator[None]:
     """
     try:
         yield
-    except (RegistryError, KeyboardInterrupt, GeneratorExit):
+    except (RegistryError, KeyboardInterrupt, GeneratorExit, MemoryError):
         raise
     except ImportError as error:
         raise HubUnavailable(f"the client of the Hub cannot be imported: {error}") from None
-    except (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
-        if not isinstance(error, OSError) and _is_raised_here(error):
-            raise
-        raise _ours(error, repository, revision) from None
     except Exception as error:
-        from huggingface_hub.errors import HfHubHTTPError
-        if not isinstance(error, HfHubHTTPError.__bases__[0]):
+        if not isinstance(error, OSError) and _is_raised_here(error):
             raise
         raise _ours(error, repository, revision) from None
 
@@ -74,7 +71,12 @@ def _ours(error: Exception, repository: str, revision: str | None) -> RegistryEr
         return HubUnavailable(f"{at} cannot be asked: HF_HUB_OFFLINE is set; unset it to use the Hub")
     if isinstance(error, hf.HfHubHTTPError) and error.response is not None:
         return _of_answer(error, at, repository, revision)
-    said = _plain(error)
+    cause = error.__cause__
+    if isinstance(error, RuntimeError) and isinstance(cause, RegistryError):
+        return cause  # the client packs up whatever ends an upload
+    if isinstance(error, (TypeError, AttributeError, LookupError)):
+        return HubUnavailable(f"the Hub gives no sensible answer for {at}: it is not of the form that its client reads")
+    said = _plain(error) + (f": {_plain(getattr(cause, 'server_message', None) or cause)}" if isinstance(error, RuntimeError) and cause else "")
     if isinstance(error, (hf.HfHubHTTPError.__bases__[0], OSError)):
         return momentary(f"the Hub cannot be reached for {at}: {said}")
     return HubUnavailable(f"the Hub gives no sensible answer for {at}: {said}")
@@ -100,8 +102,8 @@ def _of_answer(error: Any, at: str, repository: str, revision: str | None) -> Re
         return HubUnavailable(f"this token has no right to do that at hf://{repository}: {said}")
     if status in (409, 412):
         return RemoteMoved(f"hf://{repository} is not as it was seen: {said}")
-    if status in _MOMENTARY:
-        return momentary(f"the Hub answers {status} for {at}: {said}", _retry_after(error.response.headers))
+    if status in MOMENTARY:
+        return momentary(f"the Hub answers {status} for {at}: {said}", retry_after(error.response.headers))
     return HubUnavailable(f"the Hub refuses {at} with {status}: {said}")
 
 
@@ -110,16 +112,21 @@ def _not_found(repository: str, *, logged_in: bool) -> RemoteNotFound:
     return RemoteNotFound(f"there is no model repository hf://{repository}, {hint}")
 
 
-def _retry_after(headers: Any) -> float | None:
+def retry_after(headers: Any) -> float | None:
     """Seconds that a busy server asks for: Retry-After, or the t of its RateLimit."""
-    asked = headers.get("retry-after", "")
-    if asked.isdigit():
+    asked = number_in(headers.get("retry-after", ""))
+    if asked is not None:
         return float(asked)
     for part in headers.get("ratelimit", "").split(";"):
         key, _, value = part.strip().partition("=")
-        if key == "t" and value.isdigit():
-            return float(value)
+        if key == "t" and (asked := number_in(value)) is not None:
+            return float(asked)
     return None
+
+
+def number_in(text: str) -> int | None:
+    """The number that a header is; None for anything else, digits of other scripts and numbers without end among it."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS else None
 
 
 def _plain(said: object) -> str:

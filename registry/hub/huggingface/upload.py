@@ -15,8 +15,8 @@ BLOCK = 1 << 20
 LARGE = 64 * BLOCK
 
 
-def addition(upload: Upload, progress: Callable[[int], object]) -> Any:
-    """The client's word for a file to be added, which tells how many of its bytes were sent."""
+def addition(upload: Upload, progress: Callable[[int], object], heard: Callable[[], object]) -> Any:
+    """The client's word for a file to be added, which tells how many of its bytes were sent, and when some were."""
     from huggingface_hub import CommitOperationAdd
 
     class Addition(CommitOperationAdd):  # type: ignore[misc]
@@ -34,6 +34,7 @@ def addition(upload: Upload, progress: Callable[[int], object]) -> Any:
                 yield stream
 
         def _count(self, size: int) -> None:
+            heard()
             size = min(size, upload.size - self.counted)
             self.counted += size
             progress(size)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from registry.digest import canonical, digest_of
-from tests.hub.faults.promises import LINE as ONE_LINE, broken_promises, everything_outside, versions
+from tests.hub.faults.promises import everything_outside, versions
 from tests.hub.server import HubServer
 from tests.support import plain
 
@@ -63,38 +63,6 @@ def refused(run, empty, tmp_path) -> Callable[..., str]:
         assert everything_outside(empty) == before
         assert sorted(tmp_path.iterdir()) == beside
         return ran.err
-
-    return pull
-
-
-SEVERAL = """
-import contextlib, io, json, sys
-from registry.cli import main
-for what in sys.argv[1:]:
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
-        code = main(["pull", what])
-    print(json.dumps([code, out.getvalue(), err.getvalue()]))
-"""
-"""Pull one after the other, and tell of each what it came to."""
-
-
-@pytest.fixture
-def all_refused(warm, hub, empty, tmp_path) -> Callable[..., dict[str, int]]:
-    """Pull several repositories, each made like org/minilm and then spoilt: the exit code of each. Nothing was written, each said one line."""
-    beside, before = sorted(tmp_path.iterdir()), everything_outside(empty)
-
-    def pull(spoil: dict[str, Callable[[str], object]]) -> dict[str, int]:
-        names = [f"org/spoilt-{number}" for number in range(len(spoil))]
-        for name, change in zip(names, spoil.values(), strict=True):
-            hub.commit(name, hub.files("org/minilm"))
-            change(name)
-        ran = warm.run(*(f"hf://{name}" for name in names), code=SEVERAL, REGISTRY_HOME=str(empty))
-        assert broken_promises(hub, empty) == []
-        assert (everything_outside(empty), sorted(tmp_path.iterdir())) == (before, beside)
-        told = dict(zip(spoil, map(json.loads, ran.out.splitlines()), strict=True))
-        assert {what: out for what, (_, out, _) in told.items()} == dict.fromkeys(spoil, "")
-        assert {what: err for what, (_, _, err) in told.items() if not ONE_LINE.fullmatch(err)} == {}
-        return {what: code for what, (code, _, _) in told.items()}
 
     return pull
 

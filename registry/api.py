@@ -279,10 +279,10 @@ class Registry:
                               model_class=model_class, message=message)
         return pull(self.home, repository, options=options, progress=progress)
 
-    def status(self, version: VersionLike | None = None, *, offline: bool = False) -> tuple[State, ...]:
+    def status(self, version: VersionLike | None = None, *, offline: bool = False, progress: Progress = silent) -> tuple[State, ...]:
         """What each published version is to its repository: same, ahead, behind, diverged, changed there, gone, unreachable or unreadable."""
         from .actions.status import status
-        return status(self.home, version, offline=offline)
+        return status(self.home, version, offline=offline, progress=progress)
 
     def sync(self, name: str, *, with_repository: str | None = None, dry_run: bool = False, progress: Progress = silent) -> Synced:
         """Push the versions of a model that are here only, pull those that its repository has; what went apart is left alone."""

@@ -199,10 +199,11 @@ def pull(repository: str, *, home: PathLike | None = None, **keywords: Unpack[Pu
         return registry.pull(repository, **keywords)
 
 
-def status(version: VersionLike | None = None, *, home: PathLike | None = None, offline: bool = False) -> tuple[State, ...]:
+def status(version: VersionLike | None = None, *, home: PathLike | None = None, offline: bool = False,
+           progress: Progress = silent) -> tuple[State, ...]:
     """What each published version is to its repository."""
     with Registry(home) as registry:
-        return registry.status(version, offline=offline)
+        return registry.status(version, offline=offline, progress=progress)
 
 
 def sync(name: str, *, home: PathLike | None = None, with_repository: str | None = None, dry_run: bool = False,

@@ -140,6 +140,8 @@ def _register_line(run: _Run, members: Sequence[_line.Member], progress: Progres
     name = run.options.name or first.name
     here, own = _known(run, members, name)
     coming = [member for member in _line.ordered(members) if (own is None if member is first else member.digest not in here)]
+    run.received += [Received(here[member.digest].reference, member.repository, member.commit or run.tree.commit, "already")
+                     for member in _line.ordered(members) if member not in coming and member is not first]
     run.bytes.total = sum(member.manifest.size for member in coming)
     with contextlib.ExitStack() as stack:
         fetched = [(member, _quarantine(run, member, stack)) for member in coming]
@@ -147,8 +149,6 @@ def _register_line(run: _Run, members: Sequence[_line.Member], progress: Progres
         for member, quarantine in fetched:
             named = (name, None if run.options.renumber else first.number) if member is first else (_parent_name(run, member), member.number)
             here[member.digest] = _register(run, member, quarantine, *named, here, progress)
-    run.received += [Received(here[member.digest].reference, member.repository, member.commit or run.tree.commit, "already")
-                     for member in members if member not in coming and (member is not first or own is None)]
     if own is not None:
         run.received.append(Received(own.reference, run.tree.repository, run.tree.commit, "already"))
         return own, True

@@ -11,6 +11,7 @@ from ..home import Home
 from ..hub import card as _card, line as _line, plan as _plan
 from ..hub.remote import Refs, Remote, Tree
 from ..plural import counted
+from ..progress import Progress
 from ..published import State
 from ..version import Copy, Version
 from .common import VersionLike, manifest_of, resolve
@@ -19,7 +20,7 @@ from .rendering import holds
 
 
 @dataclass(frozen=True)
-class _There:
+class There:
     """A repository as it is now."""
 
     remote: Remote
@@ -27,7 +28,7 @@ class _There:
     refs: Refs
 
 
-def status(home: Home, target: VersionLike | None = None, *, offline: bool = False) -> tuple[State, ...]:
+def status(home: Home, target: VersionLike | None = None, *, offline: bool = False, progress: Progress) -> tuple[State, ...]:
     """The published versions of one model, of all, or one version; and those that only its repository has. Offline nobody is asked."""
     name, number = _target(home, target)
     copies = _copies(home, name)
@@ -35,7 +36,10 @@ def status(home: Home, target: VersionLike | None = None, *, offline: bool = Fal
         _refuse_unknown(home, name)
     remote = the_hub()
     states: list[State] = []
-    for model, repository in sorted({(copy.name, copy.repository) for copy in copies}):
+    places = sorted({(copy.name, copy.repository) for copy in copies})
+    for number_of_place, (model, repository) in enumerate(places):
+        if not offline:
+            progress("asking", number_of_place, len(places))
         own = [copy for copy in copies if (copy.name, copy.repository) == (model, repository)]
         if offline:
             states += [State(model, copy.number, repository, copy.commit, None) for copy in sorted(own, key=lambda copy: copy.number)]
@@ -50,24 +54,26 @@ def states_of(home: Home, remote: Remote, name: str, repository: str, copies: Se
     copies are those known to be there. One that is yanked, or a checkpoint, is not counted as ahead. A repository that does not answer, or
     makes no sense, is a state of what is known to be there, so that it ends no status of others.
     """
+    known = _by_number(copies)
     try:
-        return compared(home, remote, name, repository, copies)
+        return compared(home, look(remote, repository), name, repository, copies)
     except (RemoteNotFound, RemoteMoved, HubUnavailable, Invalid, Refused) as error:
-        known = _by_number(copies)
         return [State(name, number, repository, copy.commit, _state_of(error), str(error)) for number, copy in sorted(known.items())]
 
 
-def compared(home: Home, remote: Remote, name: str, repository: str, copies: Sequence[Copy]) -> list[State]:
-    """The same, and what is wrong with the repository is raised."""
+def look(remote: Remote, repository: str) -> There:
+    """Two requests."""
     tree = remote.tree(repository)
-    return _compared(home, _There(remote, tree, remote.refs(tree.repository)), name, repository, _by_number(copies))
+    return There(remote, tree, remote.refs(tree.repository))
 
 
 def _by_number(copies: Sequence[Copy]) -> dict[int, Copy]:
     return {copy.number: copy for copy in sorted(copies, key=lambda copy: copy.entry)}
 
 
-def _compared(home: Home, there: _There, name: str, repository: str, known: dict[int, Copy]) -> list[State]:
+def compared(home: Home, there: There, name: str, repository: str, copies: Sequence[Copy]) -> list[State]:
+    """The same of a repository that was looked at. What it says of itself may raise InvalidManifest, NewerFormat, Refused."""
+    known = _by_number(copies)
     tree, here = there.tree, _versions_here(home, name)
     tagged = _plan.numbers(there.refs)
     main = _number_on_main(there.remote, tree, name, known)
@@ -85,7 +91,7 @@ def _state_of(error: RegistryError) -> str:
     return "unreachable" if isinstance(error, HubUnavailable) else "unreadable"
 
 
-def _plain(there: _There, copy: Copy) -> State:
+def _plain(there: There, copy: Copy) -> State:
     """A version that came from a repository that no registry made: whether main is still what it came from."""
     try:
         changed = _changed(there, copy.commit)
@@ -94,7 +100,7 @@ def _plain(there: _There, copy: Copy) -> State:
     return State(copy.name, copy.number, copy.repository, copy.commit, "changed there" if changed else "same", _said(changed), changed)
 
 
-def _state(home: Home, there: _There, name: str, number: int, repository: str, version: Version | None, copy: Copy | None, tagged: str | None,
+def _state(home: Home, there: There, name: str, number: int, repository: str, version: Version | None, copy: Copy | None, tagged: str | None,
            main: int | None) -> State:
     commit = copy.commit if copy is not None else tagged
     moved = f"hf://{repository} is now called hf://{there.tree.repository}" if there.tree.repository != repository else None
@@ -119,7 +125,7 @@ def _said(changed: Sequence[str]) -> str | None:
     return "card only" if tuple(changed) == (_card.PATH,) else counted(len(changed), 'file')
 
 
-def _changed(there: _There, published: str) -> tuple[str, ...]:
+def _changed(there: There, published: str) -> tuple[str, ...]:
     """Files of main that differ from those of the commit that was published."""
     if published == there.tree.commit:
         return ()

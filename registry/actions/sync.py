@@ -7,10 +7,10 @@ from ..errors import Invalid, RemoteMoved
 from ..home import Home
 from ..progress import Progress
 from ..published import Received, Sent, State, Synced
-from .places import remembered, repository_of, the_hub
+from .places import copies_at, line_at, refuse_other_history, remembered, repository_of, the_hub
 from .pull import PullOptions, pull
 from .push import PushOptions, push
-from .status import compared
+from .status import There, compared, look
 
 
 def sync(home: Home, name: str, *, with_repository: str | None = None, dry_run: bool = False, progress: Progress) -> Synced:
@@ -23,7 +23,9 @@ def sync(home: Home, name: str, *, with_repository: str | None = None, dry_run: 
     with home.reading() as connection:
         name = queries.spelled(connection, name) or name
         copies = queries.copies(connection, name=name, repository=repository)
-    states = compared(home, the_hub(), name, repository, copies)
+    there = look(the_hub(), repository)
+    _refuse_other(home, there, repository)
+    states = compared(home, there, name, repository, copies)
     pushed: list[Sent] = []
     pulled: list[Received] = []
     left = [state for state in states if state.state not in ("same", "ahead", "behind")]
@@ -34,6 +36,16 @@ def sync(home: Home, name: str, *, with_repository: str | None = None, dry_run: 
         if state.state == "ahead":
             pushed += _push(home, state, dry_run=dry_run, progress=progress)
     return Synced(name, repository, tuple(pushed), tuple(pulled), tuple(left), dry_run)
+
+
+def _refuse_other(home: Home, there: There, repository: str) -> None:
+    """Raises RemoteMoved for a repository that is not the one that was known: what it has would come in as if it were."""
+    tree, known = there.tree, copies_at(home, repository)
+    if tree.repository != repository:
+        raise RemoteMoved(f"hf://{repository} is now called hf://{tree.repository}; to go on there: --with {tree.repository}")
+    if known and all(copy.commit != tree.commit for copy in known):
+        members = line_at(there.remote, tree)
+        refuse_other_history(there.remote, tree, there.refs.tags, known, members[0].number if members else None)
 
 
 def _pull(home: Home, state: State, name: str, *, dry_run: bool, progress: Progress) -> tuple[Received, ...]:

@@ -113,7 +113,8 @@ def status(session: Session, /, version: str | None, offline: bool) -> None:
       registry status
       registry status medical --offline
     """
-    states = session.registry.status(version, offline=offline)
+    with session.progress() as progress:
+        states = session.registry.status(version, offline=offline, progress=progress)
     if not states:
         session.note("nothing here is known to be on the Hub; to publish a version: registry push REF --to ORG/REPO")
     rows = [[Name(state.reference), Name(f"hf://{state.repository}"), Name(state.commit[:12] if state.commit else "-"),

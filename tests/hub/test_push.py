@@ -69,12 +69,12 @@ def test_an_alias_moves_the_tag_of_its_name(here, hub, tmp_path):
 
 def test_an_older_version_gets_its_tag_and_never_moves_main_back(here, hub, tmp_path):
     add(here, plain.adapter(tmp_path / "second", "unsaid", seed=2, added=ADDED), "medical", parent="minilm-medical@1")
-    here.ok("push", "medical@2", *LINE)
+    here.ok("push", "medical@2", *LINE, "--message", "the second one")
     head = hub.head("org/medical")
 
     here.ok("push", "medical@1")
 
-    assert hub.head("org/medical") == head
+    assert (hub.head("org/medical"), hub.history("org/medical")[0].title, here.log()[-2]["message"]) == (head, "the second one", "the second one")
     assert json.loads(hub.files("org/medical", "v1")[".registry/line.json"])["line"][0]["number"] == 1
     assert set(hub.repository("org/medical").branches) == {"main"}
 
@@ -167,10 +167,15 @@ def test_all_parents_go_to_repositories_of_one_s_own_if_that_is_asked_for(pushed
     assert json.loads(hub.files("alice/medical")["adapter_config.json"])["base_model_name_or_path"] == "alice/minilm-medical"
 
 
-def test_a_private_repository_is_made_private(here, hub):
-    here.ok("push", "minilm@1", "--to", "org/minilm", "--private")
+def test_repositories_are_made_private_if_that_is_asked_for(here, hub):
+    here.ok("push", "medical@1", *LINE, "--private")
 
-    assert hub.repository("org/minilm").private
+    assert {name: repository.private for name, repository in hub.repositories.items()} == {
+        "org/minilm": True, "org/minilm-medical": True, "org/medical": True}
+
+
+def outside_the_markers(card):
+    return card.partition(b"<!-- registry:begin")[0], card.partition(b"registry:end -->")[2]
 
 
 def test_a_file_that_names_a_place_here_is_not_published(here, hub, tmp_path):
@@ -194,14 +199,25 @@ def test_nothing_published_names_a_place_here(pushed, hub, tmp_path, line_templa
 
 
 def test_the_card_s_text_as_edited_on_the_hub_stays(pushed, hub, tmp_path):
-    edited = hub.files("org/minilm")["README.md"].replace(b"# A model made by hand", b"# A better title")
+    edited = hub.files("org/minilm")["README.md"].replace(b"# A model made by hand", b"# A better title") + b"\nand a word after it\n"
     hub.commit("org/minilm", {"README.md": edited})
     add(pushed, plain.base(tmp_path / "second", prompts={"query": "q: "}), "minilm")
 
     pushed.ok("push", "minilm@2")
 
-    card = hub.files("org/minilm")["README.md"].decode()
-    assert "# A better title" in card and "`minilm@2`" in card and "`minilm@1`" not in card
+    card = hub.files("org/minilm")["README.md"]
+    assert b"# A better title" in card and b"`minilm@2`" in card and b"`minilm@1`" not in card
+    assert outside_the_markers(card) == outside_the_markers(edited)
+
+
+def test_a_large_file_goes_in_parts_and_one_that_breaks_is_sent_again(here, hub):
+    hub.part_size = 3000
+    broken = [hub.fault("PUT /__s3__/part/.*/2", cut_upload=1000), hub.fault("POST /__s3__/complete/", status=503)]
+
+    here.ok("push", "minilm@1", "--to", "org/minilm")
+
+    assert [fault.hit for fault in broken] == [1, 1] and len(hub.asked("PUT /__s3__/part/")) == 4
+    assert here.ok("status", "minilm@1")[0]["state"] == "same"
 
 
 def test_the_repository_stays_when_the_home_moves(pushed, hub, tmp_path):

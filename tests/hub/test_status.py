@@ -44,6 +44,7 @@ def test_what_was_registered_since_is_ahead(pushed, tmp_path):
     another(pushed, tmp_path / "second")
 
     assert states(pushed, "minilm") == {"minilm@1": "same", "minilm@2": "ahead"}
+    assert states(pushed, "minilm@2") == {"minilm@2": "ahead"}
 
 
 def test_what_others_published_since_is_behind(pushed, there, tmp_path):
@@ -135,8 +136,11 @@ def test_sync_brings_each_what_the_other_has_and_leaves_alone_what_went_apart(pu
 def test_sync_pushes_what_is_ahead(pushed, hub, tmp_path):
     another(pushed, tmp_path / "second")
 
+    dry = pushed.ok("sync", "minilm", "--dry-run")
+    untouched = set(hub.tags("org/minilm"))
     done = pushed.ok("sync", "minilm")
 
+    assert [(item["reference"], item["what"]) for item in dry["pushed"]] == [("minilm@2", "would push")] and untouched == {"v1"}
     assert [item["reference"] for item in done["pushed"]] == ["minilm@2"] and set(hub.tags("org/minilm")) == {"v1", "v2"}
 
 
@@ -161,6 +165,24 @@ def test_sync_with_what_is_not_there_is_an_error_and_not_nothing_to_do(pushed, h
 
     assert (wrong.code, wrong.out, "there is no model repository hf://org/typo" in wrong.err) == (3, "", True)
     assert (silent.code, silent.out, "cannot be reached" in silent.err) == (7, "", True)
+
+
+def test_sync_takes_nothing_from_a_repository_that_is_not_the_known_one(pushed, there, hub, tmp_path):
+    there.ok("pull", "hf://org/minilm")
+    another(pushed, tmp_path / "second")
+    pushed.ok("push", "minilm@2")
+    files = hub.files("org/minilm")
+    hub.move("org/minilm", "org/renamed")
+    renamed = there.run("sync", "minilm")
+    hub.delete("org/renamed")
+    hub.moved.clear()
+    hub.commit("org/minilm", files)
+    hub.tag("org/minilm", "v2")
+    made_again = there.run("sync", "minilm")
+
+    assert renamed.code == 4 and "now called hf://org/renamed; to go on there: --with org/renamed" in renamed.err
+    assert made_again.code == 4 and "deleted and made again" in made_again.err
+    assert set(there.digests()) == {"minilm@1"}
 
 
 def test_sync_looks_again_when_somebody_was_quicker(pushed, hub, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -66,6 +67,24 @@ def test_each_repository_gets_one_commit_and_the_tag_of_its_version(here, hub):
         ("minilm@1", "pushed"), ("minilm-medical@1", "pushed"), ("medical@1", "pushed")]
     assert len(hub.asked("POST /commit/")) == 3
     assert hub.tags("org/medical") == {"v1": hub.head("org/medical")}
+
+
+def test_a_repository_has_the_model_for_plain_loaders_a_card_and_what_a_pull_needs(pushed, hub):
+    files = hub.files("org/medical")
+    config, line = json.loads(files["adapter_config.json"]), json.loads(files[".registry/line.json"])["line"]
+    with pushed.registry as reg:
+        own, base = reg.show("medical@1"), reg.resolve("minilm-medical@1")
+
+    assert (config["base_model_name_or_path"], config["revision"]) == ("org/minilm-medical", hub.head("org/minilm-medical"))
+    assert {path for path in files if path.startswith(".registry/")} == {".registry/" + name for name in (
+        "line.json", "manifest.json", "facts.json", "originals/README.md", "originals/adapter_config.json")}
+    assert {path for path in files if path[0] != "."} == {file.path for file in own.files}
+    assert [(item["name"], item["number"], item["repository"], item["commit"]) for item in line] == [
+        ("medical", 1, "org/medical", None), ("minilm-medical", 1, "org/minilm-medical", hub.head("org/minilm-medical")),
+        ("minilm", 1, "org/minilm", hub.head("org/minilm"))]
+    assert line[0]["edges"] == [{"role": "base", "digest": base.digest, "evidence": "path", "reference": "minilm-medical@1"}]
+    assert [item["message"] for item in line] == ["first training", None, "the base"]
+    assert all(item["publisher"] and item["date"] and item["manifest"]["files"] for item in line)
 
 
 def test_an_unchanged_line_is_not_sent_again_and_takes_at_most_five_requests(pushed, hub):

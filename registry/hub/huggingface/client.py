@@ -33,7 +33,10 @@ def client(repository: str, revision: str | None, *, wait: float | None = None) 
 def endpoint() -> str:
     """The Hub's address; HF_ENDPOINT is read now, while the client reads it when it is imported."""
     from huggingface_hub import constants
-    return (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
+    said = (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
+    if not said.startswith(("http://", "https://")):
+        raise Invalid(f"HF_ENDPOINT is {said!r}; write an address, as in https://hub.example")
+    return said
 
 
 def timeout() -> float:

@@ -78,6 +78,7 @@ LIES: dict[str, tuple[Callable[[Line], None], tuple[int, ...]]] = {
     "a size that the file has not": (lambda line: set_in(line, 7, 0, "manifest", "files", 0, "size"), (CORRUPT, 7)),
     "a size beyond any disk": (lambda line: set_in(line, 1 << 62, 0, "manifest", "files", 0, "size"), (INVALID, CORRUPT, REFUSED, 7)),
     "a file that is not there": (a_file("missing.json"), (3, CORRUPT, REFUSED)),
+    "a manifest of a newer format": (lambda line: set_in(line, 9, 0, "manifest", "format"), (INVALID,)),
     "another class": (lambda line: set_in(line, "CrossEncoder", 0, "manifest", "class"), (INVALID, CORRUPT, REFUSED)),
     "another kind": (lambda line: set_in(line, "adapter", 0, "manifest", "kind"), (INVALID, CORRUPT, REFUSED)),
     "a name that leads out": (lambda line: set_in(line, "../evil", 0, "name"), (INVALID,)),

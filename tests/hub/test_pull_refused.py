@@ -1,0 +1,163 @@
+"""pull: what is refused, and what is said of it: repositories that are not there, mean harm, or are not what they were."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import registry
+from registry.digest import canonical
+from tests.support import plain
+
+
+def tampered(hub, path, change, repository="org/medical"):
+    """Change a file of main behind everybody's back."""
+    return hub.commit(repository, {path: change(hub.files(repository)[path])})
+
+
+def nothing_registered(place):
+    return [entry["kind"] for entry in place.log()] == ["Init"]
+
+
+def test_a_repository_that_is_not_there_is_said_in_one_line(there, hub):
+    ran = there.run("pull", "hf://org/nothing")
+
+    assert ran.code == 3 and "there is no model repository hf://org/nothing" in ran.err and ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("token", "code", "said"), [("", 3, "no token is set"), ("hf_wrong", 7, "does not take this token")])
+def test_a_private_repository_asks_for_the_right_token(pushed, there, hub, token, code, said):
+    hub.repository("org/medical").private = True
+
+    ran = there.run("pull", "hf://org/medical", HF_TOKEN=token)
+
+    assert (ran.code, said in ran.err, token in ran.err and bool(token)) == (code, True, False), ran.err
+
+
+def test_a_gated_repository_says_where_to_ask(pushed, there, hub):
+    hub.repository("org/medical").gated = "manual"
+
+    ran = there.run("pull", "hf://org/medical", HF_TOKEN=hub.tokens["bob"])
+
+    assert ran.code == 7 and "hf://org/medical is gated; ask for access on its page" in ran.err and ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["org/medical", "medical"])
+def test_a_repository_without_its_scheme_is_taken_for_no_file(there, text):
+    ran = there.run("pull", text)
+
+    assert ran.code == 3 and f"there is no bundle {text!r}" in ran.err and "hf://org/medical" in ran.err and ran.err.count("\n") == 1
+
+
+def test_offline_is_said(there, hub):
+    ran = there.warm.run(REGISTRY_HOME=str(there.root), code="from huggingface_hub import constants; constants.HF_HUB_OFFLINE = True\n"
+                         "from registry.cli import main; import sys; sys.exit(main(['pull', 'hf://org/medical']))")
+
+    assert ran.code == 7 and "HF_HUB_OFFLINE is set" in ran.err
+
+
+def test_a_hub_that_is_no_address_is_said(there, hub):
+    ran = there.run("pull", "hf://org/medical", HF_ENDPOINT="hub.example")
+
+    assert (ran.code, ran.err) == (2, "error: HF_ENDPOINT is 'hub.example'; write an address, as in https://hub.example\n")
+
+
+def test_bytes_that_are_not_those_of_the_manifest_are_refused(pushed, there, hub):
+    tampered(hub, "adapter_model.safetensors", lambda content: content[:-1] + bytes([content[-1] ^ 1]))
+
+    ran = there.run("pull", "hf://org/medical")
+
+    assert ran.code == 5 and "adapter_model.safetensors" in ran.err
+    assert "medical@1" not in there.digests()
+
+
+def test_a_newer_line_is_not_guessed_at(pushed, there, hub):
+    tampered(hub, ".registry/line.json", lambda content: content.replace(b'"format":1,"line"', b'"format":9,"line"'))
+
+    ran = there.run("pull", "hf://org/medical")
+
+    assert ran.code == 2 and "update st-registry" in ran.err and nothing_registered(there)
+
+
+def test_a_manifest_that_names_a_way_out_writes_nothing(pushed, there, hub, tmp_path):
+    def escape(content):
+        value = json.loads(content)
+        value["line"][0]["manifest"]["files"][0]["path"] = "../../../escaped"
+        return canonical(value)
+    tampered(hub, ".registry/line.json", escape)
+
+    ran = there.run("pull", "hf://org/medical")
+
+    assert ran.code == 2 and nothing_registered(there)
+    assert not list(tmp_path.rglob("escaped"))
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../../x", "CON", "a\\b", "C:x"])
+def test_a_plain_repository_with_a_strange_name_is_refused(there, hub, tmp_path, path):
+    folder = plain.base(tmp_path / "base")
+    hub.commit("org/plain", {str(item.relative_to(folder)): item.read_bytes() for item in folder.rglob("*") if item.is_file()} | {path: b"x"})
+
+    ran = there.run("pull", "hf://org/plain")
+
+    assert ran.code == 2 and nothing_registered(there), ran.err
+
+
+def test_a_line_of_too_many_bytes_is_not_read(pushed, there, hub):
+    tampered(hub, ".registry/line.json", lambda content: content + b" " * (17 << 20))
+    before = hub.downloaded
+
+    ran = there.run("pull", "hf://org/medical")
+
+    assert ran.code == 6 and "are read" in ran.err and hub.downloaded == before
+
+
+def test_files_that_do_not_make_the_manifest_are_refused(pushed, there, hub):
+    def lie(content):
+        value = json.loads(content)
+        value["line"][0]["manifest"]["files"].pop(0)
+        manifest = registry.manifest.parse(canonical(value["line"][0]["manifest"]))
+        value["line"][0]["digest"] = manifest.digest
+        return canonical(value)
+    tampered(hub, ".registry/line.json", lie)
+
+    ran = there.run("pull", "hf://org/medical")
+
+    assert ran.code != 0 and "medical@1" not in there.digests() and ran.err.count("\n") <= 1 + ran.err.count("warning")
+
+
+def test_a_renamed_repository_is_said(pushed, there, hub):
+    hub.move("org/medical", "org/renamed")
+
+    ran = there.run("pull", "hf://org/medical")
+
+    assert ran.code == 4 and "registry pull hf://org/renamed" in ran.err
+
+
+def test_a_repository_that_was_deleted_and_made_again_is_not_taken_for_the_known_one(pushed, there, hub):
+    there.ok("pull", "hf://org/medical")
+    files = hub.files("org/medical")
+    hub.delete("org/medical")
+    hub.commit("org/medical", files | {"README.md": b"# Other"})
+
+    ran = there.run("pull", "hf://org/medical")
+
+    assert ran.code == 4 and "deleted and made again" in ran.err
+
+
+def test_a_rewritten_history_is_not_taken_for_the_known_one(pushed, there, hub):
+    there.ok("pull", "hf://org/medical")
+    hub.squash("org/medical")
+
+    ran = there.run("pull", "hf://org/medical")
+
+    assert ran.code == 4 and "history was rewritten" in ran.err
+
+
+def test_a_tag_that_somebody_moved_is_said(pushed, there, hub):
+    there.ok("pull", "hf://org/medical@v1")
+    hub.tag("org/medical", "v1", hub.commit("org/medical", {"README.md": b"# Other"}))
+
+    ran = there.run("pull", "hf://org/medical@v1")
+
+    assert ran.code == 4 and "somebody moved it" in ran.err

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, ClassVar
 
-from .digest import Digest, canonical, digest_of, parse_canonical, rendered
+from .digest import Digest, canonical, digest_of, known, parse_canonical, rendered
 from .errors import InvalidManifest, NewerFormat
 
 FORMAT = 1
@@ -178,6 +178,20 @@ class Entry:
     def to_bytes(self) -> bytes:
         """The bytes of the entry's file."""
         return canonical({**self._value(), "digest": self.digest})
+
+
+def apart(entry: Entry) -> tuple[Any, ...]:
+    """An entry that was read, as plain values that another process of this package can be given; `together` makes it of them again."""
+    previous = None if entry.previous is None else str(entry.previous)
+    return entry.number, entry.id, entry.time, entry.by, entry.kind, entry.content, previous, str(entry.digest), entry.text
+
+
+def together(values: tuple[Any, ...]) -> Entry:
+    """The entry that was taken apart, which was checked when it was read."""
+    number, id_, time, by, kind, content, previous, digest, text = values
+    entry = Entry(number, id_, time, by, _body(BODIES[kind], content), None if previous is None else known(previous))
+    entry.__dict__.update(content=content, digest=known(digest), text=text)
+    return entry
 
 
 def now() -> str:

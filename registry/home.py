@@ -31,6 +31,7 @@ from .store.blobs import Blobs
 from .store.journal import Journal
 from .store.local import LocalBackend, try_place
 from .store.lock import Lock
+from .store.reader import Reader
 
 if TYPE_CHECKING:
     import sqlite3
@@ -222,10 +223,13 @@ class Home:
         except Busy:
             self.warn(f"another process is writing; answering as of entry {number}")
 
-    def fold_into(self, connection: Connection, until: int | None = None, read_blob: Callable[[Digest], bytes] | None = None) -> None:
+    def fold_into(self, connection: Connection, until: int | None = None, reader: Reader | None = None) -> None:
         """The whole journal, or its first entries, into an empty catalog that nobody sees before it is done."""
         from .catalog.folding import fill
-        fill(connection, itertools.islice(self.journal.follow(0, None), until), read_blob or self.blobs.read_or_miss)
+        from .helpers import helped
+        reader = reader or Reader(self.blobs)
+        with helped(self.journal, self.backend, reader, until or self.journal.last()) as ahead:
+            fill(connection, itertools.islice(self.journal.follow(0, None, ahead.entry), until), reader.read, ahead.made)
         if until is None:
             from .catalog.engine import Catalog
             self.refuse_gap(Catalog.head(connection)[0])
@@ -240,11 +244,11 @@ class Home:
             raise BrokenChain(f"the journal of {str(self.root)!r} lacks entry {number + 1}, and has later ones up to {last}; a home or a bundle that "
                               "has it brings it back: registry repair --from HOME; registry audit tells more")
 
-    def renew(self, *, read_blob: Callable[[Digest], bytes] | None = None) -> Path:
+    def renew(self, *, reader: Reader | None = None) -> Path:
         """The file of a new generation of the catalog, made from the journal alone; the old one stays for whoever has it open."""
         with self.write_lock.exclusive(WRITE_WAIT):
             self.journal.sync()
-            return self._catalog.renew(functools.partial(self.fold_into, read_blob=read_blob))
+            return self._catalog.renew(functools.partial(self.fold_into, reader=reader))
 
     def _fold(self, connection: sqlite3.Connection, entry: Entry, read_blob: Callable[[Digest], bytes]) -> None:
         from .catalog.apply import apply

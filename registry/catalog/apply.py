@@ -9,19 +9,29 @@ from __future__ import annotations
 import math
 import re
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-from .. import facts as _facts, manifest as _manifest
-from ..digest import Digest, digest_of, rendered
+from ..digest import Digest
 from ..entry import Alias, Annotate, Delete, Entry, Init, Probes, Publish, Register, Yank
 from ..errors import BlobNotFound, BrokenChain, DigestMismatch, InvalidManifest, InvalidName, InvalidPath
 from . import shapes as t
+from .content import FactsRows, ManifestRows, rows_of_facts, rows_of_manifest
 from .rows import Rows, StoredRows
 
 ReadBlob = Callable[[Digest], bytes]
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
-_INTEGERS = range(-(1 << 63), 1 << 63)
+
+
+class Made(NamedTuple):
+    """Rows that were made ahead, by the digest of the blob that says them, which was read, whole."""
+
+    manifests: Mapping[str, ManifestRows]
+    facts: Mapping[str, FactsRows]
+
+
+NOTHING_MADE = Made({}, {})
 
 
 def apply(connection: sqlite3.Connection, entry: Entry, read_blob: ReadBlob) -> None:
@@ -29,8 +39,8 @@ def apply(connection: sqlite3.Connection, entry: Entry, read_blob: ReadBlob) -> 
     fold(StoredRows(connection), entry, read_blob)
 
 
-def fold(rows: Rows, entry: Entry, read_blob: ReadBlob) -> None:
-    """Fold one entry, the next one, into rows wherever they are kept.
+def fold(rows: Rows, entry: Entry, read_blob: ReadBlob, made: Made = NOTHING_MADE) -> None:
+    """Fold one entry, the next one, into rows wherever they are kept. What is made already is not read again.
 
     Raises BrokenChain if the entry does not follow, InvalidName for a name that differs only by case from one that is there,
     NewerFormat for a manifest or facts that a newer package wrote.
@@ -41,8 +51,8 @@ def fold(rows: Rows, entry: Entry, read_blob: ReadBlob) -> None:
         return
     if isinstance(body, Register):
         _register(rows, entry.number, body)
-        _read_manifest(rows, body.manifest, read_blob)
-        _read_facts(rows, body.facts, read_blob)
+        _read_manifest(rows, body.manifest, read_blob, made)
+        _read_facts(rows, body.facts, read_blob, made)
         return
     if not (isinstance(body, Alias) and body.number is None) and not _is_open(rows, body.name, body.number):
         raise BrokenChain(f"entry {entry.number} is about {body.name}@{body.number}, which is not registered there")
@@ -137,67 +147,40 @@ def _delete(rows: Rows, number: int, body: Delete) -> None:
     rows.close_version(number, body.name, body.number)
 
 
-def _read_manifest(rows: Rows, digest: Digest, read_blob: ReadBlob) -> None:
+def _read_manifest(rows: Rows, digest: Digest, read_blob: ReadBlob, made: Made) -> None:
     if rows.is_known(t.manifests, digest):
         return
     try:
-        manifest = _manifest.parse(read_blob(digest))
-        _refuse_large([manifest.size])
+        own, files, parents = made.manifests.get(digest) or rows_of_manifest(digest, read_blob(digest))
     except (BlobNotFound, DigestMismatch, InvalidManifest, InvalidPath) as error:
         _skip(rows, digest, "manifest", error)
         return
     rows.unskip(digest)
-    rows.add(t.manifests, [{"digest": digest, "kind": manifest.kind, "class": manifest.model_class, "size": manifest.size}])
-    rows.add_values(t.files, [(str(digest), file.path, str(file.digest), file.size) for file in manifest.files])
-    rows.add_values(t.parents, [(str(digest), parent.role, str(parent.digest)) for parent in manifest.parents])
+    rows.add_values(t.manifests, [own])
+    rows.add_values(t.files, files)
+    rows.add_values(t.parents, parents)
 
 
-def _read_facts(rows: Rows, digest: Digest, read_blob: ReadBlob) -> None:
+def _read_facts(rows: Rows, digest: Digest, read_blob: ReadBlob, made: Made) -> None:
     if rows.is_known(t.facts, digest):
         return
     try:
-        facts, tensors = _facts.parse_apart(read_blob(digest))
-        _refuse_large([facts.vocabulary.size, facts.rows, facts.width, facts.max_length, facts.weights.parameters,
-                       facts.adapter.rank if facts.adapter else None, *(token.id for token in facts.vocabulary.added)])
+        own, tokens, weights, tensors = made.facts.get(digest) or rows_of_facts(digest, read_blob(digest))
     except (BlobNotFound, DigestMismatch, InvalidManifest) as error:
         _skip(rows, digest, "facts", error)
         return
     rows.unskip(digest)
-    vocabulary, adapter = facts.vocabulary, facts.adapter
-    rows.add(t.facts, [{
-        "digest": digest, "schema": _facts.SCHEMA, "class": facts.model_class, "tokenizer": facts.tokenizer,
-        "vocabulary": vocabulary.digest, "vocabulary_size": vocabulary.size,
-        "added_digest": _read_tokens(rows, vocabulary.added), "added": len(vocabulary.added),
-        "weights": _read_weights(rows, facts.weights, tensors), "rows": facts.rows, "width": facts.width,
-        "max_length": facts.max_length, "architecture": facts.architecture, "adapter": adapter.type if adapter else None,
-        "rank": adapter.rank if adapter else None}])
-
-
-def _read_tokens(rows: Rows, tokens: tuple[_facts.Token, ...]) -> Digest:
-    """The digest of the list, which many versions share; its rows are there afterwards."""
-    digest = digest_of(rendered([token._asdict() for token in tokens]).encode())
-    if not rows.is_known(t.tokens, digest):
-        rows.add(t.tokens, ({**token._asdict(), "added_digest": digest} for token in tokens))
-    return digest
-
-
-def _read_weights(rows: Rows, weights: _facts.Weights, tensors: list[_facts.Listed]) -> Digest:
-    if not rows.is_known(t.weights, weights.digest):
-        rows.add(t.weights, [{"digest": weights.digest, "dtype": weights.dtype, "parameters": weights.parameters, "tensors": len(tensors)}])
-        own = str(weights.digest)
-        rows.add_values(t.tensors, [(own, name, dtype, f"[{shape}]", str(digest)) for digest, dtype, name, shape in tensors])
-    return weights.digest
+    if tokens and not rows.is_known(t.tokens, tokens[0][0]):
+        rows.add_values(t.tokens, tokens)
+    if not rows.is_known(t.weights, weights[0]):
+        rows.add_values(t.weights, [weights])
+        rows.add_values(t.tensors, tensors)
+    rows.add_values(t.facts, [own])
 
 
 def _skip(rows: Rows, digest: Digest, what: str, error: Exception) -> None:
     rows.unskip(digest)
     rows.add(t.skipped, [{"digest": digest, "what": what, "reason": type(error).__name__}])
-
-
-def _refuse_large(numbers: Iterable[int | None]) -> None:
-    for number in numbers:
-        if number is not None and number not in _INTEGERS:
-            raise InvalidManifest(f"{number} is no size of anything")
 
 
 def _texts(value: object) -> list[tuple[str, str]]:

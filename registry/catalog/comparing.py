@@ -142,13 +142,13 @@ class Snapshot:
         except (sqlite3.Error, UnicodeError, OverflowError) as error:
             raise damaged(self._name, error) from None
 
+    def counted(self) -> Counted:
+        """Its rows, to be tallied bit by bit."""
+        return Counted((table, rows) for table in _TABLES for rows in self.rows(table))
+
     def unlike(self, expected: Tally) -> list[str]:
         """The tables whose rows are not those that were tallied."""
-        found = Tally()
-        for table in _TABLES:
-            for rows in self.rows(table):
-                found.put(table, rows)
-        return [table for table in _TABLES if found.of(table) != expected.of(table)]
+        return self.counted().unlike(expected)
 
     def broken_index(self) -> str | None:
         """What SQLite's own check says against the file, or that an index does not lead to the rows of its table; None if nothing.
@@ -171,6 +171,35 @@ class Snapshot:
             return self._connection.execute(sql, values).fetchall()
         except (sqlite3.Error, UnicodeError) as error:
             raise damaged(self._name, error) from None
+
+
+class Counted:
+    """The tally of a catalog's rows, made a block at a time: there is time for it where the fold waits for its entries."""
+
+    def __init__(self, blocks: Iterator[tuple[str, list[Values]]]) -> None:
+        self._blocks = blocks
+        self._tally = Tally()
+        self._error: CatalogDiverged | None = None
+
+    def step(self) -> bool:
+        """Count the next block; False when there is none. What goes wrong is raised by `unlike`."""
+        try:
+            table, rows = next(self._blocks)
+        except StopIteration:
+            return False
+        except CatalogDiverged as error:
+            self._error = error
+            return False
+        self._tally.put(table, rows)
+        return True
+
+    def unlike(self, expected: Tally) -> list[str]:
+        """As Snapshot.unlike; what was not yet counted is now."""
+        while self.step():
+            pass
+        if self._error is not None:
+            raise self._error
+        return [table for table in _TABLES if self._tally.of(table) != expected.of(table)]
 
 
 def _lacks_room(address: str) -> bool:

@@ -13,20 +13,20 @@ from sqlalchemy import Connection
 
 from ..entry import Entry
 from ..garbage import uncollected
-from .apply import ReadBlob, fold
+from .apply import NOTHING_MADE, Made, ReadBlob, fold
 from .rows import GatheredRows
 from .shapes import Values
 
 
-def fill(connection: Connection, entries: Iterable[Entry], read_blob: ReadBlob) -> None:
-    """Fold entries from 1 on into an empty catalog. Raises what apply raises."""
+def fill(connection: Connection, entries: Iterable[Entry], read_blob: ReadBlob, made: Made = NOTHING_MADE) -> None:
+    """Fold entries from 1 on into an empty catalog; `made` may hold other rows at each entry. Raises what apply raises."""
     indexes = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL").all()
     for index in indexes:
         connection.exec_driver_sql(f'DROP INDEX "{index.name}"')
     rows = GatheredRows(lambda table, given: connection.exec_driver_sql(table.insert, given))
     with uncollected():
         for entry in entries:
-            fold(rows, entry, read_blob)
+            fold(rows, entry, read_blob, made)
     rows.finish()
     for index in indexes:
         connection.exec_driver_sql(index.sql)
@@ -62,14 +62,14 @@ class Tally:
 class Tallying:
     """A fold that is only counted; `tally` gives the counts after the last entry that was folded."""
 
-    def __init__(self, read_blob: ReadBlob) -> None:
-        self._read_blob = read_blob
+    def __init__(self, read_blob: ReadBlob, made: Made = NOTHING_MADE) -> None:
+        self._read_blob, self._made = read_blob, made
         self._given = Tally()
         self._rows = GatheredRows(lambda table, rows: self._given.put(table.name, rows))
 
     def fold(self, entry: Entry) -> None:
         """Fold the next entry. Raises what apply raises."""
-        fold(self._rows, entry, self._read_blob)
+        fold(self._rows, entry, self._read_blob, self._made)
 
     def tally(self) -> Tally:
         """The catalog as it must be now."""

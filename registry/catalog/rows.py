@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from ..digest import Digest
+from ..digest import Digest, known
 from . import shapes as t
 from .shapes import Shape, Values
 
@@ -35,7 +35,7 @@ class Rows(Protocol):
         """(manifest, until) of all that was ever registered under a number."""
         ...
 
-    def is_known(self, table: Shape, digest: Digest) -> bool:
+    def is_known(self, table: Shape, digest: str) -> bool:
         """Whether what this digest tells is in the table already."""
         ...
 
@@ -80,7 +80,7 @@ class StoredRows:
         """(manifest, until) of each registration."""
         return self._connection.execute("SELECT manifest, until FROM versions WHERE name = ? AND number = ?", (name, number)).fetchall()
 
-    def is_known(self, table: Shape, digest: Digest) -> bool:
+    def is_known(self, table: Shape, digest: str) -> bool:
         """Whether a row has it."""
         asked = f'SELECT 1 FROM "{table.name}" WHERE "{t.TOLD_BY[table]}" = ? LIMIT 1'
         return self._connection.execute(asked, (str(digest),)).fetchone() is not None
@@ -134,7 +134,7 @@ class GatheredRows:
         """(manifest, until) of each registration."""
         return self._registered.get((name, number), ())
 
-    def is_known(self, table: Shape, digest: Digest) -> bool:
+    def is_known(self, table: Shape, digest: str) -> bool:
         """Whether a row had it."""
         return digest in self._known[table.name]
 
@@ -147,7 +147,8 @@ class GatheredRows:
             self._skipped |= {row["digest"]: tuple(table.values(row)) for row in rows}
         else:
             for row in rows:
-                self._note(table, row)
+                if table is t.models:
+                    self._models[row["folded"]] = row["name"]
                 self._ready[table.name].append(tuple(table.values(row)))
         if len(self._ready[table.name]) >= BATCH:
             self._give(table)
@@ -155,7 +156,9 @@ class GatheredRows:
     def add_values(self, table: Shape, rows: list[Values]) -> None:
         """Make rows ready to be given away."""
         if table is t.entries:
-            self._last = rows[-1][0], Digest(rows[-1][8]), rows[-1][3]
+            self._last = rows[-1][0], known(rows[-1][8]), rows[-1][3]
+        elif table in t.TOLD_BY:
+            self._known[table.name].update([row[0] for row in rows])
         ready = self._ready[table.name]
         ready += rows
         if len(ready) >= BATCH:
@@ -190,12 +193,6 @@ class GatheredRows:
         self._skipped.clear()
         for rows_by_key in self._open.values():
             rows_by_key.clear()
-
-    def _note(self, table: Shape, row: dict[str, Any]) -> None:
-        if table is t.models:
-            self._models[row["folded"]] = row["name"]
-        elif table in t.TOLD_BY:
-            self._known[table.name].add(row[t.TOLD_BY[table]])
 
     def _hold(self, table: Shape, row: dict[str, Any], values: list[Any]) -> None:
         key = tuple(row[column] for column in table.key)

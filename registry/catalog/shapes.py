@@ -67,4 +67,4 @@ ALL = (entries, models, versions, version_facts, version_probes, edges, aliases,
 INTERVALS = tuple(shape for shape in ALL if shape.key)
 """Tables whose rows begin and end."""
 TOLD_BY = {manifests: "digest", facts: "digest", weights: "digest", tokens: "added_digest"}
-"""The digest that says whether what a table holds is there already."""
+"""The digest that says whether what a table holds is there already: its first column."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ..digest import Digest, digest_of, digest_of_stream
+from ..digest import Digest, digest_of, digest_of_stream, known
 from ..errors import BlobNotFound, DigestMismatch, StoreUnavailable
 from ..stamp import Stamp
 from .backend import Backend, Stat
@@ -108,7 +108,7 @@ class Blobs:
         for name, stat in self._backend.scan(PREFIX):
             match = _FILE.fullmatch(name)
             if match is not None:
-                yield Digest("sha256:" + match[2]), stat
+                yield known("sha256:" + match[2]), stat
 
     def strays(self) -> list[str]:
         """Names among the blobs that are none's: no digest, or one in another's folder; sorted."""

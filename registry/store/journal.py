@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .. import entry as _entry
 from ..digest import Digest
@@ -12,6 +12,7 @@ from ..errors import BlobNotFound, BrokenChain, Busy, InvalidManifest, NewerForm
 from .backend import Backend
 
 PREFIX = "journal"
+Read = Callable[[int], Entry | None]
 _FILE = re.compile(rf"{PREFIX}/([0-9]{{20}})\.json", re.ASCII)
 
 
@@ -47,10 +48,13 @@ class Journal:
             raise BrokenChain(f"the journal is damaged: the file of entry {number} holds entry {entry.number}")
         return entry
 
-    def follow(self, after: int, previous: Digest | None) -> Iterator[Entry]:
-        """Entries after a number, each checked to name its predecessor, whose digest is `previous`. Raises BrokenChain."""
-        number = after + 1
-        while (entry := self.read(number)) is not None:
+    def follow(self, after: int, previous: Digest | None, read: Read | None = None) -> Iterator[Entry]:
+        """Entries after a number, each checked to name its predecessor, whose digest is `previous`. Raises BrokenChain.
+
+        They are read by this journal's own `read`, or by one that gives the same sooner.
+        """
+        number, read = after + 1, read or self.read
+        while (entry := read(number)) is not None:
             if entry.previous != previous:
                 raise BrokenChain(f"the journal is broken at entry {number}: it follows {entry.previous}, and entry {number - 1} is {previous}")
             yield entry
@@ -62,13 +66,18 @@ class Journal:
 
     def last(self) -> int:
         """The highest number that a file has, whatever is in it or before it; 0 without any."""
-        return max((int(match[1]) for name in self._backend.list(PREFIX) if (match := _FILE.fullmatch(name))), default=0)
+        last = _name(0)     # names of entries are of one length, so they stand in the order of their numbers
+        for name in self._backend.list(PREFIX):
+            if name > last and _FILE.fullmatch(name):
+                last = name
+        return int(last[-25:-5])
 
-    def walk(self, until: int) -> Iterator[tuple[int, Entry | RegistryError | None]]:
-        """Every number from 1 to until: its entry, or what is wrong with its file, or None where that is missing."""
+    def walk(self, until: int, read: Read | None = None) -> Iterator[tuple[int, Entry | RegistryError | None]]:
+        """Every number from 1 to until: its entry, or what is wrong with its file, or None where that is missing. `read` is as in follow."""
+        read = read or self.read
         for number in range(1, until + 1):
             try:
-                yield number, self.read(number)
+                yield number, read(number)
             except RegistryError as error:
                 yield number, error
 

@@ -18,7 +18,7 @@ from .blobs import Begun, Bytes, begun, check_blobs
 from .chain import Chain, against as _against, concerning, read_chain, strays
 
 if TYPE_CHECKING:
-    from ...catalog.comparing import IndexCheck, Snapshot
+    from ...catalog.comparing import Counted, IndexCheck, Snapshot
 
 
 def audit(home: Home, *, full: bool, probes: bool, receipt: Path | None, against: Path | None, progress: Progress) -> Audited:
@@ -31,7 +31,7 @@ def audit(home: Home, *, full: bool, probes: bool, receipt: Path | None, against
     with home.store_lock.shared(timeout=60.0), begun(home, full=full) as hashing:
         looked = _look(home)
         with looked.snapshot or contextlib.nullcontext(), looked.indexes or contextlib.nullcontext():
-            chain = read_chain(home, looked.last, looked.at, progress)
+            chain = read_chain(home, looked.last, looked.at, looked.counted, progress)
             findings = [*concerning(chain, names_by_entry(looked.snapshot, chain.whole)), *strays(home), *_foreign(home)]
             findings += _against(chain, earlier) if earlier is not None else []
             found, more = _content(home, looked, chain, full=full, hashing=hashing, progress=progress)
@@ -53,6 +53,7 @@ class _Looked:
 
     path: Path | None
     snapshot: Snapshot | None
+    counted: Counted | None
     indexes: IndexCheck | None
     error: CatalogDiverged | None
     at: int
@@ -66,13 +67,13 @@ def _look(home: Home) -> _Looked:
         _, path = newest(home.root / "catalog")
         last = home.journal.last()
         if path is None:
-            return _Looked(None, None, None, None, 0, last)
+            return _Looked(None, None, None, None, None, 0, last)
         try:
             snapshot = Snapshot.of(path)
             number, _ = snapshot.head()
-            return _Looked(path, snapshot, IndexCheck(path), None, number, last)
+            return _Looked(path, snapshot, snapshot.counted(), IndexCheck(path), None, number, last)
         except CatalogDiverged as error:
-            return _Looked(path, None, None, error, 0, last)
+            return _Looked(path, None, None, None, error, 0, last)
 
 
 def _content(home: Home, looked: _Looked, chain: Chain, *, full: bool, hashing: Begun, progress: Progress) -> tuple[Bytes, list[Finding]]:
@@ -81,7 +82,7 @@ def _content(home: Home, looked: _Looked, chain: Chain, *, full: bool, hashing: 
     if looked.error is not None:
         answers = [Finding("catalog-damaged", str(looked.error).partition("; to make it")[0], (), REPAIR)]
     else:
-        answers = check_catalog(home, looked.snapshot, looked.indexes, chain)
+        answers = check_catalog(home, looked.snapshot, looked.counted, looked.indexes, chain)
     with state(home, looked.path, chain, sound=not answers and chain.whole == looked.at == looked.last) as connection:
         from ...catalog.queries import needs
         needed = needs(connection)

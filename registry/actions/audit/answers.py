@@ -16,23 +16,23 @@ from .chain import Chain
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from ...catalog.comparing import Difference, IndexCheck, Snapshot
+    from ...catalog.comparing import Counted, Difference, IndexCheck, Snapshot
 
 REPAIR = "registry repair"
 SHOWN = 3
 
 
-def check_catalog(home: Home, snapshot: Snapshot | None, indexes: IndexCheck | None, chain: Chain) -> list[Finding]:
+def check_catalog(home: Home, snapshot: Snapshot | None, rows: Counted | None, indexes: IndexCheck | None, chain: Chain) -> list[Finding]:
     """What is wrong with the catalog, worst first."""
-    if snapshot is None or indexes is None:
+    if snapshot is None or rows is None or indexes is None:
         return [Finding("catalog-missing", "there is no catalog; any command makes it anew from the journal", (), REPAIR)]
     try:
-        return _check(home, snapshot, indexes, chain)
+        return _check(home, snapshot, rows, indexes, chain)
     except CatalogDiverged as error:
         return [Finding("catalog-damaged", str(error).partition("; to make it")[0], (), REPAIR)]
 
 
-def _check(home: Home, snapshot: Snapshot, indexes: IndexCheck, chain: Chain) -> list[Finding]:
+def _check(home: Home, snapshot: Snapshot, rows: Counted, indexes: IndexCheck, chain: Chain) -> list[Finding]:
     from ...catalog.comparing import golden
     if not snapshot.same_schema(golden()):
         return [Finding("schema-edited", "the schema of the catalog is not the one that this package makes", (), REPAIR)]
@@ -45,7 +45,7 @@ def _check(home: Home, snapshot: Snapshot, indexes: IndexCheck, chain: Chain) ->
                         f"here {chain.digest(number)}", (), f"{REPAIR} --accept-journal, if this journal is the right one")]
     if number > chain.whole or chain.then is None:
         return []   # what it should be cannot be told, and the journal's findings say why
-    found = _rows(home, snapshot, chain, number)
+    found = _rows(home, snapshot, rows, chain, number)
     broken = indexes.said() if not found else None
     if broken is not None:
         found = [Finding("index-damaged", f"SQLite says of the catalog: {broken}", (), REPAIR)]
@@ -55,10 +55,10 @@ def _check(home: Home, snapshot: Snapshot, indexes: IndexCheck, chain: Chain) ->
     return found
 
 
-def _rows(home: Home, snapshot: Snapshot, chain: Chain, number: int) -> list[Finding]:
+def _rows(home: Home, snapshot: Snapshot, counted_rows: Counted, chain: Chain, number: int) -> list[Finding]:
     from ...catalog.comparing import differences
     assert chain.then is not None
-    unlike = snapshot.unlike(chain.then)
+    unlike = counted_rows.unlike(chain.then)
     if not unlike:
         return []
     entries = (entry for _, entry in zip(range(number), home.journal.follow(0, None), strict=False))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from shlex import quote
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from ...digest import BLOCK, Digest
 from ...findings import Finding
+from ...helpers import processors
 from ...home import Home
 from ...plural import counted
 from ...progress import Progress
 
 if TYPE_CHECKING:
     from ...catalog.queries.needing import Needs
-    from ...store.blobs import Blobs
     from .chain import Chain
 
 MEND = "registry repair --from SOURCE; the folder it was added from, another home, a bundle or the Hub may have it"
@@ -68,20 +67,6 @@ def _bad(found: Bytes, needs: Needs, digest: Digest, name: str, what: str) -> No
     found.findings.append(Finding(name, what, tuple(users), mend))
 
 
-class Reader:
-    """Reads blobs for a fold, and remembers which were whole: they need not be hashed again in the same breath."""
-
-    def __init__(self, blobs: Blobs) -> None:
-        self._blobs = blobs
-        self.whole: set[Digest] = set()
-
-    def read(self, digest: Digest) -> bytes:
-        """As Blobs.read_or_miss."""
-        content = self._blobs.read_or_miss(digest)
-        self.whole.add(digest)
-        return content
-
-
 Begun = Mapping[Digest, Future[bool]]
 """Blobs that are being hashed, each with whether it is whole."""
 
@@ -129,9 +114,3 @@ def _pieces(ordered: list[Digest], sizes: dict[Digest, int]) -> list[list[Digest
         pieces[-1].append(digest)
         left -= sizes.get(digest, 0)
     return pieces
-
-
-def processors() -> int:
-    """How many this process may use."""
-    count: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    return len(count(0)) if count is not None else os.cpu_count() or 1

@@ -12,11 +12,13 @@ from ...entry import Entry, Init, Register
 from ...errors import RegistryError
 from ...findings import Finding, Receipt
 from ...garbage import uncollected
+from ...helpers import Helped, helped
 from ...home import Home
 from ...progress import Progress
-from .blobs import Reader
+from ...store.reader import Reader
 
 if TYPE_CHECKING:
+    from ...catalog.comparing import Counted
     from ...catalog.folding import Tally, Tallying
 
 ANY_SOURCE = "registry repair --from SOURCE, a home or a bundle that has it"
@@ -55,8 +57,8 @@ class Chain:
         return Receipt(self.store, self.whole, digest, time) if digest is not None else None
 
 
-def read_chain(home: Home, last: int, at: int, progress: Progress) -> Chain:
-    """The journal up to `last`, folded into a tally, which is kept as of entry `at`."""
+def read_chain(home: Home, last: int, at: int, counted: Counted | None, progress: Progress) -> Chain:
+    """The journal up to `last`, folded into a tally, which is kept as of entry `at`; `counted` gets on where that has to wait."""
     from ...catalog.folding import Tallying
     reader = Reader(home.blobs)
     chain = Chain(last, hashed=reader.whole)
@@ -68,15 +70,15 @@ def read_chain(home: Home, last: int, at: int, progress: Progress) -> Chain:
             chain.unreadable[digest] = error
             raise
 
-    with uncollected():
-        _walk(home, chain, Tallying(read_blob), at, progress)
+    with uncollected(), helped(home.journal, home.backend, reader, last, counted.step if counted is not None else lambda: False) as ahead:
+        _walk(home, chain, ahead, Tallying(read_blob, ahead.made), at, progress)
     return chain
 
 
-def _walk(home: Home, chain: Chain, tallying: Tallying, at: int, progress: Progress) -> None:
+def _walk(home: Home, chain: Chain, ahead: Helped, tallying: Tallying, at: int, progress: Progress) -> None:
     last = chain.last
     seen: set[str] = set()
-    for number, found in home.journal.walk(last):
+    for number, found in home.journal.walk(last, ahead.entry):
         if number % STEP == 0 or number == last:
             progress("reading the journal", number, last)
         entry = found if isinstance(found, Entry) else None

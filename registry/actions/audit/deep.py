@@ -11,13 +11,13 @@ from ...digest import Digest
 from ...errors import RegistryError
 from ...facts import Facts
 from ...findings import Finding
+from ...helpers import processors
 from ...home import Home
 from ...progress import Progress
 from ...store import checkout as _store
 from ...store.files import StoredFiles
 from ...version import Version
 from ..common import line_of
-from .blobs import processors
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -17,7 +17,8 @@ from ...garbage import uncollected
 from ...home import WRITE_WAIT, Home
 from ...manifest import File, Manifest, Parent
 from ...progress import Progress
-from ..audit.blobs import Reader, damaged
+from ...store.reader import Reader
+from ..audit.blobs import damaged
 from ..audit.deep import facts_of
 from ..common import line_of
 from .journal import Journaled, mend_journal
@@ -50,9 +51,9 @@ def repair(home: Home, sources: Sequence[str], *, accept_journal: bool, progress
                 journal = mend_journal(home, snapshot, named, accept_journal=accept_journal)
                 if journal.lost:
                     return Repaired(home.journal.last(), None, tuple(journal.mended), tuple(journal.lost))
-                path = home.renew(read_blob=reader.read)
+                path = home.renew(reader=reader)
         mended = _mend_manifests(home, snapshot, _skipped(home), [*named, HubCopies(home)])
-        path = home.renew(read_blob=reader.read) if mended else path
+        path = home.renew(reader=reader) if mended else path
         sizes = {digest: stat.size for digest, stat in home.blobs.all()}
         bad, needs = _bad_blobs(home, sizes, reader.whole, progress)
         found = _mend_blobs(home, needs, bad, [*named, *own_sources(home), HubCopies(home)], progress)
@@ -78,7 +79,7 @@ def _agree(home: Home, snapshot: Snapshot | None) -> bool:
 def _fold_at_once(home: Home, reader: Reader) -> Path | None:
     """The new catalog, if the journal is whole: folding reads it all anyway."""
     try:
-        return home.renew(read_blob=reader.read)
+        return home.renew(reader=reader)
     except (BrokenChain, CatalogDiverged, StoreUnavailable):
         return None    # what it is, and whether it can be mended, the journal is asked entry by entry
 

@@ -218,18 +218,21 @@ class Registry:
 
     def check(self, target: Operand, *, line: bool = False, parent: VersionLike | PathLike | None = None, against: VersionLike | None = None,
               max_drift: float | None = None, require: Sequence[str] = (), record: bool = False,
-              probes: PathLike | Sequence[Any] | None = None, measure: bool = True, progress: Progress = silent) -> Report:
+              probes: PathLike | Sequence[Any] | None = None, measure: bool = True, at: When | None = None,
+              progress: Progress = silent) -> Report:
         """Whether a version, or a folder that is not registered, loads and encodes right: `passed`, and every outcome.
 
         parent is for a folder: a version or another folder. against and max_drift compare with a version (1 - cosine), require
         holds texts like 'eval_dev_spearman_cosine >= 0.85', line compares each stage with the one it came from. record keeps
-        new probes, with the texts in probes. With measure=False only what needs no model is looked at, without torch.
+        new probes, with the texts in probes. With measure=False only what needs no model is looked at, without torch. at says
+        when the references meant what is checked, as it is now.
         """
         from .actions.check import CheckOptions, check
-        from .actions.sides import is_folder
+        from .actions.sides import is_folder, meant
+        home = self.home if not is_folder(target) or against is not None else self._home_if_there()
+        target, parent, against = meant(home, [target, parent, against], at)
         options = CheckOptions(line=line, parent=parent, against=against, max_drift=max_drift, record=record, probes=probes, measured=measure,
                                require=(require,) if isinstance(require, str) else tuple(require))
-        home = self.home if not is_folder(target) or against is not None else self._home_if_there()
         return check(home, target, options=options, progress=progress)
 
     def _home_if_there(self) -> Home | None:
@@ -390,20 +393,26 @@ class Registry:
         from .actions.repair import repair
         return repair(self.home, [os.fspath(item) for item in sources], accept_journal=accept_journal, progress=progress)
 
-    def du(self, version: VersionLike | None = None) -> tuple[Usage, ...]:
-        """What a version costs on disk; without one, what each does, and last the whole registry. Counted as collect counts."""
+    def du(self, version: VersionLike | None = None, *, at: When | None = None) -> tuple[Usage, ...]:
+        """What a version costs on disk; without one, what each does, and last the whole registry. Counted as collect counts, and now: at
+        says when the reference meant the version.
+        """
         from .actions.du import du
-        return du(self.home, version)
+        from .actions.sides import meant
+        return du(self.home, *meant(self.home, [version], at))
 
     def bundle(self, versions: Sequence[VersionLike] | VersionLike = (), output: PathLike = "bundle.tar", *, have: PathLike | None = None,
-               everything: bool = False, progress: Progress = silent) -> Bundled:
+               everything: bool = False, at: When | None = None, progress: Progress = silent) -> Bundled:
         """Write versions with their lines, or with everything the whole home, into one file that pull takes.
 
-        have is an earlier bundle, or a text with a digest in each line, of what the other side has: that is left out.
+        have is an earlier bundle, or a text with a digest in each line, of what the other side has: that is left out. at says when the
+        references meant the versions.
         """
         from .actions.bundle import bundle
+        from .actions.sides import meant
         items = versions if isinstance(versions, Sequence) and not isinstance(versions, str) else [versions]
-        return bundle(self.home, items, Path(output), have=Path(have) if have is not None else None, everything=everything, progress=progress)
+        return bundle(self.home, meant(self.home, items, at), Path(output), have=Path(have) if have is not None else None,
+                      everything=everything, progress=progress)
 
     def config(self, key: str | None = None, value: str | None = None, *, unset: bool = False) -> Mapping[str, str]:
         """The settings of the home that people make: all of them, one, or one made new. Keys: user.name."""

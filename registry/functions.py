@@ -66,6 +66,7 @@ class CheckKeywords(TypedDict, total=False):
     record: bool
     probes: PathLike | Sequence[Any] | None
     measure: bool
+    at: When | None
     progress: Progress
 
 
@@ -304,17 +305,17 @@ def repair(sources: Sequence[PathLike] = (), *, accept_journal: bool = False, pr
         return registry.repair(sources, accept_journal=accept_journal, progress=progress)
 
 
-def du(version: VersionLike | None = None, *, home: PathLike | None = None) -> tuple[Usage, ...]:
+def du(version: VersionLike | None = None, *, at: When | None = None, home: PathLike | None = None) -> tuple[Usage, ...]:
     """What a version costs on disk; without one, what each does, and last the whole registry."""
     with Registry(home) as registry:
-        return registry.du(version)
+        return registry.du(version, at=at)
 
 
 def bundle(versions: Sequence[VersionLike] | VersionLike = (), output: PathLike = "bundle.tar", *, have: PathLike | None = None,
-           everything: bool = False, progress: Progress = silent, home: PathLike | None = None) -> Bundled:
+           everything: bool = False, at: When | None = None, progress: Progress = silent, home: PathLike | None = None) -> Bundled:
     """Write versions with their lines, or the whole home, into one file that pull takes."""
     with Registry(home) as registry:
-        return registry.bundle(versions, output, have=have, everything=everything, progress=progress)
+        return registry.bundle(versions, output, have=have, everything=everything, at=at, progress=progress)
 
 
 def config(key: str | None = None, value: str | None = None, *, unset: bool = False, home: PathLike | None = None) -> Mapping[str, str]:

@@ -51,6 +51,16 @@ def refuse_unfinished(text: str) -> None:
         raise Invalid(f"{text!r} lacks {lacking} {found[2] or found[3]!r}; a comparison is like 'eval_loss < 0.3'")
 
 
+def near(name: str, names: Sequence[str]) -> str:
+    """The end of a sentence that says a name is unknown: those like it, else what there are."""
+    import difflib
+    folded = {other.casefold(): other for other in names}
+    like = [other for key, other in folded.items() if name.casefold() in key or key in name.casefold()]
+    like = like or [folded[key] for key in difflib.get_close_matches(name.casefold(), folded, n=_SHOWN)]
+    shown = ", ".join(like[:_SHOWN] or names[:_SHOWN]) + (", …" if not like and len(names) > _SHOWN else "")
+    return f"; is it one of these: {shown}" if like else f"; there are: {shown}" if names else ""
+
+
 def number_of(version: Version, key: str) -> float | None:
     """What a version has under a key: a metric, else a note that is a number; None where it has neither."""
     for text in (version.metrics.get(key), version.notes.get(key)):

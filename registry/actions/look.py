@@ -10,7 +10,7 @@ from ..errors import Invalid, InvalidReference, VersionNotFound
 from ..home import Home
 from ..manifest import Manifest
 from ..moment import When
-from ..order import parse_asked, refuse_unfinished, sort_models, sort_versions
+from ..order import near, parse_asked, refuse_unfinished, sort_models, sort_versions
 from ..results import Details, Found
 from ..version import Model, Version
 from .common import VersionLike, entry_at, facts_of, manifest_of, resolve
@@ -66,9 +66,13 @@ def find(home: Home, what: str, at: When | None = None) -> tuple[Found, ...]:
         raise Invalid("nothing is looked for; give a part of a name, a token, a note, a digest, or a comparison like 'eval_loss < 0.3'")
     from ..catalog import queries
     with home.reading() as connection:
-        found = tuple(Found(version, why) for version, why in queries.find(connection, what, entry_at(connection, at)))
-    if not found and parse_asked(what) is None:
+        point, asked = entry_at(connection, at), parse_asked(what)
+        found = tuple(Found(version, why) for version, why in queries.find(connection, what, point))
+        names = queries.numbers_called(connection, point) if not found and asked is not None else []
+    if not found and asked is None:
         refuse_unfinished(what)
+    elif not found and asked is not None and asked.key not in names:
+        home.warn(f"no version has a number called {asked.key!r}, as metric or note{near(asked.key, names)}")
     return found
 
 

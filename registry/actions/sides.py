@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import reference as _reference
 from ..digest import Digest, digest_of
-from ..errors import NotLoadable, ParentNotFound
+from ..errors import Invalid, NotLoadable, ParentNotFound
 from ..facts import Files, read
 from ..home import Home
 from ..moment import When
@@ -39,6 +39,19 @@ class Given:
 def is_folder(operand: Operand) -> bool:
     """Whether an operand is a folder: a path, or a text that starts as one."""
     return not isinstance(operand, Version) and (not isinstance(operand, str) or _reference.looks_like_path(operand))
+
+
+def meant(home: Home | None, operands: Sequence[Any], at: When | None) -> list[Any]:
+    """The operands, each reference the version that it meant then; folders, and None for what was not given, as they are.
+
+    Raises what resolving raises, and Invalid where a moment is given and no reference.
+    """
+    references = [item for item in operands if item is not None and not is_folder(item)]
+    if at is None or (references and home is None):
+        return list(operands)
+    if not references or home is None:
+        raise Invalid("--at says when a reference meant a version; give one")
+    return [resolve(home, item, at) if item in references else item for item in operands]
 
 
 def given(home: Home, operand: Operand, at: When | None = None) -> Given:

@@ -74,6 +74,15 @@ def complete(home: Path, text: str) -> list[str] | None:
     return _ask(home, lambda connection: _completions(connection, text))
 
 
+def complete_files(home: Path, text: str) -> list[str] | None:
+    """The files of a version that begin so, behind its reference and a colon; none where the text has no colon behind a reference."""
+    reference, _, begun = text.rpartition(":")
+    found = resolve(home, reference) if reference else None
+    asked = "SELECT path FROM files WHERE manifest = ? AND substr(path, 1, length(?)) = ? ORDER BY path"
+    return [] if found is None else _ask(home, lambda connection: [
+        f"{reference}:{row['path']}" for row in connection.execute(asked, (found.manifest, begun, begun))])
+
+
 def list_models(home: Path) -> list[Model] | None:
     """All models, as queries.models gives them."""
     return _ask(home, _models)

@@ -9,7 +9,7 @@ import click
 
 from ..errors import Corrupt
 from ..plural import counted
-from .commands import command
+from .commands import at_option, command
 from .parameters import VersionOrFolder, VersionReference
 from .session import Session
 from .tables import table
@@ -34,6 +34,7 @@ HEADERS = ("verdict", "net", "check", "stage", "probe", "expected", "found", "di
 @click.option("--record", is_flag=True, help="Record probes now, for a version that has none, or in place of those it has.")
 @click.option("--probes", metavar="FILE", type=click.Path(path_type=Path), help="With --record: texts of yours to keep, as in registry add.")
 @click.option("--measure/--no-measure", default=True, help="--no-measure leaves out all that needs the loaded model: a second, and no torch.")
+@at_option("What REF meant then, as it is now: 17 (an entry), 2026-03-03 (its end, UTC) or 2026-03-03T12:30Z.")
 @click.pass_obj
 def check(session: Session, /, target: str | None, listed: bool, **options: Any) -> None:
     """Check that a version, or a folder that is not registered, loads and encodes right. Exit code 5 if it does not.

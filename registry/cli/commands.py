@@ -25,9 +25,9 @@ def version_argument() -> Callable[[Function], Function]:
     return click.argument("version", metavar="REF", type=VersionReference())
 
 
-def at_option() -> Callable[[Function], Function]:
+def at_option(said: str = "As of then: 17 (an entry), 2026-03-03 (its end, UTC) or 2026-03-03T12:30Z.") -> Callable[[Function], Function]:
     """The option --at of what only looks: the answer is what it was right then."""
-    return click.option("--at", metavar="TIME|ENTRY", help="As of then: 17 (an entry), 2026-03-03 (its end, UTC) or 2026-03-03T12:30Z.")
+    return click.option("--at", metavar="TIME|ENTRY", help=said)
 
 
 def recording_options(function: Function) -> Function:

@@ -8,7 +8,7 @@ import click
 
 from ..errors import Corrupt
 from ..plural import counted
-from .commands import command
+from .commands import at_option, command
 from .parameters import File, VersionReference
 from .session import Session
 from .tables import table
@@ -76,8 +76,9 @@ def repair(session: Session, /, sources: tuple[str, ...], accept_journal: bool) 
 
 @command("du")
 @click.argument("version", metavar="[REF]", required=False, type=VersionReference())
+@at_option("What REF meant then; its bytes are counted now.")
 @click.pass_obj
-def du(session: Session, /, version: str | None) -> None:
+def du(session: Session, /, version: str | None, at: str | None) -> None:
     """Say what a version costs on disk, and what deleting it would free.
 
     Its own bytes, what of them others need too, what collect would free if it were deleted, and its checkout.
@@ -88,7 +89,7 @@ def du(session: Session, /, version: str | None) -> None:
       registry du
       registry du medical@1 --json
     """
-    found = session.registry.du(version)
+    found = session.registry.du(version, at=at)
     rows = [(Name(item.reference or "everything"), Size(item.own), Size(item.shared) if item.reference else None, Size(item.freed),
              Size(item.checkouts)) for item in found]
     session.put([item.to_dict() for item in found], table(["version", "own", "shared", "freed", "checkouts"], rows, ["checkouts", "shared"]),
@@ -103,8 +104,9 @@ def du(session: Session, /, version: str | None) -> None:
 @click.option("--have", metavar="FILE", type=File(),
               help="Leave out what the other side has: an earlier bundle, or a text with a digest in each line.")
 @click.option("--all", "everything", is_flag=True, help="The whole home, its journal too: a backup, or a handover.")
+@at_option("What each REF meant then: 17 (an entry), 2026-03-03 (its end, UTC) or 2026-03-03T12:30Z.")
 @click.pass_obj
-def bundle(session: Session, /, versions: tuple[str, ...], output: str, have: str | None, everything: bool) -> None:
+def bundle(session: Session, /, versions: tuple[str, ...], output: str, have: str | None, everything: bool, at: str | None) -> None:
     """Write versions and all they stand on into one file, for a machine without a network.
 
     There, registry pull FILE takes it. It is an uncompressed tar: index.json, then the bytes by digest, and with --all the entries
@@ -117,7 +119,7 @@ def bundle(session: Session, /, versions: tuple[str, ...], output: str, have: st
       registry bundle --all -o backup.tar
     """
     with session.progress() as progress:
-        done = session.registry.bundle(versions, output, have=have, everything=everything, progress=progress)
+        done = session.registry.bundle(versions, output, have=have, everything=everything, at=at, progress=progress)
     what = counted(done.entries, 'entry', 'entries') if done.entries else ", ".join(done.versions)
     left = f", {done.left_out} left out" if done.left_out else ""
     session.put(done.to_dict(), [f"{plain(output)} {size(done.size)}: {plain(what)}, {counted(done.blobs, 'blob')}{left}"], [plain(output)])

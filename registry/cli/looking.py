@@ -10,7 +10,7 @@ import click
 from ..plural import counted
 from . import values
 from .commands import at_option, command, version_argument
-from .parameters import File, ModelName, VersionOrFolder, VersionReference
+from .parameters import File, ModelName, VersionOrFile, VersionOrFolder
 from .session import Session
 from .tables import table
 from .text import Moment, Name, Size, plain
@@ -51,7 +51,7 @@ def list_(session: Session, /, name: str | None, sort: str | None, ascending: bo
 
 
 @command("show")
-@click.argument("version", metavar="REF[:PATH]", type=VersionReference())
+@click.argument("version", metavar="REF[:PATH]", type=VersionOrFile())
 @at_option()
 @click.pass_obj
 def show(session: Session, /, version: str, at: str | None) -> None:

@@ -34,6 +34,15 @@ class VersionReference(Text):
         return references(context, incomplete)
 
 
+class VersionOrFile(VersionReference):
+    """A version, or behind a colon one of its files."""
+
+    def shell_complete(self, context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+        """Files where a version stands before the colon, else references."""
+        from .completing import files
+        return files(context, incomplete) or super().shell_complete(context, parameter, incomplete)
+
+
 class ModelName(Text):
     """The name of a model."""
 

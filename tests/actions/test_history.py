@@ -78,6 +78,16 @@ def test_every_look_answers_as_of_then(moved, tmp_path):
     assert moved.tokens("minilm@2", at=then) == ()
     assert moved.log(at=then)[0].entry == then
     assert moved.checkout("minilm@prod", at=then).version.number == 3
+    assert moved.check("minilm@prod", at=then - 2, measure=False).target.startswith("minilm@1@")
+    assert [item.reference for item in moved.du("minilm@prod", at=then - 2)] == ["minilm@1"]
+    assert moved.bundle("minilm@prod", tmp_path / "prod.tar", at=then).versions == ("minilm@3",)
+
+
+def test_a_moment_without_a_reference_means_nothing_where_bytes_of_now_are_looked_at(moved, tmp_path):
+    for look in (lambda: moved.du(at=3), lambda: moved.check(tmp_path / "1", at=3, measure=False),
+                 lambda: moved.bundle(output=tmp_path / "all.tar", everything=True, at=3)):
+        with pytest.raises(Invalid, match="^--at says when a reference meant a version; give one$"):
+            look()
 
 
 def test_a_version_deleted_since_is_known_and_not_laid_out(moved):

@@ -51,6 +51,12 @@ def test_after_the_at_sign_bash_is_given_what_it_has_not_got(bash):
     assert bash("registry show medical@pr") == ["prod"]
 
 
+def test_behind_the_colon_files_of_the_version_are_completed(bash):
+    assert bash("registry show medical@1:adapter_") == ["adapter_config.json", "adapter_model.safetensors"]
+    assert bash("registry show medical@prod:adapter_c", breaks=" \t\n") == ["medical@prod:adapter_config.json"]
+    assert bash("registry show nothing@1:adapter_") == bash("registry load medical@1:adapter_") == []
+
+
 def test_where_the_at_sign_ends_no_word_bash_is_given_the_whole_reference(bash):
     assert bash("registry show medical@pr", breaks=" \t\n") == ["medical@prod"]
 

@@ -114,5 +114,6 @@ def test_looks_take_a_moment_and_a_wrong_one_is_one_line(run, filled):
     assert run("resolve", "medical", "--at", "2999-01-01", home=filled).lines == run("resolve", "medical", home=filled).lines
     assert run("log", "medical@prod", "--at", "4", home=filled).code == 3
     for command in (["show", "medical"], ["tokens", "medical"], ["lineage", "medical"], ["find", "medical"], ["checkout", "medical"],
-                    ["load", "medical"], ["list"], ["log"], ["resolve", "medical"]):
+                    ["load", "medical"], ["list"], ["log"], ["resolve", "medical"], ["diff", "minilm", "medical"], ["check", "medical"],
+                    ["du", "medical"], ["bundle", "medical", "-o", "never.tar"]):
         assert (run(*command, "--at", "soon", home=filled).code, run(*command, "--at", "99", home=filled).code) == (2, 3)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .copying import copies
-from .finding import find
+from .finding import find, numbers_called
 from .history import as_of, from_time, head, log, skipped, time_of
 from .listing import (
     aliases,
@@ -44,6 +44,7 @@ __all__ = [
     "log",
     "models",
     "needs",
+    "numbers_called",
     "resolve",
     "skipped",
     "spelled",

@@ -33,6 +33,15 @@ def find(connection: Connection, text: str, at: int | None = None) -> list[tuple
             for version in load(connection, t.versions.c.name.in_(names), at=at) if (version.name, version.number) in found]
 
 
+def numbers_called(connection: Connection, at: int | None = None) -> list[str]:
+    """The names under which versions that there are have a number, as metric or note, sorted."""
+    found: set[str] = set()
+    for table in (t.metrics, t.notes):
+        asked = _asked(_with(table, moment(at)), moment(at), table.c.key).where(table.c.real.is_not(None)).distinct()
+        found.update(key for _, _, key in connection.execute(asked))
+    return sorted(found)
+
+
 def _hits(connection: Connection, text: str, when: int) -> Iterator[tuple[_Key, str]]:
     for query, why in _searches(text, when):
         for name, number, what in connection.execute(query):

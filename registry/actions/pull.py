@@ -84,6 +84,8 @@ def pull(home: Home, repository: str, *, options: PullOptions, progress: Progres
     if tree.repository.casefold() != wanted.repository.casefold():
         raise RemoteMoved(f"hf://{wanted.repository} is now called hf://{tree.repository}; to pull it under that name: "
                           f"registry pull hf://{tree.repository}")
+    if is_commit(wanted.revision) and tree.commit != wanted.revision:
+        raise RemoteMoved(f"the Hub answers with commit {tree.commit} of hf://{tree.repository}, asked for was {wanted.revision}")
     members = line_at(remote, tree)
     refs = _known_history(home, remote, tree, wanted.revision, members)
     run = _Run(home, remote, tree, options, Bytes(progress))

@@ -157,8 +157,11 @@ def _already(run: _Run, version: Version, manifest: Manifest, tree: Tree, refs: 
     tagged = refs.tags.get(tag)
     known = [copy.commit for copy in copies_at(run.home, tree.repository) if copy.name == version.name and copy.number == version.number]
     if tagged is not None:
-        if tagged in known or holds(run.home, run.remote.tree(tree.repository, tagged), manifest):
+        if tagged in known:
             return tagged
+        there = run.remote.tree(tree.repository, tagged)
+        if holds(run.home, there, manifest):
+            return there.commit
         raise NumberTaken(f"the tag {tag} of hf://{tree.repository} points to {tagged[:12]}, which is another model than {version.reference} "
                           f"({version.digest.short}); registry status {version.name} tells more")
     for commit in known:

@@ -101,6 +101,19 @@ def test_a_version_that_another_machine_pushed_is_found_there(here, hub, tmp_pat
     assert len(hub.asked("POST /commit/")) == 1
 
 
+def test_a_tag_that_names_its_commit_by_an_object_of_git_s_is_read_through(here, hub, tmp_path):
+    here.ok("push", "minilm@1", "--to", "org/minilm")
+    other, head, tag = here.copy(tmp_path / "copy", forget=True), hub.head("org/minilm"), "d" * 40
+    hub.repository("org/minilm").tags[tag] = head
+    refs = {"branches": [{"name": "main", "ref": "refs/heads/main", "targetCommit": head}], "converts": [],
+            "tags": [{"name": "v1", "ref": "refs/tags/v1", "targetCommit": tag}]}
+    hub.fault("GET /refs", body=json.dumps(refs).encode(), times=-1)
+
+    done = other.ok("push", "minilm@1", "--to", "org/minilm")
+
+    assert (done["sent"][0]["what"], other.log()[-1]["commit"]) == ("already", head)
+
+
 def test_another_model_under_the_tag_is_a_conflict(here, hub, tmp_path):
     here.ok("push", "minilm@1", "--to", "org/minilm")
     other = here.copy(tmp_path / "copy", forget=True)

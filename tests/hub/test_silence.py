@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.hub.faults.promises import broken_promises
+from tests.hub.lines import Place
 
 SESSIONS = """
 import io, socket, threading
@@ -35,6 +36,15 @@ def test_an_upload_that_is_met_by_silence_is_tried_once_more(here, hub):
 
     assert (ran.code, silence.hit) == (7, 2), ran.err
     assert "does not answer: 2 times nothing came for 0.3 s (REGISTRY_UPLOAD_WAIT); repeating the command goes on from here" in ran.err
+    assert broken_promises(hub, here.root, ran) == []
+
+
+def test_by_xet_too_an_upload_waits_for_twice_the_wait_at_most(here, hub, xet):
+    silence = hub.fault("POST /__cas__/v1/xorbs/", hang=30.0, times=-1)
+
+    ran = Place(here.root, xet).run("push", "minilm@1", "--to", "org/minilm", REGISTRY_UPLOAD_WAIT="0.6", HF_XET_CLIENT_READ_TIMEOUT="")
+
+    assert (ran.code, silence.hit) == (7, 4), ran.err
     assert broken_promises(hub, here.root, ran) == []
 
 

@@ -33,7 +33,7 @@ class HuggingFace:
     def tree(self, repository: str, revision: str | None = None) -> Tree:
         """One request: the files with size and digest, and the commit they are of."""
         info = self._ask(repository, revision, lambda api: api.model_info(repository, revision=revision, files_metadata=True, timeout=timeout()))
-        return tree_of(info, repository, revision)
+        return tree_of(info, repository)
 
     def refs(self, repository: str) -> Refs:
         """One request."""
@@ -82,7 +82,7 @@ class HuggingFace:
         try:
             self._ask(repository, commit, lambda api: api.create_tag(repository, tag=name, revision=commit, tag_message=message))
         except RemoteMoved:
-            there = self.refs(repository).tags.get(name)
+            there = self.tree(repository, name).commit  # its ref may name an object of git's that names the commit
             if there != commit:
                 raise RemoteMoved(f"the tag {name} of hf://{repository} points to {there}, not to {commit}") from None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ... import reference as _reference
-from ...errors import HubUnavailable, Invalid, Refused, RemoteMoved
+from ...errors import HubUnavailable, Invalid, Refused
 from ...manifest import FILES_LIMIT
 from ..cache import is_commit
 from ..remote import Refs, RemoteFile, Tree
@@ -18,14 +18,12 @@ SHOWN = 60
 """Characters of a senseless value that are said."""
 
 
-def tree_of(info: Any, repository: str, revision: str | None) -> Tree:
-    """The files of a repository at a commit. Raises HubUnavailable, RemoteMoved, Refused."""
+def tree_of(info: Any, repository: str) -> Tree:
+    """The files of a repository at a commit. Raises HubUnavailable, Refused."""
     siblings = info.siblings or []
     if len(siblings) > FILES_LIMIT:
         raise Refused(f"hf://{repository} has {len(siblings)} files; {FILES_LIMIT} are allowed")
     commit, files = commit_of(info.sha, repository), [_file(item, repository) for item in siblings]
-    if is_commit(revision) and commit != revision:
-        raise RemoteMoved(f"the Hub answers with commit {commit} of hf://{repository}, asked for was {revision}")
     tags = info.tags if isinstance(info.tags, (list, tuple)) else ()
     return Tree(repository_of(info.id, repository), commit, {file.path: file for file in files}, tuple(str(tag) for tag in tags))
 

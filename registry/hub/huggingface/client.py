@@ -26,8 +26,27 @@ def client(repository: str, revision: str | None, *, wait: float | None = None) 
     """The client, silent, with patience that ends, its errors translated. With `wait`, for an upload, silences are counted too."""
     with translated(repository, revision):
         from huggingface_hub import HfApi
-        with SESSIONS.held(wait or timeout(), counted=wait is not None):
+        with SESSIONS.held(wait or timeout(), counted=wait is not None), _xet_waits(wait):
             yield HfApi(endpoint=endpoint(), library_name="st-registry")
+
+
+@contextlib.contextmanager
+def _xet_waits(wait: float | None) -> Iterator[None]:
+    """Xet's own patience, which only the environment tells: four tries of half the wait each, so twice the wait in all, as by LFS.
+
+    What the user set stays.
+    """
+    wanted = {"HF_XET_CLIENT_READ_TIMEOUT": f"{max(int(wait * 500), 1)}ms", "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "3"} if wait is not None else {}
+    ours = {name: value for name, value in wanted.items() if not os.environ.get(name)}
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def endpoint() -> str:

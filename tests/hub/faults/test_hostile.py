@@ -150,6 +150,13 @@ def test_a_model_that_no_registry_made_with_a_hostile_name(hub, run, empty, tmp_
     assert sorted(tmp_path.iterdir()) == beside
 
 
+def test_another_commit_than_the_one_that_was_asked_for(published, refused):
+    asked, other = published.head("org/minilm"), published.commit("org/minilm", {"notes.txt": b"mine"})
+    published.repository("org/minilm").commits[asked] = published.repository("org/minilm").commits[other]
+
+    assert "asked for was" in refused(f"hf://org/minilm@{asked}", 4)
+
+
 def test_a_line_of_a_newer_format(published, refused):
     said = json.loads(published.files("org/minilm")[LINE])
     published.commit("org/minilm", {LINE: canonical({**said, "format": 2, "news": True})})

@@ -16,6 +16,8 @@ from .digest import parse_json
 from .errors import Invalid
 from .reference import path_of
 
+PROBES = ("refuse", "warn", "skip")
+"""What a load can do where a recorded text encodes otherwise."""
 KEYS = {
     "user.name": "who is at work, as entries record it; a claim, not a proof",
     "load.device": "where registry load runs a model, if --device does not say",

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from ..errors import Invalid, InvalidName, NotFound
 from ..home import Home
-from ..settings import KEYS, read_config, write_config
-from .load import PROBES
+from ..settings import KEYS, PROBES, read_config, write_config
 
 
 def config(home: Home, key: str | None = None, value: str | None = None, *, unset: bool = False) -> Mapping[str, str]:

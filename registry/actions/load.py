@@ -11,13 +11,12 @@ from ..digest import Digest
 from ..errors import DigestMismatch, Invalid, ProbeMismatch, VersionNotFound
 from ..home import Home
 from ..progress import Progress
+from ..settings import PROBES
 from ..store import checkout as _store
 from ..version import Version
 from . import several
 from .checkout import home_checkout
 from .common import VersionLike, facts_of, resolve
-
-PROBES = ("refuse", "warn", "skip")
 
 _loaded: weakref.WeakKeyDictionary[Any, tuple[Path, Version]] = weakref.WeakKeyDictionary()
 """What load made an object from, whatever was done to it since."""

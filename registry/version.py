@@ -128,13 +128,10 @@ class Taken:
 
     spelled: str | None
     """The model's name as it was first spelled; None where no model has it in any case."""
-    manifests: Mapping[int, Digest]
-    """What each number was registered as, deleted ones too."""
-
-    @property
-    def next_number(self) -> int:
-        """The number that the next version gets."""
-        return max(self.manifests, default=0) + 1
+    next_number: int
+    """The number that the next version gets; deleted ones keep theirs."""
+    manifest: Digest | None
+    """What the number that was asked about was registered as, be it deleted; None for one that never was."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any
     _, facts, _ = store_small(home, (prepared.vocabulary, prepared.facts.to_bytes(), prepared.manifest.to_bytes()))
 
     def decide() -> _entry.Body | None:
-        known = _taken(home, name)
+        known = _taken(home, name, number)
         spelled = known.spelled or name
         there = _registered(home, spelled, digest, number)
         if there is not None and (checkpoint or not there.checkpoint):
@@ -50,7 +50,7 @@ def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any
         for item in prepared.edges:
             if not _with_manifest(home, item.digest):
                 raise ParentNotFound(f"the parent {item.reference} was deleted while this was added")
-        if number is not None and known.manifests.get(number, digest) != digest:
+        if number is not None and known.manifest not in (None, digest):
             with home.reading() as connection:
                 refuse_taken(connection, spelled, number, digest)
         return _entry.Register(spelled, number or known.next_number, digest, facts, probes, prepared.edges,
@@ -78,13 +78,13 @@ def refuse_taken(connection: Connection, name: str, number: int, digest: Digest)
                           f"comes ({digest.short}); give it the next number here: --renumber, or another name: --as NAME")
 
 
-def _taken(home: Home, name: str) -> Taken:
-    found = glance.taken(home.root, name)
+def _taken(home: Home, name: str, number: int | None = None) -> Taken:
+    found = glance.taken(home.root, name, number)
     if found is not None:
         return found
     from ..catalog import queries
     with home.reading() as connection:
-        return queries.taken(connection, name)
+        return queries.taken(connection, name, number)
 
 
 def _with_manifest(home: Home, digest: Digest) -> list[Version]:

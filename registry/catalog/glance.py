@@ -109,9 +109,9 @@ def knows(home: Path, names: Sequence[str], manifests: Sequence[str]) -> bool | 
                 or any(_is_registered(connection, digest) for digest in manifests))
 
 
-def taken(home: Path, name: str) -> Taken | None:
-    """What is known of a model's name, and which numbers of it were ever used."""
-    return _ask(home, lambda connection: _taken(connection, name))
+def taken(home: Path, name: str, number: int | None = None) -> Taken | None:
+    """What is given away of a model's name, and of a number under it, as queries.taken gives it."""
+    return _ask(home, lambda connection: _taken(connection, name, number))
 
 
 def resolve(home: Path, text: str) -> Glimpse | None:
@@ -222,10 +222,11 @@ def _is_registered(connection: sqlite3.Connection, digest: str) -> bool:
     return connection.execute("SELECT 1 FROM versions WHERE manifest = ? AND until IS NULL LIMIT 1", (digest,)).fetchone() is not None
 
 
-def _taken(connection: sqlite3.Connection, name: str) -> Taken:
+def _taken(connection: sqlite3.Connection, name: str, number: int | None) -> Taken:
     spelled = _spelled(connection, name)
-    rows = connection.execute("SELECT number, manifest FROM versions WHERE name = ?", (spelled or name,))
-    return Taken(spelled, {row["number"]: Digest(row["manifest"]) for row in rows})
+    (highest,) = connection.execute("SELECT max(number) FROM versions WHERE name = ?", (spelled or name,)).fetchone()
+    found = connection.execute("SELECT manifest FROM versions WHERE name = ? AND number = ? LIMIT 1", (spelled or name, number)).fetchone()
+    return Taken(spelled, (highest or 0) + 1, Digest(found["manifest"]) if found is not None else None)
 
 
 def _copies(connection: sqlite3.Connection, name: str | None, repository: str | None, manifest: str | None) -> list[Copy]:

@@ -216,3 +216,13 @@ def test_a_glance_imports_neither_sqlalchemy_nor_alembic(home: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, str(home)], capture_output=True, text=True, check=True)
 
     assert done.stdout == "[]\n"
+
+
+def test_what_is_given_away_of_a_name_is_what_queries_say(home: Path, catalog: Connection) -> None:
+    asked = [("MEDICAL", None), ("medical", 1), ("medical", 4), ("medical", 99), ("old", 1), ("nothing", 1)]
+
+    told = [glance.taken(home, name, number) for name, number in asked]
+
+    assert told == [queries.taken(catalog, name, number) for name, number in asked]
+    assert told[0] is not None
+    assert (told[0].spelled, told[0].next_number, told[0].manifest) == ("medical", 5, None)

@@ -53,11 +53,12 @@ def spelled(connection: Connection, name: str, at: int | None = None) -> str | N
     return connection.scalar(select(t.models.c.name).where(t.models.c.folded == name.casefold(), t.models.c.since <= moment(at)))
 
 
-def taken(connection: Connection, name: str) -> Taken:
-    """What is known of a model's name, and which numbers of it were ever used."""
+def taken(connection: Connection, name: str, number: int | None = None) -> Taken:
+    """What is given away of a model's name, and of a number under it."""
     spelling, v = spelled(connection, name), t.versions
-    rows = connection.execute(select(v.c.number, v.c.manifest).where(v.c.name == (spelling or name)))
-    return Taken(spelling, {row.number: Digest(row.manifest) for row in rows})
+    highest = connection.scalar(select(func.max(v.c.number)).where(v.c.name == (spelling or name)))
+    manifest = connection.scalar(select(v.c.manifest).where(v.c.name == (spelling or name), v.c.number == number).limit(1))
+    return Taken(spelling, (highest or 0) + 1, Digest(manifest) if manifest is not None else None)
 
 
 def aliases(connection: Connection, name: str, at: int | None = None) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Ahead: what is needed later is imported on a thread while the Hub is waited for. Who needs it sooner waits for the rest of it, as always."""
+"""Ahead: what is needed later is imported, or hashed, on a thread while something else is waited for. Who needs it sooner waits for its end."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ import importlib
 import sys
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
+
+from ..digest import Digest, digest_of_stream
+from ..errors import RegistryError
+from ..manifest import File
+from ..store.blobs import Blobs
 
 READING = ("registry.artifacts.encoder", "registry.artifacts.inspect", "registry.artifacts.checks", "registry.artifacts.probes")
 """What it takes to understand a folder."""
 TURN = 0.0005
 """Seconds after which the importing thread gives way; Python's own 5 ms would make whoever reads from a line wait at each block."""
+LARGE = 8 << 20
+"""Bytes from which on a file is worth a thread; and how many are hashed at once, so that the thread seldom asks for its turn."""
 _BUSY = threading.Lock()
 
 
@@ -32,3 +40,43 @@ def _import(modules: Sequence[str]) -> None:
     finally:
         sys.setswitchinterval(before)
         _BUSY.release()
+
+
+class Hashing:
+    """What the bytes of large blobs are, found on threads while the Hub's client is imported and the Hub is asked."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self._found: dict[Digest, Future[Digest | None]] = {}
+        self._stopped = threading.Event()
+
+    def begin(self, files: Sequence[File]) -> None:
+        """Hash the large ones among these, one after the other."""
+        wanted = [file.digest for file in files if file.size >= LARGE and file.digest not in self._found]
+        self._found |= {digest: Future() for digest in wanted}
+        if wanted:
+            threading.Thread(target=self._run, args=(wanted,), name="hash", daemon=True).start()
+
+    def of(self, digest: Digest) -> Digest | None:
+        """What a blob's bytes were found to be; None for one that was not hashed, or could not be read."""
+        future = self._found.get(digest)
+        return future.result() if future is not None else None
+
+    def close(self) -> None:
+        """Nobody asks any more."""
+        self._stopped.set()
+
+    def _run(self, digests: Sequence[Digest]) -> None:
+        for digest in digests:
+            self._found[digest].set_result(self._hash(digest))
+
+    def _hash(self, digest: Digest) -> Digest | None:
+        def read(_: int) -> bytes:
+            return b"" if self._stopped.is_set() else stream.read(LARGE)
+
+        try:
+            with self._blobs.open(digest) as stream:
+                found, _ = digest_of_stream(read)
+        except (RegistryError, OSError):
+            return None  # whoever sends it reads it, and says what is wrong
+        return None if self._stopped.is_set() else found

@@ -6,6 +6,7 @@ earlier run did is found there, and taken for done.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +20,7 @@ from ..manifest import Manifest
 from ..progress import Progress
 from ..published import Pushed, Sent
 from ..version import Version
+from .ahead import Hashing
 from .breaking import readme_there, refuse_breaking, warn_of_other_base
 from .common import VersionLike, line_here, manifest_of, resolve
 from .counting import Bytes
@@ -54,6 +56,7 @@ class _Run:
     remote: Remote
     options: PushOptions
     bytes: Bytes
+    hashing: Hashing
     places: dict[Digest, Place] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
 
@@ -68,9 +71,12 @@ def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Pr
     to = options.to or remembered(home, found.name)
     if to is None:
         raise Invalid(f"say where {found.reference} goes: --to org/{found.name.rsplit('/', 1)[-1]}")
-    run = _Run(home, the_hub(), replace(options, to=repository_of(to, "--to")), Bytes(progress))
-    with home.store_lock.shared(timeout=60.0):
+    options = replace(options, to=repository_of(to, "--to"))
+    with home.store_lock.shared(timeout=60.0), contextlib.closing(Hashing(home.blobs)) as hashing:
+        run = _Run(home, the_hub(), options, Bytes(progress), hashing)
+        _hash_ahead(run, [] if _is_known(run, found) else [found])
         missing = _look_for_parents(run, line)
+        _hash_ahead(run, missing)
         if missing and options.pr:
             raise Refused(f"a proposal is for one repository, and {missing[0].reference} is not on the Hub yet; push it first: "
                           f"registry push {missing[0].reference} --to {_target(run, missing[0])}")
@@ -80,6 +86,17 @@ def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Pr
             _publish(run, line_from(line, parent), _target(run, parent), None)
         _publish(run, line, run.options.to or "", alias)
     return Pushed(found, tuple(run.sent), options.dry_run)
+
+
+def _is_known(run: _Run, version: Version) -> bool:
+    """Whether the repository was heard to have the version: then nothing of it will be sent, most likely."""
+    return any((copy.name, copy.number) == (version.name, version.number) for copy in copies_at(run.home, run.options.to or ""))
+
+
+def _hash_ahead(run: _Run, versions: Sequence[Version]) -> None:
+    """Begin to look at what will be sent: no byte goes out that is not what is registered."""
+    if not run.options.dry_run:
+        run.hashing.begin([file for version in versions for file in manifest_of(run.home, version).files])
 
 
 def _look_for_parents(run: _Run, line: Sequence[Version]) -> list[Version]:
@@ -251,7 +268,7 @@ def _send(run: _Run, version: Version, tree: Tree, branch: str, changes: _plan.C
     try:
         done = run.remote.commit(
             repository, changes.send, changes.remove, parent=tree.commit, branch=branch, message=message[:SUMMARY_LIMIT], proposal=options.pr,
-            description=f"{version.pinned}\n", progress=run.bytes.of(repository, changes.size))
+            description=f"{version.pinned}\n", progress=run.bytes.of(repository, changes.size), hashed=run.hashing.of)
     except (RemoteMoved, HubUnavailable) as error:
         now = None if options.pr else _looked_again(run.remote, repository, branch)
         if now is None or now.commit == tree.commit:
@@ -294,7 +311,6 @@ def _refuse_leaks_early(run: _Run, line: Sequence[Version], missing: Sequence[Ve
     """Before anything of the line is published, look at all that may be."""
     target = run.options.to or ""
     provisional = {item.digest: run.places.get(item.digest, Place(target, UNKNOWN_COMMIT)) for item in line}
-    known = any((copy.name, copy.number) == (line[0].name, line[0].number) for copy in copies_at(run.home, target))
-    for version in (*missing, *([] if known else line[:1])):
+    for version in (*missing, *([] if _is_known(run, line[0]) else line[:1])):
         part = line_from(line, version)
         refuse_leaks(run.home, part, render(run.home, part, target, provisional), run.options.allow_path)

@@ -96,8 +96,12 @@ class Remote(Protocol):
         ...
 
     def commit(self, repository: str, uploads: Sequence[Upload], remove: Sequence[str], *, parent: str, branch: str, message: str,
-               description: str, proposal: bool, progress: Callable[[int], object]) -> Committed:
-        """Put all files at once on a branch whose head is `parent`. progress gets bytes. Raises RemoteMoved if the head is another."""
+               description: str, proposal: bool, progress: Callable[[int], object],
+               hashed: Callable[[Digest], Digest | None] = lambda _: None) -> Committed:
+        """Put all files at once on a branch whose head is `parent`. Raises RemoteMoved if the head is another.
+
+        progress gets bytes. hashed tells of a file what its bytes are, if somebody looked already.
+        """
         ...
 
     def branch(self, repository: str, name: str, commit: str) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from ...digest import Digest
 from ...errors import HubUnavailable, RemoteMoved, RemoteNotFound
 from ..remote import Committed, Refs, Tree, Upload
 from .answers import commit_of, refs_of, repository_of, tree_of
@@ -52,12 +53,13 @@ class HuggingFace:
         self._ask(repository, None, lambda api: api.create_repo(repository, private=private or None, exist_ok=True))
 
     def commit(self, repository: str, uploads: Sequence[Upload], remove: Sequence[str], *, parent: str, branch: str, message: str,
-               description: str, proposal: bool, progress: Callable[[int], object]) -> Committed:
+               description: str, proposal: bool, progress: Callable[[int], object],
+               hashed: Callable[[Digest], Digest | None] = lambda _: None) -> Committed:
         """First the large files, then one commit. The bytes sent are compared with the digests before the commit is made."""
         require_token(repository)
         with client(repository, branch, wait=upload_wait()) as api:
             from huggingface_hub import CommitOperationDelete
-            additions = [addition(upload, progress, SESSIONS.silence.heard) for upload in uploads]
+            additions = [addition(upload, progress, SESSIONS.silence.heard, hashed) for upload in uploads]
             for group in groups(additions, uploads):
                 api.preupload_lfs_files(repository, [added for added, _ in group], revision=branch, create_pr=proposal, free_memory=False)
                 for added, upload in group:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ...digest import digest_of
+from ...digest import Digest, digest_of
 from ...errors import DigestMismatch
 from ..remote import Upload
 
@@ -15,9 +15,10 @@ BLOCK = 1 << 20
 LARGE = 64 * BLOCK
 
 
-def addition(upload: Upload, progress: Callable[[int], object], heard: Callable[[], object]) -> Any:
+def addition(upload: Upload, progress: Callable[[int], object], heard: Callable[[], object],
+             hashed: Callable[[Digest], Digest | None]) -> Any:
     """The client's word for a file to be added, which tells how many of its bytes were sent, and when some were."""
-    from huggingface_hub import CommitOperationAdd
+    from huggingface_hub import CommitOperationAdd, constants
 
     class Addition(CommitOperationAdd):  # type: ignore[misc]
         """Counts bytes as they are read for sending; what is sent in other ways is counted at its end."""
@@ -42,7 +43,12 @@ def addition(upload: Upload, progress: Callable[[int], object], heard: Callable[
         def sent(self) -> None:
             self._count(upload.size)
 
-    return Addition(path_in_repo=upload.path, path_or_fileobj=upload.source if isinstance(upload.source, bytes) else str(upload.source))
+    added = Addition(path_in_repo=upload.path, path_or_fileobj=upload.source if isinstance(upload.source, bytes) else str(upload.source))
+    # By Xet the client hashes what it sends while it sends it, which is better still.
+    found = hashed(upload.digest) if constants.HF_HUB_DISABLE_XET else None
+    if found is not None:
+        added.upload_info.sha256 = bytes.fromhex(found.hex)
+    return added
 
 
 class _Counted(io.BufferedReader):

@@ -12,7 +12,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, BinaryIO
 
 from ..digest import BLOCK, Digest, canonical, digest_of, parse_json
@@ -28,6 +30,8 @@ NAME_LIMIT = 512
 BITS = {"BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16, "U32": 32,
         "I32": 32, "F32": 32, "U64": 64, "I64": 64, "F64": 64}
 """Bits of an element, by the dtype's name in the header."""
+LARGE = 16 << 20
+"""Bytes of tensors from which on a second thread is worth its while."""
 _PIECE = 1 << 15
 """Values that are looked at together."""
 _ONES = {"F64": b"\0\0\0\0\0\0\xf0\x3f", "F32": b"\0\0\x80\x3f", "F16": b"\0\x3c", "BF16": b"\x80\x3f"}
@@ -83,15 +87,30 @@ def weights_of(tensors: Iterable[Tensor]) -> Weights:
 
 
 def tensors(files: Files, path: str, *, prefix: str = "", progress: Callable[[int], object] | None = None) -> tuple[list[Tensor], list[NotFinite]]:
-    """(tensors of one safetensors file with their digests, those with values that are not finite), in one pass over its bytes."""
-    found, bad = [], []
+    """(tensors of one safetensors file with their digests, those with values that are not finite), each byte read once.
+
+    A large file is read by two threads, since a hash lets others run. progress gets bytes, from either.
+    """
     with files.open(path) as stream:
-        for header in sorted(read_header(stream, path, files.size(path)).values(), key=lambda header: header.offset):
-            digest, strange = _digest(stream, header, progress, path)
-            found.append(Tensor(prefix + header.name, header.dtype, header.shape, digest))
-            if strange:
-                bad.append(NotFinite(prefix + header.name, strange))
-    return found, bad
+        headers = sorted(read_header(stream, path, files.size(path)).values(), key=lambda header: header.offset)
+
+    def hashed(part: Sequence[Header]) -> list[tuple[Tensor, int]]:
+        with files.open(path) as stream:
+            done = [_digest(stream, header, progress, path) for header in part]
+        return [(Tensor(prefix + header.name, header.dtype, header.shape, digest), strange)
+                for header, (digest, strange) in zip(part, done, strict=True)]
+
+    parts = _halves(headers) if sum(header.length for header in headers) >= LARGE else [headers]
+    with ThreadPoolExecutor(len(parts), "hash") as pool:
+        found = [item for part in pool.map(hashed, parts) for item in part]
+    return [tensor for tensor, _ in found], [NotFinite(tensor.name, strange) for tensor, strange in found if strange]
+
+
+def _halves(headers: Sequence[Header]) -> list[Sequence[Header]]:
+    """The tensors in two parts of about the same number of bytes."""
+    total = sum(header.length for header in headers)
+    middle = next(place for place, reached in enumerate(accumulate(header.length for header in headers), 1) if 2 * reached >= total)
+    return [part for part in (headers[:middle], headers[middle:]) if part]
 
 
 def constant_digest(dtype: str, shape: Sequence[int], number: int) -> Digest | None:

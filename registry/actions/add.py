@@ -6,10 +6,8 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from shlex import quote
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from .. import entry as _entry, reference as _reference
@@ -28,7 +26,7 @@ from .opening import is_adapter, opened
 from .parents import Known, find_parent
 from .provenance import provenance
 from .registering import register
-from .storing import Giving, refuse_changed, stamps, store
+from .storing import Giving, storing_at_the_end, storing_meanwhile
 
 if TYPE_CHECKING:
 
@@ -91,6 +89,8 @@ def add(home: Home, folder: Path, name: str | None, *, prefix: str | None, optio
         prepared = prepare(home, files, parent, model_class=options.model_class, write=not options.dry_run, progress=progress,
                            forced=options.forced)
         probes, prepared = _measured(home, name, files, prepared, parent, options, progress)
+        if parent is not None and parent.warning:
+            prepared = replace(prepared, warnings=(parent.warning, *prepared.warnings))
         added = replace(register(home, name, prepared, source=came.result(), options=options, folder=folder, probes=probes), fixed=fixed)
     return _with_warning(added, options.metrics)
 
@@ -158,7 +158,7 @@ def _find_or_add_parent(home: Home, folder: Path, name: str, files: Files, optio
     added = add(home, found.folder, suggested, prefix=None, options=base_options, progress=progress)
     if added.version is None:
         raise ParentNotFound(f"a dry run cannot go on: the base {found.named!r} would be registered first, as {suggested}@{added.number}")
-    return Known(added.version, "given")
+    return Known(added.version, "given", found.warning)
 
 
 def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str | None, write: bool, progress: Progress,
@@ -174,27 +174,14 @@ def prepare(home: Home, files: Files, parent: Known | None, *, model_class: str 
     from ..artifacts.inspect import inspect
     layout = layout_of(files, class_hint=model_class, parent_class=parent.version.model_class if parent else None)
     root, parent_files, parent_facts = parent_view(home, parent)
-    before = stamps(files, layout.belongs)
-    stop = Event()
-    with ThreadPoolExecutor(1) as pool:
-        storing = partial(store, home, files, layout.belongs, parent.version.digest if parent else None, write=write, stop=stop, progress=progress,
-                          given=given)
-        stored_files = pool.submit(storing) if given is None else None
-        settled = pool.submit(given.settle) if given is not None else None
-        try:
-            inspection = inspect(files, layout, root=root, parent=parent_facts.vocabulary if parent_facts is not None else None)
-            candidate = Candidate(files, layout, inspection, parent=parent_candidate(home, parent, parent_files, parent_facts),
-                                  from_memory=from_memory, linted=linted)
-            passed = run_checks(candidate, forced)
-            if settled is not None:
-                settled.result()
-                refuse_changed(before, files, layout.belongs)
-            kept, originals = stored_files.result() if stored_files is not None else storing()
-        except BaseException:
-            stop.set()
-            raise
-    if given is None:
-        refuse_changed(before, files, layout.belongs)
+    digest = parent.version.digest if parent else None
+    with (storing_meanwhile(home, files, layout.belongs, digest, write=write, progress=progress) if given is None else
+          storing_at_the_end(home, files, layout.belongs, digest, given, write=write, progress=progress)) as stored:
+        inspection = inspect(files, layout, root=root, parent=parent_facts.vocabulary if parent_facts is not None else None)
+        candidate = Candidate(files, layout, inspection, parent=parent_candidate(home, parent, parent_files, parent_facts),
+                              from_memory=from_memory, linted=linted)
+        passed = run_checks(candidate, forced)
+        kept, originals = stored()
     kind, role, rows = kind_of(layout, inspection, parent, root, files, parent_files, parent_facts)
     edges = (_entry.Edge(role, parent.version.digest, parent.evidence, parent.version.reference),) if parent and role else ()
     manifest = Manifest(kind, layout.model_class, kept, tuple(Parent(edge.role, edge.digest) for edge in edges))

@@ -112,7 +112,7 @@ def _parent(home: Home, folder: Path, model: Path, name: str, options: AddOption
     base = add(home, known.folder, f"{name}-parent", prefix=None, options=options_of_base, progress=progress)
     if base.version is None:
         raise ParentNotFound(f"a dry run cannot go on: the base {known.named!r} would be registered first, as {base.name}@{base.number}")
-    return Known(base.version, "given"), []
+    return Known(base.version, "given", known.warning), []
 
 
 def _refuse_another_base(home: Home, model: Path, parent: Known) -> None:

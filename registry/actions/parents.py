@@ -30,18 +30,20 @@ _IN_PATH = re.compile(r"sha256-([0-9a-f]{64})-[0-9a-f]+")
 
 @dataclass(frozen=True)
 class Known:
-    """A parent and the evidence for it."""
+    """A parent and the evidence for it; warning says what the evidence leaves open."""
 
     version: Version
     evidence: str
+    warning: str = ""
 
 
 @dataclass(frozen=True)
 class Unregistered:
-    """A base that lies on this disk and is not registered: its folder, and what the adapter calls it."""
+    """A base that lies on this disk and is not registered: its folder, and what the adapter calls it; warning as in Known."""
 
     folder: Path
     named: str
+    warning: str = ""
 
 
 def place_of(named: str) -> Path:
@@ -77,7 +79,7 @@ def find_parent(home: Home, folder: Path, named: str | None, revision: str | Non
                              + _command(folder, [hint] if hint else [], home, vocabulary))
     snapshot = cache.snapshot(named, revision) if not named.startswith(".") else None
     if snapshot is not None:
-        return Unregistered(snapshot, f"hf://{named}@{snapshot.name}")
+        return _in_the_cache(home, folder, named, revision, snapshot, vocabulary)
     pinned = f" at {revision!r}" if revision else ", without a commit"
     raise ParentNotFound(f"{str(folder)!r} names the base {named!r}{pinned}, and nothing registered is known to be it"
                          + _candidates(home, folder, vocabulary))
@@ -89,16 +91,35 @@ def _at_path(home: Home, folder: Path, place: Path, vocabulary: Callable[[], Dig
         return Known(seen, "witnessed")
     if not place.is_dir():
         raise ParentNotFound(f"{str(folder)!r} names the base {str(place)!r}, which is not there any more" + _candidates(home, folder, vocabulary))
-    registered = _registered_at(home, place)
-    if registered is None:
-        return Unregistered(place, str(place))
-    if cache.repository_of(place) is not None:
+    registered, pinned = _registered_at(home, place), cache.repository_of(place)
+    if registered is not None and pinned is not None:
         return Known(registered, "hub")
-    newer = _newest(place) > _newest(folder)
-    if newer:
-        raise ParentNotFound(f"the base at {str(place)!r} was changed after {str(folder)!r} was saved, so it may be another one now"
-                             + _command(folder, [registered], home, vocabulary))
-    return Known(registered, "path")
+    if pinned is None and _newest(place) > _newest(folder):
+        said = f"the base at {str(place)!r} was changed after {str(folder)!r} was saved, so it may be another one now"
+        if registered is None:
+            raise ParentNotFound(f"{said}; if you know that it is the one: registry add {quote(str(place))} --as BASE, then "
+                                 f"registry add {quote(str(folder))} --as NAME --parent BASE@1")
+        raise ParentNotFound(said + _command(folder, [registered], home, vocabulary))
+    return Known(registered, "path") if registered is not None else Unregistered(place, str(place))
+
+
+def _in_the_cache(home: Home, folder: Path, named: str, revision: str | None, snapshot: Path, vocabulary: Callable[[], Digest]) -> Unregistered:
+    """A repository's snapshot in the Hub's cache, which without a commit is what a branch was when it was last fetched.
+
+    Raises ParentNotFound where the cache has other commits too, or this one is registered: then nothing tells which one it was.
+    """
+    found = Unregistered(snapshot, f"hf://{named}@{snapshot.name}")
+    if cache.is_commit(revision):
+        return found
+    unpinned = f"{str(folder)!r} names the base {named!r} without a commit"
+    registered, others = _registered_at(home, snapshot), [item for item in cache.commits(named) if item != snapshot.name]
+    if registered is None and not others:
+        warning = (f"{unpinned}, so {revision or 'main'} was taken as it was last fetched, {snapshot.name}; if the adapter was trained on "
+                   "another one, name that with --parent")
+        return Unregistered(snapshot, found.named, warning)
+    also = f", and {', '.join(others[:CANDIDATES_SHOWN])}" if others else ""
+    said = f"{unpinned}, and {revision or 'main'} may have moved since it was trained: the cache has {snapshot.name}{also}"
+    raise ParentNotFound(said + _candidates(home, folder, vocabulary))
 
 
 def witnessed(home: Home, place: Path) -> Version | None:

@@ -209,8 +209,11 @@ def _register_adapter(home: Home, live: Live, adapter: str, name: str, work: Pat
 def _measured(home: Home, back: Any, folder: Path, prepared: Prepared, base: Version | None, options: SaveOptions,
               progress: Progress) -> tuple[Digest, Prepared]:
     """(probes as a blob, the folder with what was found), as add measures; the model is in hand, so it is not loaded again."""
-    from ..artifacts import probes
+    from ..artifacts import loading, probes
     progress("measuring", 0, None)
+    problems = loading.ask(back, prepared.facts, folder=folder, adapter=prepared.facts.adapter is not None)
+    if problems:  # every load would ask that, and refuse
+        raise NotLoadable(f"the model cannot be kept exactly: {'; '.join(problems[:3])}")
     warnings: tuple[str, ...] = ()
     overruled: tuple[str, ...] = ()
     made = probes.record(back, prepared.facts.vocabulary.added)

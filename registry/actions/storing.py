@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock
 from typing import Any, Protocol
@@ -19,6 +20,11 @@ from .recognise import rewritten_content
 
 AT_ONCE = 4
 """Files on their way at the same time. The disk syncs several together in the time of one."""
+
+
+Stored = tuple[tuple[File, ...], dict[str, Any]]
+"""The files as a manifest lists them, and what location-free form replaced, by path."""
+Finish = Callable[[], Stored]
 
 
 class Giving(Protocol):
@@ -48,6 +54,37 @@ def refuse_changed(before: list[Stamp], files: Files, paths: Sequence[str]) -> N
         raise UnsafeFile("a file was changed while it was read; run the command again when nobody writes there")
 
 
+@contextlib.contextmanager
+def storing_meanwhile(home: Home, files: Files, paths: Sequence[str], parent: Digest | None, *, write: bool, progress: Progress) -> Iterator[Finish]:
+    """While this holds the files go into the store, or without write are hashed; what it gives waits for them. Raises UnsafeFile for a file
+    that is another one at the end.
+    """
+    before, stop = stamps(files, paths), Event()
+    with ThreadPoolExecutor(1) as pool:
+        stored = pool.submit(store, home, files, paths, parent, write=write, stop=stop, progress=progress)
+        try:
+            yield stored.result
+        except BaseException:
+            stop.set()
+            raise
+    refuse_changed(before, files, paths)
+
+
+@contextlib.contextmanager
+def storing_at_the_end(home: Home, files: Files, paths: Sequence[str], parent: Digest | None, given: Giving, *, write: bool,
+                       progress: Progress) -> Iterator[Finish]:
+    """Nothing is stored before what this gives is called; meanwhile the disk writes what came. Raises as storing_meanwhile."""
+    before = stamps(files, paths)
+    with ThreadPoolExecutor(1) as pool:
+        settled = pool.submit(given.settle)
+
+        def finish() -> Stored:
+            settled.result()
+            refuse_changed(before, files, paths)
+            return store(home, files, paths, parent, write=write, stop=Event(), progress=progress, given=given)
+        yield finish
+
+
 def store_small(home: Home, contents: Sequence[bytes]) -> list[Digest]:
     """The digests of contents that are now blobs, put there at once."""
     with ThreadPoolExecutor(AT_ONCE, "store") as pool:
@@ -55,7 +92,7 @@ def store_small(home: Home, contents: Sequence[bytes]) -> list[Digest]:
 
 
 def store(home: Home, files: Files, paths: Sequence[str], parent: Digest | None, *, write: bool, stop: Event,
-          progress: Progress, given: Giving | None = None) -> tuple[tuple[File, ...], dict[str, Any]]:
+          progress: Progress, given: Giving | None = None) -> Stored:
     """The files as a manifest lists them, their bytes in the store; and what location-free form replaced, by path.
 
     Without write they are only hashed. Raises RegistryError soon after stop is set.

@@ -20,8 +20,15 @@ from .configuration import parse, read_object
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
-OWN_TENSOR = re.compile(r"\.(?:lora_|ia3_|modules_to_save\.|trainable_tokens_)")
+PARTS = ("lora_", "ia3_", "trainable_tokens_", "ada_", "adamss_", "beft_", "boft_", "bone_", "c3a_", "deft_", "delora_", "fourierft_", "glora_",
+         "gralora_", "hada_", "hira_", "hra_", "lily_", "ln_tuning_", "lokr_", "miss_", "oft_", "osf_", "peanut_", "psoft_", "randlora_", "road_",
+         "shira_", "supertuning_", "waveft_")
+"""How the names of an adapter's own parts begin, of every kind that loaders put into a model. Source: peft 0.21, PEFT_TYPE_TO_PREFIX_MAPPING."""
+OWN_TENSOR = re.compile(rf"\.(?:{'|'.join(PARTS)}|modules_to_save\.)")
 """In the name of a tensor that is an adapter's and not its base's."""
+LEARN_A_PROMPT = ("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "ADAPTION_PROMPT", "CARTRIDGE")
+SHARE_TENSORS = ("VERA", "PVERA", "XLORA", "FROD", "POLY", "SHADOW", "TINYLORA", "UNILORA", "VBLORA")
+"""Kinds whose tensors lie outside of the modules that they change, or that need more than texts. Source: peft 0.21, inject_adapter_in_model."""
 _PLACE = ("base_model_name_or_path", "revision")
 _SETS = ("target_modules", "exclude_modules")
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..digest import parse_json, real
+from ..digest import real
 from ..errors import UnsafeFile
-from ..facts import Adapter, Facts, Files, Tensor, Token, Vocabulary, read
+from ..facts import Adapter, Facts, Files, Tensor, Token, Vocabulary
 from . import weights as _weights
 from .adapter import read_config
+from .configuration import read_if_there
 from .encoder.belongs import INDEX, join
 from .encoder.layout import Layout
 from .tokenizer import Tokenizer, added_over, read_vocabulary
@@ -71,7 +72,7 @@ def _tensors(files: Files, layout: Layout, progress: Callable[[int], object] | N
 def _facts(files: Files, layout: Layout, tokenizer: Tokenizer, tensors: list[Tensor], added: tuple[Token, ...],
            adapter: Adapter | None) -> Facts:
     there = set(files.paths())
-    config = _object(files, join(layout.transformer, "config.json"), there)
+    config = read_if_there(files, join(layout.transformer, "config.json"), there)
     table = None if adapter is not None else table_of(tensors)
     architectures = config.get("architectures")
     return Facts(
@@ -94,23 +95,23 @@ def table_of(tensors: Sequence[Tensor]) -> Tensor | None:
 
 
 def _max_length(files: Files, layout: Layout, tokenizer: Tokenizer, there: set[str]) -> int | None:
-    own = _object(files, join(layout.transformer, "sentence_bert_config.json"), there).get("max_seq_length")
+    own = read_if_there(files, join(layout.transformer, "sentence_bert_config.json"), there).get("max_seq_length")
     return own if type(own) is int else tokenizer.max_length
 
 
 def _settings(files: Files, layout: Layout, there: set[str]) -> dict[str, Any]:
     """Pooling, prompts, similarity and dtype, flat; real numbers as text."""
-    whole = _object(files, "config_sentence_transformers.json", there)
+    whole = read_if_there(files, "config_sentence_transformers.json", there)
     found: dict[str, Any] = {key: whole[key] for key in ("similarity_fn_name", "default_prompt_name", "truncate_dim") if whole.get(key) is not None}
     prompts = whole.get("prompts")
     if isinstance(prompts, dict):
         found |= {f"prompt.{name}": text for name, text in prompts.items() if text}
-    dtype = _object(files, join(layout.transformer, "config.json"), there)
+    dtype = read_if_there(files, join(layout.transformer, "config.json"), there)
     if dtype.get("dtype", dtype.get("torch_dtype")):
         found["dtype"] = dtype.get("dtype", dtype.get("torch_dtype"))
     for module in layout.modules:
         if module.folder and module.type != "Transformer":
-            for key, value in _object(files, join(module.folder, "config.json"), there).items():
+            for key, value in read_if_there(files, join(module.folder, "config.json"), there).items():
                 found[f"{module.type}.{key}"] = value
     return {key: _flat(value) for key, value in sorted(found.items())}
 
@@ -121,8 +122,3 @@ def _flat(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _flat(item) for key, item in value.items()}
     return [_flat(item) for item in value] if isinstance(value, list) else value
-
-
-def _object(files: Files, path: str, there: set[str]) -> dict[str, Any]:
-    value = parse_json(read(files, path), path) if path in there else {}
-    return value if isinstance(value, dict) else {}

@@ -13,13 +13,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .adapter import PARTS
+
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 TORCH = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_COUNTED = ".ranknum"
+"""What AdaLoRA's layers count their rank in; it lies in no file."""
 _NUMBERS = 32
 """Numbers compared at either end of a parameter."""
 _WRAPPERS = frozenset({"base_layer", "original_module", "token_adapter"})
-_ADAPTERS_OWN = ("lora_", "ia3_", "trainable_tokens_delta", "oft_", "vera_", "hada_", "boft_")
-_WRAPPED = re.compile("|".join((*_WRAPPERS, "modules_to_save", *_ADAPTERS_OWN)))
+_WRAPPED = re.compile("|".join((*_WRAPPERS, "modules_to_save", *PARTS)))
 """A name in which this is nowhere found has nothing around it."""
 
 
@@ -82,7 +85,7 @@ def plain_name(name: str) -> tuple[str, bool]:
             skip = False  # the adapter's name
         elif part == "modules_to_save":
             own = skip = True
-        elif part.startswith(_ADAPTERS_OWN):
+        elif part.startswith(PARTS):
             own = skip = True
             kept.append(part)
         elif part not in _WRAPPERS:
@@ -146,7 +149,7 @@ def parameters(named: Sequence[tuple[str, Any]]) -> list[tuple[str, bool, Any, b
     tensors: dict[int, tuple[str, Any]] = {}
     for place, module in named:
         for name, tensor in module._parameters.items():
-            if tensor is not None and not tensor.is_meta:
+            if tensor is not None and not tensor.is_meta and not place.endswith(_COUNTED):
                 tensors.setdefault(id(tensor), (f"{place}.{name}", tensor))
     return [(*plain_name(name), tensor, ".original_module." in name) for name, tensor in tensors.values()]
 

@@ -10,12 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import Invalid, NotLoadable
-from .adapter import LEAVES_THE_BASE
+from .adapter import LEARN_A_PROMPT, LEAVES_THE_BASE, SHARE_TENSORS
 from .loading import CLASSES
-
-_LEARNS_A_PROMPT = ("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "ADAPTION_PROMPT")
-_KEPT_ELSEWHERE = ("VERA", "XLORA")
-"""Their tensors are shared between modules, or lie outside of them."""
 
 
 @dataclass(frozen=True)
@@ -146,12 +142,15 @@ def _refuse_merged(live: Live) -> None:
 def _refuse_adapter(live: Live, name: str) -> None:
     config = (live.configs or {})[name]
     kind = getattr(config.peft_type, "value", str(config.peft_type))
-    if kind in _LEARNS_A_PROMPT or config.is_prompt_learning:
+    if kind in LEARN_A_PROMPT or config.is_prompt_learning:
         raise NotLoadable(f"the adapter {name!r} is of type {kind}, which sentence-transformers cannot load; LORA, IA3 and TRAINABLE_TOKENS can "
                           "be kept")
-    if kind in _KEPT_ELSEWHERE:
+    if kind in SHARE_TENSORS:
         raise NotLoadable(f"the adapter {name!r} is of type {kind}, whose tensors a loader makes up anew; LORA, IA3 and TRAINABLE_TOKENS can be "
                           "kept")
+    if getattr(config, "layer_replication", None):
+        raise NotLoadable(f"the adapter {name!r} copied layers of its base (layer_replication {config.layer_replication!r:.80}), so that the base "
+                          "alone is another model; save the model with its copied layers, register it, and train on that")
     base = live.inner.dtype
     other = next(((key, tensor) for key, tensor in adapter_tensors(live.inner, name).items()
                   if tensor.is_floating_point() and tensor.dtype != base), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ from ..errors import NotLoadable
 from .live import Live, adapter_tensors, own_tensors, take_apart
 from .loading import encode, load, quiet
 from .proof import bits_equal
-from .switching import activate, untouched
+from .switching import activate, fast_tokenizer, untouched
 
-TEXTS = ("The cat sat on the mat.", "Two patients take three doses, 40 mg each.")
+TEXTS = ("The cat sat on the mat.", "Two patients take three doses, 40 mg each.", "naïve CAFÉ, 你好 and [MASK] in [SEP] brackets")
 _WORDS = 8
 """Added tokens that are encoded too."""
+_SAID_OF_IT = ("truncation_side", "padding_side", "split_special_tokens", "model_input_names")
+_PARTS = ("normalizer", "pre_tokenizer", "post_processor", "model", "added_tokens")
+"""Of tokenizer.json."""
 _OF_THE_OBJECT = ("truncate_dim", "max_active_dims")
 """Set on an object by its user, and no part of a folder."""
 
@@ -36,8 +40,10 @@ def prove(live: Live, folder: Path, adapter: str | None) -> Any:
 
 def is_whole(live: Live, folder: Path) -> bool:
     """Whether all of a live model without adapters is what lies in the folder, what is around its transformer included."""
-    back = load(folder, live.model_class, device="cpu")
-    return live.model._get_model_config() == back._get_model_config() and next(_differences(live, take_apart(back), None), None) is None
+    back = load(folder, live.model_class, device="cpu", **_options(live))
+    if live.model._get_model_config() != back._get_model_config() or next(_differences(live, take_apart(back), None), None) is not None:
+        return False
+    return live.model.device.type != "cpu" or _encodes_otherwise(live, back, None) is None
 
 
 def _options(live: Live) -> dict[str, Any]:
@@ -51,6 +57,10 @@ def _differences(live: Live, back: Live, adapter: str | None) -> Iterator[str]:
         if adapter is not None:
             theirs = next(iter(back.adapters), None)
             yield from _tensors(adapter_tensors(live.inner, adapter), adapter_tensors(back.inner, theirs) if theirs else {}, "adapter's tensor")
+    kinds, others = ([type(item).__name__ for item in model.children()] for model in (live.model, back.model))
+    if kinds != others:
+        yield f"the modules are {', '.join(kinds)} in memory and {', '.join(others)} when it is loaded"
+    yield from _ways_to_ids(live.model, back.model)
     for mine, other in zip(live.model.children(), back.model.children(), strict=False):
         name = type(mine).__name__
         if mine is not live.module:
@@ -58,6 +68,20 @@ def _differences(live: Live, back: Live, adapter: str | None) -> Iterator[str]:
         before, after = (module.get_config_dict() if hasattr(module, "get_config_dict") else None for module in (mine, other))
         if before != after:
             yield f"the settings of {name} are {before} in memory and {after} when it is loaded"
+
+
+def _ways_to_ids(mine: Any, back: Any) -> Iterator[str]:
+    """What of the tokenizer decides into which ids a text falls, and how many of them are read."""
+    own, other = (_of_the_tokenizer(model) for model in (mine, back))
+    yield from (f"the tokenizer's {name} is {value!r:.80} in memory and {other.get(name)!r:.80} when it is loaded"
+                for name, value in own.items() if value != other.get(name))
+
+
+def _of_the_tokenizer(model: Any) -> dict[str, Any]:
+    tokenizer, backend = getattr(model[0], "tokenizer", None), fast_tokenizer(model)
+    whole = json.loads(backend.to_str()) if backend is not None else {}
+    said = {name: getattr(tokenizer, name, None) for name in _SAID_OF_IT}
+    return {"max_seq_length": getattr(model, "max_seq_length", None), **said, **{name: whole.get(name) for name in _PARTS}}
 
 
 def _tensors(mine: dict[str, Any], theirs: dict[str, Any], what: str) -> Iterator[str]:

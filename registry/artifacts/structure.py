@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from .adapter import AdapterConfig
+from .adapter import PARTS, AdapterConfig
 from .targets import ends, is_targeted, live_names, rank_of
 
 Shape = tuple[int, ...]
@@ -20,8 +20,9 @@ Shapes = Mapping[str, Shape]
 _PREFIX = "base_model.model."
 _PART = re.compile(r"(.+?)\.(lora_A\.weight|lora_B\.weight|lora_B\.bias|lora_embedding_A|lora_embedding_B|"
                    r"lora_magnitude_vector(?:\.weight)?|ia3_l|(?:token_adapter\.)?trainable_tokens_delta)")
-_OTHER_KINDS = re.compile(r"(.+?)\.(?:lora_|ada_|hada_|lokr_|oft_|boft_|hra_|vera_|ln_tuning|poly_|randlora_|road_|c3a_|"
-                          r"fourierft_|bone_|miss_|shira_)")
+_OTHER_KINDS = re.compile(rf"(.+?)\.(?:{'|'.join(PARTS)})")
+_VARIANTS = ("target_parameters", "use_bdlora", "kasa_config", "monteclora_config", "velora_config")
+"""Fields of a LoRA that give its tensors other names or shapes; such a one is compared by its modules only, and by the loaded model."""
 _RANK_AXIS = {"lora_A.weight": 0, "lora_B.weight": 1, "lora_embedding_A": 0, "lora_embedding_B": 1}
 
 
@@ -46,8 +47,7 @@ def faults(config: AdapterConfig, own: Shapes, parent: Shapes, table: str | None
     base = _Base.seen_by(adapter, parent, table)
     expected = dict(_expected(adapter, base))
     found = [fault for key in sorted(adapter.shapes) if (fault := _fault(adapter, base, key, expected)) is not None]
-    whole = config.fields.get("layer_replication") or config.fields.get("target_parameters")
-    missing = [] if whole else [Fault("missing", _PREFIX + key) for key in sorted(expected.keys() - adapter.shapes.keys())]
+    missing = [] if _is_variant(config) else [Fault("missing", _PREFIX + key) for key in sorted(expected.keys() - adapter.shapes.keys())]
     return found + missing + [Fault("missing", name) for name in config.modules_to_save if not any(
         ends_with(module, name) for module, _ in adapter.parts.values())]
 
@@ -102,7 +102,7 @@ def _expected(adapter: _Adapter, base: _Base) -> Iterator[tuple[str, Shape]]:
         weight = parameters.get("weight", ())
         if any(ends_with(module, name) for name in config.modules_to_save):
             yield from ((f"{module}.{parameter}", shape) for parameter, shape in parameters.items())
-        elif len(weight) < 2 or config.type not in ("LORA", "IA3") or not is_targeted(config, module):
+        elif len(weight) < 2 or config.type not in ("LORA", "IA3") or config.fields.get("use_bdlora") or not is_targeted(config, module):
             continue
         elif isinstance(config.targets, tuple) or config.targets.lower() != "all-linear" or _unnumbered(module) in alike:
             yield from _lora(adapter, module, weight) if config.type == "LORA" else _ia3(adapter, module, weight)
@@ -160,8 +160,12 @@ def _fault(adapter: _Adapter, base: _Base, key: str, expected: Shapes) -> Fault 
             return Fault("shape", name, shape, known[part])
         trained = part == "bias" and adapter.config.fields.get("bias") not in (None, "none")
         return None if trained or _is_table(base, module, part, shape) else Fault("over", name)
-    other_kind = adapter.config.type not in ("LORA", "IA3", "TRAINABLE_TOKENS") or adapter.config.fields.get("target_parameters")
-    return None if other_kind or adapter.config.fields.get("layer_replication") else Fault("over", name)
+    other_kind = adapter.config.type not in ("LORA", "IA3", "TRAINABLE_TOKENS") or _is_variant(adapter.config)
+    return None if other_kind else Fault("over", name)
+
+
+def _is_variant(config: AdapterConfig) -> bool:
+    return any(config.fields.get(name) for name in _VARIANTS)
 
 
 def _misfit(name: str, part: str, shape: Shape, wanted: Shape) -> Fault | None:

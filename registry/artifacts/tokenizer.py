@@ -20,6 +20,7 @@ from ..digest import Digest, digest_of, parse_json
 from ..errors import InvalidManifest, NotLoadable, UnsafeFile
 from ..facts import Files, Token, read
 from ..garbage import uncollected
+from .configuration import read_if_there, read_object
 
 TOKENIZER, CONFIG, WORDS = "tokenizer.json", "tokenizer_config.json", "vocab.txt"
 _SPECIAL_MAP = "special_tokens_map.json"
@@ -68,9 +69,9 @@ def read_vocabulary(files: Files, folder: str = "") -> Tokenizer:
 def _read(files: Files, folder: str) -> Tokenizer:
     there = set(files.paths())
     path, words, config_path = (f"{folder}/{name}" if folder else name for name in (TOKENIZER, WORDS, CONFIG))
-    config = _object(files, config_path) if config_path in there else {}
+    config = read_if_there(files, config_path, there)
     if path in there:
-        value = _object(files, path)
+        value = read_object(files, path)
         tokens = _tokens(value, path)
         described: object = _without_vocabulary({key: item for key, item in value.items() if key not in ("truncation", "padding")})
     elif words in there:
@@ -154,16 +155,6 @@ def _without_vocabulary(value: dict[str, Any]) -> dict[str, Any]:
     return {**value, "model": {key: item for key, item in model.items() if key != "vocab"}}
 
 
-def _object(files: Files, path: str) -> dict[str, Any]:
-    try:
-        value = parse_json(read(files, path), path)
-    except InvalidManifest as error:
-        raise NotLoadable(str(error)) from None
-    if not isinstance(value, dict):
-        raise UnsafeFile(f"{path} is not an object")
-    return value
-
-
 def _tokens(value: dict[str, Any], path: str) -> tuple[Token, ...]:
     model = value.get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
@@ -230,18 +221,23 @@ def special_tokens(files: Files, folder: str) -> dict[str, str | None]:
     return {**{key: _content(settings[key]) for key in _SPECIAL}, **overruling}
 
 
+def splits_special(files: Files, folder: str) -> bool:
+    """Whether special tokens are split like any other text, so that those which were added are never found."""
+    return bool(_object_if_there(files, f"{folder}/{CONFIG}" if folder else CONFIG).get("split_special_tokens"))
+
+
 def side_of(files: Files, folder: str, what: str) -> str:
     """On which side texts are cut (`truncation`) or filled up (`padding`): left or right."""
     path, config = (f"{folder}/{name}" if folder else name for name in (TOKENIZER, CONFIG))
     named = _object_if_there(files, config).get(f"{what}_side")
     if named is None and path in files.paths() and b'"Left"' in read(files, path):  # the file is large, and nearly none says so
-        part = _object(files, path).get(what)
+        part = read_object(files, path).get(what)
         named = part.get("direction") if isinstance(part, dict) else None
     return named.lower() if isinstance(named, str) else "right"
 
 
 def _object_if_there(files: Files, path: str) -> dict[str, Any]:
-    return _object(files, path) if path in files.paths() else {}
+    return read_if_there(files, path, set(files.paths()))
 
 
 def _content(token: object) -> str | None:

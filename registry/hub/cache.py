@@ -45,6 +45,12 @@ def snapshot(repository: str, revision: str | None = None) -> Path | None:
     return folder if folder is not None and folder.is_dir() else None
 
 
+def commits(repository: str) -> list[str]:
+    """The commits of a repository of which the cache has a snapshot, by name."""
+    place = cache_folder() / ("models--" + repository.replace("/", "--")) / "snapshots"
+    return sorted(item.name for item in place.iterdir() if is_commit(item.name) and item.is_dir()) if place.is_dir() else []
+
+
 def _ref(root: Path, name: str) -> str | None:
     path = root / "refs" / name
     if ".." in name.split("/") or not path.is_file():

@@ -123,6 +123,7 @@ def test_the_stages_of_a_line_are_compared_bit_for_bit(registered):
     assert report.passed
     assert {item.stage for item in of(report, "line-resized")} == {"minilm-medical@1"}
     assert {item.stage for item in of(report, "line-adapter")} == {"medical@1"}
+    assert len({item.subject for item in of(report, "line-adapter")}) == len(of(report, "line-adapter"))
     assert {item.stage for item in of(report, "line-merged")} == {"whole@1"}
     assert all(item.difference == 0 for item in [*of(report, "line-resized"), *of(report, "line-adapter")])
     assert all(0 <= item.difference <= item.tolerance == 1e-5 for item in of(report, "line-merged"))

@@ -59,6 +59,21 @@ def corda(model: Any) -> Any:
     return naive.adapt(model, config)
 
 
+def lora_ga(model: Any) -> Any:
+    """Begun from the gradients of a few texts, as peft's documentation does it."""
+    from peft.tuners.lora.config import LoraGAConfig
+    from peft.tuners.lora.loraga import preprocess_loraga
+    config = lora(init_lora_weights="lora_ga", lora_ga_config=LoraGAConfig())
+
+    def step() -> None:
+        for text in naive.TEXTS:
+            given = model.preprocess([text])
+            model.transformers_model(input_ids=given["input_ids"], attention_mask=given["attention_mask"])[0].square().sum().backward()
+
+    preprocess_loraga(model.transformers_model, config, step)
+    return naive.adapt(model, config)
+
+
 def loftq(model: Any) -> Any:
     """What LoftQ leaves in memory, the base without what the adapter took; peft needs bitsandbytes to come there."""
     import torch
@@ -231,7 +246,7 @@ def test_saving_again_says_already_and_writes_nothing(tmp_path):
 
 @pytest.mark.parametrize(("way", "begin", "base"), [
     ("pissa", begun("pissa"), "pissa-base@1"), ("olora", begun("olora"), "olora-base@1"), ("corda", corda, "corda-base@1"),
-    ("loftq", loftq, "loftq-base@1"), ("mica", begun("mica"), "base-0@1"),
+    ("loftq", loftq, "loftq-base@1"), ("lora_ga", lora_ga, "lora_ga-base@1"), ("mica", begun("mica"), "base-0@1"),
 ])
 def test_a_beginning_that_takes_from_the_base_is_kept_on_the_base_that_is_left(bases, way, begin, base):
     reg, base_of = bases

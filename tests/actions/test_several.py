@@ -9,7 +9,7 @@ import pytest
 import registry
 from registry.errors import Invalid, NotLoadable, ParentMismatch, VersionNotFound
 from tests.artifacts import small
-from tests.support import naive
+from tests.support import lively, naive
 from tests.support.live import lora, new_ids
 
 
@@ -73,6 +73,39 @@ def test_the_library_alone_stays_off_though_another_adapter_is_set(several):
     assert naive.encodings(model) == encoded["grown"]
     registry.activate(model, "b")
     assert naive.encodings(model) == encoded["wider"]
+
+
+def test_the_library_alone_cannot_switch_to_an_adapter_beside_one_that_trains_rows(several):
+    reg, encoded = several
+    model = naive.plain(reg.checkout("grown@1").folder)
+    for name in ("low", "words"):
+        model.load_adapter(str(reg.checkout(f"{name}@1").folder), adapter_name=name)
+    model.set_adapter("low")
+    with pytest.raises(KeyError, match="low"):
+        naive.encodings(model)
+
+    registry.activate(model, "low")
+
+    assert naive.encodings(model) == encoded["low"]
+
+
+def test_the_library_alone_saves_neither_two_nor_that_one_is_off(several, tmp_path):
+    reg, encoded = several
+    model = naive.plain(reg.checkout("grown@1").folder)
+    for name, version in (("a", "low@1"), ("b", "wider@1")):
+        model.load_adapter(str(reg.checkout(version).folder), adapter_name=name)
+    model.disable_adapters()
+    naive_folder = lively.save(model, tmp_path / "off")
+    assert (naive.encodings(model), naive.encodings(naive.plain(naive_folder))) == (encoded["grown"], encoded["wider"])
+    model.enable_adapters()
+    model.set_adapter(["a", "b"])
+    with pytest.raises(ValueError, match="Multiple active adapters"):
+        model.save_pretrained(str(tmp_path / "both"))
+
+    saved = reg.save(model, "both")
+
+    assert [(version.name, version.parents[0].reference) for version in saved.versions] == [("both-a", "grown@1"), ("both-b", "grown@1")]
+    assert [naive.encodings(reg.load(f"both-{name}@1", device="cpu")) for name in ("a", "b")] == [encoded["low"], encoded["wider"]]
 
 
 def test_two_that_act_together_are_no_version(several):

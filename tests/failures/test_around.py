@@ -18,6 +18,7 @@ from tests.artifacts.hand import edit, edit_modules
 from tests.support import lively, naive
 from tests.support.live import lora
 
+SPECIAL = ("a [MASK] on the mat",)
 LONG = ("the cat sat on a mat and the heart " * 6,)
 CONFIG, SENTENCE, TOKENIZER = "config.json", "sentence_bert_config.json", "tokenizer_config.json"
 
@@ -40,8 +41,9 @@ def off(one: Path, other: Path, texts: tuple[str, ...] = lively.TEXTS) -> float:
 @pytest.mark.parametrize(("spoil", "texts", "said"), [
     (setting(SENTENCE, config_args={"num_attention_heads": 4}), lively.TEXTS, "without the adapter the model is not resized@1: .*line-adapter"),
     (setting(TOKENIZER, truncation_side="left"), LONG, "without the adapter the model is not resized@1: .*token ids were"),
+    (setting(TOKENIZER, split_special_tokens=True), SPECIAL, "says split_special_tokens True, and that of resized@1 False: .*adapter-tokenizer"),
     (beside("special_tokens_map.json", cls_token="the"), lively.TEXTS, r"the cls_token is 'the', and that of resized@1 '\[CLS\]'.*adapter-tokenizer"),
-], ids=["arguments for the transformer", "the side that is cut", "special tokens of an older library"])
+], ids=["arguments for the transformer", "the side that is cut", "special tokens in texts", "special tokens of an older library"])
 def test_a_file_that_changes_the_base_under_an_adapter_is_refused(reg, made, copied, spoil, texts, said):
     spoil(copied)
     assert off(copied, made.adapter, texts) > 1e-3
@@ -96,9 +98,10 @@ def test_texts_that_are_filled_up_on_the_other_side_are_told(reg, made, copied):
     (lambda folder: edit_modules(folder, lambda modules: modules.pop()), lively.TEXTS, "modules is ['Transformer', 'Pooling'] (there"),
     (setting(TOKENIZER, do_lower_case=False), ("The CAT",), "do_lower_case is False (there True)"),
     (setting(TOKENIZER, truncation_side="left"), LONG, "truncation_side is 'left' (there 'right')"),
+    (setting(TOKENIZER, split_special_tokens=True), SPECIAL, "split_special_tokens is True (there False)"),
     (beside("special_tokens_map.json", cls_token="the"), lively.TEXTS, "cls_token is 'the' (there '[CLS]')"),
     (setting(SENTENCE, config_args={"num_attention_heads": 4}), lively.TEXTS, "config_args.num_attention_heads is 4 (there None)"),
-], ids=["heads", "normalisation", "casing", "side", "special tokens", "arguments"])
+], ids=["heads", "normalisation", "casing", "side", "special tokens in texts", "special tokens", "arguments"])
 def test_a_resized_base_that_is_otherwise_than_its_parent_is_told(reg, made, tmp_path, spoil, texts, said):
     folder = Path(shutil.copytree(made.resized, tmp_path / "resized", ignore=shutil.ignore_patterns(".registry")))
     spoil(folder)

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy
 import pytest
 
-from registry.errors import NotLoadable, ParentNotFound
+from registry.errors import NotLoadable, ParentMismatch, ParentNotFound
 from tests.artifacts import small
 from tests.artifacts.hand import edit, rewrite
-from tests.support import lively, naive
+from tests.support import lively, naive, plain as by_hand
 from tests.support.live import lora
 
 TABLE = "embeddings.word_embeddings.weight"
@@ -35,6 +35,10 @@ def others(table: numpy.ndarray) -> numpy.ndarray:
     return numpy.concatenate([table[:107], numpy.random.default_rng(9).normal(size=(3, 16)).astype("float32")])
 
 
+def reversed_rows(table: numpy.ndarray) -> numpy.ndarray:
+    return numpy.concatenate([table[:107], table[:106:-1]])
+
+
 def inserted(table: numpy.ndarray) -> numpy.ndarray:
     return numpy.concatenate([table[:108], table[10:12], table[108:]])
 
@@ -50,7 +54,7 @@ def trained(reg, made, tmp_path) -> tuple[Path, Path]:
     return base, adapter
 
 
-@pytest.mark.parametrize("change", [rotated, others, inserted], ids=["rotated", "other rows", "two inserted"])
+@pytest.mark.parametrize("change", [rotated, reversed_rows, others, inserted], ids=["rotated", "reversed", "other rows", "two inserted"])
 def test_a_base_with_other_rows_in_the_place_of_the_one_it_was_trained_on(reg, made, trained, change):
     base, adapter = trained
     rows(change)(base)
@@ -59,8 +63,116 @@ def test_a_base_with_other_rows_in_the_place_of_the_one_it_was_trained_on(reg, m
     assert lively.distance(lively.encodings(plain, NEW), lively.encodings(right, NEW)) > 1e-3
 
     assert lively.encodings(reg.load("medical@1", device="cpu")) == made.right
-    with pytest.raises(ParentNotFound, match="is not registered; to register it"):
+    with pytest.raises(ParentNotFound, match="was changed after .* was saved, so it may be another one now; .*--parent BASE@1"):
+        reg.add(adapter, "again", measure=False, with_parents=True)
+
+
+def test_a_base_with_tokens_behind_the_ones_it_had_is_not_taken_for_it(reg, made, trained):
+    base, adapter = trained
+    rows(lambda table: numpy.concatenate([table, table[10:12]]))(base)
+    assert lively.encodings(lively.loaded(adapter, "SentenceTransformer")) == made.right
+
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == made.right
+    with pytest.raises(ParentNotFound, match="was changed after"):
         reg.add(adapter, "again", measure=False)
+
+
+def test_a_base_with_one_token_less(reg, made, trained):
+    base, adapter = trained
+    rows(lambda table: table[:-1])(base)
+    plain = lively.loaded(adapter, "SentenceTransformer")
+    assert lively.encodings(plain, PLAIN) == lively.encodings(lively.loaded(made.adapter, "SentenceTransformer"), PLAIN)
+    with pytest.raises(IndexError, match="out of range"):
+        lively.encodings(plain, NEW)
+
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == made.right
+
+
+def test_a_deeper_base_in_the_place_of_the_one_it_was_trained_on(reg, made, trained, caplog):
+    base, adapter = trained
+    drawn = numpy.random.default_rng(4)
+
+    def deeper(own: dict[str, numpy.ndarray]) -> None:
+        own.update({name.replace("layer.0", f"layer.{layer}"): own[name] for layer in (2, 3) for name in list(own) if "layer.0" in name})
+        own.update({name: drawn.normal(size=own[name].shape).astype("float32") for name in own})
+    rewrite(base / "model.safetensors", deeper)
+    edit(base / "config.json", lambda config: config.update(num_hidden_layers=4))
+    assert lively.distance(lively.encodings(lively.loaded(adapter, "SentenceTransformer")), made.right) > 1e-3
+    assert "MISSING" in caplog.text  # a table in the log is all that the library says
+
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == made.right
+    reg.add(base, "deeper", measure=False)
+    with pytest.raises(NotLoadable, match=r"the adapter lacks '.*layer.2.attention.self.query.lora_A.weight' \(and 7 more\).*adapter-missing"):
+        reg.add(adapter, "again", parent="deeper@1")
+
+
+def test_a_base_that_lost_a_layer_under_its_adapter(reg, made, trained, caplog):
+    base, adapter = trained
+    rewrite(base / "model.safetensors", lambda own: [own.pop(name) for name in list(own) if "layer.1" in name])
+    one, other = (lively.encodings(lively.loaded(adapter, "SentenceTransformer")) for _ in range(2))
+    assert lively.distance(one, other) > 1e-3
+    assert "MISSING" in caplog.text
+
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == made.right
+    with pytest.raises(NotLoadable, match="config.json says 2 layers, and the weights lack layer 1.*layers"):
+        reg.add(base, "cut")
+
+
+def test_a_base_of_another_width(reg, made, trained):
+    base, adapter = trained
+    shutil.rmtree(base)
+    by_hand.base(base, added=small.NEW)
+    with pytest.raises(RuntimeError):
+        lively.loaded(adapter, "SentenceTransformer")
+
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == made.right
+
+
+def test_the_base_before_it_was_resized_takes_the_adapter_and_splits_its_words(reg, made, trained):
+    model = lively.loaded(reg.checkout("base@1").folder, "SentenceTransformer")
+    model.load_adapter(str(made.adapter))
+    right = lively.loaded(made.adapter, "SentenceTransformer")
+    assert lively.encodings(model, PLAIN) == lively.encodings(right, PLAIN)
+    assert lively.distance(lively.encodings(model, NEW), lively.encodings(right, NEW)) > 1e-3
+
+    with pytest.raises(ParentMismatch, match="medical@1 stands on resized@1, not on base@1"):
+        reg.load("base@1", adapters={"a": "medical@1"})
+
+
+def test_a_table_of_which_spare_rows_were_taken(reg, tmp_path):
+    padded, filled = small.dense(tmp_path / "padded", rows=110), tmp_path / "filled"
+    model = lively.loaded(padded, "SentenceTransformer")
+    model.tokenizer.add_tokens(list(small.NEW))
+    table = model.transformers_model.resize_token_embeddings(len(model.tokenizer)).weight
+    assert table.shape[0] == 110  # nothing was resized
+    table.data[107:] *= -1
+    lively.save(model, filled)
+    right = lively.save_adapter(filled, "SentenceTransformer", lora(), tmp_path / "adapter")
+    edit(tmp_path / "adapter" / "adapter_config.json", lambda config: config.update(base_model_name_or_path=str(padded)))
+    plain = lively.loaded(tmp_path / "adapter", "SentenceTransformer")
+    assert lively.encodings(plain)[0] == right[0]
+    assert lively.distance(lively.encodings(plain), right) > 1e-3
+
+    reg.add(padded, "padded", measure=False)
+    with pytest.raises(ParentMismatch, match="has 3 tokens that padded@1 lacks, 'zorvaxin' first.*adapter-tokenizer"):
+        reg.add(tmp_path / "adapter", "medical")
+    reg.add(filled, "filled", parent="padded@1", measure=False)
+    reg.add(tmp_path / "adapter", "medical", parent="filled@1")
+
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == right
+    assert [token.content for token in reg.tokens("filled@1")] == list(small.NEW)
+
+
+def test_an_adapter_on_the_table_over_a_base_in_another_order(reg, made, tmp_path):
+    base = Path(shutil.copytree(made.resized, tmp_path / "mine", ignore=shutil.ignore_patterns(".registry")))
+    right = lively.save_adapter(base, "SentenceTransformer", lora(target_modules=["query", "word_embeddings"]), tmp_path / "adapter")
+    reg.add(tmp_path / "adapter", "medical", parent="resized@1")
+    rows(rotated)(base)
+    found = lively.encodings(lively.loaded(tmp_path / "adapter", "SentenceTransformer"))
+    assert found[0] == right[0]
+    assert lively.distance(found, right) > 1e-3
+
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == right
 
 
 def test_the_base_before_it_was_resized_in_the_place_of_the_resized_one(reg, made, trained):
@@ -127,6 +239,8 @@ def test_what_the_library_advises_for_merging_is_not_there(reg, made):
     model = lively.loaded(made.adapter, "SentenceTransformer")
     with pytest.raises(AttributeError, match="merge_and_unload"):
         model.transformers_model.merge_and_unload()
+    with pytest.raises(AttributeError, match="merge_and_unload"):
+        model.merge_and_unload()
 
     reg.add(made.adapter, "medical", measure=False)
     reg.merge("medical@1", "merged")

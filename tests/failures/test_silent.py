@@ -6,14 +6,16 @@ If a first half fails, the library was mended, and the check may go.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy
 import pytest
+from safetensors import SafetensorError
 
-from registry.errors import NoEffect, NotLoadable, ParentMismatch
+from registry.errors import NoEffect, NotLoadable, ParentMismatch, RegistryError
 from tests.artifacts import small
 from tests.artifacts.hand import edit, rewrite
 from tests.support import lively
@@ -68,14 +70,50 @@ def test_lower_casing_that_is_switched_off_in_the_settings_alone(reg, made, copi
         reg.add(copied, "medical")
 
 
-def test_flags_of_a_token_that_changed(reg, made, copied):
-    tokenizer = json.loads((copied / "tokenizer.json").read_text())
-    tokenizer["added_tokens"][-3]["single_word"] = True
-    (copied / "tokenizer.json").write_text(json.dumps(tokenizer))
-    spoiled, right = (lively.encodings(lively.loaded(folder, "SentenceTransformer"), ("prezorvaxin",)) for folder in (copied, made.adapter))
+@pytest.mark.parametrize(("flag", "value", "text"), [("single_word", True, "prezorvaxin"), ("normalized", False, "Zorvaxin")])
+def test_flags_of_a_token_that_changed(reg, made, copied, flag, value, text):
+    edit(copied / "tokenizer.json", lambda tokenizer: tokenizer["added_tokens"][-3].update({flag: value}))
+    spoiled, right = (lively.encodings(lively.loaded(folder, "SentenceTransformer"), (text,)) for folder in (copied, made.adapter))
     assert lively.distance(spoiled, right) > 1e-3
 
-    with pytest.raises(ParentMismatch, match="'zorvaxin' with single_word=True"):
+    with pytest.raises(ParentMismatch, match=f"'zorvaxin' with {flag}={value}"):
+        reg.add(copied, "medical", measure=False)
+
+
+def test_an_alpha_that_changed_is_another_model_and_the_registered_one_stays(reg, made, copied, library):
+    reg.add(copied, "medical")
+    edit(copied / "adapter_config.json", lambda config: config.update(lora_alpha=2 * config["lora_alpha"]))
+    assert library(copied) > 1e-3
+
+    other = reg.add(copied, "medical")  # nothing in a folder witnesses with which alpha it was trained
+
+    assert (other.number, other.already) == (2, False)
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == made.right
+
+
+@pytest.mark.parametrize(("spoil", "library_says", "said"), [
+    (lambda folder: edit(folder / "adapter_config.json", lambda config: config.update(r=4)), RuntimeError, "has the rank 2.* says 4.*adapter-rank"),
+    (lambda folder: (folder / WEIGHTS).unlink(), FileNotFoundError, "adapter_model.safetensors"),
+    (lambda folder: (folder / "adapter_config.json").unlink(), ValueError, "adapter_config.json"),
+    (lambda folder: [path.unlink() for path in folder.glob("tokenizer*")], ValueError, "no tokenizer.*--tokenizer DIR"),
+    (lambda folder: os.truncate(folder / WEIGHTS, 600), SafetensorError, WEIGHTS),
+], ids=["rank", "no weights", "no configuration", "no tokenizer", "cut short"])
+def test_what_the_library_refuses_with_words_of_its_own(reg, copied, library, spoil, library_says, said):
+    spoil(copied)
+    with pytest.raises(library_says):
+        library(copied)
+
+    with pytest.raises(RegistryError, match=said) as refused:
+        reg.add(copied, "medical")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_lost_list_of_tokens_of_which_the_library_makes_one_of_five(reg, copied, library):
+    (copied / "tokenizer.json").unlink()
+    assert len(lively.loaded(copied, "SentenceTransformer").tokenizer) < 110
+    assert library(copied) > 1e-3
+
+    with pytest.raises(NotLoadable, match="there is no tokenizer"):
         reg.add(copied, "medical")
 
 
@@ -225,6 +263,8 @@ def test_an_adapter_finer_than_its_base(reg, tmp_path):
 
 
 def test_trained_tokens_off_by_one(reg, made, tmp_path):
+    with pytest.raises(IndexError):
+        adapter_of(made, tmp_path / "past", lora(trainable_token_indices=[110]))
     folder, right = adapter_of(made, tmp_path / "rows", lora(trainable_token_indices=[106, 107, 108]), scale=1.0)
     assert lively.encodings(lively.loaded(folder, "SentenceTransformer")) == right
 

@@ -113,7 +113,7 @@ def _version(home: Home, version: Version, options: CheckOptions, given: Sequenc
 def _with_the_model(home: Home, models: Models, stage: Stage, ancestors: Sequence[Version], options: CheckOptions) -> Iterator[Outcome]:
     """Effect and measurement of one stage, and with --line how it stands beside the one it came from."""
     version = stage.version
-    found = list(loads(models, stage))
+    found = list(loads(models, stage, line=options.line))
     yield from found
     if version is None or any(outcome.check == "loads" and outcome.failed for outcome in found):
         return

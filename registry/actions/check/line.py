@@ -13,9 +13,6 @@ from .listed import MERGED, RESIZED
 from .model import Models
 from .stages import Stage
 
-PLAIN = ("The cat sat on the mat.", "What is the capital of France?", "TWO patients; three doses (40 mg), 12.5 % better!",
-         "naïve café, Zürich, smørrebrød", "Привет, мир", "你好，世界", "https://example.org/a_b?c=1#d", "word " * 600)
-
 
 def line(models: Models, stage: Stage, version: Version, ancestors: Sequence[Version], texts: Sequence[str]) -> Iterator[Outcome]:
     """The comparison that fits how a version came from its parent. Ancestors are nearest first; texts are the user's."""
@@ -111,7 +108,8 @@ def _not_comparable(stage: Stage) -> str | None:
 
 
 def _all(texts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([*PLAIN, *texts]))
+    from ...artifacts.probes import TEXTS
+    return tuple(dict.fromkeys([*TEXTS, *texts]))
 
 
 def _named(text: str, other: Version) -> str:

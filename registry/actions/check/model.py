@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +84,11 @@ class Models:
         return loading.load(folder, version.model_class, device="cpu"), folder
 
 
-def loads(models: Models, stage: Stage) -> Iterator[Outcome]:
-    """Whether it loads, what the loaded object says of itself, and whether an adapter changes anything."""
+def loads(models: Models, stage: Stage, *, line: bool = False) -> Iterator[Outcome]:
+    """Whether it loads, what the loaded object says of itself, and whether an adapter changes anything.
+
+    Whether it is its base without the adapter is left out where the line is asked for, which looks at more texts, bit for bit.
+    """
     from ...artifacts import loading
     try:
         model, folder = models.of(stage)
@@ -95,7 +99,7 @@ def loads(models: Models, stage: Stage) -> Iterator[Outcome]:
     for id, problems in loading.questions(model, stage.facts, folder=folder, adapter=stage.is_adapter):
         yield Outcome(id, "effect", stage.name, FAILED if problems else OK, message="; ".join(problems))
     if stage.is_adapter:
-        yield from _effect(models, stage, model, folder)
+        yield from _effect(models, stage, model, folder, line=line)
 
 
 def measured(models: Models, stage: Stage, recorded: Probes | None, home: Home | None) -> Iterator[Outcome]:
@@ -131,9 +135,10 @@ def text_of(probe: Probe) -> str:
     return f"{probe.prompt}{shown}" if probe.prompt else shown
 
 
-def _effect(models: Models, stage: Stage, model: Any, folder: Path) -> Iterator[Outcome]:
+def _effect(models: Models, stage: Stage, model: Any, folder: Path, *, line: bool) -> Iterator[Outcome]:
     from ...artifacts.effect import NOISE
     subject = models.subject(stage)
+    subject = replace(subject, parent=None) if line else subject
     try:
         found = effect_of(model, folder, subject, stage.forced)
     except RegistryError as error:

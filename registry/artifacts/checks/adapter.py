@@ -7,15 +7,14 @@ from collections.abc import Sequence
 
 from ...errors import NotLoadable, ParentMismatch
 from ...facts import Tensor
-from ..adapter import WEIGHTS
+from ..adapter import LEARN_A_PROMPT, SHARE_TENSORS, WEIGHTS
 from ..encoder.modules import TRANSFORMERS
 from ..inspect import table_of
 from ..structure import Fault, Shape, ends_with, faults
 from .check import Candidate, checks
-from .common import config_of, own_tensors, parent_of, within
+from .common import config_of, own_tensors, parent_of, token_groups, within
 
 CHECKS, check = checks()
-_UNLOADABLE = ("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "ADAPTION_PROMPT", "VERA", "XLORA")
 _PREFIX = "base_model.model."
 _IN_A_WRAPPER = re.compile(r"(module|_orig_mod|base_model|auto_model|transformers_model|\d+)\.")
 _IN_MEMORY = re.compile(r"\.(lora_[AB]|lora_embedding_[AB]|ia3_l|lora_magnitude_vector|trainable_tokens_delta)\.(?!weight$|bias$)[^.]+"
@@ -32,8 +31,11 @@ def kind_can_be_loaded(candidate: Candidate) -> str | None:
         config = config_of(candidate)
     except NotLoadable as error:
         return str(error)
-    if config is not None and config.type in _UNLOADABLE:
+    if config is not None and config.type in (*LEARN_A_PROMPT, *SHARE_TENSORS):
         return f"adapters of type {config.type} cannot be loaded by sentence-transformers; LORA, IA3 and TRAINABLE_TOKENS can"
+    if config is not None and config.fields.get("layer_replication"):
+        return (f"adapter_config.json says layer_replication {config.fields['layer_replication']!r:.80}, which copies layers of its base in "
+                "memory, so that without the adapter it is another model; save the model with its copied layers, register it, and train on that")
     return None
 
 
@@ -74,7 +76,7 @@ def token_table_is_its_parents(candidate: Candidate) -> str | None:
     config, parent = config_of(candidate), candidate.parent
     if config is None or parent is None or parent.facts.rows is None:
         return None
-    last = max((index for ids in config.trainable_tokens.values() for index in ids), default=0)
+    last = max((index for ids in token_groups(config, parent) for index in ids), default=0)
     if last < parent.facts.rows:
         return None
     return (f"the adapter trains the token with the id {last}, and {parent.reference} has {parent.facts.rows} rows; register "

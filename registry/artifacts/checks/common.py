@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from ...facts import Tensor
 from ..adapter import AdapterConfig, read_config
 from ..encoder.layout import Layout
-from ..targets import check_patterns
-from .check import Candidate
+from ..inspect import table_of
+from ..targets import check_patterns, ends
+from .check import Candidate, ParentView
 
 
 def config_of(candidate: Candidate) -> AdapterConfig | None:
@@ -31,6 +32,20 @@ def within(tensors: Sequence[Tensor], layout: Layout) -> list[Tensor]:
     others = tuple(prefix for _, prefix in layout.weights if prefix and prefix != own)
     return [Tensor(tensor.name.removeprefix(own), tensor.dtype, tensor.shape, tensor.digest) for tensor in tensors
             if tensor.name.startswith(own) and not (others and tensor.name.startswith(others))]
+
+
+def token_groups(config: AdapterConfig, parent: ParentView) -> list[tuple[int, ...]]:
+    """The ids that are trained as rows of the token table; those of other tables, of positions for instance, are no tokens."""
+    named = config.targets if config.type == "TRAINABLE_TOKENS" and isinstance(config.targets, tuple) else ()
+    return [ids for name, ids in config.trainable_tokens.items() if is_of_the_table(name or next(iter(named), ""), parent)]
+
+
+def is_of_the_table(module: str, parent: ParentView) -> bool:
+    """Whether a module is the parent's token table, by a name that may be cut short; one that nobody knows counts as it."""
+    tensors = within(parent.facts.weights.tensors, parent.layout)
+    table, modules = table_of(tensors), {tensor.name.rpartition(".")[0] for tensor in tensors}
+    known = [name for name in modules if ends(name, [module]) or module.endswith(f".{name}")]
+    return not known or table is None or table.name.rpartition(".")[0] in known
 
 
 def parent_of(candidate: Candidate) -> str:

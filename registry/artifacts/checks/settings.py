@@ -68,6 +68,8 @@ def _sides(candidate: Candidate, parent: ParentView) -> Iterator[str]:
     for name in _SIDES:
         yield from _said(f"{name}_side", *(side_of(view.files, view.layout.tokenizer, name) for view in (candidate, parent)))
     own, other = (_tokenizer_config(view) for view in (candidate, parent))
+    if not candidate.layout.is_adapter:  # of an adapter it is refused
+        yield from _said("split_special_tokens", *(bool(config.get("split_special_tokens")) for config in (own, other)))
     own_names, other_names = own.get("model_input_names"), other.get("model_input_names")
     if own_names is not None and other_names is not None:
         yield from _said("model_input_names", own_names, other_names)

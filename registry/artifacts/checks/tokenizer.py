@@ -8,7 +8,7 @@ from ...plural import counted
 from ..configuration import read_if_there
 from ..encoder.belongs import join
 from ..lexicon import lexicon_of
-from ..tokenizer import special_tokens
+from ..tokenizer import special_tokens, splits_special
 from ..tokens import Wanted, lint
 from .check import IDENTITY, Candidate, ParentView, checks
 
@@ -78,6 +78,10 @@ def adapter_has_its_parents_tokenizer(candidate: Candidate) -> str | None:
                 "parent's with --tokenizer DIR")
     own, other = (special_tokens(view.files, view.layout.tokenizer) for view in (candidate, parent))
     name = next((name for name in own if own[name] != other[name]), None)
+    apart, together = (splits_special(view.files, view.layout.tokenizer) for view in (candidate, parent))
+    if apart != together:
+        return (f"tokenizer_config.json says split_special_tokens {apart}, and that of {parent.reference} {together}: special tokens are "
+                f"{'split' if apart else 'found'} in texts that hold them; take the parent's with --tokenizer DIR")
     return (f"the {name} is {own[name]!r}, and that of {parent.reference} {other[name]!r}: special_tokens_map.json overrules "
             "tokenizer_config.json; take the parent's files with --tokenizer DIR") if name is not None else None
 

@@ -14,7 +14,7 @@ from ..structure import ends_with
 from ..tables import nearly_one, read_rows
 from ..weights import constant_digest
 from .check import EFFECT, Candidate, ParentView, checks
-from .common import config_of, own_tensors, some, within
+from .common import config_of, is_of_the_table, own_tensors, some, token_groups, within
 
 CHECKS, check = checks()
 _HALF = {"float16": "F16", "bfloat16": "BF16"}
@@ -30,9 +30,10 @@ def base_is_the_one_it_was_begun_on(candidate: Candidate) -> str | None:
     """The way in which it began leaves its base alone."""
     config = config_of(candidate)
     init = config.fields.get("init_lora_weights") if config is not None else None
-    if init in LEAVES_THE_BASE:
+    named = "kasa_config" if config is not None and config.fields.get("kasa_config") else f"init_lora_weights {init!r}"
+    if init in LEAVES_THE_BASE and named != "kasa_config":
         return None
-    return (f"adapter_config.json says init_lora_weights {init!r}, which changes the base as the adapter begins, and every load would "
+    return (f"adapter_config.json says {named}, which changes the base as the adapter begins, and every load would "
             "do that anew, with another result on another machine; save the changed base (the residual one) and register it, set "
             "init_lora_weights to true, and name that base with --parent; registry.save does all of it from the live model")
 
@@ -74,8 +75,10 @@ def adapter_is_not_finer_than_its_base(candidate: Candidate) -> str | None:
 def trains_the_added_tokens(candidate: Candidate) -> str | None:
     """The rows that it trains by id are those of all added tokens, and no others."""
     config, parent = config_of(candidate), candidate.parent
-    ids = sorted({index for group in config.trainable_tokens.values() for index in group}) if config is not None else []
-    if not ids or parent is None:
+    if config is None or parent is None:
+        return None
+    ids = sorted({index for group in token_groups(config, parent) for index in group})
+    if not ids:
         return None
     words = {token.id: token.content for token in parent.tokens}
     added = [token.id for token in parent.facts.vocabulary.added] or sorted(words)[-len(ids):]
@@ -199,9 +202,10 @@ def _rows_as_before(candidate: Candidate, delta: Tensor, config: AdapterConfig, 
 
 def _trained_rows(candidate: Candidate, delta: Tensor, config: AdapterConfig, parent: ParentView) -> tuple[tuple[int, ...], Any, Any] | None:
     """(ids, their trained rows, the parent's rows of these ids); the file holds whole rows, not differences."""
-    groups = [ids for ids in config.trainable_tokens.values() if len(ids) == delta.shape[0]]
+    groups = [ids for ids in token_groups(config, parent) if len(ids) == delta.shape[0]]
     table = table_of(parent.facts.weights.tensors)
-    if not groups or table is None or max(groups[0], default=0) >= table.shape[0]:
+    module = delta.name.removeprefix("base_model.model.").rpartition(".")[0].removesuffix(".token_adapter")
+    if not is_of_the_table(module, parent) or not groups or table is None or max(groups[0], default=0) >= table.shape[0]:
         return None
     ids, whole = groups[0], f"{candidate.layout.transformer}/{delta.name}" if candidate.layout.transformer else delta.name
     own = read_rows(candidate.files, Tensor(whole, delta.dtype, delta.shape, delta.digest), range(len(ids)))
@@ -212,7 +216,7 @@ def _trains_rows(candidate: Candidate, config: AdapterConfig) -> bool:
     """Whether the adapter changes rows of the token table at all."""
     names = [tensor.name for tensor in own_tensors(candidate)]
     whole = any(ends_with(name.rpartition(".")[0], item) and "embed" in item for name in names for item in config.modules_to_save)
-    return bool(config.trainable_tokens) or whole or any("lora_embedding_" in name for name in names)
+    return bool(candidate.parent and token_groups(config, candidate.parent)) or whole or any("lora_embedding_" in name for name in names)
 
 
 def _directions(rows: Any) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from ...differences import Advice, Effect, SettingChange, TensorChange, TokenChange
 from ...plural import counted
+from ..adapter import PARTS
 from .side import Side
 
 _NAMED = 5
@@ -99,7 +100,7 @@ def _by_other_adapters(before: Side, after: Side, tensors: Sequence[TensorChange
 
 
 def _is_adapters(item: TensorChange) -> bool:
-    return any(part in item.name for part in (".lora_", ".ia3_l", "trainable_tokens", ".oft_", ".vera_", ".hada_", ".boft_", ".ada_"))
+    return any(f".{part}" in item.name for part in PARTS)
 
 
 def _by_prompts(settings: Sequence[SettingChange]) -> Iterator[str]:

@@ -16,9 +16,9 @@ TEXTS = (
     "", "a", "The cat sat on the mat.", "What is the capital of France?", "Paris is the capital of France.",
     "TWO patients; three doses (40 mg), 12.5 % better!", "naïve café, Zürich, smørrebrød", "Привет, мир", "你好，世界",
     "emoji 😀 and \t tab",
-    "https://example.org/a_b?c=1#d", "word " * 600,
+    "https://example.org/a_b?c=1#d", "[MASK] in [SEP] brackets </s> and <mask> in angles", "word " * 600,
 )
-"""The last one is longer than what most models read, so it shows where they cut."""
+"""Special tokens of the common families stand in one of them. The last one is longer than what most models read, so it shows where they cut."""
 _EMBEDDED = 64
 """Added tokens whose bare text is encoded; ids are recorded for all."""
 _VARIED = 64

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -101,6 +102,51 @@ def test_the_magnitudes_of_dora_are_put_where_loaders_read_them(resized, tmp_pat
     resized.add(folder, "medical", fix=True)
 
     assert lively.encodings(lively.loaded(resized.checkout("medical@1").folder, "SentenceTransformer")) == live
+
+
+def merged_in_place(model: Any) -> None:
+    """Each layer merged and put back where it was, on a model that was loaded with its adapter."""
+    inner = model.transformers_model
+    for name, module in list(inner.named_modules()):
+        if hasattr(module, "base_layer"):
+            module.merge()
+            inner.get_submodule(name.rpartition(".")[0])._modules[name.rpartition(".")[2]] = module.base_layer
+    inner._hf_peft_config_loaded = False
+
+
+def adapter_taken_off(model: Any) -> None:
+    """A model that never saw a file of its adapter's."""
+    model.transformers_model.delete_adapter("default")
+
+
+def test_a_model_merged_where_it_stands_is_saved_with_a_wrappers_names(resized, copied, tmp_path):
+    model = lively.loaded(copied[0], "SentenceTransformer")
+    merged_in_place(model)
+    right = lively.encodings(model)
+    assert lively.distance(right, copied[1]) < 1e-6
+    lively.save(model, tmp_path / "merged")
+    assert lively.distance(lively.encodings(lively.loaded(tmp_path / "merged", "SentenceTransformer")), right) > 1e-3
+
+    with pytest.raises(registry.RegistryError, match="names of an adapter's wrapper.*wrapper-names"):
+        resized.add(tmp_path / "merged", "merged")
+    resized.add(tmp_path / "merged", "merged", parent="base@1", fix=True)
+
+    assert lively.encodings(resized.load("merged@1", device="cpu")) == right
+
+
+def test_a_model_whose_untrained_adapter_was_taken_off_is_saved_with_a_wrappers_names(resized, tmp_path):
+    base = resized.checkout("base@1").folder
+    model = lively.adapted(base, "SentenceTransformer", lora(109))
+    adapter_taken_off(model)
+    lively.save(model, tmp_path / "again")
+    right = lively.encodings(lively.loaded(base, "SentenceTransformer"))
+    assert lively.distance(lively.encodings(lively.loaded(tmp_path / "again", "SentenceTransformer")), right) > 1e-3
+
+    with pytest.raises(registry.RegistryError, match="names of an adapter's wrapper.*wrapper-names"):
+        resized.add(tmp_path / "again", "again")
+    resized.add(tmp_path / "again", "again", parent="base@1", fix=True)
+
+    assert lively.encodings(resized.load("again@1", device="cpu")) == right
 
 
 def test_a_full_model_that_was_saved_with_a_wrapper_around_it_gets_its_own_names(resized, copied, tmp_path):

@@ -73,7 +73,14 @@ def test_old_rows_that_are_not_the_bases_are_refused_unless_they_were_trained(re
 
 def test_rows_lost_for_good_are_named(reg, tmp_path):
     base = small.dense(tmp_path / "base")
-    naive(base, "SentenceTransformer", lora, tmp_path / "adapter")
+    live = naive(base, "SentenceTransformer", lora, tmp_path / "adapter")
+    loose = {"ignore_mismatched_sizes": True}
+    cut = lively.loaded(tmp_path / "adapter", "SentenceTransformer", model_kwargs=loose)
+    assert lively.encodings(cut, lively.TEXTS[:1]) == live[:1]
+    with pytest.raises(IndexError):
+        cut.encode(["zorvaxin"])
+    longer = lively.loaded(tmp_path / "adapter", "SentenceTransformer", model_kwargs=loose, config_kwargs={"vocab_size": 109})
+    assert lively.encodings(longer) == live  # who knows how many rows there were
     changed(tmp_path / "adapter", left_out=["base_model.model.embeddings.word_embeddings.weight"])
     model = lively.loaded(tmp_path / "adapter", "SentenceTransformer")
     with pytest.raises(IndexError):

@@ -1,0 +1,125 @@
+"""Adapters of every kind, and LoRA with every option: what loads right is kept, what does not is refused by what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry.artifacts.adapter import LEARN_A_PROMPT, PARTS, SHARE_TENSORS
+from registry.errors import NotLoadable, ParentMismatch
+from tests.artifacts.hand import edit
+from tests.support import lively, naive
+from tests.support.live import TARGETS, lora
+
+NEW = [107, 108, 109]
+
+
+def adalora() -> Any:
+    from peft import AdaLoraConfig
+    return AdaLoraConfig(init_r=3, target_r=2, total_step=10, target_modules=TARGETS)
+
+
+def lokr() -> Any:
+    from peft import LoKrConfig
+    return LoKrConfig(r=2, target_modules=TARGETS)
+
+
+def block_diagonal() -> Any:
+    from peft.tuners.lora.config import BdLoraConfig
+    return lora(use_bdlora=BdLoraConfig(target_modules_bd_a=["query"], target_modules_bd_b=["value"], nblocks=2))
+
+
+def kasa() -> Any:
+    from peft.tuners.lora.config import KasaConfig
+    return lora(kasa_config=KasaConfig())
+
+
+def rows_and_places() -> Any:
+    return lora(trainable_token_indices={"position_embeddings": [1, 2, 3], "word_embeddings": NEW})
+
+
+def layers_twice() -> Any:
+    return lora(layer_replication=[(0, 2), (1, 2)])
+
+
+def whole_embeddings() -> Any:
+    return lora(modules_to_save=["embeddings"])
+
+
+@pytest.fixture
+def saved(made, tmp_path) -> Any:
+    """Puts an adapter on resized@1 as users do and saves it: (its folder, the live model)."""
+    def save(config: Any) -> tuple[Path, Any]:
+        model = naive.adapt(lively.loaded(made.resized, "SentenceTransformer"), config).eval()
+        return lively.save(model, tmp_path / "adapter"), model
+    return save
+
+
+def test_the_parts_of_every_kind_that_goes_into_a_model_are_known_by_their_names():
+    from peft.mapping import PEFT_TYPE_TO_PREFIX_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING
+    elsewhere = (*LEARN_A_PROMPT, *SHARE_TENSORS)
+
+    assert {kind.value for kind, tuner in PEFT_TYPE_TO_TUNER_MAPPING.items() if getattr(tuner, "uses_shared_state", False)} <= {*SHARE_TENSORS}
+    assert {prefix for kind, prefix in PEFT_TYPE_TO_PREFIX_MAPPING.items() if kind.value not in elsewhere} <= {*PARTS}
+
+
+@pytest.mark.parametrize("config", [adalora, lokr, block_diagonal, rows_and_places])
+def test_what_the_library_loads_right_is_kept_from_a_folder_and_from_memory(reg, saved, config):
+    folder, model = saved(config())
+    live = naive.encodings(model)
+    assert naive.encodings(lively.loaded(folder, "SentenceTransformer")) == live
+
+    added = reg.add(folder, "folder")
+    reg.save(model, "memory")
+
+    assert added.warnings == ()
+    assert [naive.encodings(reg.load(f"{name}@1", device="cpu")) for name in ("folder", "memory")] == [live, live]
+
+
+def test_rows_of_another_table_are_no_tokens_and_those_of_the_tokens_are_looked_at_all_the_same(reg, saved):
+    folder, _ = saved(lora(trainable_token_indices={"position_embeddings": [4, 5], "word_embeddings": [1, 2]}))
+
+    with pytest.raises(ParentMismatch, match=r"trains the rows of 2 ids, \[1, 2\].*trained-tokens"):
+        reg.add(folder, "medical")
+
+
+def test_a_beginning_that_cuts_the_base_down_is_refused(reg, saved):
+    folder, model = saved(kasa())
+
+    with pytest.raises(ParentMismatch, match="says kasa_config, which changes the base.*adapter-init"):
+        reg.add(folder, "medical")
+    with pytest.raises(NotLoadable, match="has other numbers when it is loaded"):
+        reg.save(model, "medical")
+
+
+def test_layers_that_were_copied_in_memory_leave_another_model_behind(reg, made, saved):
+    from registry.artifacts.effect import without_adapter
+    folder, model = saved(layers_twice())
+    with without_adapter(model):
+        assert lively.distance(naive.encodings(model), naive.encodings(lively.loaded(made.resized, "SentenceTransformer"))) > 1e-3
+
+    with pytest.raises(NotLoadable, match="copies layers of its base in memory.*adapter-kind"):
+        reg.add(folder, "medical", measure=False)
+    with pytest.raises(NotLoadable, match="'default' copied layers of its base"):
+        reg.save(model, "medical")
+
+
+def test_embeddings_that_were_trained_whole_and_come_back_half(reg, saved):
+    folder, model = saved(whole_embeddings())
+    assert lively.distance(naive.encodings(lively.loaded(folder, "SentenceTransformer")), naive.encodings(model)) > 1e-3
+
+    with pytest.raises(NotLoadable, match="is not what lies in its files"):
+        reg.add(folder, "medical")
+    with pytest.raises(NotLoadable, match="cannot be kept exactly: .* has other numbers when it is loaded"):
+        reg.save(model, "medical")
+
+
+def test_an_option_on_which_the_library_stumbles_is_no_traceback(reg, copied):
+    edit(copied / "adapter_config.json", lambda config: config.update(arrow_config={"top_k": 2}))
+    with pytest.raises(AttributeError):
+        lively.loaded(copied, "SentenceTransformer")
+
+    with pytest.raises(NotLoadable, match="SentenceTransformer cannot load it: 'NoneType' object has no attribute"):
+        reg.add(copied, "medical")

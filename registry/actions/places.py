@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from .. import reference as _reference
 from ..digest import Digest, digest_of
 from ..entry import Publish
-from ..errors import FolderNotFound, Invalid, InvalidReference, Refused, RemoteMoved, RemoteNotFound, StoreUnavailable, VersionNotFound
+from ..errors import FolderNotFound, Invalid, InvalidReference, Refused, RegistryError, RemoteMoved, RemoteNotFound, StoreUnavailable, VersionNotFound
 from ..home import Home
 from ..hub import fetching, line as _line
 from ..hub.plan import tag_of
-from ..hub.remote import Remote, Tree, git_blob
+from ..hub.remote import Refs, Remote, Tree, git_blob
 from ..manifest import Manifest
 from ..version import Copy, Version
 from .common import manifest_of
@@ -59,6 +59,14 @@ def repository_of(text: str, what: str) -> str:
     if found.revision is not None or "/" not in found.repository:
         raise InvalidReference(f"{what} takes a repository, as in org/name, not {text!r}")
     return found.repository
+
+
+def repository_of_owner(owner: str, name: str) -> str:
+    """The repository of that name of an organization or user. Raises InvalidReference."""
+    try:
+        return repository_of(f"{owner.removeprefix('hf://').rstrip('/')}/{name}", "--parents-to")
+    except InvalidReference:
+        raise InvalidReference(f"--parents-to takes an organization or a user of the Hub, as in --parents-to org, not {owner!r}") from None
 
 
 def refuse_repository(text: str) -> None:
@@ -173,6 +181,24 @@ def _is_there(home: Home, version: Version) -> bool:
     with home.reading() as connection:
         now = queries.version(connection, version.name, version.number)
     return now is not None and not now.deleted
+
+
+def move_tag(remote: Remote, repository: str, name: str, commit: str, refs: Refs) -> None:
+    """Let a tag with the alias's name point to the commit. Between taking away and making there is no tag, and a repeated push makes it."""
+    there = refs.tags.get(name)
+    if there == commit:
+        return
+    if there is not None:
+        remote.remove_tag(repository, name)
+    remote.tag(repository, name, commit)
+
+
+def looked_again(remote: Remote, repository: str, revision: str) -> Tree | None:
+    """What is there now, if that can be told."""
+    try:
+        return remote.tree(repository, revision)
+    except RegistryError:
+        return None
 
 
 def _resolves(remote: Remote, repository: str, commit: str) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from .. import reference as _reference
 from ..digest import Digest
-from ..errors import HubUnavailable, InUse, Invalid, NumberTaken, Refused, RegistryError, RemoteMoved, RemoteNotFound
+from ..errors import HubUnavailable, InUse, Invalid, NumberTaken, Refused, RemoteMoved, RemoteNotFound
 from ..home import Home
 from ..hub import line as _line, plan as _plan
 from ..hub.remote import MAIN, Committed, Refs, Remote, Tree, Upload
@@ -25,7 +25,21 @@ from .breaking import readme_there, refuse_breaking, warn_of_other_base
 from .common import VersionLike, line_here, manifest_of, resolve
 from .counting import Bytes
 from .leaks import refuse_leaks
-from .places import copies_at, is_plain, line_at, place_of, record, refuse_other_history, remembered, repository_of, require_writable, the_hub
+from .places import (
+    copies_at,
+    is_plain,
+    line_at,
+    looked_again,
+    move_tag,
+    place_of,
+    record,
+    refuse_other_history,
+    remembered,
+    repository_of,
+    repository_of_owner,
+    require_writable,
+    the_hub,
+)
 from .rendering import UNKNOWN_COMMIT, Place, holds, line_from, ours, placed, render
 
 SUMMARY_LIMIT = 200
@@ -71,6 +85,9 @@ def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Pr
     to = options.to or remembered(home, found.name)
     if to is None:
         raise Invalid(f"say where {found.reference} goes: --to org/{found.name.rsplit('/', 1)[-1]}")
+    if options.parents_to is not None:
+        repository_of_owner(options.parents_to, "x")
+    repository_of(options.as_new or "org/x", "--as-new")  # said now, and not when half of the line is there
     options = replace(options, to=repository_of(to, "--to"))
     with home.store_lock.shared(timeout=60.0), contextlib.closing(Hashing(home.blobs)) as hashing:
         run = _Run(home, the_hub(), options, Bytes(progress), hashing)
@@ -120,7 +137,7 @@ def _target(run: _Run, parent: Version) -> str:
     """The repository for a parent that is nowhere yet."""
     last = parent.name.rsplit("/", 1)[-1]
     if run.options.parents_to is not None:
-        return repository_of(f"{run.options.parents_to.removeprefix('hf://').rstrip('/')}/{last}", "--parents-to")
+        return repository_of_owner(run.options.parents_to, last)
     known = remembered(run.home, parent.name)
     if known is None or run.options.all_parents:
         owner = (run.options.to or "").partition("/")[0]
@@ -149,7 +166,7 @@ def _publish(run: _Run, line: Sequence[Version], repository: str, alias: str | N
         if not run.options.dry_run:
             _tag_and_record(run, version, repository, commit, placed(manifest), refs)
     if alias is not None and commit is not None and not run.options.pr and not run.options.dry_run:
-        _move_tag(run.remote, repository, alias, commit, refs)
+        move_tag(run.remote, repository, alias, commit, refs)
 
 
 def _opened(run: _Run, version: Version, repository: str) -> Tree | None:
@@ -270,7 +287,7 @@ def _send(run: _Run, version: Version, tree: Tree, branch: str, changes: _plan.C
             repository, changes.send, changes.remove, parent=tree.commit, branch=branch, message=message[:SUMMARY_LIMIT], proposal=options.pr,
             description=f"{version.pinned}\n", progress=run.bytes.of(repository, changes.size), hashed=run.hashing.of)
     except (RemoteMoved, HubUnavailable) as error:
-        now = None if options.pr else _looked_again(run.remote, repository, branch)
+        now = None if options.pr else looked_again(run.remote, repository, branch)
         if now is None or now.commit == tree.commit:
             raise
         if not _plan.changes(uploads, now).nothing:
@@ -282,29 +299,12 @@ def _send(run: _Run, version: Version, tree: Tree, branch: str, changes: _plan.C
     return done
 
 
-def _looked_again(remote: Remote, repository: str, branch: str) -> Tree | None:
-    try:
-        return remote.tree(repository, branch)
-    except RegistryError:
-        return None
-
-
 def _tag_and_record(run: _Run, version: Version, repository: str, commit: str, files: Mapping[str, Digest], refs: Refs) -> None:
     """The tag, then the entry: it claims nothing that is not there."""
     tag = _plan.tag_of(version.number)
     if refs.tags.get(tag) != commit:
         run.remote.tag(repository, tag, commit, message=version.pinned)
     record(run.home, version, repository, commit, tag, files, run.options.message)
-
-
-def _move_tag(remote: Remote, repository: str, name: str, commit: str, refs: Refs) -> None:
-    """Let a tag with the alias's name point to the commit. Between taking away and making there is no tag, and a repeated push makes it."""
-    there = refs.tags.get(name)
-    if there == commit:
-        return
-    if there is not None:
-        remote.remove_tag(repository, name)
-    remote.tag(repository, name, commit)
 
 
 def _refuse_leaks_early(run: _Run, line: Sequence[Version], missing: Sequence[Version]) -> None:

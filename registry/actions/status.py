@@ -78,7 +78,7 @@ def compared(home: Home, there: There, name: str, repository: str, copies: Seque
     tagged = _plan.numbers(there.refs)
     main = _number_on_main(there.remote, tree, name, known)
     highest = max(tagged, default=0)
-    if _line.PATH not in tree.files and not tagged:
+    if known and _line.PATH not in tree.files and all(copy.tag is None for copy in known.values()):
         return [_plain(there, copy) for _, copy in sorted(known.items())]
     ahead = [number for number, version in here.items() if number > highest and not version.yanked and not version.checkpoint]
     return [_state(home, there, name, number, repository, here.get(number), known.get(number), tagged.get(number), main)

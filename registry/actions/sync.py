@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .. import reference as _reference
 from ..errors import Invalid, RemoteMoved
 from ..home import Home
+from ..hub.plan import tag_of
 from ..progress import Progress
 from ..published import Received, Sent, State, Synced
 from .places import copies_at, line_at, refuse_other_history, remembered, repository_of, the_hub
@@ -28,6 +31,7 @@ def sync(home: Home, name: str, *, with_repository: str | None = None, dry_run: 
     states = compared(home, there, name, repository, copies)
     pushed: list[Sent] = []
     pulled: list[Received] = []
+    states = [_as_it_says(there, state) if state.state == "behind" else state for state in states]
     left = [state for state in states if state.state not in ("same", "ahead", "behind")]
     for state in states:
         if state.state == "behind":
@@ -46,6 +50,15 @@ def _refuse_other(home: Home, there: There, repository: str) -> None:
     if known and all(copy.commit != tree.commit for copy in known):
         members = line_at(there.remote, tree)
         refuse_other_history(there.remote, tree, there.refs.tags, known, members[0].number if members else None)
+
+
+def _as_it_says(there: There, state: State) -> State:
+    """What is there only; diverged where the tag of a number holds another number, or nothing that a registry published."""
+    members = line_at(there.remote, there.remote.tree(there.tree.repository, state.commit))
+    if members is not None and members[0].number == state.number:
+        return state
+    held = members[0].reference if members is not None else "nothing that a registry published"
+    return replace(state, state="diverged", detail=f"the tag {tag_of(state.number)} holds {held}")
 
 
 def _pull(home: Home, state: State, name: str, *, dry_run: bool, progress: Progress) -> tuple[Received, ...]:

@@ -239,6 +239,14 @@ def test_the_repository_stays_when_the_home_moves(pushed, hub, tmp_path):
     assert moved.ok("push", "minilm@1")["sent"][0]["what"] == "already"
 
 
+@pytest.mark.parametrize("wrong", [("--parents-to", "x y"), ("--parents-to", "a/b"), ("--as-new", "org")])
+def test_what_names_no_place_is_said_before_anything_is_sent(here, hub, wrong):
+    ran = here.run("push", "minilm@1", "--to", "org/minilm", *wrong)
+
+    assert (ran.code, ran.err.count("\n"), f"{wrong[0]} takes" in ran.err) == (2, 1, True), ran.err
+    assert hub.repositories == {}
+
+
 @pytest.mark.parametrize("to", ["org/../x", "org", "datasets/org/minilm", "org/min ilm", "org/minilm@v1", "org/a--b"])
 def test_what_names_no_repository_is_said_in_one_line(here, hub, to):
     ran = here.run("push", "minilm@1", "--to", to)

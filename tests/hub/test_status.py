@@ -112,6 +112,39 @@ def test_a_model_that_no_registry_published_is_compared_with_its_main(there, hub
     assert there.ok("status")[0]["files"] == ["config.json"]
 
 
+def test_tags_of_a_model_that_no_registry_published_are_no_versions(there, hub, tmp_path):
+    folder = plain.base(tmp_path / "base")
+    hub.commit("bob/minilm", {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+    there.ok("pull", "hf://bob/minilm")
+    hub.tag("bob/minilm", "v1", hub.history("bob/minilm")[-1].oid)
+    hub.tag("bob/minilm", "v2")
+
+    assert states(there) == {"minilm@1": "same"}
+    assert there.ok("sync", "minilm")["pulled"] == []
+
+
+def test_sync_leaves_alone_what_lies_under_the_tag_of_another_number(pushed, there, hub, tmp_path):
+    there.ok("pull", "hf://org/minilm")
+    another(pushed, tmp_path / "second")
+    pushed.ok("push", "minilm@2")
+    hub.tag("org/minilm", "v7")
+    hub.tag("org/minilm", "v8", hub.history("org/minilm")[-1].oid)
+
+    done = there.ok("sync", "minilm")
+
+    assert [item["reference"] for item in done["pulled"]] == ["minilm@2"] and set(there.digests()) == {"minilm@1", "minilm@2"}
+    assert [(state["reference"], state["detail"]) for state in done["left"]] == [
+        ("minilm@7", "the tag v7 holds minilm@2"), ("minilm@8", "the tag v8 holds nothing that a registry published")]
+
+
+def test_sync_fills_an_empty_repository(here, hub):
+    hub.create("org/minilm")
+
+    done = here.ok("sync", "minilm", "--with", "org/minilm")
+
+    assert [item["what"] for item in done["pushed"]] == ["pushed"] and hub.tags("org/minilm") == {"v1": hub.head("org/minilm")}
+
+
 def test_sync_brings_each_what_the_other_has_and_leaves_alone_what_went_apart(pushed, there, hub, tmp_path):
     there.ok("pull", "hf://org/minilm")
     another(pushed, tmp_path / "second")

@@ -18,8 +18,10 @@ READING = ("registry.artifacts.encoder", "registry.artifacts.inspect", "registry
 """What it takes to understand a folder."""
 TURN = 0.0005
 """Seconds after which the importing thread gives way; Python's own 5 ms would make whoever reads from a line wait at each block."""
-LARGE = 8 << 20
-"""Bytes from which on a file is worth a thread; and how many are hashed at once, so that the thread seldom asks for its turn."""
+LARGE = 1 << 20
+"""Bytes from which on a file is worth a thread."""
+BLOCK = 8 << 20
+"""Bytes that are hashed at once: the thread has to wait for its turn after each."""
 _BUSY = threading.Lock()
 
 
@@ -72,7 +74,7 @@ class Hashing:
 
     def _hash(self, digest: Digest) -> Digest | None:
         def read(_: int) -> bytes:
-            return b"" if self._stopped.is_set() else stream.read(LARGE)
+            return b"" if self._stopped.is_set() else stream.read(BLOCK)
 
         try:
             with self._blobs.open(digest) as stream:

@@ -52,6 +52,21 @@ def test_a_line_goes_there_and_back_by_lfs_and_by_xet(large, hub, request, tmp_p
     assert back.digests() == large.digests()
 
 
+@pytest.mark.parametrize("mode", ["lfs", "xet"])
+def test_a_large_file_that_the_disk_spoiled_is_not_published(large, hub, request, mode):
+    with large.registry as reg:
+        blob = reg.home.blobs.path(next(file.digest for file in reg.show("large@1").files if file.path == "model.safetensors"))
+    content = bytearray(blob.read_bytes())
+    content[-1] ^= 1
+    blob.chmod(0o600)
+    blob.write_bytes(content)
+
+    ran = request.getfixturevalue(mode).run("push", "large@1", "--to", "org/large", REGISTRY_HOME=str(large.root))
+
+    assert ran.code == 5 and "model.safetensors" in ran.err and "damaged; nothing was published" in ran.err
+    assert hub.tags("org/large") == {} and hub.asked("POST /commit/") == []
+
+
 def test_a_killed_pull_goes_on_where_it_was(large, hub, lfs, tmp_path):
     large.ok("push", "large@1", "--to", "org/large")
     back = large.empty(tmp_path / "back")

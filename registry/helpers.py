@@ -11,6 +11,7 @@ gone here, and says what is wrong. So helpers change how long it takes, and noth
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import marshal
 import os
@@ -47,6 +48,8 @@ IN_ADVANCE = 8
 """Pieces that each helper may be in advance, so that neither waits for the other; it is what bounds the memory."""
 MOST = 8
 """Helpers; more would give more than one process can fold."""
+_PIPE = 1 << 20
+"""Bytes that Linux keeps between two processes, where anybody may ask for as many."""
 _GREETING = b"registry helper 1\n"
 _NUMBER = 8
 
@@ -106,6 +109,9 @@ class _Helper:
         assert self._process.stdout is not None
         self._to, self._from = self._process.stdin, self._process.stdout
         self._greeted = False
+        with contextlib.suppress(OSError, AttributeError):
+            # whole answers wait here; else on a busy machine each part of one would wait for both processes to have their turn
+            fcntl.fcntl(self._from, fcntl.F_SETPIPE_SZ, _PIPE)
         self._poll = select.poll()
         self._poll.register(self._from, select.POLLIN | select.POLLHUP)
 

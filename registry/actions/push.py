@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from .. import reference as _reference
 from ..digest import Digest
 from ..errors import HubUnavailable, InUse, Invalid, NumberTaken, Refused, RemoteMoved, RemoteNotFound
 from ..home import Home
 from ..hub import line as _line, plan as _plan
-from ..hub.remote import MAIN, Committed, Refs, Remote, Tree, Upload
+from ..hub.remote import MAIN, Committed, Refs, Tree, Upload
 from ..manifest import Manifest
 from ..progress import Progress
 from ..published import Pushed, Sent
 from ..version import Version
 from .ahead import Hashing
+from .before import PushOptions, Run, hash_ahead, is_known, look_for_parents, refuse_leaks_early, target_of
 from .breaking import readme_there, refuse_breaking, warn_of_other_base
 from .common import VersionLike, line_here, manifest_of, resolve
 from .counting import Bytes
@@ -31,7 +32,6 @@ from .places import (
     line_at,
     looked_again,
     move_tag,
-    place_of,
     record,
     refuse_other_history,
     remembered,
@@ -44,35 +44,6 @@ from .rendering import UNKNOWN_COMMIT, Place, holds, line_from, ours, placed, re
 
 SUMMARY_LIMIT = 200
 """Characters of a commit's first line."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PushOptions:
-    """Where to, and what is allowed."""
-
-    to: str | None = None
-    parents_to: str | None = None
-    all_parents: bool = False
-    private: bool = False
-    pr: bool = False
-    dry_run: bool = False
-    message: str | None = None
-    as_new: str | None = None
-    break_others: bool = False
-    allow_path: Sequence[str] = ()
-
-
-@dataclass
-class _Run:
-    """One push: what it knows so far."""
-
-    home: Home
-    remote: Remote
-    options: PushOptions
-    bytes: Bytes
-    hashing: Hashing
-    places: dict[Digest, Place] = field(default_factory=dict)
-    sent: list[Sent] = field(default_factory=list)
 
 
 def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Progress) -> Pushed:
@@ -90,63 +61,22 @@ def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Pr
     repository_of(options.as_new or "org/x", "--as-new")  # said now, and not when half of the line is there
     options = replace(options, to=repository_of(to, "--to"))
     with home.store_lock.shared(timeout=60.0), contextlib.closing(Hashing(home.blobs)) as hashing:
-        run = _Run(home, the_hub(), options, Bytes(progress), hashing)
-        _hash_ahead(run, [] if _is_known(run, found) else [found])
-        missing = _look_for_parents(run, line)
-        _hash_ahead(run, missing)
+        run = Run(home, the_hub(), options, Bytes(progress), hashing)
+        hash_ahead(run, [] if is_known(run, found) else [found])
+        missing = look_for_parents(run, line)
+        hash_ahead(run, missing)
         if missing and options.pr:
             raise Refused(f"a proposal is for one repository, and {missing[0].reference} is not on the Hub yet; push it first: "
-                          f"registry push {missing[0].reference} --to {_target(run, missing[0])}")
-        _refuse_leaks_early(run, line, missing)
+                          f"registry push {missing[0].reference} --to {target_of(run, missing[0])}")
+        refuse_leaks_early(run, line, missing)
         run.bytes.total = sum(item.size for item in (*missing, found))
         for parent in missing:
-            _publish(run, line_from(line, parent), _target(run, parent), None)
+            _publish(run, line_from(line, parent), target_of(run, parent), None)
         _publish(run, line, run.options.to or "", alias)
     return Pushed(found, tuple(run.sent), options.dry_run)
 
 
-def _is_known(run: _Run, version: Version) -> bool:
-    """Whether the repository was heard to have the version: then nothing of it will be sent, most likely."""
-    return any((copy.name, copy.number) == (version.name, version.number) for copy in copies_at(run.home, run.options.to or ""))
-
-
-def _hash_ahead(run: _Run, versions: Sequence[Version]) -> None:
-    """Begin to look at what will be sent: no byte goes out that is not what is registered."""
-    if not run.options.dry_run:
-        run.hashing.begin([file for version in versions for file in manifest_of(run.home, version).files])
-
-
-def _look_for_parents(run: _Run, line: Sequence[Version]) -> list[Version]:
-    """The ancestors that have to be published first, farthest first; places of the others are known afterwards."""
-    missing = []
-    for parent in reversed(line[1:]):
-        place = place_of(run.home, run.remote, parent, plain_too=not run.options.all_parents)
-        if place is not None and run.options.all_parents and place.repository.casefold() != _target(run, parent).casefold():
-            place = None  # the repository of somebody else may vanish, whoever made it
-        if place is None:
-            _target(run, parent)
-            missing.append(parent)
-        else:
-            run.places[parent.digest] = place
-            what = "upstream" if place.plain else "already"
-            run.sent.append(Sent(parent.reference, place.repository, place.commit, None, what))
-    return missing
-
-
-def _target(run: _Run, parent: Version) -> str:
-    """The repository for a parent that is nowhere yet."""
-    last = parent.name.rsplit("/", 1)[-1]
-    if run.options.parents_to is not None:
-        return repository_of_owner(run.options.parents_to, last)
-    known = remembered(run.home, parent.name)
-    if known is None or run.options.all_parents:
-        owner = (run.options.to or "").partition("/")[0]
-        what = "is to be published anew" if run.options.all_parents else "is not on the Hub yet"
-        raise Invalid(f"its parent {parent.reference} {what}; say who gets it, as in --parents-to {owner}, and it goes to {owner}/{last}")
-    return known
-
-
-def _publish(run: _Run, line: Sequence[Version], repository: str, alias: str | None) -> None:
+def _publish(run: Run, line: Sequence[Version], repository: str, alias: str | None) -> None:
     """Make sure that a repository has line[0] under its tag, and that the journal says so."""
     version, tag = line[0], _plan.tag_of(line[0].number)
     tree = _opened(run, version, repository)
@@ -169,7 +99,7 @@ def _publish(run: _Run, line: Sequence[Version], repository: str, alias: str | N
         move_tag(run.remote, repository, alias, commit, refs)
 
 
-def _opened(run: _Run, version: Version, repository: str) -> Tree | None:
+def _opened(run: Run, version: Version, repository: str) -> Tree | None:
     """The repository at main, made if it is not there; None where a dry run would make it."""
     try:
         tree = run.remote.tree(repository)
@@ -185,7 +115,7 @@ def _opened(run: _Run, version: Version, repository: str) -> Tree | None:
     return tree
 
 
-def _already(run: _Run, version: Version, manifest: Manifest, tree: Tree, refs: Refs) -> str | None:
+def _already(run: Run, version: Version, manifest: Manifest, tree: Tree, refs: Refs) -> str | None:
     """The commit at which the repository has the version already. Raises NumberTaken where its tag is another model's."""
     tag = _plan.tag_of(version.number)
     tagged = refs.tags.get(tag)
@@ -207,7 +137,7 @@ def _already(run: _Run, version: Version, manifest: Manifest, tree: Tree, refs: 
     return None
 
 
-def _commit(run: _Run, line: Sequence[Version], manifest: Manifest, tree: Tree, refs: Refs, alias: str | None) -> str | None:
+def _commit(run: Run, line: Sequence[Version], manifest: Manifest, tree: Tree, refs: Refs, alias: str | None) -> str | None:
     """Put the version there. None where a dry run does not, for a proposal that waits, and where it went to another repository, tags and all."""
     version, repository, options = line[0], tree.repository, run.options
     there = _on_main(run, tree)
@@ -244,13 +174,13 @@ def _commit(run: _Run, line: Sequence[Version], manifest: Manifest, tree: Tree, 
     return done.commit
 
 
-def _on_main(run: _Run, tree: Tree) -> _line.Member | None:
+def _on_main(run: Run, tree: Tree) -> _line.Member | None:
     """The version that main has."""
     members = line_at(run.remote, tree)
     return members[0] if members else None
 
 
-def _refuse_strange(run: _Run, version: Version, tree: Tree, refs: Refs, there: _line.Member | None) -> None:
+def _refuse_strange(run: Run, version: Version, tree: Tree, refs: Refs, there: _line.Member | None) -> None:
     """Raises unless the repository is the known one, and holds this model or nothing yet."""
     if there is not None and there.number == version.number and there.digest != version.digest:
         raise NumberTaken(f"hf://{tree.repository} has another {version.reference} on main: {there.digest.short}, this one is {version.digest.short}")
@@ -268,7 +198,7 @@ def _refuse_strange(run: _Run, version: Version, tree: Tree, refs: Refs, there: 
                       "or replace what main has: --break")
 
 
-def _side(run: _Run, version: Version, tree: Tree, refs: Refs) -> Tree:
+def _side(run: Run, version: Version, tree: Tree, refs: Refs) -> Tree:
     """A branch beside main, for a version that is older than main's: main never goes back."""
     name = _plan.side_branch(version.number)
     if name not in refs.branches:
@@ -276,7 +206,7 @@ def _side(run: _Run, version: Version, tree: Tree, refs: Refs) -> Tree:
     return run.remote.tree(tree.repository, name)
 
 
-def _send(run: _Run, version: Version, tree: Tree, branch: str, changes: _plan.Changes, uploads: Sequence[Upload]) -> Committed:
+def _send(run: Run, version: Version, tree: Tree, branch: str, changes: _plan.Changes, uploads: Sequence[Upload]) -> Committed:
     """One commit on the head that was looked at. What an answer that was lost had done is found; then everything is looked at again."""
     repository, options = tree.repository, run.options
     if changes.nothing:
@@ -299,18 +229,9 @@ def _send(run: _Run, version: Version, tree: Tree, branch: str, changes: _plan.C
     return done
 
 
-def _tag_and_record(run: _Run, version: Version, repository: str, commit: str, files: Mapping[str, Digest], refs: Refs) -> None:
+def _tag_and_record(run: Run, version: Version, repository: str, commit: str, files: Mapping[str, Digest], refs: Refs) -> None:
     """The tag, then the entry: it claims nothing that is not there."""
     tag = _plan.tag_of(version.number)
     if refs.tags.get(tag) != commit:
         run.remote.tag(repository, tag, commit, message=version.pinned)
     record(run.home, version, repository, commit, tag, files, run.options.message)
-
-
-def _refuse_leaks_early(run: _Run, line: Sequence[Version], missing: Sequence[Version]) -> None:
-    """Before anything of the line is published, look at all that may be."""
-    target = run.options.to or ""
-    provisional = {item.digest: run.places.get(item.digest, Place(target, UNKNOWN_COMMIT)) for item in line}
-    for version in (*missing, *([] if _is_known(run, line[0]) else line[:1])):
-        part = line_from(line, version)
-        refuse_leaks(run.home, part, render(run.home, part, target, provisional), run.options.allow_path)

@@ -95,6 +95,10 @@ class Remote(Protocol):
         """Make an empty repository; one that is there is left as it is. Raises HubUnavailable where that is not allowed."""
         ...
 
+    def digests_first(self) -> bool:
+        """Whether a large file is hashed before the first of its bytes is sent."""
+        ...
+
     def commit(self, repository: str, uploads: Sequence[Upload], remove: Sequence[str], *, parent: str, branch: str, message: str,
                description: str, proposal: bool, progress: Callable[[int], object],
                hashed: Callable[[Digest], Digest | None] = lambda _: None) -> Committed:

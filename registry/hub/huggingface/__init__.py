@@ -18,7 +18,7 @@ from .answers import commit_of, refs_of, repository_of, tree_of
 from .client import SESSIONS, client, require_token, timeout, upload_wait
 from .download import stream
 from .translate import TRIES, pause_of
-from .upload import addition, groups, refuse_other_bytes
+from .upload import addition, digests_first, groups, refuse_other_bytes
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -51,6 +51,10 @@ class HuggingFace:
         require_token(repository)
         upload_wait()  # a wait that cannot be meant is said before anything is made
         self._ask(repository, None, lambda api: api.create_repo(repository, private=private or None, exist_ok=True))
+
+    def digests_first(self) -> bool:
+        """By LFS."""
+        return digests_first()
 
     def commit(self, repository: str, uploads: Sequence[Upload], remove: Sequence[str], *, parent: str, branch: str, message: str,
                description: str, proposal: bool, progress: Callable[[int], object],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from ...digest import Digest, digest_of
@@ -15,10 +17,15 @@ BLOCK = 1 << 20
 LARGE = 64 * BLOCK
 
 
+def digests_first() -> bool:
+    """Whether the client sends by LFS; by Xet it hashes what it sends while it sends it. Said without importing it."""
+    return os.environ.get("HF_HUB_DISABLE_XET", "").upper() in {"1", "ON", "YES", "TRUE"} or find_spec("hf_xet") is None
+
+
 def addition(upload: Upload, progress: Callable[[int], object], heard: Callable[[], object],
              hashed: Callable[[Digest], Digest | None]) -> Any:
     """The client's word for a file to be added, which tells how many of its bytes were sent, and when some were."""
-    from huggingface_hub import CommitOperationAdd, constants
+    from huggingface_hub import CommitOperationAdd
 
     class Addition(CommitOperationAdd):  # type: ignore[misc]
         """Counts bytes as they are read for sending; what is sent in other ways is counted at its end."""
@@ -44,8 +51,7 @@ def addition(upload: Upload, progress: Callable[[int], object], heard: Callable[
             self._count(upload.size)
 
     added = Addition(path_in_repo=upload.path, path_or_fileobj=upload.source if isinstance(upload.source, bytes) else str(upload.source))
-    # By Xet the client hashes what it sends while it sends it, which is better still.
-    found = hashed(upload.digest) if constants.HF_HUB_DISABLE_XET else None
+    found = hashed(upload.digest)
     if found is not None:
         added.upload_info.sha256 = bytes.fromhex(found.hex)
     return added

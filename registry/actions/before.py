@@ -1,0 +1,98 @@
+"""before: what a push knows and looks for before anything is published. The parents that are nowhere yet, their places, what nobody may see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..digest import Digest
+from ..errors import Invalid
+from ..home import Home
+from ..hub.remote import Remote
+from ..published import Sent
+from ..version import Version
+from .ahead import Hashing
+from .common import manifest_of
+from .counting import Bytes
+from .leaks import refuse_leaks
+from .places import copies_at, place_of, remembered, repository_of_owner
+from .rendering import UNKNOWN_COMMIT, Place, line_from, render
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushOptions:
+    """Where to, and what is allowed."""
+
+    to: str | None = None
+    parents_to: str | None = None
+    all_parents: bool = False
+    private: bool = False
+    pr: bool = False
+    dry_run: bool = False
+    message: str | None = None
+    as_new: str | None = None
+    break_others: bool = False
+    allow_path: Sequence[str] = ()
+
+
+@dataclass
+class Run:
+    """One push: what it knows so far."""
+
+    home: Home
+    remote: Remote
+    options: PushOptions
+    bytes: Bytes
+    hashing: Hashing
+    places: dict[Digest, Place] = field(default_factory=dict)
+    sent: list[Sent] = field(default_factory=list)
+
+
+def is_known(run: Run, version: Version) -> bool:
+    """Whether the repository was heard to have the version: then nothing of it will be sent, most likely."""
+    return any((copy.name, copy.number) == (version.name, version.number) for copy in copies_at(run.home, run.options.to or ""))
+
+
+def hash_ahead(run: Run, versions: Sequence[Version]) -> None:
+    """Begin to look at what will be sent: no byte goes out that is not what is registered."""
+    if not run.options.dry_run and run.remote.digests_first():
+        run.hashing.begin([file for version in versions for file in manifest_of(run.home, version).files])
+
+
+def look_for_parents(run: Run, line: Sequence[Version]) -> list[Version]:
+    """The ancestors that have to be published first, farthest first; places of the others are known afterwards."""
+    missing = []
+    for parent in reversed(line[1:]):
+        place = place_of(run.home, run.remote, parent, plain_too=not run.options.all_parents)
+        if place is not None and run.options.all_parents and place.repository.casefold() != target_of(run, parent).casefold():
+            place = None  # the repository of somebody else may vanish, whoever made it
+        if place is None:
+            target_of(run, parent)
+            missing.append(parent)
+        else:
+            run.places[parent.digest] = place
+            what = "upstream" if place.plain else "already"
+            run.sent.append(Sent(parent.reference, place.repository, place.commit, None, what))
+    return missing
+
+
+def target_of(run: Run, parent: Version) -> str:
+    """The repository for a parent that is nowhere yet."""
+    last = parent.name.rsplit("/", 1)[-1]
+    if run.options.parents_to is not None:
+        return repository_of_owner(run.options.parents_to, last)
+    known = remembered(run.home, parent.name)
+    if known is None or run.options.all_parents:
+        owner = (run.options.to or "").partition("/")[0]
+        what = "is to be published anew" if run.options.all_parents else "is not on the Hub yet"
+        raise Invalid(f"its parent {parent.reference} {what}; say who gets it, as in --parents-to {owner}, and it goes to {owner}/{last}")
+    return known
+
+
+def refuse_leaks_early(run: Run, line: Sequence[Version], missing: Sequence[Version]) -> None:
+    """Before anything of the line is published, look at all that may be."""
+    target = run.options.to or ""
+    provisional = {item.digest: run.places.get(item.digest, Place(target, UNKNOWN_COMMIT)) for item in line}
+    for version in (*missing, *([] if is_known(run, line[0]) else line[:1])):
+        part = line_from(line, version)
+        refuse_leaks(run.home, part, render(run.home, part, target, provisional), run.options.allow_path)

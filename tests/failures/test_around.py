@@ -93,6 +93,28 @@ def test_texts_that_are_filled_up_on_the_other_side_are_told(reg, made, copied):
     assert reg.add(copied, "medical", measure=False).warnings == ("not as in resized@1: padding_side is 'left' (there 'right')",)
 
 
+def asked(folder: Path, model_class: str) -> list[Any]:
+    """What plain sentence-transformers answers a query with, as its users ask."""
+    model = lively.loaded(folder, model_class)
+    found = model.predict([("the cat", "a dog")]) if model_class == "CrossEncoder" else model.encode_query(["the cat sat on the mat"])[0]
+    return (found.to_dense() if hasattr(found, "to_dense") else found).tolist()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(("build", "model_class", "field", "value"), [
+    (small.cross, "CrossEncoder", "activation_fn", "torch.nn.modules.activation.Tanh"), (small.sparse, "SparseEncoder", "max_active_dims", 2),
+    (small.multi_vector, "MultiVectorEncoder", "query_length", 3)])
+def test_a_setting_of_its_class_that_is_not_the_bases_is_told(reg, tmp_path, build, model_class, field, value):
+    reg.add(build(tmp_path / "own"), "own", measure=False)
+    lively.save_adapter(tmp_path / "own", model_class, lora(), tmp_path / "adapter")
+    before = asked(tmp_path / "adapter", model_class)
+    setting("config_sentence_transformers.json", **{field: value})(tmp_path / "adapter")
+    assert asked(tmp_path / "adapter", model_class) != before
+
+    (warning,) = reg.add(tmp_path / "adapter", "medical", parent="own@1", measure=False).warnings
+
+    assert warning.startswith(f"not as in own@1: {field} is {value!r} (there ")
+
+
 @pytest.mark.parametrize(("spoil", "texts", "said"), [
     (setting(CONFIG, num_attention_heads=4), lively.TEXTS, "num_attention_heads is 4 (there 2)"),
     (lambda folder: edit_modules(folder, lambda modules: modules.pop()), lively.TEXTS, "modules is ['Transformer', 'Pooling'] (there"),

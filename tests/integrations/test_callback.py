@@ -74,6 +74,28 @@ def test_the_library_alone_leaves_checkpoints_that_nobody_can_load(tmp_path):
         naive.plain(tmp_path / "out" / "checkpoint-2")
 
 
+def over_an_encoder(folder: Any) -> Any:
+    """A CrossEncoder whose head no file has."""
+    import torch
+    from sentence_transformers import CrossEncoder
+    torch.manual_seed(3)
+    model = CrossEncoder(str(folder), num_labels=1, device="cpu", local_files_only=True)
+    model.add_adapter(lora())
+    return model
+
+
+def test_a_head_that_the_library_makes_up_at_each_load_is_kept_with_the_base(reg, tmp_path):
+    encoder = small.transformer_folder(tmp_path / "encoder", small.word_piece())
+    trainings.train(over_an_encoder(encoder), tmp_path / "alone", [], max_steps=2)
+    assert trainings.at_best(tmp_path / "alone", "CrossEncoder") != trainings.at_best(tmp_path / "alone", "CrossEncoder")
+    model, callback = over_an_encoder(encoder), RegistryCallback("ranker", home=tmp_path / "home")
+
+    trainings.train(model, tmp_path / "out", [callback])
+
+    assert callback.saved.version.parents[0].reference == "ranker-base@1"
+    assert naive.encodings(reg.load("ranker@1", device="cpu")) == naive.encodings(model) == trainings.at_best(tmp_path / "out", "CrossEncoder")
+
+
 @pytest.mark.parametrize("wrap", [named_foo, by_peft, with_magnitudes], ids=["another name", "get_peft_model", "DoRA"])
 def test_where_the_library_fails_to_reload_the_best_it_is_put_in(reg, tmp_path, wrap):
     model = wrap(naive.grow(naive.plain(small.dense(tmp_path / "base"))))

@@ -18,6 +18,8 @@ from .check import Candidate, ParentView, checks
 
 CHECKS, check = checks()
 _WIDTHS = ("word_embedding_dimension", "embedding_dimension")
+_IN_FACTS = ("__version__", "model_type", "prompts", "default_prompt_name", "similarity_fn_name", "truncate_dim")
+"""Of config_sentence_transformers.json: what is compared as facts, or says nothing of encodings."""
 _LENGTHS = ("max_seq_length", "do_lower_case")
 """Of sentence_bert_config.json: what is compared elsewhere, or what no library reads any more."""
 _HANDED_ON = ("_args", "_kwargs", "_length")
@@ -39,7 +41,7 @@ def settings_are_its_parents(candidate: Candidate) -> str | None:
         if candidate.layout.is_adapter:
             return None
         return f"not as in {parent.reference}: it is a {own.model_class} (there {parent.facts.model_class})"
-    said = [*_other_settings(own, parent.facts), *_handed_on(candidate, parent), *_sides(candidate, parent)]
+    said = [*_other_settings(own, parent.facts), *_of_its_class(candidate, parent), *_handed_on(candidate, parent), *_sides(candidate, parent)]
     said += _other_weights(candidate, parent) if candidate.layout.is_adapter else _of_a_full_model(candidate, parent)
     return f"not as in {parent.reference}: {'; '.join(said)}" if said else None
 
@@ -52,6 +54,15 @@ def _other_settings(own: Facts, parent: Facts) -> Iterator[str]:
         if pools or key.rpartition(".")[2] in _WIDTHS or (key == "dtype" and own.adapter is not None):
             continue
         yield from _said(key, setting(own.settings, key), setting(parent.settings, key))
+
+
+def _of_its_class(candidate: Candidate, parent: ParentView) -> Iterator[str]:
+    """What the class itself is told: the activation of scores, how many dimensions stay, how many tokens a query has."""
+    own, other = (dict(flat(_object(view, "", "config_sentence_transformers.json"))) for view in (candidate, parent))
+    for key in sorted(own.keys() | other.keys()):
+        # older library versions kept the activation elsewhere
+        if key.partition(".")[0] not in _IN_FACTS and (key != "activation_fn" or (key in own and key in other)):
+            yield from _said(key, own.get(key), other.get(key))
 
 
 def _handed_on(candidate: Candidate, parent: ParentView) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Helpers: entries of a long journal, and the rows of the manifests and facts that they name, read and checked by other processes.
 
-Reading, hashing and parsing them takes as long as folding, and Python does one thing at a time; so a home with a long journal starts
-itself again, as often as there are more processors, and each helper reads every so many entries, a few hundred in advance.
+Reading, hashing and parsing them takes as long as folding, and Python does one thing at a time; so for a long journal this
+program is started again, as often as there are processors: they share what there is to do, and one that waits for the disk keeps nobody
+waiting. Each helper reads every so many entries, a few hundred in advance.
 
 A helper judges nothing. What it gives was whole: an entry whose digest is right, a blob whose bytes have its name, in their one form.
 Whatever it finds wanting, newer or unreadable it leaves out, as does one that could not start or was killed; then the ordinary way is
@@ -148,9 +149,9 @@ def helped(journal: Journal, backend: Backend, reader: Reader, last: int,
     """A reader of a journal up to an entry. What its helpers found whole is noted in `reader`; they end with the block."""
     helpers: list[_Helper] = []
     try:
-        if last >= WORTH and type(backend) is LocalBackend and sys.executable:
+        if last >= WORTH and type(backend) is LocalBackend and sys.executable and processors() > 1:
             with contextlib.suppress(OSError):
-                helpers.extend(_Helper(backend.root) for _ in range(min(processors() - 1, MOST)))
+                helpers.extend(_Helper(backend.root) for _ in range(min(processors(), MOST)))
         yield Helped(journal, reader, helpers, last, meanwhile)
     finally:
         for helper in helpers:

@@ -69,7 +69,7 @@ def helped(monkeypatch):
 
     def begin() -> list[subprocess.Popen[bytes]]:
         monkeypatch.setattr(helpers, "WORTH", 1)
-        monkeypatch.setattr(helpers, "processors", lambda: 3)
+        monkeypatch.setattr(helpers, "processors", lambda: 2)
         monkeypatch.setattr(helpers, "_Helper", Helper)
         return started
 
@@ -171,7 +171,7 @@ import signal, sys, time, registry
 from registry import helpers
 from registry.catalog import folding
 signal.signal(signal.SIGINT, signal.default_int_handler)   # tests may run where it is ignored
-helpers.WORTH, helpers.processors, fold = 1, lambda: 3, folding.fold
+helpers.WORTH, helpers.processors, fold = 1, lambda: 2, folding.fold
 
 def slow(rows, entry, *more):
     print(entry.number, *[helper._process.pid for helper in started], flush=True)

@@ -144,14 +144,14 @@ def test_an_empty_answer_is_no_error_and_says_that_it_is_empty(run, filled, argu
     ("x > 1", "no version has a number called 'x', as metric or note; there are: eval_spearman"),
     ("spearman > 0.1", "no version has a number called 'spearman', as metric or note; is it one of these: eval_spearman"),
     ("evil_spearmen = 1", "; is it one of these: eval_spearman")])
-def test_a_comparison_with_a_number_that_no_version_has_says_so(run, filled, what, said):
-    run("annotate", "medical@1", "eval_spearman=0.5", home=filled)
+def test_a_comparison_with_a_number_that_no_version_has_says_so(run, home, what, said):
+    run("annotate", "medical@1", "eval_spearman=0.5", home=home)
 
-    ran = run("find", what, home=filled)
+    ran = run("find", what, home=home)
 
     assert (ran.code, ran.out) == (0, "")
     assert said in ran.err
-    assert "no version has" not in run("find", "eval_spearman > 0.9", home=filled).err
+    assert "no version has" not in run("find", "eval_spearman > 0.9", home=home).err
 
 
 @pytest.mark.parametrize(("what", "said"), [

@@ -256,8 +256,8 @@ class Registry:
         to is a repository, `org/name`, remembered for the model; parents_to is whose the parents' repositories are. With as_new a
         base that would break others goes to that repository instead; with break_others it goes where it was to go.
         """
-        from .actions.before import PushOptions
         from .actions.push import push
+        from .actions.pushing import PushOptions
         options = PushOptions(to=to, parents_to=parents_to, all_parents=all_parents, private=private, pr=pr, dry_run=dry_run, message=message,
                               as_new=as_new, break_others=break_others, allow_path=tuple(allow_path))
         return push(self.home, version, options=options, progress=progress)

@@ -1,4 +1,4 @@
-"""Home: an open folder that is a registry. commit() and catch_up() are the only ways to change anything.
+"""Home: an open folder that is a registry. record(), commit() and catch_up() are the only ways to change anything.
 
     HOME/journal/       what was done, the only truth
     HOME/blobs/         bytes, by digest
@@ -20,7 +20,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .catalog.opened import Opened
 from .catalog.writer import head
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     from .digest import Digest
     from .store.backend import Backend
+
+Answer = TypeVar("Answer")
 
 WRITE_WAIT = 60.0
 """Seconds a writer waits for its turn."""
@@ -121,7 +123,7 @@ class Home:
         The journal's write is the commit. A catalog that then fails to follow is a warning: it heals at the next catch_up.
         """
         def ask() -> Body | None:
-            with self._catalog.reading() as connection:
+            with self.reading() as connection:
                 return decide(connection)
 
         return self.record(ask)
@@ -153,9 +155,10 @@ class Home:
     def catch_up(self) -> None:
         """Fold what the catalog has not seen. Raises CatalogDiverged if the journal is not the one it was folded from."""
         with self.write_lock.exclusive(WRITE_WAIT):
+            self._catalog.follow()
             self._catalog.writer()
             self.journal.sync()
-            number, digest = self._head()
+            number, digest = self._healed(self._catalog.head)
             if number:
                 self._refuse_another_journal(number, digest)
             if self.journal.read(number + 1) is None:
@@ -171,7 +174,9 @@ class Home:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """A snapshot of the catalog, brought up to the journal if that takes no waiting; else a warning says how old it is."""
-        number = self._head_for_reading()
+        if self._catalog.reader() is None:
+            self.catch_up()
+        number = self._healed(self._catalog.head_for_reading)
         if (self.root / "journal" / f"{number + 1:020}.json").exists():
             self._catch_up_quickly(number)
         elif number and not (self.root / "journal" / f"{number:020}.json").exists():
@@ -182,36 +187,19 @@ class Home:
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
         """Every row of the catalog, by table: what two folds of one journal must agree in."""
         from .catalog.engine import Catalog
-        with self._reading() as connection:
+        with self.reading() as connection:
             return Catalog.dump(connection)
 
-    def _reading(self) -> contextlib.AbstractContextManager[Connection]:
-        if not self._catalog.is_there():
-            self.catch_up()
-        return self._catalog.reading()
-
-    def _head_for_reading(self) -> int:
-        if not self._catalog.is_there():
-            self.catch_up()
+    def _healed(self, ask: Callable[[], Answer]) -> Answer:
+        """What asking gives. A catalog that cannot be read is made anew before: it holds nothing that the journal does not."""
         try:
-            return self._catalog.head_for_reading()
+            return ask()
         except CatalogDiverged as error:
-            self._renew_unreadable(error)
-        return self._catalog.head_for_reading()
-
-    def _head(self) -> tuple[int, Digest | None]:
-        try:
-            return self._catalog.head()
-        except CatalogDiverged as error:
-            self._renew_unreadable(error)
-        return self._catalog.head()
-
-    def _renew_unreadable(self, error: CatalogDiverged) -> None:
-        """A catalog that cannot be read is made anew: it holds nothing that the journal does not."""
-        if not self.writable:
-            raise error
-        self.renew()
-        self.warn(f"{str(error).partition('; to make it')[0]}; it was made anew from the journal")
+            if not self.writable:
+                raise
+            self.renew()
+            self.warn(f"{str(error).partition('; to make it')[0]}; it was made anew from the journal")
+        return ask()
 
     def _catch_up_quickly(self, number: int) -> None:
         if not self.writable:

@@ -56,8 +56,12 @@ class Hashing:
         """Hash the large ones among these, one after the other."""
         wanted = [file.digest for file in files if file.size >= LARGE and file.digest not in self._found]
         self._found |= {digest: Future() for digest in wanted}
-        if wanted:
+        if not wanted:
+            return
+        try:
             threading.Thread(target=self._run, args=(wanted,), name="hash", daemon=True).start()
+        except RuntimeError:  # no thread can be had
+            self._give_up(wanted)
 
     def of(self, digest: Digest) -> Digest | None:
         """What a blob's bytes were found to be; None for one that was not hashed, or could not be read."""
@@ -69,8 +73,17 @@ class Hashing:
         self._stopped.set()
 
     def _run(self, digests: Sequence[Digest]) -> None:
+        try:
+            for digest in digests:
+                self._found[digest].set_result(self._hash(digest))
+        finally:
+            self._give_up(digests)
+
+    def _give_up(self, digests: Sequence[Digest]) -> None:
+        """Whoever sends these reads them: nobody waits for a thread that died, or never began."""
         for digest in digests:
-            self._found[digest].set_result(self._hash(digest))
+            if not self._found[digest].done():
+                self._found[digest].set_result(None)
 
     def _hash(self, digest: Digest) -> Digest | None:
         def read(_: int) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -135,19 +134,24 @@ def line_here(home: Home, version: Version, *, whole: bool = False) -> Sequence[
     def glimpsed(parent: ParentVersion) -> Sequence[Version]:
         found = glance.with_manifest(home.root, parent.digest)
         if not found:
-            raise LookupError(parent)
+            raise _NotToldError
         return found
 
-    with contextlib.suppress(LookupError):
+    try:
         return _followed(version, glimpsed)
-    with home.reading() as connection:
-        line = line_of(connection, version)
+    except _NotToldError:
+        with home.reading() as connection:
+            line = line_of(connection, version)
     here = {item.digest for item in line}
     lost = next(((item, parent) for item in line for parent in item.parents if parent.digest not in here), None)
     if whole and lost is not None:
         child, parent = lost
         raise NotLoadable(f"{child.reference} stands on {parent.reference} ({parent.digest.short}), which is not here")
     return line
+
+
+class _NotToldError(Exception):
+    """A glance does not suffice."""
 
 
 def _followed(version: Version, with_manifest: Callable[[ParentVersion], Sequence[Version]]) -> list[Version]:

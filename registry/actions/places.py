@@ -180,7 +180,7 @@ def _is_there(home: Home, version: Version) -> bool:
     from ..catalog import queries
     with home.reading() as connection:
         now = queries.version(connection, version.name, version.number)
-    return now is not None and not now.deleted
+    return now is not None and not now.deleted and now.digest == version.digest
 
 
 def move_tag(remote: Remote, repository: str, name: str, commit: str, refs: Refs) -> None:

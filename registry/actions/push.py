@@ -21,7 +21,6 @@ from ..progress import Progress
 from ..published import Pushed, Sent
 from ..version import Version
 from .ahead import Hashing
-from .before import PushOptions, Run, hash_ahead, is_known, look_for_parents, refuse_leaks_early, target_of
 from .breaking import readme_there, refuse_breaking, warn_of_other_base
 from .common import VersionLike, line_here, manifest_of, resolve
 from .counting import Bytes
@@ -40,6 +39,7 @@ from .places import (
     require_writable,
     the_hub,
 )
+from .pushing import PushOptions, Run, hash_ahead, is_known, look_for_parents, refuse_leaks_early, target_of
 from .rendering import UNKNOWN_COMMIT, Place, holds, line_from, ours, placed, render
 
 SUMMARY_LIMIT = 200

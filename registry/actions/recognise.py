@@ -46,7 +46,14 @@ def examine(home: Home, folder: Path, *, model_class: str | None = None, root: S
     from ..artifacts.inspect import inspect
     files = open_folder(home, folder)
     layout = layout_of(files, class_hint=model_class, parent_class="SentenceTransformer" if model_class is None else model_class)
-    inspection = inspect(files, layout, root=root, progress=lambda done: progress("reading", done, None))
+    total, reading = sum(files.size(path) for path, _ in layout.weights), 0
+
+    def tell(size: int) -> None:
+        nonlocal reading
+        reading += size
+        progress("reading", reading, total)
+
+    inspection = inspect(files, layout, root=root, progress=tell)
     return Examined(layout, inspection.facts, inspection, contents(files, layout))
 
 

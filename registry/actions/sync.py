@@ -10,10 +10,10 @@ from ..home import Home
 from ..hub.plan import tag_of
 from ..progress import Progress
 from ..published import Received, Sent, State, Synced
-from .before import PushOptions
 from .places import copies_at, line_at, refuse_other_history, remembered, repository_of, the_hub
 from .pull import PullOptions, pull
 from .push import push
+from .pushing import PushOptions
 from .status import There, compared, look
 
 

@@ -9,12 +9,14 @@ does: whatever that refuses is refused here, and names that stand twice, unknown
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate
+from threading import Event, Lock
 from typing import Any, BinaryIO
 
 from ..digest import BLOCK, Digest, canonical, digest_of, parse_json
@@ -89,21 +91,47 @@ def weights_of(tensors: Iterable[Tensor]) -> Weights:
 def tensors(files: Files, path: str, *, prefix: str = "", progress: Callable[[int], object] | None = None) -> tuple[list[Tensor], list[NotFinite]]:
     """(tensors of one safetensors file with their digests, those with values that are not finite), each byte read once.
 
-    A large file is read by two threads, since a hash lets others run. progress gets bytes, from either.
+    A large file is read by two threads, since a hash lets others run. progress gets bytes, one call at a time; what it raises ends both.
     """
     with files.open(path) as stream:
         headers = sorted(read_header(stream, path, files.size(path)).values(), key=lambda header: header.offset)
+    telling, stop = Lock(), Event()
+
+    def tell(size: int) -> None:
+        if stop.is_set():
+            raise _Stopped
+        if progress is not None:
+            with telling:
+                progress(size)
 
     def hashed(part: Sequence[Header]) -> list[tuple[Tensor, int]]:
+        done = []
         with files.open(path) as stream:
-            done = [_digest(stream, header, progress, path) for header in part]
-        return [(Tensor(prefix + header.name, header.dtype, header.shape, digest), strange)
-                for header, (digest, strange) in zip(part, done, strict=True)]
+            for header in part:
+                digest, strange = _digest(stream, header, tell, path)
+                done.append((Tensor(prefix + header.name, header.dtype, header.shape, digest), strange))
+        return done
 
-    parts = _halves(headers) if sum(header.length for header in headers) >= LARGE else [headers]
-    with ThreadPoolExecutor(len(parts), "hash") as pool:
-        found = [item for part in pool.map(hashed, parts) for item in part]
+    def guarded(part: Sequence[Header]) -> list[tuple[Tensor, int]]:
+        try:
+            return hashed(part)
+        except BaseException:
+            stop.set()
+            raise
+
+    first, *others = _halves(headers) if sum(header.length for header in headers) >= LARGE else [headers]
+    with ThreadPoolExecutor(1, "hash") as pool, contextlib.ExitStack() as ended:
+        ended.callback(stop.set)  # whatever ends this half ends the other
+        beside = [pool.submit(guarded, part) for part in others]
+        found: list[tuple[Tensor, int]] = []
+        with contextlib.suppress(_Stopped):
+            found += hashed(first)
+        found += [item for part in beside for item in part.result()]
     return [tensor for tensor, _ in found], [NotFinite(tensor.name, strange) for tensor, strange in found if strange]
+
+
+class _Stopped(Exception):
+    """The other half failed, or nobody waits any more."""
 
 
 def _halves(headers: Sequence[Header]) -> list[Sequence[Header]]:
@@ -183,7 +211,7 @@ def _header(name: str, item: Any, what: str, start: int) -> Header:
     return Header(name, item["dtype"], tuple(shape), start + offsets[0], length)
 
 
-def _digest(stream: BinaryIO, header: Header, progress: Callable[[int], object] | None, what: str) -> tuple[Digest, int]:
+def _digest(stream: BinaryIO, header: Header, progress: Callable[[int], object], what: str) -> tuple[Digest, int]:
     hashed = hashlib.sha256(canonical({"dtype": header.dtype, "shape": list(header.shape)}) + b"\0")
     stream.seek(header.offset)
     left, strange = header.length, 0
@@ -194,8 +222,7 @@ def _digest(stream: BinaryIO, header: Header, progress: Callable[[int], object] 
         hashed.update(block)
         strange += _not_finite(block, header.dtype)
         left -= len(block)
-        if progress is not None:
-            progress(len(block))
+        progress(len(block))
     return Digest("sha256:" + hashed.hexdigest()), strange
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Opened:
-    """What of a catalog's folder is open. Nothing is, before it is needed; from then on everything is the same file."""
+    """What of a catalog's folder is open: nothing before it is needed, then one file, until follow finds another in its place."""
 
     def __init__(self, home: Path, writable: Callable[[], bool], fill: Callable[[Connection], None]) -> None:
         self._home = home
@@ -29,31 +29,39 @@ class Opened:
         self._fill = fill
         self._reader: Catalog | None = None
         self._writer: Writer | None = None
+        self._file: tuple[Path, int, int] | None = None
 
     def close(self) -> None:
         """Let go of the file."""
         for opened in (self._reader, self._writer):
             if opened is not None:
                 opened.close()
-        self._reader = self._writer = None
+        self._reader = self._writer = self._file = None
 
-    def is_there(self) -> bool:
-        """Whether there is something to read, migrated where that takes it. Raises SchemaBehind; CatalogBehind where none can be made."""
+    def follow(self) -> None:
+        """Let go of a file that is not the newest any more: made anew by another process, collected, or taken away. Who writes asks first."""
+        if self._file is not None and self._file != _identity(newest(self._folder)[1]):
+            self.close()
+
+    def reader(self) -> Catalog | None:
+        """What is asked, migrated where that takes it; None where there is no catalog yet.
+
+        Raises SchemaBehind, and CatalogBehind where none can be made.
+        """
         from .engine import Catalog
-        if self._reader is None and self._writer is not None:
-            self._reader = Catalog(self._writer.path)
-        elif self._reader is None:
-            self._reader = Catalog.open(self._folder, readonly=not self._writable())
+        if self._reader is None:
+            self._reader = Catalog(self._writer.path) if self._writer is not None else Catalog.open(self._folder, readonly=not self._writable())
         if self._reader is None and not self._writable():
             raise CatalogBehind(f"the home {str(self._home)!r} is read-only and has no catalog; run registry list there once with the right to write")
-        return self._reader is not None
+        self._note(self._reader)
+        return self._reader
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection that sees one state of a catalog that is there."""
-        self.is_there()
-        assert self._reader is not None
-        with self._reader.reading() as connection:
+        reader = self.reader()
+        assert reader is not None
+        with reader.reading() as connection:
             yield connection
 
     def head_for_reading(self) -> int:
@@ -69,6 +77,7 @@ class Opened:
                 raise StoreUnavailable(f"the home {str(self._home)!r} is read-only; nothing can be recorded in it")
             path = self._reader.path if self._reader is not None else newest(self._folder)[1]
             self._writer = Writer(path or self._make())
+            self._note(self._writer)
         return self._writer
 
     def transaction(self) -> contextlib.AbstractContextManager[sqlite3.Connection]:
@@ -85,9 +94,22 @@ class Opened:
         made = Catalog.new_generation(self._folder, fill=fill)
         self.close()
         self._reader = made
+        self._note(made)
         return made.path
 
     def _make(self) -> Path:
         from .engine import Catalog
         self._reader = Catalog.open(self._folder) or Catalog.create(self._folder, fill=self._fill)
         return self._reader.path
+
+    def _note(self, opened: Catalog | Writer | None) -> None:
+        if self._file is None and opened is not None:
+            self._file = _identity(opened.path)
+
+
+def _identity(path: Path | None) -> tuple[Path, int, int] | None:
+    """What tells a file from another that took its place."""
+    try:
+        return None if path is None else (path, (stat := path.stat()).st_dev, stat.st_ino)
+    except FileNotFoundError:
+        return None

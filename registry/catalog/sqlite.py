@@ -20,10 +20,13 @@ _DAMAGED = ("malformed", "not a database", "no such table", "no such column", "c
 
 def connect(path: Path, *, readonly: bool = False, making: bool = False) -> sqlite3.Connection:
     """A connection that begins no transaction by itself. Raises sqlite3.Error."""
-    connection = _connect_readonly(path) if readonly else _connect(f"{path.absolute().as_uri()}?mode=rw")
-    for pragma in (*_PRAGMAS, *_MAKING) if making else _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}").fetchall()
-    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # now, not in the middle, it is seen whether there is room
+    with contextlib.ExitStack() as failed:
+        connection = _connect_readonly(path) if readonly else _connect(f"{path.absolute().as_uri()}?mode=rw")
+        failed.callback(connection.close)
+        for pragma in (*_PRAGMAS, *_MAKING) if making else _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # now, not in the middle, it is seen whether there is room
+        failed.pop_all()
     return connection
 
 
@@ -57,8 +60,10 @@ def _connect_readonly(path: Path) -> sqlite3.Connection:
     connection = _connect(f"{address}?mode=ro")
     try:
         connection.execute("SELECT 1 FROM entries LIMIT 1").fetchall()
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
         connection.close()
+        if not isinstance(error, sqlite3.OperationalError):
+            raise
         log = Path(f"{path}-wal")
         if (os.access(path.parent, os.W_OK) and not is_full(error)) or (log.exists() and log.stat().st_size):
             raise

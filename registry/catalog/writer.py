@@ -33,13 +33,8 @@ class Writer:
         """A connection that alone may write; what it wrote is durable when the block ends, and undone if it raises."""
         with self._used() as connection:
             connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+            yield connection
+            connection.execute("COMMIT")
 
     def head(self) -> tuple[int, Digest | None]:
         """Number and digest of the last entry folded; (0, None) in an empty catalog."""
@@ -49,18 +44,26 @@ class Writer:
     @contextlib.contextmanager
     def _used(self) -> Iterator[sqlite3.Connection]:
         try:
-            if os.getpid() != self._process and self._connection is not None:
-                # A connection must not cross a fork, nor be closed in the child: it is kept, unused, as long as the child lives.
-                _left_to_parents.append(self._connection)
-                self._connection = None
-            if self._connection is None:
-                self._connection, self._process = connect(self.path), os.getpid()
-            yield self._connection
+            connection = self._opened()
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:  # an interrupt may come right behind the BEGIN that waited, too
+                    connection.execute("ROLLBACK")
         except sqlite3.DatabaseError as error:
             said = translated(error, self.path)
             if said is None:
                 raise
             raise said from error
+
+    def _opened(self) -> sqlite3.Connection:
+        if os.getpid() != self._process and self._connection is not None:
+            # A connection must not cross a fork, nor be closed in the child: it is kept, unused, as long as the child lives.
+            _left_to_parents.append(self._connection)
+            self._connection = None
+        if self._connection is None:
+            self._connection, self._process = connect(self.path), os.getpid()
+        return self._connection
 
 
 def head(connection: sqlite3.Connection) -> tuple[int, Digest | None]:

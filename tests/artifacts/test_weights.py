@@ -200,3 +200,34 @@ def test_an_index_and_its_shard_must_agree(tmp_path, names):
 
     with pytest.raises(UnsafeFile, match="disagree"):
         weights.shards(Folder(tmp_path), "model.safetensors.index.json")
+
+
+@pytest.mark.parametrize("sizes", [[3], [1, 1], [5, 1, 1, 1], [1, 1, 1, 6], [2, 0, 3, 0]], ids=str)
+def test_two_threads_find_what_one_finds(tmp_path, monkeypatch, sizes):
+    rows = {f"t{place}": numpy.arange(4 * size, dtype="<f4").reshape(size, 4) + place for place, size in enumerate(sizes)}
+    rows["t0"].flat[-1] = math.inf
+    plain.write_safetensors(tmp_path / "model.safetensors", rows)
+    alone = weights.tensors(Folder(tmp_path), "model.safetensors")
+    monkeypatch.setattr(weights, "LARGE", 1)
+    told = []
+
+    together = weights.tensors(Folder(tmp_path), "model.safetensors", progress=told.append)
+
+    assert together == alone
+    assert [item.name for item in together[1]] == ["t0"]
+    assert sum(told) == 16 * sum(sizes)
+
+
+def test_what_the_told_one_raises_ends_both_threads(tmp_path):
+    plain.write_safetensors(tmp_path / "model.safetensors", {name: numpy.zeros((1 << 12, 1 << 11), "<f4") for name in "ab"})
+    told = []
+
+    def tell(size):
+        told.append(size)
+        if sum(told) > 4 << 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        weights.tensors(Folder(tmp_path), "model.safetensors", progress=tell)
+
+    assert sum(told) <= 16 << 20  # of 64 MB, in blocks of 4

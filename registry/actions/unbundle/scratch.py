@@ -23,7 +23,7 @@ def scratch_of(home: Home) -> Iterator[Home]:
     with tempfile.TemporaryDirectory(prefix="registry-") as folder:
         scratch = Home(replace(home.settings, home=Path(folder)), _Shared(LocalBackend(Path(folder)), home.backend))
         try:
-            scratch.commit(lambda connection: Init(secrets.token_hex(16)))
+            scratch.record(lambda: Init(secrets.token_hex(16)))
             yield scratch
         finally:
             scratch.close()

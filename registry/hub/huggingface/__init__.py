@@ -59,7 +59,10 @@ class HuggingFace:
     def commit(self, repository: str, uploads: Sequence[Upload], remove: Sequence[str], *, parent: str, branch: str, message: str,
                description: str, proposal: bool, progress: Callable[[int], object],
                hashed: Callable[[Digest], Digest | None] = lambda _: None) -> Committed:
-        """First the large files, then one commit. The bytes sent are compared with the digests before the commit is made."""
+        """First the large files, then one commit. The bytes of each were compared with its digest before the commit is made.
+
+        By Xet they are those that were sent. By LFS they were read before, and the Hub compares what it gets with the digest that it was told.
+        """
         require_token(repository)
         with client(repository, branch, wait=upload_wait()) as api:
             from huggingface_hub import CommitOperationDelete

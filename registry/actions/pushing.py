@@ -1,4 +1,4 @@
-"""before: what a push knows and looks for before anything is published. The parents that are nowhere yet, their places, what nobody may see."""
+"""pushing: what a push knows, and looks for before anything is published. The parents that are nowhere yet, their places, what nobody may see."""
 
 from __future__ import annotations
 

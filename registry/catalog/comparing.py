@@ -11,10 +11,10 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
 
@@ -79,7 +79,8 @@ class Snapshot:
     def __init__(self, connection: sqlite3.Connection, name: str) -> None:
         self._connection = connection
         self._name = name
-        self._ask("BEGIN")
+        with closed_if_it_fails(connection):
+            self._ask("BEGIN")
 
     @classmethod
     def of(cls, path: Path) -> Snapshot:
@@ -218,7 +219,8 @@ class IndexCheck:
     def __init__(self, path: Path) -> None:
         """Raises CatalogDiverged if the file cannot be read as a database."""
         self._snapshot = Snapshot.of(path)
-        self._snapshot.head()   # from here on it is one state
+        with closed_if_it_fails(self._snapshot):
+            self._snapshot.head()   # from here on it is one state
         self._pool = ThreadPoolExecutor(1)
         self._asked = self._pool.submit(self._snapshot.broken_index)
 
@@ -234,6 +236,24 @@ class IndexCheck:
     def said(self) -> str | None:
         """As Snapshot.broken_index."""
         return self._asked.result()
+
+
+@contextmanager
+def closed_if_it_fails(opened: Closing) -> Iterator[None]:
+    """Let go of something that was opened, if what comes next raises: nobody has it yet who would."""
+    try:
+        yield
+    except BaseException:
+        opened.close()
+        raise
+
+
+class Closing(Protocol):
+    """What can be closed."""
+
+    def close(self) -> None:
+        """Let go."""
+        ...
 
 
 def damaged(name: str, error: Exception) -> CatalogDiverged:

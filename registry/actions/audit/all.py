@@ -61,7 +61,7 @@ class _Looked:
 
 
 def _look(home: Home) -> _Looked:
-    from ...catalog.comparing import IndexCheck, Snapshot
+    from ...catalog.comparing import IndexCheck, Snapshot, closed_if_it_fails
     from ...catalog.schema import newest
     with home.write_lock.exclusive(WRITE_WAIT) if home.writable else contextlib.nullcontext():
         _, path = newest(home.root / "catalog")
@@ -70,8 +70,9 @@ def _look(home: Home) -> _Looked:
             return _Looked(None, None, None, None, None, 0, last)
         try:
             snapshot = Snapshot.of(path)
-            number, _ = snapshot.head()
-            return _Looked(path, snapshot, snapshot.counted(), IndexCheck(path), None, number, last)
+            with closed_if_it_fails(snapshot):
+                number, _ = snapshot.head()
+                return _Looked(path, snapshot, snapshot.counted(), IndexCheck(path), None, number, last)
         except CatalogDiverged as error:
             return _Looked(path, None, None, None, error, 0, last)
 

@@ -1,8 +1,8 @@
 """Helpers: entries of a long journal, and the rows of the manifests and facts that they name, read and checked by other processes.
 
 Reading, hashing and parsing them takes as long as folding, and Python does one thing at a time; so for a long journal this
-program is started again, as often as there are processors: they share what there is to do, and one that waits for the disk keeps nobody
-waiting. Each helper reads every so many entries, a few hundred in advance.
+program is started again, as often as there are processors, eight times at most: they share what there is to do, and one that waits for
+the disk keeps nobody waiting. Each helper reads every so many entries, a few hundred in advance.
 
 A helper judges nothing. What it gives was whole: an entry whose digest is right, a blob whose bytes have its name, in their one form.
 Whatever it finds wanting, newer or unreadable it leaves out, as does one that could not start or was killed; then the ordinary way is

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from .. import reference as _reference
 from ..digest import Digest, digest_of
@@ -20,9 +19,6 @@ from ..version import Copy, Version
 from .common import manifest_of
 from .recognise import REWRITTEN_LIMIT, is_rewritten
 from .rendering import Place, holds
-
-if TYPE_CHECKING:
-    pass
 
 
 def the_hub() -> Remote:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from .. import reference as _reference
-from ..errors import Invalid, RemoteMoved
+from ..errors import Invalid, NameTaken, RemoteMoved
 from ..home import Home
 from ..hub.plan import tag_of
 from ..progress import Progress
 from ..published import Received, Sent, State, Synced
-from .places import copies_at, line_at, refuse_other_history, remembered, repository_of, the_hub
+from ..version import Version
+from .common import manifest_of
+from .places import copies_at, line_at, record, refuse_other_history, remembered, repository_of, the_hub
 from .pull import PullOptions, pull
 from .push import push
 from .pushing import PushOptions
+from .rendering import placed
 from .status import There, compared, look
 
 
@@ -25,15 +29,23 @@ def sync(home: Home, name: str, *, with_repository: str | None = None, dry_run: 
     if repository is None:
         raise Invalid(f"{name} has no repository yet; say which: --with org/{name.rsplit('/', 1)[-1]}")
     with home.reading() as connection:
-        name = queries.spelled(connection, name) or name
+        spelled = queries.spelled(connection, name)
+        name = spelled or name
         copies = queries.copies(connection, name=name, repository=repository)
+        here = {version.number: version for version in queries.versions(connection, name)} if spelled is not None else {}
     there = look(the_hub(), repository)
     _refuse_other(home, there, repository)
     states = compared(home, there, name, repository, copies)
     pushed: list[Sent] = []
     pulled: list[Received] = []
-    states = [_as_it_says(there, state) if state.state == "behind" else state for state in states]
+    shared = [state for state in states if state.state in ("same", "changed there") and state.number in here]
+    called = None if copies or shared else name.casefold()
+    states = [_as_it_says(there, state, called) if state.state == "behind" else state for state in states]
     left = [state for state in states if state.state not in ("same", "ahead", "behind")]
+    if not copies and any(state.state == "behind" for state in states):
+        _refuse_stranger(here, shared, name, repository)
+        if shared and not dry_run:
+            _note_copy(home, here[shared[-1].number], shared[-1])
     for state in states:
         if state.state == "behind":
             pulled += _pull(home, state, name, dry_run=dry_run, progress=progress)
@@ -53,20 +65,40 @@ def _refuse_other(home: Home, there: There, repository: str) -> None:
         refuse_other_history(there.remote, tree, there.refs.tags, known, members[0].number if members else None)
 
 
-def _as_it_says(there: There, state: State) -> State:
-    """What is there only; diverged where the tag of a number holds another number, or nothing that a registry published."""
+def _as_it_says(there: There, state: State, called: str | None) -> State:
+    """What is there only; diverged where the tag of a number holds another number, or nothing that a registry published.
+
+    called is the name that it must have there too; None where the repository has versions of this model, which it may call otherwise.
+    """
     members = line_at(there.remote, there.remote.tree(there.tree.repository, state.commit))
-    if members is not None and members[0].number == state.number:
+    if members is not None and members[0].number == state.number and called in (None, members[0].name.casefold()):
         return state
     held = members[0].reference if members is not None else "nothing that a registry published"
     return replace(state, state="diverged", detail=f"the tag {tag_of(state.number)} holds {held}")
 
 
+def _refuse_stranger(here: Mapping[int, Version], shared: Sequence[State], name: str, repository: str) -> None:
+    """Raises NameTaken where the repository's model has this one's name, and nothing else in common with it."""
+    if here and not shared:
+        raise NameTaken(f"{name} is here, and no version of it is at hf://{repository}; to take that one under another name: "
+                        f"registry pull hf://{repository} --as NAME, or, if both are one model's versions: --from-any")
+
+
+def _note_copy(home: Home, version: Version, state: State) -> None:
+    """Let the journal say that the repository has a version, as was seen: what is pulled from there under its name comes from no stranger then."""
+    record(home, version, state.repository, state.commit or "", tag_of(state.number), placed(manifest_of(home, version)), None)
+
+
 def _pull(home: Home, state: State, name: str, *, dry_run: bool, progress: Progress) -> tuple[Received, ...]:
+    """Where a parent's name is another's here, the pull says so as ever. Raises NameTaken."""
     commit = state.commit or ""
     if dry_run:
         return (Received(state.reference, state.repository, commit, "would pull"),)
-    return pull(home, f"hf://{state.repository}@{commit}", options=PullOptions(name=name, from_any=True), progress=progress).received
+    try:
+        return pull(home, f"hf://{state.repository}@{commit}", options=PullOptions(name=name), progress=progress).received
+    except NameTaken as error:
+        raise NameTaken(f"{error}; sync takes no such option, pull does: registry pull "
+                        f"hf://{state.repository}@{tag_of(state.number)} --as {name}") from None
 
 
 def _push(home: Home, state: State, *, dry_run: bool, progress: Progress) -> tuple[Sent, ...]:

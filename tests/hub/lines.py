@@ -65,6 +65,22 @@ class Place:
             return [{"kind": row.kind, **row.body} for row in reversed(reg.log())]
 
 
+def add(place: Place, folder: Path, name: str, **options: Any) -> registry.Version:
+    """A folder as a version of a home."""
+    with place.registry as reg:
+        return reg.add(folder, name, **options, measure=False).version
+
+
+def another(place: Place, folder: Path, *, seed: int = 0, query: str = "q: ") -> registry.Version:
+    """A further version of minilm, made in `folder`."""
+    return add(place, plain.base(folder, seed=seed, prompts={"query": query}), "minilm")
+
+
+def states(place: Place, *arguments: str) -> dict[str, str]:
+    """What `status` says, by reference."""
+    return {state["reference"]: state["state"] for state in place.ok("status", *arguments)}
+
+
 def wait_for(what: Callable[[], Any]) -> Any:
     """What something gives once that is neither none nor empty; half a minute at most."""
     end = time.monotonic() + 30

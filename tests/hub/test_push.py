@@ -6,15 +6,24 @@ import json
 
 import pytest
 
-from tests.hub.lines import ADDED
+from tests.hub.lines import ADDED, add
 from tests.support import plain
 
 LINE = ("--to", "org/medical", "--parents-to", "org")
 
-
-def add(place, folder, name, **options):
-    with place.registry as reg:
-        return reg.add(folder, name, **options, measure=False).version
+CANCELLED = """
+import registry
+class Cancelled(Exception):
+    pass
+def progress(what, done, total):
+    if what == "hf://org/minilm" and done:
+        raise Cancelled("enough")
+with registry.Registry() as reg:
+    try:
+        reg.push("minilm@1", to="org/minilm", progress=progress)
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
 
 
 def test_where_a_model_goes_is_said_once(here, hub):
@@ -252,3 +261,12 @@ def test_what_names_no_repository_is_said_in_one_line(here, hub, to):
     ran = here.run("push", "minilm@1", "--to", to)
 
     assert (ran.code, ran.out) == (2, "") and ran.err.count("\n") == 1 and "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize("by", ["lfs", "xet"])
+def test_what_the_caller_s_own_progress_raises_is_no_fault_of_the_hub_s(here, hub, by, request):
+    ran = request.getfixturevalue(by).run(code=CANCELLED, REGISTRY_HOME=str(here.root))
+    again = here.ok("push", "minilm@1", "--to", "org/minilm")
+
+    assert (ran.code, ran.out) == (0, "Cancelled enough\n"), ran.err
+    assert hub.tags("org/minilm") == {"v1": again["sent"][-1]["commit"]}

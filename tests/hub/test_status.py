@@ -1,21 +1,11 @@
-"""status and sync: what is here, what is there, and what went apart."""
+"""status: what is here, what is there, and what went apart."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
+from tests.hub.lines import add, another, states
 from tests.support import plain
-
-
-def add(place, folder, name, **options):
-    with place.registry as reg:
-        return reg.add(folder, name, **options, measure=False).version
-
-
-def states(place, *arguments):
-    return {state["reference"]: state["state"] for state in place.ok("status", *arguments)}
 
 
 @pytest.fixture
@@ -23,10 +13,6 @@ def pushed(here, hub):
     """minilm@1, published."""
     here.ok("push", "minilm@1", "--to", "org/minilm")
     return here
-
-
-def another(place, folder, *, seed=0, query="q: "):
-    return add(place, plain.base(folder, seed=seed, prompts={"query": query}), "minilm")
 
 
 def test_nothing_published_is_said_beside_an_empty_table(here):
@@ -84,12 +70,16 @@ def test_a_tag_that_is_gone_and_a_repository_that_is_gone(pushed, hub):
     assert "v1" in tag["detail"] and "no model repository" in repository["detail"]
 
 
-def test_a_hub_that_does_not_answer_is_unreachable_and_offline_nobody_is_asked(pushed, hub):
-    ran = pushed.ok("status", HF_ENDPOINT="http://127.0.0.1:9")
+def test_a_hub_that_does_not_answer_is_unreachable_and_an_error_to_sync_and_offline_nobody_is_asked(pushed, hub):
+    away = {"HF_ENDPOINT": "http://127.0.0.1:9", "REGISTRY_HOME": str(pushed.root)}
+    syncing = pushed.warm.start("sync", "minilm", **away)  # beside the other, since both try again for some seconds
+    ran = pushed.ok("status", **away)
+    silent = syncing.wait()
     before = len(hub.requests)
     known = pushed.ok("status", "--offline")
 
     assert [state["state"] for state in ran] == ["unreachable"]
+    assert (silent.code, silent.out, "cannot be reached" in silent.err) == (7, "", True)
     assert len(hub.requests) == before
     assert [(state["reference"], state["repository"], state["commit"], state["state"]) for state in known] == [
         ("minilm@1", "org/minilm", hub.head("org/minilm"), None)]
@@ -123,126 +113,9 @@ def test_tags_of_a_model_that_no_registry_published_are_no_versions(there, hub, 
     assert there.ok("sync", "minilm")["pulled"] == []
 
 
-def test_sync_leaves_alone_what_lies_under_the_tag_of_another_number(pushed, there, hub, tmp_path):
-    there.ok("pull", "hf://org/minilm")
-    another(pushed, tmp_path / "second")
-    pushed.ok("push", "minilm@2")
-    hub.tag("org/minilm", "v7")
-    hub.tag("org/minilm", "v8", hub.history("org/minilm")[-1].oid)
-
-    done = there.ok("sync", "minilm")
-
-    assert [item["reference"] for item in done["pulled"]] == ["minilm@2"] and set(there.digests()) == {"minilm@1", "minilm@2"}
-    assert [(state["reference"], state["detail"]) for state in done["left"]] == [
-        ("minilm@7", "the tag v7 holds minilm@2"), ("minilm@8", "the tag v8 holds nothing that a registry published")]
-
-
-def test_sync_fills_an_empty_repository(here, hub):
-    hub.create("org/minilm")
-
-    done = here.ok("sync", "minilm", "--with", "org/minilm")
-
-    assert [item["what"] for item in done["pushed"]] == ["pushed"] and hub.tags("org/minilm") == {"v1": hub.head("org/minilm")}
-
-
-def test_sync_brings_each_what_the_other_has_and_leaves_alone_what_went_apart(pushed, there, hub, tmp_path):
-    there.ok("pull", "hf://org/minilm")
-    another(pushed, tmp_path / "second")
-    pushed.ok("push", "minilm@2")
-    another(there, tmp_path / "theirs", query="query: ")
-    another(there, tmp_path / "third", query="third: ")
-    another(pushed, tmp_path / "fourth", query="fourth: ")
-    another(pushed, tmp_path / "fifth", query="fifth: ")
-    pushed.ok("push", "minilm@4")
-    before = there.digests()["minilm@2"]
-
-    dry = there.ok("sync", "minilm", "--dry-run")
-    unchanged = hub.tags("org/minilm"), there.digests()
-    done = there.ok("sync", "minilm")
-
-    assert unchanged == (hub.tags("org/minilm"), {key: value for key, value in there.digests().items() if key != "minilm@4"})
-    assert [item["reference"] for item in dry["pulled"]] == [item["reference"] for item in done["pulled"]] == ["minilm@4"]
-    assert [(state["reference"], state["state"]) for state in done["left"]] == [("minilm@2", "diverged")]
-    assert there.digests()["minilm@2"] == before and there.digests()["minilm@4"] == pushed.digests()["minilm@4"]
-
-
-def test_sync_pushes_what_is_ahead(pushed, hub, tmp_path):
-    another(pushed, tmp_path / "second")
-
-    dry = pushed.ok("sync", "minilm", "--dry-run")
-    untouched = set(hub.tags("org/minilm"))
-    done = pushed.ok("sync", "minilm")
-
-    assert [(item["reference"], item["what"]) for item in dry["pushed"]] == [("minilm@2", "would push")] and untouched == {"v1"}
-    assert [item["reference"] for item in done["pushed"]] == ["minilm@2"] and set(hub.tags("org/minilm")) == {"v1", "v2"}
-
-
-def test_sync_with_a_repository_fills_an_empty_home(pushed, there, hub, tmp_path):
-    another(pushed, tmp_path / "second")
-    pushed.ok("push", "minilm@2")
-
-    there.ok("sync", "minilm", "--with", "org/minilm")
-
-    assert {key: value for key, value in pushed.digests().items() if key.startswith("minilm@")} == there.digests()
-
-
-def test_sync_wants_to_know_with_what(here):
-    ran = here.run("sync", "minilm")
-
-    assert ran.code == 2 and "--with org/minilm" in ran.err
-
-
-def test_sync_with_what_is_not_there_is_an_error_and_not_nothing_to_do(pushed, hub):
-    wrong = pushed.run("sync", "minilm", "--with", "org/typo")
-    silent = pushed.run("sync", "minilm", HF_ENDPOINT="http://127.0.0.1:9")
-
-    assert (wrong.code, wrong.out, "there is no model repository hf://org/typo" in wrong.err) == (3, "", True)
-    assert (silent.code, silent.out, "cannot be reached" in silent.err) == (7, "", True)
-
-
-def test_sync_takes_nothing_from_a_repository_that_is_not_the_known_one(pushed, there, hub, tmp_path):
-    there.ok("pull", "hf://org/minilm")
-    another(pushed, tmp_path / "second")
-    pushed.ok("push", "minilm@2")
-    files = hub.files("org/minilm")
-    hub.move("org/minilm", "org/renamed")
-    renamed = there.run("sync", "minilm")
-    hub.delete("org/renamed")
-    hub.moved.clear()
-    hub.commit("org/minilm", files)
-    hub.tag("org/minilm", "v2")
-    made_again = there.run("sync", "minilm")
-
-    assert renamed.code == 4 and "now called hf://org/renamed; to go on there: --with org/renamed" in renamed.err
-    assert made_again.code == 4 and "deleted and made again" in made_again.err
-    assert set(there.digests()) == {"minilm@1"}
-
-
-def test_sync_looks_again_when_somebody_was_quicker(pushed, hub, tmp_path):
-    another(pushed, tmp_path / "second")
-    hub.fault("POST /commit/", first=lambda: hub.commit("org/minilm", {"notes.txt": b"mine"}))
-
-    done = pushed.ok("sync", "minilm")
-
-    assert [item["reference"] for item in done["pushed"]] == ["minilm@2"] and "notes.txt" in hub.files("org/minilm")
-
-
 def test_a_repository_that_says_nonsense_ends_no_status_of_others(pushed, hub, tmp_path):
     add(pushed, plain.base(tmp_path / "other", seed=3), "other")
     pushed.ok("push", "other@1", "--to", "org/other")
     hub.commit("org/minilm", {".registry/line.json": b"{}"})
 
     assert states(pushed) == {"minilm@1": "unreadable", "other@1": "same"}
-
-
-def test_sync_leaves_yanked_versions_and_checkpoints_here(pushed, hub, tmp_path):
-    another(pushed, tmp_path / "second")
-    another(pushed, tmp_path / "third", query="third: ")
-    with pushed.registry as reg:
-        reg.yank("minilm@3", reason="too early")
-        first = reg.home.journal.read(reg.resolve("minilm@2").entry).body
-        reg.home.commit(lambda connection: replace(first, number=4, checkpoint=True))
-
-    pushed.ok("sync", "minilm")
-
-    assert set(hub.tags("org/minilm")) == {"v1", "v2"}

@@ -18,7 +18,7 @@ from .answers import commit_of, refs_of, repository_of, tree_of
 from .client import SESSIONS, client, require_token, timeout, upload_wait
 from .download import stream
 from .translate import TRIES, pause_of
-from .upload import addition, digests_first, groups, refuse_other_bytes
+from .upload import Told, addition, digests_first, groups, refuse_other_bytes
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -64,9 +64,10 @@ class HuggingFace:
         By Xet they are those that were sent. By LFS they were read before, and the Hub compares what it gets with the digest that it was told.
         """
         require_token(repository)
-        with client(repository, branch, wait=upload_wait()) as api:
+        told = Told(progress)
+        with told.own(), client(repository, branch, wait=upload_wait()) as api:
             from huggingface_hub import CommitOperationDelete
-            additions = [addition(upload, progress, SESSIONS.silence.heard, hashed) for upload in uploads]
+            additions = [addition(upload, told, SESSIONS.silence.heard, hashed) for upload in uploads]
             for group in groups(additions, uploads):
                 api.preupload_lfs_files(repository, [added for added, _ in group], revision=branch, create_pr=proposal, free_memory=False)
                 for added, upload in group:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -21,32 +22,59 @@ UPLOAD_WAIT = 120.0
 SESSIONS = Sessions()
 
 
+class _XetPatience:
+    """Xet's own patience, which only the environment tells: four tries of half the wait each, so twice the wait in all, as by LFS.
+
+    What the user set stays. The first upload to come sets, the last to go undoes.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._uploads = 0
+        self._before: dict[str, str | None] = {}
+
+    @contextlib.contextmanager
+    def held(self, wait: float | None) -> Iterator[None]:
+        """None is for what uploads nothing."""
+        uploads = False
+        try:
+            if wait is not None:
+                with self._guard:
+                    if not self._uploads:
+                        self._set(wait)
+                    self._uploads += 1
+                    uploads = True
+            yield
+        finally:
+            if uploads:
+                with self._guard:
+                    self._uploads -= 1
+                    if not self._uploads:
+                        self._undo()
+
+    def _set(self, wait: float) -> None:
+        wanted = {"HF_XET_CLIENT_READ_TIMEOUT": f"{max(int(wait * 500), 1)}ms", "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "3"}
+        ours = {name: value for name, value in wanted.items() if not os.environ.get(name)}
+        self._before = {name: os.environ.get(name) for name in ours}
+        os.environ.update(ours)
+
+    def _undo(self) -> None:
+        for name, value in self._before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+XET = _XetPatience()
+
+
 @contextlib.contextmanager
 def client(repository: str, revision: str | None, *, wait: float | None = None) -> Iterator[HfApi]:
     """The client, silent, with patience that ends, its errors translated. With `wait`, for an upload, silences are counted too."""
     with translated(repository, revision):
         from huggingface_hub import HfApi
-        with SESSIONS.held(wait or timeout(), counted=wait is not None), _xet_waits(wait):
+        with SESSIONS.held(wait or timeout(), counted=wait is not None), XET.held(wait):
             yield HfApi(endpoint=endpoint(), library_name="st-registry")
-
-
-@contextlib.contextmanager
-def _xet_waits(wait: float | None) -> Iterator[None]:
-    """Xet's own patience, which only the environment tells: four tries of half the wait each, so twice the wait in all, as by LFS.
-
-    What the user set stays.
-    """
-    wanted = {"HF_XET_CLIENT_READ_TIMEOUT": f"{max(int(wait * 500), 1)}ms", "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "3"} if wait is not None else {}
-    ours = {name: value for name, value in wanted.items() if not os.environ.get(name)}
-    before = {name: os.environ.get(name) for name in ours}
-    os.environ.update(ours)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
 
 
 def endpoint() -> str:

@@ -82,6 +82,20 @@ class Silence:
             self._open.clear()
 
 
+@dataclass
+class _Limit:
+    """How many requests a question may still take; None where they are not counted."""
+
+    left: int | None
+
+
+class _Limits(threading.local):
+    """Of the questions of a thread, by their id; the one asked last counts. A download that is read in parts is one, and may end in any order."""
+
+    def __init__(self) -> None:
+        self.limits: dict[int, _Limit] = {}
+
+
 class Sessions:
     """What is set in the client, and in Python's warnings, for as long as any thread of ours asks the Hub; then it is as it was."""
 
@@ -90,7 +104,7 @@ class Sessions:
         self._asking, self._wait = 0, 0.0
         self._adopted: list[Any] = []
         self._undo = contextlib.ExitStack()
-        self._of_thread = threading.local()
+        self._of_thread = _Limits()
         self.silence = Silence()
 
     @contextlib.contextmanager
@@ -102,26 +116,28 @@ class Sessions:
         from huggingface_hub.utils import get_session
         self._watch()
         session = get_session()  # not under our guard: who makes a session holds the client's own, and then wants ours
-        with self._guard:
-            if not self._asking:
-                self._set()
-                self._wait = 0.0
-            self._asking += 1
-            self._wait = max(wait, self._wait)
-            if counted:
-                self.silence.wait = max(wait, self.silence.wait or 0.0)
-            self._adopt(session)
-        self._of_thread.left = None if counted else PAGES
+        limits, limit, asks = self._of_thread.limits, _Limit(None if counted else PAGES), False
         try:
+            with self._guard:
+                if not self._asking:
+                    self._set()
+                    self._wait = 0.0
+                self._asking += 1
+                asks = True
+                self._wait = max(wait, self._wait)
+                if counted:
+                    self.silence.wait = max(wait, self.silence.wait or 0.0)
+                self._adopt(session)
+            limits[id(limit)] = limit
             yield
         finally:
-            self._of_thread.left = None
+            limits.pop(id(limit), None)
             with self._guard:
-                self._asking -= 1
+                self._asking -= asks
                 if not self._asking:
-                    self._undo.close()
                     self._adopted.clear()
                     self.silence.forget()
+                    self._undo.close()
 
     def _adopt(self, session: Any) -> Any:
         """The session, as it has to be while we ask."""
@@ -138,11 +154,11 @@ class Sessions:
         return session
 
     def _count(self, request: Any) -> None:
-        left = getattr(self._of_thread, "left", None)
-        if left is not None:
-            if not left:
+        limit = next(reversed(self._of_thread.limits.values()), None)
+        if limit is not None and limit.left is not None:
+            if not limit.left:
                 raise HubUnavailable(f"the Hub sends from one address to the next, {PAGES} times; the last is at {request.url.host}")
-            self._of_thread.left = left - 1
+            limit.left -= 1
 
     def _watch(self) -> None:
         """Sessions are made by whoever made them before, and handed to us: after a connection that failed the client makes a new one.

@@ -22,6 +22,34 @@ def digests_first() -> bool:
     return os.environ.get("HF_HUB_DISABLE_XET", "").upper() in {"1", "ON", "YES", "TRUE"} or find_spec("hf_xet") is None
 
 
+class Told:
+    """The caller's progress. What it raises, to cancel perhaps, is the caller's own, and no fault of the Hub's."""
+
+    def __init__(self, progress: Callable[[int], object]) -> None:
+        self._progress = progress
+        self._raised: Exception | None = None
+
+    def __call__(self, size: int) -> None:
+        """Bytes that were sent since."""
+        try:
+            self._progress(size)
+        except Exception as error:
+            self._raised = error if self._raised is None else self._raised
+            raise
+
+    @contextlib.contextmanager
+    def own(self) -> Iterator[None]:
+        """Raises what the progress raised, whatever the client, or who translates its errors, made of it."""
+        try:
+            yield
+        except Exception:
+            if self._raised is None:
+                raise
+        else:
+            return
+        raise self._raised
+
+
 def addition(upload: Upload, progress: Callable[[int], object], heard: Callable[[], object],
              hashed: Callable[[Digest], Digest | None]) -> Any:
     """The client's word for a file to be added, which tells how many of its bytes were sent, and when some were."""

@@ -29,14 +29,14 @@ def parse(when: When, *, earliest: bool = False) -> int | str:
         return int(text)
     found = _TIME.fullmatch(text)
     if found is None:
-        raise _malformed(when)
+        raise _malformed(when, "beginning" if earliest else "end")
     day, minute, second, fraction, zone = found.groups()
     clock = f"{minute or ('00:00' if earliest else '23:59')}:{second or ('00' if earliest else '59')}"
     digits = (fraction or "").ljust(6, "0" if earliest else "9")
     try:
         return _written(datetime.fromisoformat(f"{day}T{clock}.{digits}{'+00:00' if zone in (None, 'Z') else zone}"), when)
     except ValueError:
-        raise _malformed(when) from None
+        raise _malformed(when, "beginning" if earliest else "end") from None
 
 
 def _written(time: datetime, when: When) -> str:
@@ -46,6 +46,6 @@ def _written(time: datetime, when: When) -> str:
         raise _malformed(when) from None
 
 
-def _malformed(when: When) -> InvalidTime:
-    return InvalidTime(f"{str(when)!r:.60} is no entry and no time; write an entry's number (17), a day (2026-03-03, which means its end in UTC) "
+def _malformed(when: When, means: str = "end") -> InvalidTime:
+    return InvalidTime(f"{str(when)!r:.60} is no entry and no time; write an entry's number (17), a day (2026-03-03, which means its {means} in UTC) "
                        "or a time (2026-03-03T12:30Z)")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..entry import BODIES as KINDS
+from ..errors import Invalid
 from . import values
 from .commands import at_option, command, version_argument
 from .parameters import VersionReference
@@ -41,6 +42,8 @@ def log(session: Session, /, target: str | None, since: str | None, by: str | No
       registry log medical@prod
       registry log --since 2026-03-01 --kind delete --by anna
     """
+    if by is not None and not by.strip():
+        raise Invalid("--by '' names nobody; give a part of a name")
     rows = session.registry.log(target, since=since, by=by, kind=kind, limit=limit, at=at)
     lines = _drawn(rows) if graph else [("", row) for row in rows]
     cells = [([Name(drawn)] if graph else []) + (_cells(row) if row is not None else [None] * len(HEADERS)) for drawn, row in lines]
@@ -52,12 +55,12 @@ def log(session: Session, /, target: str | None, since: str | None, by: str | No
 
 @command("lineage")
 @version_argument()
-@click.option("--mermaid", "form", flag_value="mermaid", help="As a Mermaid graph.")
-@click.option("--dot", "form", flag_value="dot", help="As a Graphviz graph.")
-@click.option("--svg", "form", flag_value="svg", help="As an SVG picture.")
+@click.option("--mermaid", is_flag=True, help="As a Mermaid graph.")
+@click.option("--dot", is_flag=True, help="As a Graphviz graph.")
+@click.option("--svg", is_flag=True, help="As an SVG picture.")
 @at_option()
 @click.pass_obj
-def lineage(session: Session, /, version: str, form: str | None, at: str | None) -> None:
+def lineage(session: Session, /, version: str, at: str | None, **forms: bool) -> None:
     """Draw where a version comes from and what stands on it.
 
     \b
@@ -66,8 +69,11 @@ def lineage(session: Session, /, version: str, form: str | None, at: str | None)
       registry lineage minilm@1 --svg > lineage.svg
     """
     from . import drawing, graph
+    wanted = [form for form, is_wanted in forms.items() if is_wanted]
+    if len(wanted) > 1:
+        raise Invalid(f"a lineage is drawn in one form; give --{wanted[0]} or --{wanted[1]}")
     found = session.registry.lineage(version, at=at)
-    draw = {"mermaid": graph.mermaid, "dot": graph.dot, "svg": drawing.svg, None: graph.tree}[form]
+    draw = {"mermaid": graph.mermaid, "dot": graph.dot, "svg": drawing.svg}[wanted[0]] if wanted else graph.tree
     line = (*reversed(found.ancestors), found.version, *found.descendants)
     session.put(values.lineage(found), draw(found), [item.reference for item in line])
 

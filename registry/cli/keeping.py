@@ -70,7 +70,9 @@ def repair(session: Session, /, sources: tuple[str, ...], accept_journal: bool) 
     lines += [f"forgotten {plain(item)}" for item in result.forgotten]
     session.put(result.to_dict(), [*lines, _outcome(result)])
     if result.lost:
-        session.note("what is lost comes back from whoever has it: registry repair --from HOME|BUNDLE|FOLDER, or add the same folder again")
+        session.note("what is lost comes back from whoever has it: " + (
+            "registry repair --from HOME|BUNDLE|FOLDER, or add the same folder again" if result.catalog is not None else
+            "registry repair --from HOME|BUNDLE; to go on without it and all that came after: registry repair --accept-journal"))
         session.exit_code = Corrupt.exit_code
 
 
@@ -147,7 +149,7 @@ def _lines(result: Audited) -> list[str]:
 
 def _outcome(result: Repaired) -> str:
     if result.catalog is None:
-        return "no catalog was made: the journal is broken, and the old one says more"
+        return "no catalog was made: the journal is broken"
     made = f"catalog made anew from {counted(result.entries, 'entry', 'entries')}; {counted(result.blobs, 'blob')}, {size(result.size)}, hashed"
     if result.lost:
         return f"{made}; {len(result.lost)} lost"

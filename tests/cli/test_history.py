@@ -1,5 +1,7 @@
 import re
 
+import pytest
+
 from tests.cli.conftest import ADDED
 from tests.support import plain
 
@@ -73,6 +75,18 @@ def test_lineage_as_a_picture_needs_nothing_and_names_everything(run, filled):
     assert {"minilm@1", "minilm-medical@1", "medical@1", "adapter, @prod", "resized-from", "given", "path"} <= set(texts)
     assert "http" not in picture.replace("http://www.w3.org/2000/svg", "")
     assert "prefers-color-scheme:dark" in picture
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("lineage", "medical", "--mermaid", "--dot"), "a lineage is drawn in one form; give --mermaid or --dot"),
+    (("log", "--by", ""), "--by '' names nobody"),
+    (("log", "--since", "2026-13-01"), "a day (2026-03-03, which means its beginning in UTC)"),
+    (("list", "--at", "2026-13-01"), "a day (2026-03-03, which means its end in UTC)"),
+])
+def test_what_cannot_be_meant_is_said(run, filled, words, said):
+    ran = run(*words, home=filled)
+
+    assert ran.code == 2 and said in ran.err
 
 
 def test_children_stand_below_their_parents_and_lines_do_not_cross_where_they_need_not():

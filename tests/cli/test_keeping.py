@@ -42,6 +42,16 @@ def test_a_receipt_is_written_and_proves_and_both_is_said(run, home, tmp_path):
     assert "nothing up to entry 6 was rewritten" in compared.err
 
 
+def test_repair_of_a_broken_journal_without_a_catalog_says_both_ways_on(run, home):
+    shutil.rmtree(home / "catalog")
+    (home / "journal" / f"{2:020}.json").unlink()
+
+    ran = run("repair", home=home)
+
+    assert (ran.code, ran.lines[-1]) == (5, "no catalog was made: the journal is broken")
+    assert "registry repair --from HOME|BUNDLE" in ran.err and "registry repair --accept-journal" in ran.err
+
+
 def test_repair_makes_the_catalog_anew(run, home):
     shutil.rmtree(home / "catalog")
 

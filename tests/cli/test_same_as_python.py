@@ -12,7 +12,7 @@ from registry.cli.root import FILES, root
 
 COMMON = {"home", "as_json", "quiet", "print_version", "help"}
 ONLY_TYPED = {
-    "load": {"texts"}, "delete": {"yes"}, "lineage": {"form"}, "log": {"graph"}, "diff": {"stat", "exit_code"}, "check": {"listed"},
+    "load": {"texts"}, "delete": {"yes"}, "lineage": {"mermaid", "dot", "svg"}, "log": {"graph"}, "diff": {"stat", "exit_code"}, "check": {"listed"},
 }
 """What belongs to a command line alone: what to print, and whether to ask."""
 SAID_OTHERWISE = {

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...catalog.comparing import Counted
     from ...catalog.folding import Tally, Tallying
 
-ANY_SOURCE = "registry repair --from SOURCE, a home or a bundle that has it"
+ANY_SOURCE = "registry repair, where the catalog has it; else registry repair --from SOURCE, a home or a bundle that has it"
 STEP = 500
 
 

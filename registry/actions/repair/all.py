@@ -87,13 +87,14 @@ def _fold_at_once(home: Home, reader: Reader) -> Path | None:
 @contextlib.contextmanager
 def _old_catalog(home: Home) -> Iterator[Snapshot | None]:
     """What the catalog that lies there says, for what the store has lost; None where it cannot be read."""
-    from ...catalog.comparing import Snapshot
+    from ...catalog.comparing import Snapshot, closed_if_it_fails
     from ...catalog.schema import newest
     _, path = newest(home.root / "catalog")
     try:
         snapshot = Snapshot.of(path) if path is not None else None
         if snapshot is not None:
-            snapshot.head()
+            with closed_if_it_fails(snapshot):
+                snapshot.head()
     except CatalogDiverged:
         snapshot = None
     with snapshot or contextlib.nullcontext():

@@ -39,7 +39,18 @@ from .places import (
     require_writable,
     the_hub,
 )
-from .pushing import PushOptions, Run, hash_ahead, is_known, look_for_parents, refuse_leaks_early, target_of
+from .pushing import (
+    PushOptions,
+    Run,
+    hash_ahead,
+    is_empty,
+    is_known,
+    look_for_parents,
+    refuse_gone,
+    refuse_leaks_early,
+    refuse_to_make,
+    target_of,
+)
 from .rendering import UNKNOWN_COMMIT, Place, holds, line_from, ours, placed, render
 
 SUMMARY_LIMIT = 200
@@ -58,16 +69,19 @@ def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Pr
         raise Invalid(f"say where {found.reference} goes: --to org/{found.name.rsplit('/', 1)[-1]}")
     if options.parents_to is not None:
         repository_of_owner(options.parents_to, "x")
-    repository_of(options.as_new or "org/x", "--as-new")  # said now, and not when half of the line is there
+    as_new = repository_of(options.as_new or "org/x", "--as-new")  # said now, and not when half of the line is there
+    said = {as_new} if options.as_new else set()
+    said |= {repository_of(options.to, "--to")} if options.to else set()
     options = replace(options, to=repository_of(to, "--to"))
     with home.store_lock.shared(timeout=60.0), contextlib.closing(Hashing(home.blobs)) as hashing:
-        run = Run(home, the_hub(), options, Bytes(progress), hashing)
+        run = Run(home, the_hub(), options, Bytes(progress), hashing, frozenset(said))
         hash_ahead(run, [] if is_known(run, found) else [found])
         missing = look_for_parents(run, line)
         hash_ahead(run, missing)
         if missing and options.pr:
             raise Refused(f"a proposal is for one repository, and {missing[0].reference} is not on the Hub yet; push it first: "
                           f"registry push {missing[0].reference} --to {target_of(run, missing[0])}")
+        refuse_gone(run, found, missing)
         refuse_leaks_early(run, line, missing)
         run.bytes.total = sum(item.size for item in (*missing, found))
         for parent in missing:
@@ -102,10 +116,9 @@ def _publish(run: Run, line: Sequence[Version], repository: str, alias: str | No
 def _opened(run: Run, version: Version, repository: str) -> Tree | None:
     """The repository at main, made if it is not there; None where a dry run would make it."""
     try:
-        tree = run.remote.tree(repository)
-    except RemoteNotFound:
-        if copies_at(run.home, repository) and run.options.to != repository:
-            raise RemoteNotFound(f"hf://{repository}, where {version.name} was published, is gone; to make it anew: --to {repository}") from None
+        tree = run.looked.pop(repository, None) or run.remote.tree(repository)
+    except RemoteNotFound as error:
+        refuse_to_make(run, version, repository, error)
         if run.options.dry_run:
             return None
         run.remote.create(repository, private=run.options.private)
@@ -187,6 +200,11 @@ def _refuse_strange(run: Run, version: Version, tree: Tree, refs: Refs, there: _
     if run.options.break_others:
         return
     known = copies_at(run.home, tree.repository)
+    if is_empty(tree, refs.tags):
+        if known and tree.repository not in run.said:
+            raise RemoteMoved(f"hf://{tree.repository} was deleted and made again, and is empty; to publish there: registry push {version.reference} "
+                              f"--to {tree.repository}")
+        return
     refuse_other_history(run.remote, tree, refs.tags, known, there.number if there else None)
     if there is None:
         strange = _plan.model_file(tree)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from ..digest import Digest
-from ..errors import Invalid
+from ..errors import Invalid, RemoteNotFound
 from ..home import Home
-from ..hub.remote import Remote
+from ..hub.remote import Remote, Tree
 from ..published import Sent
 from ..version import Version
 from .ahead import Hashing
@@ -44,13 +44,20 @@ class Run:
     options: PushOptions
     bytes: Bytes
     hashing: Hashing
+    said: frozenset[str]
+    """Repositories that were named by whoever pushes, and not remembered: these may be made, whatever was there."""
+    looked: dict[str, Tree] = field(default_factory=dict)
+    """Repositories as they were a moment ago, for who asks next."""
+    anew: set[str] = field(default_factory=set)
+    """Those that are gone, and are to be made again."""
     places: dict[Digest, Place] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
 
 
 def is_known(run: Run, version: Version) -> bool:
     """Whether the repository was heard to have the version: then nothing of it will be sent, most likely."""
-    return any((copy.name, copy.number) == (version.name, version.number) for copy in copies_at(run.home, run.options.to or ""))
+    to = run.options.to or ""
+    return to not in run.anew and any((copy.name, copy.number) == (version.name, version.number) for copy in copies_at(run.home, to))
 
 
 def hash_ahead(run: Run, versions: Sequence[Version]) -> None:
@@ -87,6 +94,35 @@ def target_of(run: Run, parent: Version) -> str:
         what = "is to be published anew" if run.options.all_parents else "is not on the Hub yet"
         raise Invalid(f"its parent {parent.reference} {what}; say who gets it, as in --parents-to {owner}, and it goes to {owner}/{last}")
     return known
+
+
+def refuse_gone(run: Run, version: Version, missing: Sequence[Version]) -> None:
+    """Look at every repository that is known to have had something before the first of them is made or written to."""
+    for item in (*missing, version):
+        repository = (run.options.to or "") if item is version else target_of(run, item)
+        if not copies_at(run.home, repository):
+            continue
+        try:
+            run.looked[repository] = run.remote.tree(repository)
+        except RemoteNotFound as error:
+            refuse_to_make(run, item, repository, error)
+            run.anew.add(repository)
+    if missing:
+        run.looked.clear()  # by the time that the parents are there it is long ago
+
+
+def refuse_to_make(run: Run, version: Version, repository: str, error: RemoteNotFound) -> None:
+    """Raises RemoteNotFound for a repository in which something was, unless it was named just now: whoever deleted it may have meant it."""
+    known = copies_at(run.home, repository)
+    if known and repository not in run.said:
+        last = max(known, key=lambda copy: copy.entry)
+        raise RemoteNotFound(f"{error}; {last.name}@{last.number} was published there; to make it anew: registry push {version.reference} "
+                             f"--to {repository}, or push it elsewhere: --to org/other")
+
+
+def is_empty(tree: Tree, tags: Collection[str]) -> bool:
+    """Whether a repository is as the Hub makes it: no file of anybody's, and no tag."""
+    return not tags and set(tree.files) <= {".gitattributes"}
 
 
 def refuse_leaks_early(run: Run, line: Sequence[Version], missing: Sequence[Version]) -> None:

@@ -128,6 +128,11 @@ def _probe(home: Home, version: Version, digest: Digest, folder: Path, model: An
         return
     said = f"{version.reference} encodes otherwise than at its registration: {differences[0]}"
     said += f", and {len(differences) - 1} more" if len(differences) > 1 else ""
-    if probes == "refuse":
+    if not all(probe.finite for probe in recorded.probes):
+        said = (f"{version.reference} makes no numbers of texts, and made none when it was registered: {differences[0]}; its training diverged, so "
+                f"register an earlier checkpoint, and delete this version")
+        if probes == "refuse":
+            raise ProbeMismatch(said)
+    elif probes == "refuse":
         raise ProbeMismatch(f"{said}; its files are those registered, so a library or this machine differs; to load it all the same: --probes warn")
     home.warn(said)

@@ -8,6 +8,7 @@ loaders know nothing else.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,11 @@ OWN_TENSOR = re.compile(rf"\.(?:{'|'.join(PARTS)}|modules_to_save\.)")
 LEARN_A_PROMPT = ("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "ADAPTION_PROMPT", "CARTRIDGE")
 SHARE_TENSORS = ("VERA", "PVERA", "XLORA", "FROD", "POLY", "SHADOW", "TINYLORA", "UNILORA", "VBLORA")
 """Kinds whose tensors lie outside of the modules that they change, or that need more than texts. Source: peft 0.21, inject_adapter_in_model."""
+KINDS = ("LORA", "IA3", "TRAINABLE_TOKENS", "ADALORA", "ADAMSS", "ADAPTION_PROMPT", "BEFT", "BOFT", "C3A", "CARTRIDGE", "CPT", "DEFT", "DELORA",
+         "FOURIERFT", "FROD", "GLORA", "GRALORA", "HIRA", "HRA", "LILY", "LN_TUNING", "LOHA", "LOKR", "MISS", "MULTITASK_PROMPT_TUNING", "OFT", "OSF",
+         "PEANUT", "POLY", "PREFIX_TUNING", "PROMPT_TUNING", "PSOFT", "PVERA", "P_TUNING", "RANDLORA", "ROAD", "SHADOW", "SHIRA", "SUPERTUNING",
+         "TINYLORA", "UNILORA", "VBLORA", "VERA", "WAVEFT", "XLORA")
+"""Every kind there is. Source: peft 0.21, utils/peft_types.py, PeftType."""
 _PLACE = ("base_model_name_or_path", "revision")
 _SETS = ("target_modules", "exclude_modules")
 
@@ -82,6 +88,9 @@ def config_of(value: Mapping[str, Any], path: str = CONFIG) -> AdapterConfig:
         raise NotLoadable(f"{path} has the rank {rank!r}; it is a whole number above 0")
     if alpha is not None and (isinstance(alpha, bool) or not isinstance(alpha, (int, float))):
         raise NotLoadable(f"{path} has the lora_alpha {alpha!r}; it is a number")
+    if isinstance(alpha, float) and not math.isfinite(alpha):
+        raise NotLoadable(f"{path} has the lora_alpha {alpha!r}, and every change would be multiplied by it; take the configuration that was saved "
+                          "with the weights")
     tokens = value.get("token_indices") if kind == "TRAINABLE_TOKENS" else value.get("trainable_token_indices")
     targets = value.get("target_modules")
     return AdapterConfig(
@@ -102,7 +111,16 @@ def location_free_config(content: bytes, parent: Digest | None) -> bytes:
     try:
         return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("utf-8")
     except ValueError as error:
-        raise NotLoadable(f"{CONFIG} has no canonical form: {error}") from None
+        field = next((f"the {name} {item!r:.80}" for name, item in value.items() if not _has_a_form(item)), error)
+        raise NotLoadable(f"{CONFIG} has no canonical form: {field} is no number in JSON; put in the number that was meant") from None
+
+
+def _has_a_form(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def location_of(content: bytes) -> dict[str, Any]:

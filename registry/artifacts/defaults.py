@@ -18,6 +18,28 @@ SILENT = ("_name_or_path", "name_or_path", "transformers_version", "adapters", "
 """Of config.json: what does not change what comes out, or stands elsewhere."""
 
 
+RENAMED = {"word_embedding_dimension": "embedding_dimension", "torch_dtype": "dtype"}
+"""Names of older libraries to today's."""
+POOLING = {"pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max", "pooling_mode_mean_tokens": "mean",
+           "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens", "pooling_mode_weightedmean_tokens": "weightedmean",
+           "pooling_mode_lasttoken": "lasttoken"}
+"""Older fields of a Pooling, each true or false, to what today's pooling_mode calls them.
+Source: sentence_transformers 6.2, sentence_transformer/modules/pooling.py."""
+
+
+def todays(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings under the names that today's library gives them, whichever library wrote them; keys may have a module in front."""
+    found: dict[str, Any] = {}
+    modes: dict[str, list[str]] = {}
+    for key, value in settings.items():
+        module, dot, last = key.rpartition(".")
+        if last not in POOLING:
+            found[f"{module}{dot}{RENAMED.get(last, last)}"] = value
+        elif value:
+            modes.setdefault(f"{module}{dot}pooling_mode", []).append(POOLING[last])
+    return {**{key: named[0] if len(named) == 1 else named for key, named in modes.items()}, **found}
+
+
 def setting(settings: Mapping[str, Any], key: str) -> Any:
     """The value of one of the facts' settings, or its default; None where neither is known."""
     found = settings.get(key)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import Invalid, NotLoadable
+from ..plural import counted
 from .adapter import LEARN_A_PROMPT, LEAVES_THE_BASE, SHARE_TENSORS
 from .loading import CLASSES
 
@@ -83,6 +84,7 @@ def refuse_what_cannot_be_kept(live: Live) -> None:
         raise NotLoadable(f"the parameter {away[0]!r} is not in memory ({len(away)} are not); load the model without offloading and save that")
     if live.inner is not None and getattr(live.inner, "hf_quantizer", None) is not None:
         raise NotLoadable("the model is quantised, and its weights would come back in other numbers; save it before it is quantised")
+    _refuse_tokens_without_rows(live)
     if not live.adapters:
         return
     if live.module not in list(live.model.children()):
@@ -129,6 +131,18 @@ def _of_adapter(inner: Any, adapter: str) -> Iterator[tuple[str, Any]]:
                     yield from ((f"{name}.{part}.{key}", tensor) for key, tensor in item.state_dict().items())
                 elif item is not None:
                     yield f"{name}.{part}", item
+
+
+def _refuse_tokens_without_rows(live: Live) -> None:
+    tokenizer = getattr(live.module, "tokenizer", None)
+    table = getattr(live.inner.get_input_embeddings(), "weight", None) if hasattr(live.inner, "get_input_embeddings") else None
+    added: dict[str, int] = getattr(tokenizer, "get_added_vocab", dict)()
+    if table is None:
+        return
+    over, rows = [index for index in added.values() if index >= table.shape[0]], table.shape[0]
+    if over:
+        raise NotLoadable(f"{counted(len(over), 'token was', 'tokens were')} added and {'has' if len(over) == 1 else 'have'} no row: the table has "
+                          f"{rows} rows; call model.transformers_model.resize_token_embeddings({max(over) + 1}) before saving")
 
 
 def _refuse_merged(live: Live) -> None:

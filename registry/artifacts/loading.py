@@ -50,6 +50,7 @@ def load(folder: Path, model_class: str, **kwargs: Any) -> Any:
     backend = kwargs.get("backend", "torch")
     if backend != "torch" and importlib.util.find_spec("optimum") is None:
         raise MissingExtra(f"backend {backend!r} needs the package optimum; install sentence-transformers[{backend}]")
+    _check_device(kwargs.get("device"))
     kwargs |= {"local_files_only": True, "trust_remote_code": False}
     with quiet():
         if any(True for pattern in ("", "*/") for _ in folder.glob(f"{pattern}adapter_config.json")):
@@ -141,6 +142,17 @@ class _Forward(logging.Handler):
 def _log_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
                  line: str | None = None) -> None:
     _LOG.warning("%s:%d: %s: %s", filename, lineno, category.__name__, message)
+
+
+def _check_device(device: object) -> None:
+    """Raises Invalid for a name that no device of any machine has."""
+    if not isinstance(device, str):
+        return
+    import torch
+    try:
+        torch.device(device)
+    except RuntimeError:
+        raise Invalid(f"device is {device!r:.80}, which is none; use cpu, cuda, cuda:1 or mps") from None
 
 
 def _refuse_elsewhere(kwargs: Mapping[str, Any]) -> None:

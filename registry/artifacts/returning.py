@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import NotLoadable
 from .live import Live, adapter_tensors, own_tensors, take_apart
 from .loading import encode, load, quiet
+from .probes import encoding
 from .proof import bits_equal
 from .switching import activate, fast_tokenizer, untouched
 
@@ -97,6 +98,7 @@ def _tensors(mine: dict[str, Any], theirs: dict[str, Any], what: str) -> Iterato
 
 def _encodes_otherwise(live: Live, back: Any, adapter: str | None) -> str | None:
     """The first text that does not come out bit for bit."""
+    import numpy as np
     inputs = _inputs(live)
     with quiet(), untouched(live.model):
         activate(live.model, [adapter] if adapter is not None else [])
@@ -106,7 +108,10 @@ def _encodes_otherwise(live: Live, back: Any, adapter: str | None) -> str | None
                 setattr(live.model, name, None)
         back.eval()
         for item in inputs:
-            if next(encode(live.model, [item])) != next(encode(back, [item])):
+            now, then = next(encode(live.model, [item])), next(encode(back, [item]))
+            if now != then and not np.isfinite(encoding(live.model, item)).all():
+                return f"{item!r} encodes to NaN or infinity, so its encodings are not finite; its training diverged, so take an earlier checkpoint"
+            if now != then:
                 return f"{item!r} encodes otherwise when it is loaded"
     return None
 

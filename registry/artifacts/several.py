@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import Invalid, NotLoadable
 from ..facts import Facts, Files
 from .adapter import WEIGHTS, AdapterConfig, read_config
-from .defaults import setting
+from .defaults import setting, todays
 from .encoder import layout
 from .live import adapter_tensors, own_tensors, take_apart
 from .loading import first_line, quiet
@@ -100,8 +100,9 @@ def _outside(base: Facts, own: Facts) -> Iterator[str]:
         yield f"has its own {name.partition('/')[0]}"
     if base.modules != own.modules:
         yield f"is made of {', '.join(own.modules)}, its base of {', '.join(base.modules)}"
-    for key in sorted(base.settings.keys() | own.settings.keys()):
-        here_it_is, there_it_is = setting(own.settings, key), setting(base.settings, key)
+    mine, theirs = todays(own.settings), todays(base.settings)
+    for key in sorted(mine.keys() | theirs.keys()):
+        here_it_is, there_it_is = setting(mine, key), setting(theirs, key)
         if key not in _OF_NO_ACCOUNT and here_it_is != there_it_is:
             yield f"has the {key} {here_it_is!r}, its base {there_it_is!r}"
 

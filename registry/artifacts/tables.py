@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NEARLY = 0.9999
 """Cosine above which two rows are one to the model: what comes of the default way to begin new rows has 0.9999999."""
+_GLANCE = 4096
 _STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
@@ -47,6 +48,29 @@ def read_rows(files: Files, table: Tensor, ids: Sequence[int]) -> Array:
     if table.dtype == "BF16":
         return (found.astype(np.uint32) << np.uint32(16)).view(np.float32).astype(np.float64)
     return found.astype(np.float64)
+
+
+def all_zero(files: Files, tensors: Sequence[Tensor]) -> frozenset[str]:
+    """The names of those whose every value is 0, of either sign; what has another dtype than real numbers is left out."""
+    import numpy as np
+    found: set[str] = set()
+    for path in (path for path in files.paths() if path.endswith(".safetensors")):
+        folder = path.rpartition("/")[0]
+        inside = [tensor for tensor in tensors if tensor.name.rpartition("/")[0] == folder and tensor.dtype in _STORED]
+        if not inside:
+            continue
+        with files.open(path) as stream:
+            headers = read_header(stream, path, files.size(path))
+            for tensor in inside:
+                header = headers.get(tensor.name.rpartition("/")[2])
+                if header is None:
+                    continue
+                stream.seek(header.offset)
+                sizes = (min(_GLANCE, header.length), max(header.length - _GLANCE, 0))  # mostly the first values tell
+                parts = (np.frombuffer(stream.read(size), _STORED[tensor.dtype]) for size in sizes)
+                if not any(bool((part & 0x7FFF if tensor.dtype == "BF16" else part).any()) for part in parts):
+                    found.add(tensor.name)
+    return frozenset(found)
 
 
 def nearly_one(rows: Array) -> bool:

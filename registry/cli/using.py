@@ -45,6 +45,10 @@ def load(session: Session, /, version: str, adapters: tuple[tuple[str, str], ...
       registry load minilm@1 --adapter a=medical@2 --adapter b=legal@1 --encode "zorvaxin 20 mg"
       registry load reranker@1 --encode '["what is zorvaxin", "zorvaxin is a drug"]'
     """
+    names = [name for name, _ in adapters]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise Invalid(f"--adapter names {twice!r} twice, and a model has one adapter of a name; give each a name of its own")
     found = session.registry.resolve(version, at=at)
     inputs = list(_inputs(texts, pairs=found.model_class == "CrossEncoder"))
     device = device or session.default("load.device")

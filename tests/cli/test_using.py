@@ -80,7 +80,8 @@ def test_load_encode_prints_a_json_line_for_each_text(process, home):
     assert ran.err == "medical@1 is loaded as SentenceTransformer\n"
 
 
-@pytest.mark.parametrize("option", [["--probes", "maybe"], ["--encode"]])
+@pytest.mark.parametrize("option", [["--probes", "maybe"], ["--encode"], ["--device", "cudaa"],
+                                    ["--adapter", "a=medical@1", "--adapter", "a=medical@prod"]])
 def test_load_refuses_what_cannot_be_meant_before_it_loads(run, home, option):
     ran = run("load", "medical@prod", *option, home=home)
 

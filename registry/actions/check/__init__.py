@@ -31,9 +31,9 @@ from ..measure import Texts, read_given
 from ..sides import Operand, is_folder
 from .against import drift, required, requirements
 from .line import line
-from .listed import DRIFT, LINEAGE, READABLE, VECTORS, listed
+from .listed import DRIFT, FILES, LINEAGE, READABLE, VECTORS, listed
 from .model import Models, loads, measured
-from .nets import identity, reason_of, same_facts, structure
+from .nets import identity, not_asked, reason_of, same_facts, structure
 from .stages import Stage, line_of_version, of_folder, of_version
 
 if TYPE_CHECKING:
@@ -89,14 +89,16 @@ def _version(home: Home, version: Version, options: CheckOptions, given: Sequenc
     stages: list[Stage] = []
     for item in ancestors:
         progress(f"checking {item.reference}", 0, None)
-        outcomes += identity(home, item)
+        own = list(identity(home, item))
+        outcomes += own
         try:
             stage = of_version(home, item)
         except (RegistryError, OSError) as error:
             outcomes.append(Outcome(READABLE, "integrity", item.reference, FAILED, message=reason_of(error, item.reference)))
             continue
         stages.append(stage)
-        outcomes += [same_facts(home, stage, item), *structure(stage)]
+        damaged = any(outcome.failed and outcome.check == FILES for outcome in own)
+        outcomes += [not_asked(item) if damaged else same_facts(home, stage, item), *structure(stage)]
     report = Report(version.pinned, tuple(outcomes))
     if not stages or stages[0].version != version:
         return report

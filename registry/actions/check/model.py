@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import RegistryError
+from ...errors import NotLoadable, RegistryError
 from ...home import Home
 from ...progress import Progress
 from ...store import checkout as _store
@@ -106,6 +106,10 @@ def measured(models: Models, stage: Stage, recorded: Probes | None, home: Home |
     """Each probe that was recorded, beside what the model makes of its text now."""
     from ...artifacts import probes
     if recorded is None:
+        unsound = None if stage.is_adapter else _unsound(models.of(stage)[0])  # an adapter's encodings were looked at for its effect
+        if unsound is not None:
+            yield Outcome(VECTORS, "measurement", stage.name, FAILED, message=unsound)
+            return
         said = ("no probes were recorded; to record them: registry check REF --record" if stage.version is not None
                 else "the folder is not registered, so nothing was recorded to compare with")
         yield Outcome(VECTORS, "measurement", stage.name, UNMEASURED, message=said)
@@ -126,6 +130,18 @@ def measured(models: Models, stage: Stage, recorded: Probes | None, home: Home |
             yield outcome
     if fine and home is not None and stage.version is not None and stage.version.probes is not None:
         _store.add_environment(folder, passed_as(model, stage.version.probes))
+
+
+def _unsound(model: Any) -> str | None:
+    """Why what a model encodes is of no use, though nothing is there to compare it with."""
+    from ...artifacts import probes
+    try:
+        with probes.still(model):
+            for text in probes.TEXTS[2:4]:
+                probes.probe(model, text)
+    except NotLoadable as error:
+        return str(error)
+    return None
 
 
 def text_of(probe: Probe) -> str:

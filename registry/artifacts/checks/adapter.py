@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ...errors import NotLoadable, ParentMismatch
 from ...facts import Tensor
-from ..adapter import LEARN_A_PROMPT, SHARE_TENSORS, WEIGHTS
+from ..adapter import KINDS, LEARN_A_PROMPT, SHARE_TENSORS, WEIGHTS
 from ..encoder.modules import TRANSFORMERS
 from ..inspect import table_of
 from ..structure import Fault, Shape, ends_with, faults
@@ -31,6 +31,9 @@ def kind_can_be_loaded(candidate: Candidate) -> str | None:
         config = config_of(candidate)
     except NotLoadable as error:
         return str(error)
+    if config is not None and config.type not in KINDS:
+        return (f"adapter_config.json has the peft_type {config.type!r:.80}, which no loader knows; set it to the kind that was trained: LORA, IA3 "
+                "or TRAINABLE_TOKENS")
     if config is not None and config.type in (*LEARN_A_PROMPT, *SHARE_TENSORS):
         return f"adapters of type {config.type} cannot be loaded by sentence-transformers; LORA, IA3 and TRAINABLE_TOKENS can"
     if config is not None and config.fields.get("layer_replication"):

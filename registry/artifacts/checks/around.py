@@ -11,12 +11,10 @@ from typing import Any
 
 from ...errors import NotLoadable, ParentMismatch
 from ...garbage import uncollected
+from ..defaults import todays
 from .check import Candidate, ParentView, checks
 
 CHECKS, check = checks()
-_MODES = {"cls_token": "cls", "max_tokens": "max", "mean_tokens": "mean", "mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
-          "weightedmean_tokens": "weightedmean", "lasttoken": "lasttoken"}
-"""Fields pooling_mode_… of older configurations, by what the newer ones call them."""
 _PADDED = 8
 """Tables are made longer in multiples of this, for speed; such rows are no sign of anything."""
 
@@ -108,11 +106,8 @@ def _alike(candidate: Candidate) -> ParentView | None:
 
 def pooling(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """The ways in which a model pools, as older and newer configurations say it; empty where it has no Pooling."""
-    named = settings.get("Pooling.pooling_mode")
-    if named:
-        return (named,) if isinstance(named, str) else tuple(sorted(named))
-    return tuple(sorted(_MODES.get(key.removeprefix("Pooling.pooling_mode_"), key) for key, value in settings.items()
-                        if key.startswith("Pooling.pooling_mode_") and value is True))
+    named = todays(settings).get("Pooling.pooling_mode") or ()
+    return (named,) if isinstance(named, str) else tuple(sorted(named))
 
 
 def spoken(modes: tuple[str, ...]) -> str:

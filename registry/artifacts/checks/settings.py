@@ -10,14 +10,13 @@ from typing import Any
 
 from ...facts import Facts
 from ..configuration import read_if_there
-from ..defaults import SILENT, flat, setting
+from ..defaults import SILENT, flat, setting, todays
 from ..encoder.belongs import SENTENCE_CONFIGS, join
 from ..tokenizer import settings_of, side_of, special_tokens
 from .around import pooling, spoken
 from .check import Candidate, ParentView, checks
 
 CHECKS, check = checks()
-_WIDTHS = ("word_embedding_dimension", "embedding_dimension")
 _IN_FACTS = ("__version__", "model_type", "prompts", "default_prompt_name", "similarity_fn_name", "truncate_dim")
 """Of config_sentence_transformers.json: what is compared as facts, or says nothing of encodings."""
 _LENGTHS = ("max_seq_length", "do_lower_case")
@@ -49,11 +48,12 @@ def settings_are_its_parents(candidate: Candidate) -> str | None:
 def _other_settings(own: Facts, parent: Facts) -> Iterator[str]:
     if own.max_length != parent.max_length and own.max_length is not None and parent.max_length is not None:
         yield f"it reads {own.max_length} tokens (there {parent.max_length})"
-    for key in sorted({*own.settings, *parent.settings}):
+    mine, theirs = todays(own.settings), todays(parent.settings)
+    for key in sorted({*mine, *theirs}):
         pools = key.startswith("Pooling.") and not key.endswith(".include_prompt")
-        if pools or key.rpartition(".")[2] in _WIDTHS or (key == "dtype" and own.adapter is not None):
+        if pools or key.rpartition(".")[2] == "embedding_dimension" or (key == "dtype" and own.adapter is not None):
             continue
-        yield from _said(key, setting(own.settings, key), setting(parent.settings, key))
+        yield from _said(key, setting(mine, key), setting(theirs, key))
 
 
 def _of_its_class(candidate: Candidate, parent: ParentView) -> Iterator[str]:

@@ -11,7 +11,7 @@ from ...plural import counted
 from ..adapter import LEAVES_THE_BASE, AdapterConfig
 from ..inspect import table_of
 from ..structure import ends_with
-from ..tables import nearly_one, read_rows
+from ..tables import all_zero, nearly_one, read_rows
 from ..weights import constant_digest
 from .check import EFFECT, Candidate, ParentView, checks
 from .common import config_of, is_of_the_table, own_tensors, some, token_groups, within
@@ -124,6 +124,9 @@ def adapter_is_not_as_it_began(candidate: Candidate) -> str | None:
     config = config_of(candidate)
     if config is None or candidate.parent is None:
         return None
+    if config.type == "LORA" and config.alpha == 0 and not config.fields.get("alpha_pattern"):
+        return ("adapter_config.json has the lora_alpha 0, by which every change is multiplied, so the adapter changes nothing; set it to the one "
+                "of the training")
     began, moved = _begun(candidate, config, candidate.parent)
     return (f"all {counted(len(began), 'tensor')} that training moves {'is' if len(began) == 1 else 'are'} still as it begins, "
             f"{began[0]} first, so the adapter changes nothing; save it after the training "
@@ -166,10 +169,12 @@ def _begun(candidate: Candidate, config: AdapterConfig, parent: ParentView) -> t
     began: list[str] = []
     moved: list[str] = []
     base = {tensor.name: tensor for tensor in within(parent.facts.weights.tensors, parent.layout)}
+    starts = {tensor.name: start for tensor in tensors if (start := _start(tensor, config)) is not None}
+    zero = _all_zero(candidate, [tensor for tensor in tensors if tensor.digest != starts.get(tensor.name, tensor.digest) and "lora_" in tensor.name])
     for tensor in tensors:
-        name, start = tensor.name, _start(tensor, config)
-        if start is not None:
-            (began if tensor.digest == start else moved).append(repr(name))
+        name = tensor.name
+        if name in starts:
+            (began if tensor.digest == starts[name] or name in zero else moved).append(repr(name))
         elif name.endswith("trainable_tokens_delta"):
             still, changed = _rows_as_before(candidate, tensor, config, parent)
             began += [f"the row of token {index}" for index in still]
@@ -179,6 +184,13 @@ def _begun(candidate: Candidate, config: AdapterConfig, parent: ParentView) -> t
             same = [old for own, old in base.items() if own == bare or own.endswith(f".{bare}") or bare.endswith(f".{own}")]
             (began if any(old.digest == tensor.digest for old in same) else moved).append(repr(name))
     return began, moved
+
+
+def _all_zero(candidate: Candidate, tensors: Sequence[Tensor]) -> set[str]:
+    """Of tensors of the transformer those of zeros, also where some have a sign, as after a multiplication with 0."""
+    folder = f"{candidate.layout.transformer}/" if candidate.layout.transformer else ""
+    whole = [Tensor(folder + tensor.name, tensor.dtype, tensor.shape, tensor.digest) for tensor in tensors]
+    return {name.removeprefix(folder) for name in all_zero(candidate.files, whole)}
 
 
 def _start(tensor: Tensor, config: AdapterConfig) -> str | None:

@@ -13,17 +13,12 @@ from ...differences import SettingChange, TextChange
 from ...digest import digest_of
 from ...facts import read
 from ..configuration import parse, read_if_there
-from ..defaults import DEFAULTS, SILENT, flat
+from ..defaults import DEFAULTS, SILENT, flat, todays
 from ..encoder.belongs import SENTENCE_CONFIGS, join
 from ..encoder.modules import TRANSFORMERS
 from ..tokenizer import settings_of
 from .side import Side
 
-_POOLING = {"pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max", "pooling_mode_mean_tokens": "mean",
-            "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens", "pooling_mode_weightedmean_tokens": "weightedmean",
-            "pooling_mode_lasttoken": "lasttoken"}
-"""Source: sentence_transformers 6.2, sentence_transformer/modules/pooling.py."""
-_RENAMED = {"word_embedding_dimension": "embedding_dimension", "torch_dtype": "dtype"}
 _AREAS = {"Pooling": "pooling", "SpladePooling": "pooling", "Normalize": "normalisation"}
 _DEFAULTS: Mapping[str, object] = {**DEFAULTS, "position_embedding_type": "absolute", "pooling_mode": "mean", "bias": "none"}
 _ADAPTER_SILENT = ("base_model_name_or_path", "revision", "inference_mode", "auto_mapping", "peft_version", "task_type", "lora_dropout",
@@ -60,7 +55,7 @@ def _settings(side: Side) -> dict[tuple[str, str], Any]:
     found["normalisation", "normalize"] = "Normalize" in kinds
     for module in side.layout.modules:
         if module.folder and module.type not in TRANSFORMERS:
-            for key, value in _module(read_if_there(side.files, module.at("config.json"), own)).items():
+            for key, value in todays(dict(flat(read_if_there(side.files, module.at("config.json"), own)))).items():
                 found[_AREAS.get(module.type, module.type.lower()), key] = value
     whole = read_if_there(side.files, "config_sentence_transformers.json", own)
     prompts = whole.get("prompts")
@@ -85,14 +80,6 @@ def _differ(key: str, old: Any, new: Any) -> bool:
     old, new = (default if value is None else value for value in (old, new))
     # an absent list or object and an empty one are written by different library versions
     return bool(old != new and not (old in (None, [], {}, False) and new in (None, [], {}, False)))
-
-
-def _module(config: Mapping[str, Any]) -> dict[str, Any]:
-    found = {_RENAMED.get(key, key): value for key, value in flat(config) if key not in _POOLING}
-    modes = [mode for key, mode in _POOLING.items() if config.get(key)]
-    if modes and "pooling_mode" not in found:
-        found["pooling_mode"] = modes[0] if len(modes) == 1 else modes
-    return found
 
 
 def _length(side: Side, there: set[str]) -> int | None:

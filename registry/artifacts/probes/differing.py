@@ -86,7 +86,7 @@ def measure(before: Probe, now: Probe, tolerance: float) -> Difference | None:
     import numpy as np
     old, new = dense(before), dense(now)
     if not np.isfinite(new).all():
-        return Difference(text, "the encoding is not finite", math.inf, 0.0)
+        return Difference(text, "the encoding is not finite" if before.finite else "the encoding is not finite, nor was it then", math.inf, 0.0)
     length = float(np.sqrt((old * old).sum(axis=-1)).max(initial=0.0)) or 1.0
     # a score near 0 has no length worth dividing by
     amount = float(np.abs(old - new).max(initial=0.0)) / (max(length, 1.0) if len(before.text) > 1 else length)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import Invalid, NotLoadable
 from ...facts import Token
+from ...plural import counted
 from .values import Given, Probe, Probes
 
 TEXTS = (
@@ -44,7 +45,8 @@ def environment_name(model: Any) -> str:
 
 def record(model: Any, added_tokens: Sequence[Token] = (), given: Sequence[Given] = ()) -> Probes:
     """The probes of a loaded model: fixed texts, each named prompt once, each added token by itself and in variants, and what
-    the user gave. Raises NotLoadable for a model that cannot encode one of them, Invalid for a pair where texts are encoded.
+    the user gave. Raises NotLoadable for a model that cannot encode one of them, to finite numbers and as many as it says; Invalid for a pair
+    where texts are encoded.
     """
     dtype, device = dtype_of(model), str(model.device.type)
     if type(model).__name__ != "CrossEncoder" and (pair := next((item.text for item in given if isinstance(item.text, tuple)), None)):
@@ -61,6 +63,7 @@ def record(model: Any, added_tokens: Sequence[Token] = (), given: Sequence[Given
             probes += [_probe(model, text, None, encoded=False)
                        for text in (word[:1].upper() + word[1:], word + "s", f"pre{word}", f"({word})", f"the {word} is")]
         probes += [replace(_probe(model, item.text, item.prompt, encoded=True), given=True) for item in given]
+        _refuse_unsound(model, probes)
     return Probes(type(model).__name__, dtype, device, environment(), tuple(probes))
 
 
@@ -73,8 +76,24 @@ def again(model: Any, recorded: Probes) -> Iterator[tuple[Probe, Probe]]:
 
 
 def probe(model: Any, text: str) -> Probe:
-    """What a model makes of one text, or of the pair whose second half it is. Raises NotLoadable where it cannot encode it."""
-    return _probe(model, text, None, encoded=True)
+    """What a model makes of one text, or of the pair whose second half it is. Raises NotLoadable where it cannot encode it to finite numbers."""
+    found = _probe(model, text, None, encoded=True)
+    _refuse_unsound(model, [found])
+    return found
+
+
+def _refuse_unsound(model: Any, made: Sequence[Probe]) -> None:
+    """Raises NotLoadable where encodings are no numbers, or have another dimension than the model says."""
+    strange = [item for item in made if not item.finite]
+    if strange:
+        encoded = counted(sum(item.shape is not None for item in made), "text")
+        raise NotLoadable(f"its encodings are not finite: {strange[0].text[-1]!r:.60} encodes to NaN or infinity ({len(strange)} of {encoded} so); "
+                          "its weights are finite and too large, so the training diverged; take an earlier checkpoint")
+    told: int | None = model.get_embedding_dimension() if type(model).__name__ == "SentenceTransformer" else None
+    other = next((item.shape[-1] for item in made if item.shape is not None and item.shape[-1:] != (told,)), None)
+    if told is not None and other is not None:
+        raise NotLoadable(f"it says that its encodings have {counted(told, 'dimension')}, and they have {other}; put the dimension right in the "
+                          "configuration of its last module")
 
 
 def _probe(model: Any, text: str | tuple[str, ...], prompt: str | None, *, encoded: bool) -> Probe:

@@ -31,6 +31,12 @@ class Probe:
     given: bool = False
     """A text of the user's."""
 
+    @property
+    def finite(self) -> bool:
+        """Whether no value of the encoding is NaN or infinite."""
+        import numpy as np
+        return bool(np.isfinite(np.frombuffer(bytes.fromhex(self.values), dtype="<f4")).all())
+
 
 @dataclass(frozen=True)
 class Given:

@@ -202,6 +202,8 @@ class Unavailable(RegistryError):
 class HubUnavailable(Unavailable):
     """The Hub cannot be reached, or does not answer with what was asked for."""
 
+    AGAIN = "; repeating the command goes on from here"
+    """How a line ends that is about something that goes on where it was."""
     momentary = False
     """Whether it may go away by waiting."""
     seconds: float | None = None

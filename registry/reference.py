@@ -142,6 +142,19 @@ def parse_hub(text: str) -> HubReference:
     return HubReference(repository, revision or None)
 
 
+def hub_hint(text: str) -> str | None:
+    """`org/repo` or `org/repo@revision` if a text is the address of a repository's page, or of a place in it; else None."""
+    scheme, slashes, rest = text.partition("://")
+    if not slashes or scheme not in ("http", "https"):
+        return None
+    parts = [part for part in re.split(r"[?#]", rest)[0].split("/")[1:] if part]
+    revision = f"@{parts[3]}" if len(parts) > 3 and parts[2] in ("tree", "blob", "resolve", "commit") and parts[3] != "main" else ""
+    with contextlib.suppress(InvalidReference):
+        found = parse_hub("/".join(parts[:2]) + revision)
+        return str(found).removeprefix("hf://") if len(parts) > 1 and parts[0] not in ("datasets", "spaces", "api") else None
+    return None
+
+
 def _refuse_other_kinds(text: str) -> None:
     if not text:
         raise InvalidReference("an empty text is no reference; write name, name@3 or name@alias")

@@ -51,10 +51,13 @@ def remembered(home: Home, name: str) -> str | None:
 
 def repository_of(text: str, what: str) -> str:
     """`org/repo`, or `hf://org/repo`, that may name a place to write to. Raises InvalidReference."""
-    found = _reference.parse_hub(text)
-    if found.revision is not None or "/" not in found.repository:
-        raise InvalidReference(f"{what} takes a repository, as in org/name, not {text!r}")
-    return found.repository
+    with contextlib.suppress(InvalidReference):
+        found = _reference.parse_hub(text)
+        if found.revision is None and "/" in found.repository:
+            return found.repository
+    meant = _reference.hub_hint(text)
+    hint = f"; did you mean {meant.partition('@')[0]}?" if meant else ""
+    raise InvalidReference(f"{what} takes a repository, as in org/name, not {text!r}{hint}")
 
 
 def repository_of_owner(owner: str, name: str) -> str:
@@ -70,6 +73,10 @@ def refuse_repository(text: str) -> None:
     hint = "" if os.path.lexists(text) else _reference.version_hint(text)
     if hint and "/" not in text:
         raise FolderNotFound(f"there is no bundle {text!r}{hint}")
+    if "://" in text and not os.path.lexists(text):
+        meant = _reference.hub_hint(text)
+        raise FolderNotFound(f"{text!r} is an address, and a bundle's file or a repository is wanted here; a repository of the Hub is named as in "
+                             f"hf://{meant or 'org/name'}")
     if text.startswith(("/", "~", ".")) or text.endswith(".tar") or os.path.lexists(text):
         return
     repository = text if "/" in text else f"org/{text}"

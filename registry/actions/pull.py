@@ -26,6 +26,7 @@ from ..results import Added
 from ..version import Version
 from .add import AddOptions, Prepared, prepare
 from .ahead import READING, import_ahead
+from .changed import warn_of_changes
 from .common import VersionLike, resolve
 from .counting import Bytes
 from .foreign import register_foreign
@@ -94,7 +95,9 @@ def pull(home: Home, repository: str, *, options: PullOptions, progress: Progres
             version, already = register_foreign(home, remote, tree, options, run.bytes, run.received, progress)
         else:
             version, already = _register_line(run, members, progress)
-            _note_copy(home, tree, version, refs or remote.refs(tree.repository))
+            refs = refs or remote.refs(tree.repository)
+            _note_copy(home, tree, version, refs)
+            warn_of_changes(home, remote, tree, refs, version, members[0].manifest, numbers(refs).get(members[0].number))
     aliases = _aliases(home, version, tree, refs or remote.refs(tree.repository)) if options.aliases else ()
     return Pulled(resolve(home, version), tuple(run.received), already, aliases)
 

@@ -22,6 +22,7 @@ from ..published import Pushed, Sent
 from ..version import Version
 from .ahead import Hashing
 from .breaking import readme_there, refuse_breaking, warn_of_other_base
+from .changed import warn_of_changes, warn_of_overwriting
 from .common import VersionLike, line_here, manifest_of, resolve
 from .counting import Bytes
 from .leaks import refuse_leaks
@@ -107,6 +108,7 @@ def _publish(run: Run, line: Sequence[Version], repository: str, alias: str | No
     else:
         run.places[version.digest] = Place(repository, commit)
         run.sent.append(Sent(version.reference, repository, commit, tag, "already"))
+        warn_of_changes(run.home, run.remote, tree, refs, version, manifest, commit)
         if not run.options.dry_run:
             _tag_and_record(run, version, repository, commit, placed(manifest), refs)
     if alias is not None and commit is not None and not run.options.pr and not run.options.dry_run:
@@ -169,6 +171,8 @@ def _commit(run: Run, line: Sequence[Version], manifest: Manifest, tree: Tree, r
             run.options = replace(options, as_new=None)
             _publish(run, line, repository_of(options.as_new, "--as-new"), alias)
             return None
+    if there is not None and not older:
+        warn_of_overwriting(run.home, run.remote, tree, refs, version, there, changes)
     run.places[version.digest] = Place(repository, UNKNOWN_COMMIT)
     tag = _plan.tag_of(version.number)
     if options.dry_run:

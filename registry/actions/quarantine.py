@@ -72,6 +72,11 @@ class Quarantine:
         """Bytes that came from the Hub."""
         self._folder = home.root / "staging" / f"pull-{digest_of(f'{repository}@{commit}'.encode()).hex[:16]}"
 
+    @property
+    def place(self) -> str:
+        """What a message calls it."""
+        return f"hf://{self._repository}"
+
     def paths(self) -> Sequence[str]:
         """Relative paths, sorted."""
         return sorted(self._files)

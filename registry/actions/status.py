@@ -35,6 +35,8 @@ def status(home: Home, target: VersionLike | None = None, *, offline: bool = Fal
     if name is not None and not copies:
         _refuse_unknown(home, name)
     remote = the_hub()
+    if copies and not offline:
+        remote.check_settings()
     states: list[State] = []
     places = sorted({(copy.name, copy.repository) for copy in copies})
     for number_of_place, (model, repository) in enumerate(places):
@@ -58,7 +60,8 @@ def states_of(home: Home, remote: Remote, name: str, repository: str, copies: Se
     try:
         return compared(home, look(remote, repository), name, repository, copies)
     except (RemoteNotFound, RemoteMoved, HubUnavailable, Invalid, Refused) as error:
-        return [State(name, number, repository, copy.commit, _state_of(error), str(error)) for number, copy in sorted(known.items())]
+        return [State(name, number, repository, copy.commit, _state_of(error), str(error).removesuffix(HubUnavailable.AGAIN))
+                for number, copy in sorted(known.items())]
 
 
 def look(remote: Remote, repository: str) -> There:

@@ -79,6 +79,10 @@ class Committed:
 class Remote(Protocol):
     """A hub. A repository is `org/name`; a revision is a branch, a tag or a commit."""
 
+    def check_settings(self) -> None:
+        """Raises Invalid where what this machine is set to makes no question possible, whichever repository it is about."""
+        ...
+
     def tree(self, repository: str, revision: str | None = None) -> Tree:
         """The files at a revision, by default main. Raises RemoteNotFound, HubUnavailable."""
         ...

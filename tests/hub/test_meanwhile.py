@@ -136,6 +136,14 @@ def test_without_the_right_token_nothing_is_written(here, hub, token, code, said
     assert hub.repositories == {} and published(here) == []
 
 
+@pytest.mark.parametrize("token", ["é bad\n", "hf_a b"])
+def test_a_token_that_no_request_can_carry_is_said_and_not_shown(here, hub, token):
+    ran = here.run("push", "minilm@1", "--to", "org/minilm", HF_TOKEN=token)
+
+    assert ran.code == 2 and "the token for the Hub is malformed" in ran.err and "HF_TOKEN" in ran.err and ran.err.count("\n") == 1, ran.err
+    assert "bad" not in ran.err and "hf_a" not in ran.err and hub.requests == []
+
+
 # others who stand on it
 
 def test_a_base_that_others_stand_on_is_not_replaced(pushed, hub, tmp_path):

@@ -50,6 +50,28 @@ def test_a_repository_without_its_scheme_is_taken_for_no_file(there, text):
     assert ran.code == 3 and f"there is no bundle {text!r}" in ran.err and "hf://org/medical" in ran.err and ran.err.count("\n") == 1
 
 
+@pytest.mark.parametrize(("address", "meant"), [
+    ("https://hub.example/org/medical", "hf://org/medical"), ("https://hub.example/org/medical/tree/v1?x=1", "hf://org/medical@v1"),
+    ("https://hub.example/datasets/org/texts", "hf://org/name"), ("s3://bucket/medical.tar", "hf://org/name")])
+def test_an_address_is_taken_for_no_file(there, hub, address, meant):
+    ran = there.run("pull", address)
+
+    assert ran.code == 3 and f"{address!r} is an address" in ran.err and ran.err.endswith(f"as in {meant}\n") and ran.err.count("\n") == 1
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(("files", "held"), [({}, "it holds nothing"), ({"notes.txt": b"x"}, "it holds notes.txt"),
+                                             ({"old/config.json": b"{}"}, "there may be one in 'old', download that and add it as a folder")])
+def test_a_repository_without_a_model_is_named_with_what_it_holds(there, hub, files, held):
+    hub.create("org/empty")
+    hub.commit("org/empty", {".gitattributes": b"", **files})
+
+    ran = there.run("pull", "hf://org/empty")
+
+    assert ran.code == 6 and "no model lies at the root of hf://org/empty" in ran.err and ran.err.endswith(f"; {held}\n"), ran.err
+    assert nothing_registered(there)
+
+
 def test_offline_is_said(there, hub):
     ran = there.warm.run(REGISTRY_HOME=str(there.root), code="from huggingface_hub import constants; constants.HF_HUB_OFFLINE = True\n"
                          "from registry.cli import main; import sys; sys.exit(main(['pull', 'hf://org/medical']))")

@@ -256,6 +256,14 @@ def test_what_names_no_place_is_said_before_anything_is_sent(here, hub, wrong):
     assert hub.repositories == {}
 
 
+@pytest.mark.parametrize(("to", "more"), [
+    ("a/b/c", ""), ("/tmp/x", ""), ("https://hub.example/org/medical/tree/main", "; did you mean org/medical?")])
+def test_what_names_no_repository_to_write_to_is_answered_by_the_form_of_one(here, to, more):
+    ran = here.run("push", "minilm@1", "--to", to)
+
+    assert (ran.code, ran.err) == (2, f"error: --to takes a repository, as in org/name, not {to!r}{more}\n")
+
+
 @pytest.mark.parametrize("to", ["org/../x", "org", "datasets/org/minilm", "org/min ilm", "org/minilm@v1", "org/a--b"])
 def test_what_names_no_repository_is_said_in_one_line(here, hub, to):
     ran = here.run("push", "minilm@1", "--to", to)

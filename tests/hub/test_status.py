@@ -78,11 +78,19 @@ def test_a_hub_that_does_not_answer_is_unreachable_and_an_error_to_sync_and_offl
     before = len(hub.requests)
     known = pushed.ok("status", "--offline")
 
-    assert [state["state"] for state in ran] == ["unreachable"]
+    assert [state["state"] for state in ran] == ["unreachable"] and "repeating" not in ran[0]["detail"]
     assert (silent.code, silent.out, "cannot be reached" in silent.err) == (7, "", True)
     assert len(hub.requests) == before
     assert [(state["reference"], state["repository"], state["commit"], state["state"]) for state in known] == [
         ("minilm@1", "org/minilm", hub.head("org/minilm"), None)]
+
+
+@pytest.mark.parametrize(("wrong", "said"), [({"HF_ENDPOINT": "nonsense"}, "HF_ENDPOINT is 'nonsense'"), ({"HF_TOKEN": "a b"}, "is malformed")])
+def test_settings_with_which_nobody_can_be_asked_are_one_error_and_not_a_state_of_each_repository(pushed, wrong, said):
+    ran = pushed.run("status", **wrong)
+
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1) and said in ran.err
+    assert pushed.run("status", "--offline", **wrong).code == 0
 
 
 def test_a_renamed_repository_is_said(pushed, hub):

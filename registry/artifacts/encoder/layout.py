@@ -57,7 +57,7 @@ def layout(files: Files, *, class_hint: str | None = None, parent_class: str | N
     there = set(files.paths())
     modules = read_modules(files, there)
     if not modules and not there & {"config.json", _ADAPTER}:
-        raise NotLoadable(_no_model(there, getattr(files, "path", None)))
+        raise NotLoadable(_no_model(there, files))
     main = _main(modules)
     is_adapter = join(main.folder, _ADAPTER) in there and main.type in TRANSFORMERS
     if is_adapter:
@@ -116,10 +116,12 @@ def _refuse_odd_adapter(modules: Sequence[Module], main: Module, there: set[str]
                           "told apart by the loaders; put them into two folders and add both")
 
 
-def _no_model(there: set[str], place: object) -> str:
+def _no_model(there: set[str], files: Files) -> str:
+    repository, place = getattr(files, "place", None), getattr(files, "path", None)
     inner = sorted({folder for path in there for folder, _, name in [path.rpartition("/")]
                     if folder and name in (MODULES, "config.json", _ADAPTER)})
     shown = ", ".join(sorted(there)[:_SHOWN]) + (", …" if len(there) > _SHOWN else "")
-    hint = f"; there may be one in {inner[0]!r}, add that folder" if inner else f"; it holds {shown}"
-    where = "this folder" if place is None else repr(str(place))
+    then = "add that folder" if repository is None else "download that and add it as a folder"
+    hint = f"; there may be one in {inner[0]!r}, {then}" if inner else f"; it holds {shown or 'nothing'}"
+    where = repository or ("this folder" if place is None else repr(str(place)))
     return f"no model lies at the root of {where}: there is no {MODULES}, config.json or {_ADAPTER}{hint}"

@@ -15,9 +15,10 @@ from ...digest import Digest
 from ...errors import HubUnavailable, RemoteMoved, RemoteNotFound
 from ..remote import Committed, Refs, Tree, Upload
 from .answers import commit_of, refs_of, repository_of, tree_of
-from .client import SESSIONS, client, require_token, timeout, upload_wait
+from .client import SESSIONS, client, endpoint, require_token, timeout, upload_wait
 from .download import stream
-from .translate import TRIES, pause_of
+from .token import refuse_malformed_token
+from .translate import TRIES, pause_of, translated
 from .upload import Told, addition, digests_first, groups, refuse_other_bytes
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ CHILDREN_ASKED = 100
 
 class HuggingFace:
     """Remote: the Hub that HF_ENDPOINT names, else the public one."""
+
+    def check_settings(self) -> None:
+        """Its address and the token."""
+        with translated("", None):
+            endpoint()
+            refuse_malformed_token()
 
     def tree(self, repository: str, revision: str | None = None) -> Tree:
         """One request: the files with size and digest, and the commit they are of."""
@@ -129,6 +136,7 @@ class HuggingFace:
         while True:
             try:
                 with client(repository, revision) as api:
+                    refuse_malformed_token()
                     return action(api)
             except HubUnavailable as error:
                 failures += 1

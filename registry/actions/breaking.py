@@ -38,10 +38,10 @@ def refuse_breaking(home: Home, remote: Remote, version: Version, tree: Tree, th
 
 def warn_of_other_base(home: Home, remote: Remote, line: Sequence[Version], places: Mapping[Digest, Place]) -> None:
     """Keep a line where plain loaders of an adapter would get another base than its own, or none."""
-    from ..artifacts.encoder import layout
     version = line[0]
     if version.kind != "adapter":
         return
+    from ..artifacts.encoder import layout
     base = next(item for item in line[1:] if item.digest == version.parents[0].digest)
     place = places[base.digest]
     files = stored(home, base)

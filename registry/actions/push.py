@@ -25,7 +25,6 @@ from .breaking import readme_there, refuse_breaking, warn_of_other_base
 from .changed import warn_of_changes, warn_of_overwriting
 from .common import VersionLike, line_here, manifest_of, resolve
 from .counting import Bytes
-from .leaks import refuse_leaks
 from .places import (
     copies_at,
     is_plain,
@@ -51,8 +50,9 @@ from .pushing import (
     refuse_leaks_early,
     refuse_to_make,
     target_of,
+    uploads_of,
 )
-from .rendering import UNKNOWN_COMMIT, Place, holds, line_from, ours, placed, render
+from .rendering import UNKNOWN_COMMIT, Place, holds, line_from, ours, placed
 
 SUMMARY_LIMIT = 200
 """Characters of a commit's first line."""
@@ -96,7 +96,7 @@ def _publish(run: Run, line: Sequence[Version], repository: str, alias: str | No
     version, tag = line[0], _plan.tag_of(line[0].number)
     tree = _opened(run, version, repository)
     if tree is None:
-        uploads = render(run.home, line, repository, run.places)
+        uploads = uploads_of(run, line, repository, run.places)
         run.places[version.digest] = Place(repository, UNKNOWN_COMMIT)
         run.sent.append(Sent(version.reference, repository, None, tag, "would push", len(uploads), sum(upload.size for upload in uploads)))
         return
@@ -159,8 +159,7 @@ def _commit(run: Run, line: Sequence[Version], manifest: Manifest, tree: Tree, r
     _refuse_strange(run, version, tree, refs, there)
     older = there is not None and there.number > version.number
     target = _side(run, version, tree, refs) if older and not options.dry_run else tree
-    uploads = render(run.home, line, repository, run.places, readme_there(run.remote, version, manifest, target, refs, there, run.home))
-    refuse_leaks(run.home, line, uploads, options.allow_path)
+    uploads = uploads_of(run, line, repository, run.places, readme_there(run.remote, version, manifest, target, refs, there, run.home))
     changes = _plan.changes(uploads, target, ours(target, there.manifest if there else None))
     if not older and not options.break_others:
         try:

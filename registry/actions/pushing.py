@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..digest import Digest
 from ..errors import Invalid, RemoteNotFound
 from ..home import Home
-from ..hub.remote import Remote, Tree
+from ..hub.remote import Remote, Tree, Upload
 from ..published import Sent
 from ..version import Version
 from .ahead import Hashing
@@ -51,6 +51,7 @@ class Run:
     anew: set[str] = field(default_factory=set)
     """Those that are gone, and are to be made again."""
     places: dict[Digest, Place] = field(default_factory=dict)
+    made: dict[tuple[object, ...], list[Upload]] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
 
 
@@ -125,10 +126,19 @@ def is_empty(tree: Tree, tags: Collection[str]) -> bool:
     return not tags and set(tree.files) <= {".gitattributes"}
 
 
+def uploads_of(run: Run, line: Sequence[Version], repository: str, places: Mapping[Digest, Place], readme: str | None = None) -> list[Upload]:
+    """As render, once for the same question. Raises Refused for a file that names a place of this machine."""
+    asked = (line[0].digest, repository, readme, *((item.digest, places[item.digest]) for item in line[1:]))
+    if asked not in run.made:
+        uploads = render(run.home, line, repository, places, readme)
+        refuse_leaks(run.home, line, uploads, run.options.allow_path)
+        run.made[asked] = uploads
+    return run.made[asked]
+
+
 def refuse_leaks_early(run: Run, line: Sequence[Version], missing: Sequence[Version]) -> None:
     """Before anything of the line is published, look at all that may be."""
     target = run.options.to or ""
     provisional = {item.digest: run.places.get(item.digest, Place(target, UNKNOWN_COMMIT)) for item in line}
     for version in (*missing, *([] if is_known(run, line[0]) else line[:1])):
-        part = line_from(line, version)
-        refuse_leaks(run.home, part, render(run.home, part, target, provisional), run.options.allow_path)
+        uploads_of(run, line_from(line, version), target, provisional)

@@ -179,6 +179,7 @@ def _candidates(home: Home, folder: Path, vocabulary: Callable[[], Digest]) -> s
     from ..catalog import queries
     with home.reading() as connection:
         found = [version for version in queries.with_vocabulary(connection, vocabulary()) if version.kind != "adapter"]
+    found.sort(key=lambda version: version.kind == "merged")  # what an adapter was merged into is seldom what one was trained on
     return _command(folder, found, home, vocabulary)
 
 

@@ -20,8 +20,8 @@ _WORDS = 8
 _SAID_OF_IT = ("truncation_side", "padding_side", "split_special_tokens", "model_input_names")
 _PARTS = ("normalizer", "pre_tokenizer", "post_processor", "model", "added_tokens")
 """Of tokenizer.json."""
-_OF_THE_OBJECT = ("truncate_dim", "max_active_dims")
-"""Set on an object by its user, and no part of a folder."""
+_CUT = ("truncate_dim", "max_active_dims")
+"""What cuts encodings while they are made; save_pretrained writes it, and it is compared by itself."""
 
 
 def prove(live: Live, folder: Path, adapter: str | None) -> Any:
@@ -62,6 +62,8 @@ def _differences(live: Live, back: Live, adapter: str | None) -> Iterator[str]:
     if kinds != others:
         yield f"the modules are {', '.join(kinds)} in memory and {', '.join(others)} when it is loaded"
     yield from _ways_to_ids(live.model, back.model)
+    yield from (f"{name} is {value!r} in memory and {getattr(back.model, name, None)!r} when it is loaded"
+                for name in _CUT if (value := getattr(live.model, name, None)) != getattr(back.model, name, None))
     for mine, other in zip(live.model.children(), back.model.children(), strict=False):
         name = type(mine).__name__
         if mine is not live.module:
@@ -103,9 +105,9 @@ def _encodes_otherwise(live: Live, back: Any, adapter: str | None) -> str | None
     with quiet(), untouched(live.model):
         activate(live.model, [adapter] if adapter is not None else [])
         live.model.eval()
-        for name in _OF_THE_OBJECT:
-            if getattr(live.model, name, None) is not None:
-                setattr(live.model, name, None)
+        for model, name in ((model, name) for model in (live.model, back) for name in _CUT):
+            if getattr(model, name, None) is not None:
+                setattr(model, name, None)
         back.eval()
         for item in inputs:
             now, then = next(encode(live.model, [item])), next(encode(back, [item]))

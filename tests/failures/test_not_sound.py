@@ -98,7 +98,7 @@ def test_a_dimension_that_the_encodings_do_not_have(reg, copied):
 def test_lora_b_of_zeros_is_said_from_the_file_whatever_their_sign(reg, copied):
     names = times(copied, -0.0)
 
-    said = rf"all {len(names)} tensors that training moves are still as it begins, '.*lora_B.weight' first"
+    said = rf"all {len(names)} tensors that training moves are still as it begins \(every lora_B is 0\), '.*lora_B.weight' first"
     with pytest.raises(NoEffect, match=said):
         reg.add(copied, "medical", measure=False)
 
@@ -116,7 +116,7 @@ def test_one_lora_b_of_zeros_is_told(reg, copied):
     ("adapter_config.json", {"lora_alpha": float("nan")}, NotLoadable, "has the lora_alpha nan"),
     ("adapter_config.json", {"lora_dropout": float("inf")}, NotLoadable, "the lora_dropout inf is no number in JSON"),
     ("adapter_config.json", {"lora_alpha": 0}, NoEffect, "has the lora_alpha 0, by which every change is multiplied"),
-    (SENTENCE, {"default_prompt_name": "nope"}, NotLoadable, r"has the default_prompt_name 'nope', and no prompt is called so \(there is "),
+    (SENTENCE, {"default_prompt_name": "nope"}, NotLoadable, r"'nope', and no prompt is called so \(it has 'document', 'query'\)"),
     (SENTENCE, {"similarity_fn_name": "nonsense"}, NotLoadable, "has the similarity_fn_name 'nonsense'.*name one of cosine, dot, euclidean"),
 ])
 def test_a_setting_that_no_library_takes_is_refused_from_the_file(reg, copied, path, change, error, said):
@@ -156,3 +156,28 @@ def test_facts_are_not_blamed_for_a_damaged_file(reg, made):
 def test_a_device_that_is_none(reg):
     with pytest.raises(Invalid, match="device is 'cudaa', which is none; use cpu, cuda"):
         reg.load("base@1", device="cudaa")
+
+
+def test_what_cuts_encodings_is_kept_with_a_changed_model(reg):
+    model = reg.load("base@1", device="cpu", truncate_dim=4)
+    model.transformers_model.get_input_embeddings().weight.data[7] += 1
+
+    saved = reg.save(model, "cut")
+
+    assert model.truncate_dim == 4
+    again = reg.load("cut@1", device="cpu")
+    assert lively.encodings(again) == lively.encodings(model)
+    assert len(lively.encodings(again)[0]) == again.get_embedding_dimension() == 4
+    assert [said for said in saved.added[0].warnings if "truncate_dim is 4 (there None)" in said]
+
+
+def test_an_unknown_base_is_a_matter_of_lineage_and_a_merged_model_is_named_last(reg, copied, tmp_path):
+    reg.add(copied, "medical", measure=False)
+    reg.merge("medical@1", "amerged")
+    lost = tmp_path / "nowhere"
+    edit(copied / "adapter_config.json", lambda config: config.update(base_model_name_or_path=str(lost)))
+
+    found = failed(reg.check(copied, measure=False))
+
+    assert set(found) == {"lineage"}
+    assert "if you know that it is resized@1, amerged@1" in found["lineage"]

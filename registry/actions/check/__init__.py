@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import entry as _entry, reference as _reference
 from ...digest import Digest
-from ...errors import FolderNotFound, Invalid, RegistryError
+from ...errors import FolderNotFound, Invalid, ParentNotFound, RegistryError
 from ...home import Home
 from ...plural import counted
 from ...progress import Progress
@@ -139,6 +139,8 @@ def _folder(home: Home | None, folder: Path, options: CheckOptions, given: Seque
         stage = of_folder(home, folder, options.parent)
     except Invalid:
         raise
+    except ParentNotFound as error:
+        return Report(name, (Outcome(LINEAGE, "identity", name, FAILED, message=str(error)),))
     except RegistryError as error:
         return Report(name, (Outcome(READABLE, "integrity", name, FAILED, message=str(error)),))
     outcomes = [Outcome(READABLE, "integrity", name, OK, found=stage.layout.model_class)]

@@ -18,6 +18,8 @@ CHECKS, check = checks()
 _WIDTHS = ("hidden_size", "d_model", "dim", "n_embd")
 """Fields of config.json, by architecture, for how many numbers a token's vector has."""
 _SENTENCE = "config_sentence_transformers.json"
+_PROMPTS = ("query", "document")
+"""Prompts that a model has, empty ones, though no file names them. Source: sentence_transformers 6.2, _default_prompts."""
 SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
 """Source: sentence_transformers 6.2, util/similarity.py, SimilarityFunction."""
 
@@ -46,11 +48,11 @@ def default_prompt_is_there(candidate: Candidate) -> str | None:
     """default_prompt_name names one of the prompts."""
     config = _sentence(candidate)
     name, prompts = config.get("default_prompt_name"), config.get("prompts")
-    there = sorted(prompts) if isinstance(prompts, Mapping) else []
-    if name is None or name in there or (name in ("query", "document") and candidate.layout.model_class != "CrossEncoder"):
+    there = [*(prompts if isinstance(prompts, Mapping) else ()), *(_PROMPTS if candidate.layout.model_class != "CrossEncoder" else ())]
+    if name is None or name in there:
         return None
-    return (f"{_SENTENCE} has the default_prompt_name {name!r:.80}, and no prompt is called so (there is "
-            f"{some(there) if there else 'none'}); name one of the prompts, or set it to null")
+    shown = f"it has {some(sorted(set(there)))}" if there else "it has none"
+    return f"{_SENTENCE} has the default_prompt_name {name!r:.80}, and no prompt is called so ({shown}); name one of the prompts, or set it to null"
 
 
 @check("similarity", "its similarity is one that is known", "protects from another similarity than was meant: a loader takes its own without a word",

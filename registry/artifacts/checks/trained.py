@@ -128,9 +128,12 @@ def adapter_is_not_as_it_began(candidate: Candidate) -> str | None:
         return ("adapter_config.json has the lora_alpha 0, by which every change is multiplied, so the adapter changes nothing; set it to the one "
                 "of the training")
     began, moved = _begun(candidate, config, candidate.parent)
-    return (f"all {counted(len(began), 'tensor')} that training moves {'is' if len(began) == 1 else 'are'} still as it begins, "
+    if not began or moved:
+        return None
+    zero = " (every lora_B is 0)" if all("lora_B" in item for item in began) else ""
+    return (f"all {counted(len(began), 'tensor')} that training moves {'is' if len(began) == 1 else 'are'} still as it begins{zero}, "
             f"{began[0]} first, so the adapter changes nothing; save it after the training "
-            "(if it is meant to be untrained: --allow-no-effect)") if began and not moved else None
+            "(if it is meant to be untrained: --allow-no-effect)")
 
 
 @check("adapter-parts", "all of its parts were trained", "tells of layers that training left as they began", None, net=EFFECT)

@@ -73,7 +73,7 @@ class Quarantine:
         self._folder = home.root / "staging" / f"pull-{digest_of(f'{repository}@{commit}'.encode()).hex[:16]}"
 
     @property
-    def place(self) -> str:
+    def repository(self) -> str:
         """What a message calls it."""
         return f"hf://{self._repository}"
 

@@ -117,7 +117,7 @@ def _refuse_odd_adapter(modules: Sequence[Module], main: Module, there: set[str]
 
 
 def _no_model(there: set[str], files: Files) -> str:
-    repository, place = getattr(files, "place", None), getattr(files, "path", None)
+    repository, place = getattr(files, "repository", None), getattr(files, "path", None)
     inner = sorted({folder for path in there for folder, _, name in [path.rpartition("/")]
                     if folder and name in (MODULES, "config.json", _ADAPTER)})
     shown = ", ".join(sorted(there)[:_SHOWN]) + (", …" if len(there) > _SHOWN else "")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from registry import entry
+from registry.actions.common import still_there
 from registry.artifacts.adapter import KINDS
-from registry.errors import Invalid, NoEffect, NotLoadable
+from registry.artifacts.probes import again, parse, still
+from registry.errors import Invalid, NoEffect, NotLoadable, ProbeMismatch
 from tests.artifacts import small
 from tests.artifacts.hand import edit, rewrite
 from tests.support import lively
@@ -54,6 +58,24 @@ def test_one_that_was_let_in_unmeasured_is_told_by_save_check_and_load(reg, copi
     model[0].auto_model.get_input_embeddings().weight.data[5] += 1
     with pytest.raises(NotLoadable, match="encodings are not finite"):
         reg.save(model, "again")
+
+
+def test_a_version_that_was_registered_without_numbers_is_not_blamed_on_the_machine(reg, copied):
+    times(copied, 1e30)
+    version = reg.add(copied, "medical", measure=False).version
+    model = reg.load(version, device="cpu")
+    with still(model):
+        made = tuple(found for _, found in again(model, parse(reg.home.blobs.read(reg.resolve("resized@1").probes))))
+    recorded = replace(parse(reg.home.blobs.read(reg.resolve("resized@1").probes)), probes=made)
+    assert not any(probe.finite for probe in made if probe.shape)
+    digest = reg.home.blobs.add(recorded.to_bytes())  # as an older version of this package kept them
+    reg.home.commit(lambda connection: entry.Probes(*still_there(connection, version), digest))
+
+    with pytest.raises(ProbeMismatch, match=r"medical@1 makes no numbers of texts, and made none when it was registered") as caught:
+        reg.load("medical@1", device="cpu")
+
+    assert "machine" not in str(caught.value)
+    assert "not finite, nor was it then" in failed(reg.check("medical@1"))["probe-vectors"]
 
 
 def test_a_full_model_that_makes_no_numbers_of_texts(reg, tmp_path):

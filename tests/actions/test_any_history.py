@@ -117,5 +117,5 @@ class AnyHistory(RuleBasedStateMachine):
             assert findings == ()
 
 
-AnyHistory.TestCase.settings = settings(max_examples=8, stateful_step_count=15)
+AnyHistory.TestCase.settings = settings(max_examples=6, stateful_step_count=15)
 TestAnyHistory = AnyHistory.TestCase

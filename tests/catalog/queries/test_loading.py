@@ -188,7 +188,7 @@ def _texts() -> list[str]:
     return [name + (f"@{label}" if label else "") for name in NAMES for label in ("", "1", "4", *ALIASES)]
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(journals())
 def test_every_state_can_be_asked_for_as_it_was(wanted: list[Body]) -> None:
     with tempfile.TemporaryDirectory() as folder:

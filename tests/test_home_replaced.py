@@ -91,7 +91,7 @@ def test_an_interrupt_while_another_program_holds_the_file_leaves_no_transaction
     holder.start()
     holds.wait()
     writer = Writer(path)
-    before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     signal.setitimer(signal.ITIMER_REAL, 0.3)
     try:
         with pytest.raises(KeyboardInterrupt), writer.transaction():

@@ -89,6 +89,27 @@ def test_the_library_alone_cannot_switch_to_an_adapter_beside_one_that_trains_ro
     assert naive.encodings(model) == encoded["low"]
 
 
+@pytest.mark.filterwarnings("ignore:.*deleted:UserWarning")
+def test_the_library_alone_cannot_say_which_acts_takes_no_name_twice_and_never_merges_and_activate_takes_any_that_is_there(several):
+    reg, encoded = several
+    model = naive.plain(reg.checkout("grown@1").folder)
+    for name, version in (("a", "low@1"), ("b", "wider@1")):
+        model.load_adapter(str(reg.checkout(version).folder), adapter_name=name)
+    with pytest.raises(ValueError, match="name b already exists"):
+        model.load_adapter(str(reg.checkout("low@1").folder), adapter_name="b")
+    with pytest.raises(AttributeError):
+        model.active_adapter()
+    with pytest.raises(AttributeError):
+        model.merge_and_unload()
+    model.delete_adapter("b")
+    assert (model.active_adapters(), naive.encodings(model)) == (["a"], encoded["low"])  # it acts, though nobody said so
+
+    loaded = reg.load("grown@1", adapters={"a": "low@1", "b": "wider@1"}, device="cpu")
+    reg.activate(loaded, "b")
+
+    assert naive.encodings(loaded) == encoded["wider"]
+
+
 def test_the_library_alone_saves_neither_two_nor_that_one_is_off(several, tmp_path):
     reg, encoded = several
     model = naive.plain(reg.checkout("grown@1").folder)

@@ -29,7 +29,6 @@ from .registering import register
 from .storing import Giving, storing_at_the_end, storing_meanwhile
 
 if TYPE_CHECKING:
-
     from .measure import Texts
 
 

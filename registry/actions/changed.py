@@ -17,7 +17,7 @@ SHOWN = 3
 def changed_since(remote: Remote, now: Tree, published: str | None, manifest: Manifest) -> tuple[str, ...]:
     """Files of a version that are not as they were at the commit that published it, the card apart, and weights or tokens that came beside them.
 
-    None where a commit has another version than the other one. One request, none where nothing was committed since.
+    None are, where the two commits have different versions. One request, and that only where something was committed since.
     """
     if published is None or published == now.commit:
         return ()

@@ -70,9 +70,8 @@ def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Pr
         raise Invalid(f"say where {found.reference} goes: --to org/{found.name.rsplit('/', 1)[-1]}")
     if options.parents_to is not None:
         repository_of_owner(options.parents_to, "x")
-    as_new = repository_of(options.as_new or "org/x", "--as-new")  # said now, and not when half of the line is there
-    said = {as_new} if options.as_new else set()
-    said |= {repository_of(options.to, "--to")} if options.to else set()
+    # looked at now, and not when half of the line is there
+    said = {repository_of(place, what) for place, what in ((options.as_new, "--as-new"), (options.to, "--to")) if place}
     options = replace(options, to=repository_of(to, "--to"))
     with home.store_lock.shared(timeout=60.0), contextlib.closing(Hashing(home.blobs)) as hashing:
         run = Run(home, the_hub(), options, Bytes(progress), hashing, frozenset(said))

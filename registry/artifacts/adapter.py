@@ -99,6 +99,11 @@ def config_of(value: Mapping[str, Any], path: str = CONFIG) -> AdapterConfig:
         _tokens(tokens, path), value.get("use_dora") is True, value)
 
 
+def is_part(name: str) -> bool:
+    """Whether a tensor of this name is a part of an adapter, and not one of the base's that it trained whole."""
+    return any(f".{part}" in name for part in PARTS)
+
+
 def location_free_config(content: bytes, parent: Digest | None) -> bytes:
     """The canonical bytes, the base named by the parent's manifest; without a parent it is null. Raises NotLoadable."""
     value = _object(content)

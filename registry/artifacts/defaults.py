@@ -16,8 +16,6 @@ SILENT = ("_name_or_path", "name_or_path", "transformers_version", "adapters", "
            "_num_labels", "output_past", "torchscript", "problem_type", "cross_attention_hidden_size", "use_bfloat16", "architectures",
            "hidden_dropout_prob", "attention_probs_dropout_prob", "id2label", "label2id", "dtype", "bos_token_id", "eos_token_id", "pad_token_id")
 """Of config.json: what does not change what comes out, or stands elsewhere."""
-
-
 RENAMED = {"word_embedding_dimension": "embedding_dimension", "torch_dtype": "dtype"}
 """Names of older libraries to today's."""
 POOLING = {"pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max", "pooling_mode_mean_tokens": "mean",

@@ -147,10 +147,6 @@ class Snapshot:
         """Its rows, to be tallied bit by bit."""
         return Counted((table, rows) for table in _TABLES for rows in self.rows(table))
 
-    def unlike(self, expected: Tally) -> list[str]:
-        """The tables whose rows are not those that were tallied."""
-        return self.counted().unlike(expected)
-
     def broken_index(self) -> str | None:
         """What SQLite's own check says against the file, or that an index does not lead to the rows of its table; None if nothing.
 
@@ -195,7 +191,7 @@ class Counted:
         return True
 
     def unlike(self, expected: Tally) -> list[str]:
-        """As Snapshot.unlike; what was not yet counted is now."""
+        """The tables whose rows are not those that were tallied; what was not yet counted is now."""
         while self.step():
             pass
         if self._error is not None:

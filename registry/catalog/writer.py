@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..digest import Digest
+from .rows import StoredRows
 from .sqlite import connect, translated
 
 _left_to_parents: list[sqlite3.Connection] = []
@@ -68,5 +69,5 @@ class Writer:
 
 def head(connection: sqlite3.Connection) -> tuple[int, Digest | None]:
     """Number and digest of the last entry folded, inside a transaction or without one."""
-    found = connection.execute("SELECT number, digest FROM entries ORDER BY number DESC LIMIT 1").fetchone()
-    return (found[0], Digest(found[1])) if found is not None else (0, None)
+    number, digest, _ = StoredRows(connection).last()
+    return number, digest

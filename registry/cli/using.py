@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from ..errors import Invalid
+from ..settings import PROBES
 from . import values
 from .commands import at_option, command, version_argument
 from .parameters import Folder, Named
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--encode", "texts", metavar="TEXT", multiple=True,
               help="Print its encoding as a JSON line; - reads standard input.")
 @click.option("--device", metavar="D", help="Where it runs: cpu, cuda, cuda:1, mps. Default: registry config load.device.")
-@click.option("--probes", type=click.Choice(["refuse", "warn", "skip"]),
+@click.option("--probes", type=click.Choice(PROBES),
               help="What to do if a recorded text encodes otherwise here. Default: registry config load.probes, else refuse.")
 @at_option()
 @click.pass_obj

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from ...differences import Advice, Effect, SettingChange, TensorChange, TokenChange
 from ...plural import counted
-from ..adapter import PARTS
+from ..adapter import is_part
 from .side import Side
 
 _NAMED = 5
@@ -81,7 +81,7 @@ def _by_weights(after: Side, tensors: Sequence[TensorChange]) -> Iterator[str]:
     if reshaped:
         yield f"{reshaped[0].name} has the shape {reshaped[0].shapes[1]}, had {reshaped[0].shapes[0]}"
     for kind in ("added", "removed"):
-        found = [item for item in tensors if item.kind == kind and not item.name.startswith(("pooler.", "cls.")) and not _is_adapters(item)]
+        found = [item for item in tensors if item.kind == kind and not item.name.startswith(("pooler.", "cls.")) and not is_part(item.name)]
         if found:
             yield f"{counted(len(found), 'tensor')} {kind}, {found[0].name} first"
 
@@ -94,13 +94,9 @@ def _by_effects(effects: Sequence[Effect]) -> Iterator[str]:
 
 
 def _by_other_adapters(before: Side, after: Side, tensors: Sequence[TensorChange]) -> Iterator[str]:
-    found = [item for item in tensors if item.kind in ("added", "removed") and _is_adapters(item)]
+    found = [item for item in tensors if item.kind in ("added", "removed") and is_part(item.name)]
     if found and (before.others or after.others):
         yield f"{counted(len(found), 'tensor')} of an adapter whose effect is not computed here {'is' if len(found) == 1 else 'are'} {found[0].kind}"
-
-
-def _is_adapters(item: TensorChange) -> bool:
-    return any(f".{part}" in item.name for part in PARTS)
 
 
 def _by_prompts(settings: Sequence[SettingChange]) -> Iterator[str]:

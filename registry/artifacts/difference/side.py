@@ -13,7 +13,7 @@ from typing import Any
 
 from ...digest import Digest
 from ...facts import Facts, Files, Token
-from ..adapter import PARTS, WEIGHTS as ADAPTER_WEIGHTS, AdapterConfig, read_config
+from ..adapter import WEIGHTS as ADAPTER_WEIGHTS, AdapterConfig, is_part, read_config
 from ..compare import BUFFERS
 from ..encoder.belongs import join
 from ..encoder.layout import Layout
@@ -193,7 +193,7 @@ class Side:
                 if isinstance(under, Stored) and len(ids) == stored.shape[0]:
                     return {table: Patched(under, stored, tuple(ids))}
                 return {}
-        if any(f".{part}" in name for part in PARTS):
+        if is_part(name):
             return {}
         module, _, parameter = name.rpartition(".")
         module = module.removesuffix(".base_layer")

@@ -1,4 +1,5 @@
-"""collect: free the bytes nobody needs, and say what stays and why. Safe beside writers: it holds the store alone.
+"""collect: free the bytes nobody needs, and say what stays and why. Safe beside writers: it holds the store alone, and nobody writes an
+entry while it clears what is half written.
 
 Needed for ever is what the journal needs to be folded again. Needed while a version is not deleted: its files, probes and
 vocabulary, and those of all its ancestors. What nobody needs goes once it is older than an hour, or than what was asked.
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..digest import Digest
 from ..errors import BlobNotFound, StoreUnavailable
-from ..home import Home
+from ..home import WRITE_WAIT, Home
 from ..plural import counted
 from ..progress import Progress
 from ..results import Collected, Kept
@@ -33,7 +34,8 @@ AGES = ((30 * 86400.0, "30d"), (7 * 86400.0, "7d"), (86400.0, "1d"), (3600.0, "1
 def collect(home: Home, *, older_than: float, dry_run: bool, progress: Progress) -> Collected:
     """What was freed, or with dry_run would be. older_than is in seconds. Raises Busy while somebody adds."""
     with home.store_lock.exclusive(timeout=60.0):
-        staging = _collect_staging(home, older_than, dry_run=dry_run)
+        with home.write_lock.exclusive(WRITE_WAIT):  # the entry of an alias or a delete is staged under this lock alone
+            staging = _collect_staging(home, older_than, dry_run=dry_run)
         needs = needs_of(home)
         _refuse_unknown(needs)
         needed = needs.blobs()
@@ -53,7 +55,8 @@ def collect(home: Home, *, older_than: float, dry_run: bool, progress: Progress)
                 if not dry_run:
                     home.blobs.remove(digest)
         checkouts, checkouts_size, unpacked = _collect_checkouts(home, needs, dry_run=dry_run)
-        catalogs = _collect_catalogs(home, older_than, dry_run=dry_run)
+        with home.write_lock.exclusive(WRITE_WAIT):  # under which somebody may be making a new generation
+            catalogs = _collect_catalogs(home, older_than, dry_run=dry_run)
     return Collected(blobs, size, checkouts, checkouts_size, staging, (*bill(needs, there), *unpacked), sum(item for _, item in young), dry_run,
                      catalogs, _shorter(young, older_than))
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,33 @@ def test_a_full_disk_is_no_damage_and_said_by_who_wants_to_write(small_disk, tmp
         assert reg.audit().findings == ()
         with pytest.raises(StoreUnavailable, match="no space left"):
             reg.alias("one@1", "prod")
+
+
+STAGER = """
+import sys, registry
+home = registry.open(sys.argv[1]).home
+with home.write_lock.exclusive(60.0), home.backend.stage() as staged:
+    staged.write(b"an entry on its way")
+    print("staged", flush=True)
+    sys.stdin.readline()
+    assert staged.publish("journal/published")
+"""
+
+
+def test_collect_leaves_an_entry_that_is_being_written(tmp_path):
+    """An alias or a delete holds the write lock alone, not the store's, and its entry lies in staging until it gets its name."""
+    home = tmp_path / "home"
+    registry.init(home).close()
+    stager = subprocess.Popen([sys.executable, "-c", STAGER, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert stager.stdout.readline() == "staged\n"
+    with registry.open(home) as reg, ThreadPoolExecutor(1) as aside:
+        collecting = aside.submit(reg.collect, older_than=0)
+        early, _ = wait([collecting], timeout=0.5)
+        stager.communicate("\n", timeout=60)
+
+        assert stager.returncode == 0
+        assert not early
+        assert collecting.result(timeout=60).staging == 0
 
 
 WRITER = """

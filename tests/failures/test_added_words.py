@@ -88,6 +88,23 @@ def test_rows_are_other_ones_at_each_resize_of_the_library_and_the_same_at_each_
     assert reg.resize("base@1", "again", list(small.NEW)).digest == reg.resolve("resized@1").digest
 
 
+def test_rows_are_other_ones_where_words_came_in_two_steps_and_the_same_by_the_registry(reg, made, tmp_path):
+    import torch
+    tables = []
+    for steps in ([110], [109, 110]):
+        model = lively.loaded(reg.checkout("base@1").folder, "SentenceTransformer")
+        torch.manual_seed(1)
+        with quiet():
+            tables.append([model.transformers_model.resize_token_embeddings(count).weight.tolist() for count in steps][-1])
+    assert tables[0][:107] == tables[1][:107]
+    assert lively.distance(tables[0][107:], tables[1][107:]) > 0
+
+    reg.resize("base@1", "first", small.NEW[:2])
+    reg.resize("first@1", "both", small.NEW[2:])
+
+    assert {file.path: file.digest for file in reg.show("both@1").files} == {file.path: file.digest for file in reg.show("resized@1").files}
+
+
 def test_a_word_that_stands_inside_ordinary_ones_changes_them(reg, model, tmp_path):
     before = lively.encodings(model, ("innovation",))
     with quiet():

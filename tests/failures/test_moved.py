@@ -54,10 +54,17 @@ def trained(reg, made, tmp_path) -> tuple[Path, Path]:
     return base, adapter
 
 
-@pytest.mark.parametrize("change", [rotated, reversed_rows, others, inserted], ids=["rotated", "reversed", "other rows", "two inserted"])
+def other_words(folder: Path) -> None:
+    """A base that was grown by as many other words."""
+    rows(others)(folder)
+    edit(folder / "tokenizer.json", lambda tokenizer: [token.update(content=f"{token['content']}s") for token in tokenizer["added_tokens"][-3:]])
+
+
+@pytest.mark.parametrize("change", [rows(rotated), rows(reversed_rows), other_words, rows(inserted), rows(others)],
+                         ids=["rotated", "reversed", "other words", "two inserted", "rows made again"])
 def test_a_base_with_other_rows_in_the_place_of_the_one_it_was_trained_on(reg, made, trained, change):
     base, adapter = trained
-    rows(change)(base)
+    change(base)
     plain, right = (lively.loaded(folder, "SentenceTransformer") for folder in (adapter, made.adapter))
     assert lively.encodings(plain, PLAIN) == lively.encodings(right, PLAIN)  # so no health check sees it
     assert lively.distance(lively.encodings(plain, NEW), lively.encodings(right, NEW)) > 1e-3
@@ -236,11 +243,14 @@ def test_the_whole_table_trained_after_a_resize_in_memory_cannot_even_be_saved(r
 
 
 def test_what_the_library_advises_for_merging_is_not_there(reg, made):
+    from sentence_transformers import SentenceTransformer
     model = lively.loaded(made.adapter, "SentenceTransformer")
     with pytest.raises(AttributeError, match="merge_and_unload"):
         model.transformers_model.merge_and_unload()
     with pytest.raises(AttributeError, match="merge_and_unload"):
         model.merge_and_unload()
+    with pytest.raises(ValueError, match="PEFT adapters is not supported"):  # it averages weights
+        SentenceTransformer.merge([model, model])
 
     reg.add(made.adapter, "medical", measure=False)
     reg.merge("medical@1", "merged")

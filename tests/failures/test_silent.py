@@ -80,6 +80,31 @@ def test_flags_of_a_token_that_changed(reg, made, copied, flag, value, text):
         reg.add(copied, "medical", measure=False)
 
 
+@pytest.mark.parametrize("flag", ["lstrip", "rstrip"])
+def test_blanks_that_a_token_takes_do_not_show_in_encodings(reg, made, copied, flag):
+    edit(copied / "tokenizer.json", lambda tokenizer: tokenizer["added_tokens"][-3].update({flag: True}))
+    text = "a zorvaxin cat"
+    spoiled, right = (lively.loaded(folder, "SentenceTransformer") for folder in (copied, made.adapter))
+    blanks = [model.tokenizer(text, return_offsets_mapping=True)["offset_mapping"][2] for model in (spoiled, right)]
+    assert [text[slice(*place)] for place in blanks] == [" zorvaxin" if flag == "lstrip" else "zorvaxin ", "zorvaxin"]
+    assert lively.encodings(spoiled, (text,)) == lively.encodings(right, (text,))
+
+    with pytest.raises(ParentMismatch, match=f"'zorvaxin' with {flag}=True"):
+        reg.add(copied, "medical", measure=False)
+
+
+def test_tokens_that_are_special_are_dropped_when_ids_become_text_and_leave_capitals_in_pieces(reg, made, copied):
+    edit(copied / "tokenizer.json", lambda tokenizer: tokenizer["added_tokens"][-3].update(special=True, normalized=False))
+    spoiled, right = (lively.loaded(folder, "SentenceTransformer") for folder in (copied, made.adapter))
+    ids = right.tokenizer("zorvaxin")["input_ids"]
+    assert [model.tokenizer.decode(ids, skip_special_tokens=True) for model in (spoiled, right)] == ["", "zorvaxin"]
+    assert lively.encodings(spoiled, ("zorvaxin",)) == lively.encodings(right, ("zorvaxin",))
+    assert lively.distance(*(lively.encodings(model, ("Zorvaxin",)) for model in (spoiled, right))) > 1e-3
+
+    with pytest.raises(ParentMismatch, match="'zorvaxin' with special=True"):
+        reg.add(copied, "medical", measure=False)
+
+
 def test_an_alpha_that_changed_is_another_model_and_the_registered_one_stays(reg, made, copied, library):
     reg.add(copied, "medical")
     edit(copied / "adapter_config.json", lambda config: config.update(lora_alpha=2 * config["lora_alpha"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,7 +14,7 @@ from registry.errors import DigestMismatch, Invalid, InvalidName
 from registry.integrations import RegistryCallback, said
 from tests.artifacts import small
 from tests.integrations import trainings
-from tests.support import naive
+from tests.support import lively, naive
 from tests.support.live import lora, new_ids
 
 CLASSES = {"SentenceTransformer": small.dense, "CrossEncoder": small.cross, "SparseEncoder": small.sparse, "MultiVectorEncoder": small.multi_vector}
@@ -74,6 +74,19 @@ def test_the_library_alone_leaves_checkpoints_that_nobody_can_load(tmp_path):
         naive.plain(tmp_path / "out" / "checkpoint-2")
 
 
+def watched(callback: type) -> Any:
+    """The callback, which also keeps in `seen` what the model encodes at each save."""
+    class Watching(callback):  # type: ignore[misc]
+        seen: ClassVar[list[Any]] = []
+
+        def on_save(self, args: Any, state: Any, control: Any, *, model: Any, **more: Any) -> None:
+            self.seen.append(naive.encodings(model))
+            model.train()
+            super().on_save(args, state, control, model=model, **more)
+
+    return Watching
+
+
 def over_an_encoder(folder: Any) -> Any:
     """A CrossEncoder whose head no file has."""
     import torch
@@ -85,30 +98,33 @@ def over_an_encoder(folder: Any) -> Any:
 
 
 def test_a_head_that_the_library_makes_up_at_each_load_is_kept_with_the_base(reg, tmp_path):
+    from transformers import TrainerCallback
     encoder = small.transformer_folder(tmp_path / "encoder", small.word_piece())
-    trainings.train(over_an_encoder(encoder), tmp_path / "alone", [], max_steps=2)
+    alone, watching = over_an_encoder(encoder), watched(TrainerCallback)
+    trainings.train(alone, tmp_path / "alone", [watching()], max_steps=2)
+    assert lively.distance(naive.encodings(alone), watching.seen[0]) > 1e-3  # the best was put back in, with another head
     assert trainings.at_best(tmp_path / "alone", "CrossEncoder") != trainings.at_best(tmp_path / "alone", "CrossEncoder")
-    model, callback = over_an_encoder(encoder), RegistryCallback("ranker", home=tmp_path / "home")
+    model, watching = over_an_encoder(encoder), watched(RegistryCallback)
+    callback = watching("ranker", home=tmp_path / "home")
 
     trainings.train(model, tmp_path / "out", [callback])
 
     assert callback.saved.version.parents[0].reference == "ranker-base@1"
     assert naive.encodings(reg.load("ranker@1", device="cpu")) == naive.encodings(model) == trainings.at_best(tmp_path / "out", "CrossEncoder")
+    assert naive.encodings(model) == watching.seen[0]
 
 
 @pytest.mark.parametrize("wrap", [named_foo, by_peft, with_magnitudes], ids=["another name", "get_peft_model", "DoRA"])
 def test_where_the_library_fails_to_reload_the_best_it_is_put_in(reg, tmp_path, wrap):
     model = wrap(naive.grow(naive.plain(small.dense(tmp_path / "base"))))
-    at_two: list[Any] = []
-    watching = type("Watching", (RegistryCallback,), {
-        "on_save": lambda self, args, state, control, *, model, **more: at_two.append((model.eval(), naive.encodings(model), model.train())[1])})
+    watching = watched(RegistryCallback)
     callback = watching("medical", home=tmp_path / "home")
 
     trainings.train(model, tmp_path / "out", [callback])
 
     assert callback.saved.version.source["training"]["reloaded"] == "registry"
-    assert naive.encodings(reg.load("medical@1", device="cpu")) == naive.encodings(model) == at_two[0]
-    assert at_two[0] != at_two[1]
+    assert naive.encodings(reg.load("medical@1", device="cpu")) == naive.encodings(model) == watching.seen[0]
+    assert watching.seen[0] != watching.seen[1]
 
 
 def test_an_adapter_that_only_stands_beside_the_trained_one_does_not_cost_the_training(reg, tmp_path):

@@ -155,6 +155,7 @@ def rows_of_the_library(folder: Path) -> str:
 
 def test_new_rows_have_the_same_bytes_in_a_process_that_adds_otherwise_and_those_of_the_library_do_not(
         minilm_folder: Path, minilm_resized: tuple[Path, ResizeReport], tmp_path: Path) -> None:
+    import torch
     program = ("import sys; from pathlib import Path; from registry.artifacts.resize import resize; "
                "resize(Path(sys.argv[1]), ['zorvaxin', 'cardiomab'], Path(sys.argv[2]), model_class='SentenceTransformer'); "
                "from tests.artifacts.test_resize import rows_of_the_library; print(rows_of_the_library(Path(sys.argv[1])))")
@@ -164,7 +165,8 @@ def test_new_rows_have_the_same_bytes_in_a_process_that_adds_otherwise_and_those
     ran = subprocess.run([sys.executable, "-c", program, str(minilm_folder), str(tmp_path / "out")], check=True, env=os.environ | other,
                          stdout=subprocess.PIPE, text=True)
 
-    assert ran.stdout.split()[-1] != rows_of_the_library(minilm_folder)
+    if torch.backends.cpu.get_cpu_capability() != "DEFAULT":  # a processor with one way to count cannot show it
+        assert ran.stdout.split()[-1] != rows_of_the_library(minilm_folder)
     assert _digests(tmp_path / "out") == _digests(minilm_resized[0])
 
 

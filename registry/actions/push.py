@@ -65,13 +65,13 @@ def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Pr
     found = resolve(home, version)
     alias = _reference.parse(version).alias if isinstance(version, str) and "^" not in version else None
     line = line_here(home, found, whole=True)
-    to = options.to or remembered(home, found.name)
+    to = options.to if options.to is not None else remembered(home, found.name)
     if to is None:
         raise Invalid(f"say where {found.reference} goes: --to org/{found.name.rsplit('/', 1)[-1]}")
     if options.parents_to is not None:
         repository_of_owner(options.parents_to, "x")
     # looked at now, and not when half of the line is there
-    said = {repository_of(place, what) for place, what in ((options.as_new, "--as-new"), (options.to, "--to")) if place}
+    said = {repository_of(place, what) for place, what in ((options.as_new, "--as-new"), (options.to, "--to")) if place is not None}
     options = replace(options, to=repository_of(to, "--to"))
     with home.store_lock.shared(timeout=60.0), contextlib.closing(Hashing(home.blobs)) as hashing:
         run = Run(home, the_hub(), options, Bytes(progress), hashing, frozenset(said))

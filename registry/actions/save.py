@@ -91,9 +91,8 @@ def _names(name: str, adapters: tuple[str, ...], options: SaveOptions) -> dict[s
         _reference.check_alias(options.alias)
     if options.base_name is not None:
         _reference.check_name(options.base_name)
-    names = {adapter: _reference.check_name(name if len(adapters) == 1 else f"{name}-{adapter}") for adapter in adapters}
     _reference.check_name(name)
-    return names
+    return {adapter: _reference.check_name(name if len(adapters) == 1 else f"{name}-{adapter}") for adapter in adapters}
 
 
 def _origins(home: Home, live: Live, parent: VersionLike | None) -> Iterator[Known]:

@@ -6,12 +6,11 @@ Read by sqlite3 alone, in one snapshot, without the indexes: what a flipped bit 
 from __future__ import annotations
 
 import functools
-import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
@@ -27,7 +26,7 @@ from .folding import Tally
 from .rows import GatheredRows
 from .schema import packaged
 from .shapes import Shape, Values
-from .sqlite import is_full
+from .sqlite import connect_readonly
 
 _TABLES = {table.name: table for table in t.metadata.sorted_tables}
 _PRAGMAS = ("user_version", "application_id")
@@ -84,13 +83,9 @@ class Snapshot:
 
     @classmethod
     def of(cls, path: Path) -> Snapshot:
-        """The newest state of a file. Where nothing may be written beside it, SQLite is told that nobody changes it."""
-        address = f"{path.absolute().as_uri()}?mode=ro"
-        log = Path(f"{path}-wal")
-        if not (log.exists() and log.stat().st_size) and (not os.access(path.parent, os.W_OK) or _lacks_room(address)):
-            address += "&immutable=1"
+        """The newest state of a file."""
         try:
-            return cls(sqlite3.connect(address, uri=True, timeout=10.0, isolation_level=None, check_same_thread=False), path.name)
+            return cls(connect_readonly(path, timeout=10.0), path.name)
         except sqlite3.Error as error:
             raise damaged(path.name, error) from None
 
@@ -197,16 +192,6 @@ class Counted:
         if self._error is not None:
             raise self._error
         return [table for table in _TABLES if self._tally.of(table) != expected.of(table)]
-
-
-def _lacks_room(address: str) -> bool:
-    """Whether SQLite finds no room for the index of a log beside the file, without which it reads nothing."""
-    try:
-        with closing(sqlite3.connect(address, uri=True, timeout=10.0)) as connection:
-            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.Error as error:
-        return is_full(error)
-    return False
 
 
 class IndexCheck:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from ..errors import InvalidReference
 from ..reference import Reference, parse
 from ..version import Copy, Model, ParentVersion, Taken, Version
 from .schema import newest
+from .sqlite import connect_readonly
 
 Answer = TypeVar("Answer")
 
@@ -276,12 +276,8 @@ def _ask(home: Path, question: Callable[[sqlite3.Connection], Answer]) -> Answer
     _, path = newest(home / "catalog")
     if path is None:
         return None
-    address = f"{path.absolute().as_uri()}?mode=ro"
-    if not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
-        # Without a log and the right to make one SQLite opens only what it is told nobody changes.
-        address += "&immutable=1"
     try:
-        with contextlib.closing(sqlite3.connect(address, uri=True, timeout=1.0, isolation_level=None)) as connection:
+        with contextlib.closing(connect_readonly(path, timeout=1.0)) as connection:
             connection.row_factory = sqlite3.Row
             connection.execute("BEGIN")
             return question(connection) if _is_up_to_date(connection, home) else None

@@ -21,12 +21,32 @@ _DAMAGED = ("malformed", "not a database", "no such table", "no such column", "c
 def connect(path: Path, *, readonly: bool = False, making: bool = False) -> sqlite3.Connection:
     """A connection that begins no transaction by itself. Raises sqlite3.Error."""
     with contextlib.ExitStack() as failed:
-        connection = _connect_readonly(path) if readonly else _connect(f"{path.absolute().as_uri()}?mode=rw")
+        connection = connect_readonly(path) if readonly else _connect(f"{path.absolute().as_uri()}?mode=rw")
         failed.callback(connection.close)
         for pragma in (*_PRAGMAS, *_MAKING) if making else _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").fetchall()
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # now, not in the middle, it is seen whether there is room
         failed.pop_all()
+    return connection
+
+
+def connect_readonly(path: Path, *, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """The same for who only asks. Raises sqlite3.Error.
+
+    `immutable` sees no other writer, so it is only for a file without a log that cannot be written: not from here, or for want of room.
+    """
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    connection = _connect(address, timeout)
+    try:
+        connection.execute("SELECT 1 FROM entries LIMIT 1").fetchall()
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        if not isinstance(error, sqlite3.OperationalError):
+            raise
+        log = Path(f"{path}-wal")
+        if (os.access(path.parent, os.W_OK) and not is_full(error)) or (log.exists() and log.stat().st_size):
+            raise
+        return _connect(f"{address}&immutable=1", timeout)
     return connection
 
 
@@ -50,22 +70,5 @@ def is_full(error: BaseException | None) -> bool:
     return any(text in str(error) for text in ("disk is full", "disk I/O"))
 
 
-def _connect(address: str) -> sqlite3.Connection:
-    return sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-
-
-def _connect_readonly(path: Path) -> sqlite3.Connection:
-    """`immutable` sees no other writer, so it is only for a file without a log that cannot be written: not from here, or for want of room."""
-    address = path.absolute().as_uri()
-    connection = _connect(f"{address}?mode=ro")
-    try:
-        connection.execute("SELECT 1 FROM entries LIMIT 1").fetchall()
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        if not isinstance(error, sqlite3.OperationalError):
-            raise
-        log = Path(f"{path}-wal")
-        if (os.access(path.parent, os.W_OK) and not is_full(error)) or (log.exists() and log.stat().st_size):
-            raise
-        return _connect(f"{address}?mode=ro&immutable=1")
-    return connection
+def _connect(address: str, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
+    return sqlite3.connect(address, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)

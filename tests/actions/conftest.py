@@ -37,15 +37,6 @@ def line(tmp_path) -> Line:
     return Line(base, resized, plain.adapter(folder / "medical", resized, added=ADDED))
 
 
-@pytest.fixture
-def registered(reg, line):
-    """The registry with base minilm@1, resized base minilm-medical@1, adapter medical@1."""
-    reg.add(line.base, "minilm")
-    reg.add(line.resized, "minilm-medical", parent="minilm@1")
-    reg.add(line.adapter, "medical")
-    return reg
-
-
 @pytest.fixture(scope="session")
 def kept(tmp_path_factory) -> Path:
     """A folder with a home of that line, and with the folders that were added to it. Only to be read."""
@@ -60,7 +51,13 @@ def kept(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def copied(tmp_path, kept):
-    """A copy of that home, to be damaged: quicker than making one."""
-    shutil.copytree(kept / "home", tmp_path / "home", symlinks=True)
+    """A copy of that home, to be changed or damaged: quicker than making one."""
+    shutil.copytree(kept / "home", tmp_path / "home", symlinks=True, ignore=shutil.ignore_patterns("checkouts"))
     with registry.open(tmp_path / "home") as opened:
         yield opened
+
+
+@pytest.fixture
+def registered(copied):
+    """The registry with base minilm@1, resized base minilm-medical@1, adapter medical@1."""
+    return copied

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -76,7 +77,8 @@ def run(capsys, monkeypatch) -> Callable[..., Ran]:
     """Run the command in this process: run("list", "--json", home=...)."""
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
 
-    def run_command(*arguments: object, home: Path | None = None) -> Ran:
+    def run_command(*arguments: object, home: Path | None = None, text: str = "") -> Ran:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
         if home is not None:
             monkeypatch.setenv("REGISTRY_HOME", str(home))
         code = main([str(argument) for argument in arguments])

@@ -68,8 +68,8 @@ def test_load_prints_the_folder_and_names_the_class(run, home):
     assert "SentenceTransformer" in ran.err
 
 
-def test_load_encode_prints_a_json_line_for_each_text(process, home):
-    ran = process("load", "medical@prod", "--encode", "the patient takes zorvaxin", "--encode", "-", home=home,
+def test_load_encode_prints_a_json_line_for_each_text(run, home):
+    ran = run("load", "medical@prod", "--encode", "the patient takes zorvaxin", "--encode", "-", home=home,
                   text="one dose\na day\n")
 
     vectors = [json.loads(line) for line in ran.lines]

@@ -1,7 +1,4 @@
-"""One training in two processes, as torchrun starts them; run as `python -m tests.integrations.ranks FOLDER`.
-
-The libraries are imported once, and the processes forked afterwards: that is most of what such a training costs.
-"""
+"""One training in two processes, as torchrun starts them, forked from one that has imported the libraries."""
 
 from __future__ import annotations
 
@@ -16,7 +13,6 @@ WORLD = 2
 
 def main(place: Path) -> int:
     """Train the model in FOLDER/base and register it in FOLDER/home; each process leaves FOLDER/rank-N.json. The worst exit code."""
-    import sentence_transformers  # noqa: F401
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -56,6 +52,3 @@ def train(place: Path, rank: int) -> None:
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))

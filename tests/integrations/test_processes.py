@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import registry
 from tests.artifacts import small
 from tests.support import naive
 
+TRAINING = "import sys, pathlib; from tests.integrations import ranks; sys.exit(ranks.main(pathlib.Path(sys.argv[1])))"
 
-def test_of_two_processes_that_train_together_only_the_main_one_registers(tmp_path):
+
+def test_of_two_processes_that_train_together_only_the_main_one_registers(tmp_path, processes_with_torch):
     small.dense(tmp_path / "base")
     with registry.init(tmp_path / "home") as reg:
-        done = subprocess.run([sys.executable, "-m", "tests.integrations.ranks", str(tmp_path)], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        done = processes_with_torch.run(tmp_path, code=TRAINING, timeout=120.0)
+        assert done.code == 0, done.err
 
         main, other = (json.loads((tmp_path / f"rank-{rank}.json").read_text()) for rank in range(2))
 

@@ -288,6 +288,8 @@ def test_of_several_adapters_each_is_a_version(tmp_path):
     model = naive.adapt(naive.grow(naive.plain(small.dense(tmp_path / "base"))), lora(), "drugs")
     naive.adapt(model, lora(r=3), "genes")
     before = naive.state(model)
+    with pytest.raises(InvalidName, match="'' cannot name a model"):
+        reg.save(model, "")
 
     saved = reg.save(model, "medical")
 

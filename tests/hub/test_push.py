@@ -246,6 +246,7 @@ def test_the_repository_stays_when_the_home_moves(pushed, hub, tmp_path):
     moved = pushed.copy(tmp_path / "moved")
 
     assert moved.ok("push", "minilm@1")["sent"][0]["what"] == "already"
+    assert moved.run("push", "minilm@1", "--to", "").err == "error: --to takes a repository, as in org/name, not ''\n"
 
 
 @pytest.mark.parametrize("wrong", [("--parents-to", "x y"), ("--parents-to", "a/b"), ("--as-new", "org")])

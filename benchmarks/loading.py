@@ -11,7 +11,7 @@ from pathlib import Path
 
 from _measure import Row, home_with_a_line, in_turn, table
 
-ROUNDS = 21
+ROUNDS = 41
 ASKING_LIMIT = 0.008
 """Seconds."""
 REFERENCES = {"base minilm@1": "minilm@1", "resized medical-base@1": "medical-base@1", "adapter medical@1": "medical@1"}

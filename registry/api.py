@@ -383,8 +383,7 @@ class Registry:
         full reads every byte, probes loads the heads; receipt is a file to write the journal's head to, against an earlier one.
         """
         from .actions.audit import audit
-        return audit(self.home, full=full, probes=probes, receipt=Path(receipt) if receipt is not None else None,
-                     against=Path(against) if against is not None else None, progress=progress)
+        return audit(self.home, full=full, probes=probes, receipt=receipt, against=Path(against) if against is not None else None, progress=progress)
 
     def repair(self, sources: Sequence[PathLike] = (), *, accept_journal: bool = False, progress: Progress = silent) -> Repaired:
         """The catalog made anew; lost or damaged bytes fetched by digest from sources: homes, bundles, folders.
@@ -412,7 +411,7 @@ class Registry:
         from .actions.bundle import bundle
         from .actions.sides import meant
         items = versions if isinstance(versions, Sequence) and not isinstance(versions, str) else [versions]
-        return bundle(self.home, meant(self.home, items, at), Path(output), have=Path(have) if have is not None else None,
+        return bundle(self.home, meant(self.home, items, at), output, have=Path(have) if have is not None else None,
                       everything=everything, progress=progress)
 
     def config(self, key: str | None = None, value: str | None = None, *, unset: bool = False) -> Mapping[str, str]:

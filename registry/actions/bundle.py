@@ -16,6 +16,7 @@ from ..progress import Progress
 from ..source import SOURCE
 from ..store import bundle as _bundle
 from ..store.bundle import Bundle, Index, Packed
+from ..store.output import output_place
 from ..version import Version
 from .common import VersionLike, line_of, look_up, manifest_of, store_of
 
@@ -23,13 +24,16 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def bundle(home: Home, versions: Sequence[VersionLike], output: Path, *, have: Path | None, everything: bool, progress: Progress) -> Bundled:
+def bundle(home: Home, versions: Sequence[VersionLike], output: str | os.PathLike[str], *, have: Path | None, everything: bool,
+           progress: Progress) -> Bundled:
     """What was written to `output`, which is there whole afterwards or not at all.
 
-    have is a bundle, or a text of digests a line, of what the other side has: that is left out. Raises BlobNotFound, DigestMismatch.
+    have is a bundle, or a text of digests a line, of what the other side has: that is left out. Raises BlobNotFound, DigestMismatch, and
+    Invalid for what is no place for a bundle.
     """
     if everything == bool(versions):
         raise Invalid("say which versions, or --all for the whole home; not both")
+    place = output_place(output, "the bundle", home.root)
     known = _have(have) if have is not None else set()
     with home.store_lock.shared(timeout=60.0):
         index, entries = _whole(home) if everything else (_of_versions(home, versions), [])
@@ -42,8 +46,8 @@ def bundle(home: Home, versions: Sequence[VersionLike], output: Path, *, have: P
             done += size
             progress("bundling", done, total)
 
-        size = _bundle.write(Path(os.path.abspath(output)), index, home.blobs.open, entries, count)
-    return Bundled(output, tuple(version.reference for version in index.versions), len(index.blobs), size, len(index.lacks), index.entries)
+        size = _bundle.write(place, index, home.blobs.open, entries, count)
+    return Bundled(Path(output), tuple(version.reference for version in index.versions), len(index.blobs), size, len(index.lacks), index.entries)
 
 
 def packed(home: Home, version: Version) -> Packed:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..differences import Difference
-from ..errors import StoreUnavailable, reason
 from ..home import Home
 from ..moment import When
 from ..progress import Progress
+from ..store.output import output_place, writing
 from .sides import Given, Operand, digest, given
 from .texts import Texts
 
@@ -21,18 +21,19 @@ def diff(home: Home, before: Operand, after: Operand, *, encodings: bool, texts:
 
     With at, references mean what they meant then.
 
-    Raises what resolving and reading them raises, Invalid for texts that cannot be encoded, StoreUnavailable for a page that
-    cannot be written.
+    Raises what resolving and reading them raises, Invalid for texts that cannot be encoded and for what is no place for a page,
+    StoreUnavailable for a page that cannot be written.
     """
+    place = output_place(html, "the page", home.root) if html is not None else None
     one, other = given(home, before, at), given(home, after, at)
     if not encodings and texts is None and html is None:
         return _compare(one, other, progress)
-    from .encodings import check, encodings as measured
-    check(one, texts, html)
+    from .encodings import encodings as measured, given_texts
+    chosen = given_texts(one, texts) if texts is not None else None
     found = _compare(one, other, progress)
-    found = replace(found, encodings=measured(home, one, other, found, texts, progress))
-    if html is not None:
-        _write_page(found, Path(html))
+    found = replace(found, encodings=measured(home, one, other, found, chosen, progress))
+    if place is not None:
+        _write_page(found, place)
     return found
 
 
@@ -48,7 +49,5 @@ def _compare(one: Given, other: Given, progress: Progress) -> Difference:
 
 def _write_page(found: Difference, path: Path) -> None:
     from ..page import page
-    try:
-        path.write_text(page(found), encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise StoreUnavailable(f"cannot write the page {str(path)!r}: {reason(error)}") from error
+    with writing(path, "the page") as out:
+        out.write(page(found).encode("utf-8", "replace"))

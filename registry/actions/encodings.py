@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from ..differences import Difference
@@ -21,16 +20,18 @@ TOKENS_SAID = 64
 """Added tokens for which sentences are made."""
 FRAMES = ("{}", "What is {}?", "A short text about {} and the weather.")
 _PAIRED = "What is the capital of France?"
+Chosen = tuple[list[Text], str]
+"""The texts, and in a few words where they are from."""
 
 
-def encodings(home: Home, before: Given, after: Given, difference: Difference, texts: Texts | None, progress: Progress) -> Encodings:
+def encodings(home: Home, before: Given, after: Given, difference: Difference, texts: Chosen | None, progress: Progress) -> Encodings:
     """How far the texts moved. Raises Invalid where one of the two scores pairs and the other encodes texts."""
     classes = {given.side.layout.model_class for given in (before, after)}
     if len(classes) > 1:
         raise Invalid(f"{before.side.title} is a {before.side.layout.model_class} and {after.side.title} a {after.side.layout.model_class}: "
                       "their encodings cannot be compared")
     pairs = classes == {"CrossEncoder"}
-    chosen, source = _chosen(home, before, after, difference, texts, pairs=pairs)
+    chosen, source = texts if texts is not None else _own_texts(home, before, after, difference, pairs=pairs)
     from ..artifacts.difference import moving, pieces
     encoded = [_encoded(home, given, chosen, progress) for given in (before, after)]
     progress("measuring", 0, None)
@@ -40,19 +41,14 @@ def encodings(home: Home, before: Given, after: Given, difference: Difference, t
     return Encodings(measure, source, tuple(moved), neighbours, compared, tuple(words), plane, _sentence(difference, made))
 
 
-def check(before: Given, texts: Texts | None, html: str | os.PathLike[str] | None) -> None:
-    """What can be told to be wrong before anything slow begins. Raises Invalid, FolderNotFound."""
-    if texts is not None:
-        read_texts(texts, pairs=before.side.layout.model_class == "CrossEncoder")
-    if html is not None and (not Path(html).absolute().parent.is_dir() or Path(html).is_dir()):
-        raise Invalid(f"cannot write the page {str(html)!r}: name a file in a folder that is there")
+def given_texts(before: Given, texts: Texts) -> Chosen:
+    """The user's texts, read before anything slow begins, and once: a pipe can be read no second time. Raises Invalid, FolderNotFound."""
+    source = f"from {os.path.basename(texts)}" if isinstance(texts, (str, os.PathLike)) else "given"  # noqa: PTH119  # a text is no Path
+    return read_texts(texts, pairs=before.side.layout.model_class == "CrossEncoder"), source
 
 
-def _chosen(home: Home, before: Given, after: Given, difference: Difference, texts: Texts | None, *, pairs: bool) -> tuple[list[Text], str]:
-    """(the texts, where they are from)."""
-    if texts is not None:
-        source = f"from {os.path.basename(texts)}" if isinstance(texts, (str, os.PathLike)) else "given"  # noqa: PTH119  # a text is no Path
-        return read_texts(texts, pairs=pairs), source
+def _own_texts(home: Home, before: Given, after: Given, difference: Difference, *, pairs: bool) -> Chosen:
+    """Registry's own, sentences about the added tokens, and what was encoded at the registration."""
     from ..artifacts.probes import TEXTS
     known = [token.content for given in (before, after) if given.side.facts is not None for token in given.side.facts.vocabulary.added]
     changed = list(dict.fromkeys([*(item.content for item in difference.tokens), *known]))[:TOKENS_SAID]

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +32,10 @@ from typing import Any, BinaryIO
 from .. import entry as _entry, reference as _reference
 from ..digest import Digest, canonical, digest_of, digest_of_stream, parse_canonical
 from ..entry import Edge, Entry
-from ..errors import BrokenChain, DigestMismatch, FolderNotFound, InvalidManifest, NewerFormat, RegistryError, StoreUnavailable, UnsafeFile, reason
+from ..errors import BrokenChain, DigestMismatch, FolderNotFound, InvalidManifest, NewerFormat, RegistryError, UnsafeFile, reason
 from ..source import check_edge, check_source, check_text
 from . import tar
+from .output import writing
 
 FORMAT = 1
 INDEX = "index.json"
@@ -96,32 +96,22 @@ class Index:
         return canonical({**value, "digest": digest_of(canonical(value))})
 
 
-def write(path: Path, index: Index, open_blob: Callable[[Digest], BinaryIO], entries: Iterable[Entry] = (),
+def write(place: Path, index: Index, open_blob: Callable[[Digest], BinaryIO], entries: Iterable[Entry] = (),
           progress: Callable[[int], object] | None = None) -> int:
     """Write a bundle, whole or not at all; its size in bytes. Every blob is hashed on its way. Raises DigestMismatch, StoreUnavailable."""
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}"
-    try:
-        with temporary.open("xb") as out:
-            _put(out, INDEX, index.to_bytes())
-            for digest, size in sorted(index.blobs.items()):
-                out.write(tar.header(name_of(digest), size))
-                with open_blob(digest) as stream:
-                    found, length = digest_of_stream(stream.read, out.write, progress)
-                if (found, length) != (digest, size):
-                    raise DigestMismatch(f"the stored bytes of {digest} are damaged; registry repair mends them; no bundle was written")
-                out.write(tar.padding(size))
-            for entry in entries:
-                _put(out, f"journal/{entry.number:020}.json", entry.to_bytes())
-            out.write(tar.END)
-            out.flush()
-            os.fsync(out.fileno())
-            written = out.tell()
-        temporary.replace(path)
-    except OSError as error:
-        raise StoreUnavailable(f"cannot write the bundle {str(path)!r}: {reason(error)}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return written
+    with writing(place, "the bundle") as out:
+        _put(out, INDEX, index.to_bytes())
+        for digest, size in sorted(index.blobs.items()):
+            out.write(tar.header(name_of(digest), size))
+            with open_blob(digest) as stream:
+                found, length = digest_of_stream(stream.read, out.write, progress)
+            if (found, length) != (digest, size):
+                raise DigestMismatch(f"the stored bytes of {digest} are damaged; registry repair mends them; no bundle was written")
+            out.write(tar.padding(size))
+        for entry in entries:
+            _put(out, f"journal/{entry.number:020}.json", entry.to_bytes())
+        out.write(tar.END)
+        return out.tell()
 
 
 def is_bundle(path: Path) -> bool:

@@ -1,4 +1,6 @@
 import json
+import os
+import threading
 
 import pytest
 
@@ -72,8 +74,20 @@ def test_encodings_are_told_for_people_and_as_json_and_as_a_page(run, filled, tm
     assert (tmp_path / "page.html").read_text("utf-8").startswith("<!doctype html>")
     assert ran.err.splitlines() == ["--html measures encodings too: both models are loaded", f"wrote the page {tmp_path / 'page.html'}"]
     assert [item["text"] for item in found["texts"]] == ["the patient takes zorvaxin", "the new dose"]
-    assert found["texts"][1]["value"] == 1.0
+    assert found["texts"][1]["value"] == pytest.approx(1.0)
     assert {"measure", "moved", "median", "histogram", "pieces", "plane", "sentence"} <= set(found)
+
+
+def test_texts_can_come_by_a_pipe(process, filled, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_text("the new dose\nof zorvaxin\n"))
+    writer.start()
+
+    ran = process("diff", "minilm@1", "minilm-medical@1", "--texts", pipe, "--json", home=filled)
+    writer.join()
+
+    assert [item["text"] for item in ran.json["encodings"]["texts"]] == ["the new dose", "of zorvaxin"]
 
 
 def test_texts_that_cannot_be_read_are_wrong_use(run, filled, tmp_path):

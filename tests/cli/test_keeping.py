@@ -1,5 +1,8 @@
 import json
+import os
 import shutil
+
+import pytest
 
 
 def test_a_whole_registry_is_told_in_a_line(run, filled):
@@ -61,3 +64,33 @@ def test_repair_makes_the_catalog_anew(run, home):
     assert "whole: catalog made anew from 6 entries" in ran.out
     assert "nothing had to be mended" in ran.out
     assert run("audit", home=home).code == 0
+
+
+WRITING = pytest.mark.parametrize(("command", "what"), [
+    (["bundle", "minilm@1", "-o"], "the bundle"), (["bundle", "--all", "-o"], "the bundle"), (["audit", "--receipt"], "the receipt"),
+    (["diff", "minilm@1", "minilm@1", "--html"], "the page")])
+
+
+@WRITING
+def test_what_is_no_file_is_written_by_no_command(run, filled, tmp_path, command, what):
+    os.mkfifo(tmp_path / "pipe")
+
+    ran = run(*command, tmp_path / "pipe", home=filled)
+    streamed = run(*command, "-", home=filled)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.splitlines()[-1] == f"error: cannot write {what} {str(tmp_path / 'pipe')!r}: it is a pipe; name a file"
+    assert (tmp_path / "pipe").is_fifo()
+    assert (streamed.code, streamed.out) == (2, "")
+    assert f"cannot write {what} '-': it is there whole or not at all, so it is never sent to standard output" in streamed.err
+
+
+@WRITING
+def test_every_command_writes_through_a_link(run, filled, tmp_path, command, what):
+    (tmp_path / "link").symlink_to("target")
+
+    ran = run(*command, tmp_path / "link", home=filled)
+
+    assert ran.code == 0, what
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").stat().st_size

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from ...entry import now
-from ...errors import CatalogDiverged, Corrupt, FolderNotFound, StoreUnavailable, reason
+from ...errors import CatalogDiverged, Corrupt, FolderNotFound, reason
 from ...findings import Audited, Finding, Receipt, parse_receipt
 from ...home import OURS, WRITE_WAIT, Home
 from ...progress import Progress
+from ...store.output import output_place, writing
 from .answers import REPAIR, check_catalog, names_by_entry, state
 from .blobs import Begun, Bytes, begun, check_blobs
 from .chain import Chain, against as _against, concerning, read_chain, strays
@@ -21,12 +23,14 @@ if TYPE_CHECKING:
     from ...catalog.comparing import Counted, IndexCheck, Snapshot
 
 
-def audit(home: Home, *, full: bool, probes: bool, receipt: Path | None, against: Path | None, progress: Progress) -> Audited:
+def audit(home: Home, *, full: bool, probes: bool, receipt: str | os.PathLike[str] | None, against: Path | None,
+          progress: Progress) -> Audited:
     """Everything that is not what it says. With receipt the journal's head is written to a file, if the journal is whole.
 
     What is found is returned, not raised. Raises FolderNotFound or InvalidManifest for an earlier receipt that cannot be read,
-    Corrupt where none can be written.
+    Corrupt where none can be written, Invalid where a receipt cannot lie.
     """
+    place = output_place(receipt, "the receipt", home.root) if receipt is not None else None
     earlier = _read(against) if against is not None else None
     with home.store_lock.shared(timeout=60.0), begun(home, full=full) as hashing:
         looked = _look(home)
@@ -40,8 +44,8 @@ def audit(home: Home, *, full: bool, probes: bool, receipt: Path | None, against
         from .deep import check_probes
         findings += check_probes(home, progress)
     head = chain.receipt(now())
-    if receipt is not None:
-        found.notes.append(_write(receipt, head, chain))
+    if place is not None:
+        found.notes.append(_write(place, head, chain))
     if earlier is not None and not _against(chain, earlier):
         found.notes.append(f"agrees with the receipt of {earlier.time}: nothing up to entry {earlier.number} was rewritten")
     return Audited(tuple(findings), chain.read, len(found.sizes), sum(found.sizes.values()), full, head, tuple(found.notes))
@@ -116,8 +120,6 @@ def _read(path: Path) -> Receipt:
 def _write(path: Path, head: Receipt | None, chain: Chain) -> str:
     if head is None or chain.findings:
         raise Corrupt(f"no receipt is written for a journal that is broken: {chain.findings[0].what if chain.findings else 'it is empty'}")
-    try:
-        path.write_bytes(head.to_bytes() + b"\n")
-    except OSError as error:
-        raise StoreUnavailable(f"cannot write the receipt {str(path)!r}: {reason(error)}") from None
+    with writing(path, "the receipt") as out:
+        out.write(head.to_bytes() + b"\n")
     return f"receipt of entry {head.number}, {head.digest.short}, written to {str(path)!r}; keep it where nobody who writes here can"

@@ -31,7 +31,7 @@ def connect(path: Path, *, readonly: bool = False, making: bool = False) -> sqli
 
 
 def connect_readonly(path: Path, *, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
-    """The same for who only asks. Raises sqlite3.Error.
+    """A connection for who only asks, with SQLite's own settings; the file was read once. Raises sqlite3.Error.
 
     `immutable` sees no other writer, so it is only for a file without a log that cannot be written: not from here, or for want of room.
     """

@@ -246,7 +246,10 @@ def test_the_repository_stays_when_the_home_moves(pushed, hub, tmp_path):
     moved = pushed.copy(tmp_path / "moved")
 
     assert moved.ok("push", "minilm@1")["sent"][0]["what"] == "already"
-    assert moved.run("push", "minilm@1", "--to", "").err == "error: --to takes a repository, as in org/name, not ''\n"
+
+
+def test_an_empty_word_is_not_the_repository_that_is_remembered(pushed):
+    assert pushed.run("push", "minilm@1", "--to", "").err == "error: --to takes a repository, as in org/name, not ''\n"
 
 
 @pytest.mark.parametrize("wrong", [("--parents-to", "x y"), ("--parents-to", "a/b"), ("--as-new", "org")])

@@ -6,16 +6,18 @@ import json
 
 import registry
 from tests.artifacts import small
+from tests.integrations import ranks
 from tests.support import naive
 
-TRAINING = "import sys, pathlib; from tests.integrations import ranks; sys.exit(ranks.main(pathlib.Path(sys.argv[1])))"
+TRAINING = "import sys, pathlib; from tests.integrations import ranks; ranks.train(pathlib.Path(sys.argv[1]))"
 
 
 def test_of_two_processes_that_train_together_only_the_main_one_registers(tmp_path, processes_with_torch):
     small.dense(tmp_path / "base")
     with registry.init(tmp_path / "home") as reg:
-        done = processes_with_torch.run(tmp_path, code=TRAINING, timeout=120.0)
-        assert done.code == 0, done.err
+        started = [processes_with_torch.start(tmp_path, code=TRAINING, **environment) for environment in ranks.environments()]
+        ended = [process.wait(120.0) for process in started]
+        assert [done.code for done in ended] == [0, 0], [done.err for done in ended]
 
         main, other = (json.loads((tmp_path / f"rank-{rank}.json").read_text()) for rank in range(2))
 

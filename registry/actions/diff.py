@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from ..differences import Difference
@@ -28,10 +27,9 @@ def diff(home: Home, before: Operand, after: Operand, *, encodings: bool, texts:
     one, other = given(home, before, at), given(home, after, at)
     if not encodings and texts is None and html is None:
         return _compare(one, other, progress)
-    from .encodings import encodings as measured, given_texts
+    from .encodings import given_texts, with_encodings
     chosen = given_texts(one, texts) if texts is not None else None
-    found = _compare(one, other, progress)
-    found = replace(found, encodings=measured(home, one, other, found, chosen, progress))
+    found = with_encodings(home, one, other, _compare(one, other, progress), chosen, progress)
     if place is not None:
         _write_page(found, place)
     return found

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from ..differences import Difference
+from ..differences import Advice, Difference
 from ..errors import Invalid
 from ..home import Home
 from ..movement import COSINE, SCORE, Encodings, MovedText
@@ -24,8 +25,16 @@ Chosen = tuple[list[Text], str]
 """The texts, and in a few words where they are from."""
 
 
-def encodings(home: Home, before: Given, after: Given, difference: Difference, texts: Chosen | None, progress: Progress) -> Encodings:
-    """How far the texts moved. Raises Invalid where one of the two scores pairs and the other encodes texts."""
+def with_encodings(home: Home, before: Given, after: Given, difference: Difference, texts: Chosen | None, progress: Progress) -> Difference:
+    """The difference with how far the texts moved, and the advice with what that shows of it.
+
+    Raises Invalid where one of the two scores pairs and the other encodes texts.
+    """
+    found = _measured(home, before, after, difference, texts, progress)
+    return replace(difference, encodings=found, advice=_advice(difference.advice, found))
+
+
+def _measured(home: Home, before: Given, after: Given, difference: Difference, texts: Chosen | None, progress: Progress) -> Encodings:
     classes = {given.side.layout.model_class for given in (before, after)}
     if len(classes) > 1:
         raise Invalid(f"{before.side.title} is a {before.side.layout.model_class} and {after.side.title} a {after.side.layout.model_class}: "
@@ -37,8 +46,8 @@ def encodings(home: Home, before: Given, after: Given, difference: Difference, t
     progress("measuring", 0, None)
     measure, moved, neighbours, compared, plane = moving.measure(chosen, *encoded)
     words = pieces.changed(before.side, after.side, (part for text in chosen for part in ([text] if isinstance(text, str) else text)))
-    made = Encodings(measure, source, tuple(moved), neighbours, compared, tuple(words), plane, "")
-    return Encodings(measure, source, tuple(moved), neighbours, compared, tuple(words), plane, _sentence(difference, made))
+    made = Encodings(measure, source, tuple(moved), neighbours, compared, tuple(words), plane, "", moving.median_lengths(*encoded))
+    return replace(made, sentence=_sentence(difference, made))
 
 
 def given_texts(before: Given, texts: Texts) -> Chosen:
@@ -92,25 +101,65 @@ def _loaded(home: Home, given: Given, progress: Progress) -> Any:
 def _sentence(difference: Difference, found: Encodings) -> str:
     """What a person would say of it first."""
     before, after, whole = difference.before.title, difference.after.title, len(found.texts)
-    if any(item.value is None for item in found.texts):
-        return f"{before} and {after} have encodings of different widths, so only the texts' neighbours can be compared."
-    if not found.count:
-        return f"{after} encodes all {whole} texts as {before} does."
+    if not found.comparable:
+        apart = "score another number of labels" if found.measure == SCORE else "have encodings of different widths"
+        only = f", so only the texts' neighbours can be compared.{_neighbours(found)}" if found.neighbours else "."
+        return f"{before} and {after} {apart}{only}"
+    verb, prompts = "scores" if found.measure == SCORE else "encodes", any(item.area == "prompts" for item in difference.settings)
+    without = " No prompt was named." if prompts else ""
+    if found.exact:
+        return f"{after} {verb} all {counted(whole, found.what)} exactly as {before} does.{without}"
     furthest = found.texts[found.by_distance[0]]
-    what = "scores" if found.measure == SCORE else "encodes"
-    said = f"{after} {what} {found.count} of {whole} texts otherwise than {before}: "
+    lengths = f"the vectors' median length is {found.lengths[1]:.3g}, was {found.lengths[0]:.3g}" if found.lengths and found.resized else ""
+    if not found.count and lengths:
+        return f"{after} {verb} all {counted(whole, found.what)} in the directions of {before}, but {lengths}.{_neighbours(found)}{without}"
+    if not found.count:
+        return f"{after} {verb} all {counted(whole, found.what)} nearly as {before} does: {_nearness(found)}.{_neighbours(found)}{without}"
+    said = f"{after} {verb} {found.count} of {counted(whole, found.what)} otherwise than {before}: "
     if found.measure == SCORE:
-        said += f"the largest change of a score is {furthest.value:+.3g}, of {_quoted(furthest)}."
+        said += f"the largest change of a score is {found.said(furthest.value)}, of {_quoted(furthest)}"
     else:
         name = "cosine" if found.measure == COSINE else found.measure
-        said += f"the median {name} is {found.quantile(0.5):.3f}, the lowest {furthest.value:.3f}, of {_quoted(furthest)}."
+        said += f"the median {name} is {found.said(found.quantile(0.5))}, the lowest {found.said(furthest.value)}, of {_quoted(furthest)}"
+    return f"{said}{'; ' + lengths if lengths else ''}.{_neighbours(found)}{without}"
+
+
+def _nearness(found: Encodings) -> str:
+    """How far the text went that went furthest."""
+    furthest = found.texts[found.by_distance[0]]
+    if found.measure == SCORE:
+        return f"the largest change of a score is {found.said(furthest.value)}, of {_quoted(furthest)}"
+    said = found.said(furthest.value)
+    told = f"{'a cosine' if found.measure == COSINE else f'a {found.measure}'} of {said}"
+    if not furthest.distance:
+        return f"the furthest, {_quoted(furthest)}, has {told}"
+    return f"the furthest, {_quoted(furthest)}, moved by {furthest.distance:.1e} of its length" + (f", {told}" if said != "1" else "")
+
+
+def _advice(advice: Advice, found: Encodings) -> Advice:
+    """It is judged from the files. Where what was measured looks otherwise, it says so itself, so that no reader has to choose."""
+    texts, scored = counted(len(found.texts), found.what), found.measure == SCORE
+    otherwise = bool(found.count) if advice.keep else advice.everything and not found.count
+    if not found.comparable or found.resized or not (otherwise or scored):
+        return advice
+    if found.count:
+        said = f"measured, {found.count} of {texts} moved by more than rounding in float32 does: {_nearness(found)}"
+    elif found.exact:
+        said = f"measured, all {texts} are where they were, to the bit"
+    elif advice.everything:
+        said = f"measured, all {texts} are nearly where they were, and vectors can be kept if that is near enough: {_nearness(found)}"
+    else:
+        said = f"measured, all {texts} are nearly where they were: {_nearness(found)}"
+    return replace(advice, line=f"{advice.line}; {said}", reasons=(*advice.reasons, said) if advice.reasons else ())
+
+
+def _neighbours(found: Encodings) -> str:
+    """A sentence more, where neighbours were looked at."""
     changed = sum(bool(item.entered) for item in found.texts)
-    if found.neighbours:
-        said += f" {changed} of {found.compared} {'has' if changed == 1 else 'have'} other neighbours among their nearest {found.neighbours}."
-    return said
+    if not found.neighbours:
+        return ""
+    return f" {changed} of {found.compared} {'has' if changed == 1 else 'have'} other neighbours among their nearest {found.neighbours}."
 
 
 def _quoted(item: MovedText) -> str:
     return f"“{item.text if len(item.text) <= 60 else item.text[:59] + '…'}”"
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -116,9 +117,12 @@ def _moved(found: Encodings, *, stat: bool) -> Iterator[str]:
     yield f"encodings {plain(found.sentence)}"
     if stat:
         return
-    yield f"  {found.measure} of {counted(len(found.texts), 'text')}, {plain(found.source)}"
-    for low, high, count in found.histogram(10):
-        yield f"  {low:8.4f} to {high:.4f}  {count:5}  {'█' * round(30 * count / len(found.texts))}".rstrip()
+    yield f"  {f'{found.measure} of ' if found.comparable else ''}{counted(len(found.texts), found.what)}, {plain(found.source)}"
+    bins = found.histogram(10)
+    digits = max(4, math.ceil(-math.log10(bins[0][1] - bins[0][0])) + 1) if len(bins) > 1 else 4
+    for low, high, count in bins:
+        span = f"{low:{digits + 4}.{digits}f} to {high:.{digits}f}" if len(bins) > 1 else found.said(low)
+        yield f"  {span}  {count:5}  {'█' * round(30 * count / len(found.texts))}".rstrip()
     far = [index for index in found.by_distance if found.texts[index].moved > NOISE]
     yield from (f"  {line}" for line in _some([_moved_line(found, index) for index in far]))
     for item in found.pieces[:SHOWN]:
@@ -131,13 +135,14 @@ def _moved_line(found: Encodings, index: int) -> str:
     item = found.texts[index]
     text = item.text if len(item.text) <= 80 else item.text[:79] + "…"
     new = f"; {len(item.entered)} of {found.neighbours} neighbours new" if item.entered else ""
-    return plain(f"{item.value:.4f}  {text}{new}")
+    return plain(f"{found.said(item.value)}  {text}{new}")
 
 
 def _encodings(found: Encodings) -> dict[str, Any]:
     return {
-        "sentence": found.sentence, "measure": found.measure, "source": found.source, "moved": found.count,
-        "median": found.quantile(0.5), "least": found.quantile(0.0), "neighbours": found.neighbours, "compared": found.compared,
+        "sentence": found.sentence, "measure": found.measure, "source": found.source,
+        "moved": found.count if found.comparable else None, "exact": found.exact, "median": found.quantile(0.5), "least": found.quantile(0.0),
+        "lengths": None if found.lengths is None else list(found.lengths), "neighbours": found.neighbours, "compared": found.compared,
         "plane": found.plane, "histogram": [{"from": low, "to": high, "texts": count} for low, high, count in found.histogram()],
         "texts": [{**dataclasses.asdict(item), "before": _place(item.before), "after": _place(item.after), "left": list(item.left),
                    "entered": list(item.entered)} for item in found.texts],

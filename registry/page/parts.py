@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ..differences import Advice, Difference
 from ..movement import COSINE, NOISE, SCORE, Encodings
 from .svg import bars, points
-from .words import counted, number, said, share
+from .words import counted, measured, number, said, share
 
 FURTHEST, WORDS, LINES = 12, 60, 12
 
@@ -43,11 +43,11 @@ def histogram(found: Difference) -> str:
         SCORE: "0 means that a pair is scored as before.",
     }.get(encodings.measure, "1 means that a text's token vectors are as before; the further to the left, the further they moved.")
     low, high = rows[0][0], rows[-1][1]
-    labels = "".join(f"<span>{number(value)}</span>" for value in ([low, (low + high) / 2, high] if high > low else [low]))
-    what = _what(encodings)
+    labels = "".join(f"<span>{measured(encodings, value)}</span>" for value in ([low, (low + high) / 2, high] if high > low else [low]))
+    what = encodings.what
     return _section(f"How far {what}s moved", explained,
                     f'<figure><div class="chart"><span class="most">{counted(most, what)}</span>{bars(encodings, median)}</div>'
-                    f'<div class="axis">{labels}</div><figcaption><span class="key median"></span> median {number(median)} · '
+                    f'<div class="axis">{labels}</div><figcaption><span class="key median"></span> median {measured(encodings, median)} · '
                     f"{said(encodings.measure)} of {counted(len(encodings.texts), what)}, {said(encodings.source)}</figcaption></figure>")
 
 
@@ -64,7 +64,7 @@ def plane(found: Difference) -> str:
         legend = f'<span class="key old"></span> {said(found.before.title)} <span class="key new"></span> {said(found.after.title)}'
     shown = sum(item.before is not None for item in encodings.texts)
     return _section("Both in one plane", key, f"<figure>{points(encodings, encodings.by_distance)}<figcaption>{legend} · "
-                    f"{counted(shown, _what(encodings))} · {said(encodings.plane)}</figcaption></figure>")
+                    f"{counted(shown, encodings.what)} · {said(encodings.plane)}</figcaption></figure>")
 
 
 def furthest(found: Difference) -> str:
@@ -76,8 +76,8 @@ def furthest(found: Difference) -> str:
     most = encodings.texts[chosen[0]].moved
     items = "".join(_far(encodings, index, most) for index in chosen)
     more = encodings.count - len(chosen)
-    note = f'<p class="note">and {counted(more, _what(encodings))} more</p>' if more > 0 else ""
-    return _section(f"The {_what(encodings)}s that moved most",
+    note = f'<p class="note">and {counted(more, encodings.what)} more</p>' if more > 0 else ""
+    return _section(f"The {encodings.what}s that moved most",
                     "The bar is how far, beside the one that moved furthest.", f'<ol class="far">{items}</ol>{note}')
 
 
@@ -141,30 +141,29 @@ def _of(found: Difference) -> Encodings:
     return found.encodings
 
 
-def _what(encodings: Encodings) -> str:
-    return "pair" if encodings.measure == SCORE else "text"
-
-
 def _claim(found: Difference, encodings: Encodings) -> str:
     whole = len(encodings.texts)
-    what = _what(encodings)
-    if any(item.value is None for item in encodings.texts):
+    what = encodings.what
+    if not encodings.comparable:
         return "Two models whose vectors cannot be compared"
+    if not encodings.count and encodings.resized:
+        return "Every vector has another length"
     if not encodings.count:
-        return f"No {what} moved"
+        return f"No {what} moved" + ("" if encodings.exact else " by more than rounding")
     if encodings.count == whole:
         return f"Every {what} moved" if whole > 1 else f"The {what} moved"
     return f"{encodings.count} of {counted(whole, what)} moved"
 
 
 def _tiles(found: Difference, encodings: Encodings) -> Iterable[tuple[str, str]]:
-    yield "moved", f"{encodings.count} of {len(encodings.texts)}"
-    if encodings.measure == SCORE:
-        yield "median change", number(encodings.quantile(0.5), signed=True)
-        yield "largest change", number(encodings.texts[encodings.by_distance[0]].value, signed=True)
-    else:
-        yield "median " + ("cosine" if encodings.measure == COSINE else "likeness"), number(encodings.quantile(0.5))
-        yield "lowest", number(encodings.quantile(0.0))
+    if encodings.comparable:
+        yield "moved", f"{encodings.count} of {len(encodings.texts)}"
+    if encodings.comparable and encodings.measure == SCORE:
+        yield "median change", measured(encodings, encodings.quantile(0.5), signed=True)
+        yield "largest change", measured(encodings, encodings.texts[encodings.by_distance[0]].value, signed=True)
+    elif encodings.comparable:
+        yield "median " + ("cosine" if encodings.measure == COSINE else "likeness"), measured(encodings, encodings.quantile(0.5))
+        yield "lowest", measured(encodings, encodings.quantile(0.0))
     if encodings.neighbours:
         yield "new neighbours", f"{sum(bool(item.entered) for item in encodings.texts)} of {encodings.compared}"
     added = sum(item.kind == "added" for item in found.tokens)
@@ -181,7 +180,7 @@ def _far(encodings: Encodings, index: int, most: float) -> str:
                         for title, numbers in (("came near", item.entered), ("went away", item.left)) if numbers)
         near = (f"<details><summary>{len(item.entered)} of its {encodings.neighbours} nearest texts are new</summary>"
                 f'<div class="near">{lists}</div></details>')
-    return (f'<li><p class="said">{said(item.text)}</p><p class="value">{number(item.value, signed=encodings.measure == SCORE)}</p>'
+    return (f'<li><p class="said">{said(item.text)}</p><p class="value">{measured(encodings, item.value, signed=True)}</p>'
             f'<div class="meter"><span style="width:{width:.1f}%"></span></div>{near}</li>')
 
 

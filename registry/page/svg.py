@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..movement import SCORE, Encodings
-from .words import number, said
+from .words import measured, said
 
 WIDTH, HEIGHT, EDGE = 720, 440, 34
 NUMBERED = 8
@@ -24,13 +24,14 @@ def bars(found: Encodings, median: float | None) -> str:
         if count:
             height = max(count / most * 96, _LEAST)
             shapes.append(f'<rect class="bar" x="{index * step + step * 0.06:.2f}" y="{100 - height:.2f}" width="{step * 0.88:.2f}" '
-                          f'height="{height:.2f}"><title>{number(low)} to {number(high)}: {count}</title></rect>')
+                          f'height="{height:.2f}"><title>{measured(found, low)} to {measured(found, high)}: {count}</title></rect>')
     low, high = rows[0][0], rows[-1][1]
     if median is not None and high > low:
         place = (median - low) / (high - low) * 100
         shapes.append(f'<line class="median" x1="{place:.2f}" x2="{place:.2f}" y1="0" y2="100"/>')
-    what = "pairs" if found.measure == SCORE else "texts"
-    told = f"{len(found.texts)} {what} by {found.measure}, from {number(low)} to {number(high)}; the median is {number(median)}"
+    what = f"{found.what}s"
+    told = (f"{len(found.texts)} {what} by {found.measure}, from {measured(found, low)} to {measured(found, high)}; "
+            f"the median is {measured(found, median)}")
     return (f'<svg class="histogram" viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="{said(told)}">'
             f'{"".join(shapes)}</svg>')
 
@@ -59,7 +60,7 @@ def points(found: Encodings, order: Sequence[int]) -> str:
         line = f'<line class="way" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>' if not scores else ""
         old = f'<circle class="old" cx="{x1:.1f}" cy="{y1:.1f}" r="4"/>' if not scores else ""
         shapes.append(f'<g class="text{far}">{line}{old}<circle class="new" cx="{x2:.1f}" cy="{y2:.1f}" r="4.5"/>'
-                      f"<title>{said(item.text, 120)}: {number(item.value, signed=scores)}</title></g>")
+                      f"<title>{said(item.text, 120)}: {measured(found, item.value, signed=True)}</title></g>")
         if far:
             x, anchor = (x2 - 9, "end") if x2 > WIDTH - 2 * EDGE else (x2 + 9, "start")
             labels.append(f'<text x="{x:.1f}" y="{y2 + 4:.1f}" text-anchor="{anchor}">{rank}</text>')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from ..movement import SCORE, Encodings
 from ..plural import counted as _counted
 
 
@@ -21,6 +22,11 @@ def number(value: float | None, *, signed: bool = False) -> str:
         return "–"
     shown = f"{value:.3f}" if value == 0 or abs(value) >= 0.0005 else f"{value:.1e}"
     return f"+{shown}" if signed and value > 0 else shown.replace("-", "−")
+
+
+def measured(found: Encodings, value: float | None, *, signed: bool = False) -> str:
+    """A measured value: of a cosine as many digits as tell it from 1."""
+    return number(value, signed=signed) if found.measure == SCORE or value is None else found.said(value).replace("-", "−")
 
 
 def share(value: float | None) -> str:

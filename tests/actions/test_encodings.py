@@ -10,7 +10,7 @@ import pytest
 
 import registry
 from registry.errors import FolderNotFound, Invalid
-from registry.movement import COSINE, MAXSIM, SCORE
+from registry.movement import COSINE, MAXSIM, SCORE, Encodings
 from tests.actions.test_every_class import loaded
 from tests.artifacts import small
 from tests.artifacts.hand import rewrite
@@ -179,3 +179,114 @@ def test_a_file_that_is_not_there_and_a_page_that_cannot_be_written_are_told_fir
 def test_a_cross_encoder_is_not_compared_with_an_encoder_of_texts(reg, tmp_path):
     with pytest.raises(Invalid, match="cannot be compared"):
         reg.diff(small.cross(tmp_path / "cross"), small.dense(tmp_path / "dense"), encodings=True)
+
+
+def cast(folder, to, dtype):
+    """A copy of a model as saved in another dtype."""
+    import torch
+    model = loaded(folder, "SentenceTransformer")
+    model.to(getattr(torch, dtype))
+    model.save(str(to))
+    return to
+
+
+def settled(folder, to, file, **settings):
+    """A copy of a model with other settings in a file."""
+    shutil.copytree(folder, to)
+    (to / file).write_text(json.dumps({**json.loads((to / file).read_text()), **settings}))
+    return to
+
+
+def without_normalize(folder, to):
+    shutil.copytree(folder, to)
+    modules = json.loads((to / "modules.json").read_text())
+    (to / "modules.json").write_text(json.dumps([item for item in modules if "Normalize" not in item["type"]]))
+    return to
+
+
+def told(found):
+    """The sentence and the advice, as every form of a diff prints them."""
+    return found.encodings.sentence, found.advice.line
+
+
+def test_a_copy_in_half_precision_is_nearly_the_same_and_sentence_and_advice_say_how_near(reg, tmp_path):
+    before = small.dense(tmp_path / "before")
+    after = cast(before, tmp_path / "half", "float16")
+
+    found = reg.diff(before, after, texts=TEXTS, html=tmp_path / "page.html")
+
+    one, other = (loaded(folder, "SentenceTransformer").encode(list(TEXTS)).astype("float64") for folder in (before, after))
+    furthest = found.encodings.texts[found.encodings.by_distance[0]]
+    near = f"moved by {furthest.distance:.1e} of its length, a cosine of 0.999999"
+    sentence, advice = told(found)
+    assert [item.distance for item in found.encodings.texts] == pytest.approx(
+        list(numpy.linalg.norm(other - one, axis=1) / numpy.linalg.norm(one, axis=1)), abs=1e-6)
+    assert (found.encodings.count, found.encodings.exact, found.advice.keep) == (0, False, False)
+    assert sentence.startswith("half encodes all 9 texts nearly as before does: the furthest, “") and near in sentence
+    assert advice.startswith("re-encode: everything: ") and "no more than rounding F32 to F16 does" in advice
+    assert "; measured, all 9 texts are nearly where they were, and vectors can be kept if that is near enough: " in advice and near in advice
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "<h1>No text moved by more than rounding</h1>" in page and "Measured, all 9 texts are nearly where they were" in page
+
+
+def test_what_is_equal_to_the_bit_is_said_to_be(reg, tmp_path):
+    before = small.dense(tmp_path / "before")
+
+    same = reg.diff(before, shutil.copytree(before, tmp_path / "same"), texts=TEXTS)
+    prompts = settled(before, tmp_path / "prompted", "config_sentence_transformers.json", prompts={"query": "query: "})
+    prompted = reg.diff(before, prompts, texts=TEXTS)
+
+    assert told(same) == ("same encodes all 9 texts exactly as before does.",
+                          "stored vectors: keep: weights, tokens and settings that encode are the same")
+    assert told(prompted)[0] == "prompted encodes all 9 texts exactly as before does. No prompt was named."
+    assert told(prompted)[1].startswith("re-encode: texts encoded with the prompt 'query'")
+
+
+def test_vectors_that_only_grew_longer_are_not_as_before(reg, tmp_path):
+    before = small.dense(tmp_path / "before")
+
+    found = reg.diff(before, without_normalize(before, tmp_path / "longer"), texts=TEXTS, html=tmp_path / "page.html")
+
+    lengths = [numpy.linalg.norm(loaded(folder, "SentenceTransformer").encode(list(TEXTS)), axis=1) for folder in (before, tmp_path / "longer")]
+    assert found.encodings.lengths == pytest.approx([float(numpy.median(side)) for side in lengths], rel=1e-5)
+    assert told(found)[0].startswith(f"longer encodes all 9 texts in the directions of before, but the vectors' median length is "
+                                     f"{numpy.median(lengths[1]):.3g}, was 1.")
+    assert "normalize is False, was True" in told(found)[1] and "measured" not in told(found)[1]
+    assert "<h1>Every vector has another length</h1>" in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_advice_to_keep_says_so_where_texts_moved_by_more_than_noise(reg, tmp_path):
+    half = cast(small.dense(tmp_path / "dense"), tmp_path / "half", "bfloat16")
+
+    found = reg.diff(half, cast(half, tmp_path / "wide", "float32"), texts=TEXTS)
+
+    assert found.advice.keep and found.encodings.count
+    assert "the same values lie in F32 instead of BF16" in told(found)[1]
+    assert f"measured, {found.encodings.count} of 9 texts moved by more than rounding in float32 does: the furthest, “" in told(found)[1]
+
+
+def test_pairs_that_are_scored_as_before_are_said_to_be(reg, tmp_path):
+    before = small.cross(tmp_path / "before")
+
+    found = reg.diff(before, nudged(before, tmp_path / "after", amount=1e-8), texts=PAIRS)
+
+    assert found.encodings.count == 0
+    assert told(found)[0].startswith("after scores all 9 pairs nearly as before does: the largest change of a score is ")
+    assert "; measured, all 9 pairs are nearly where they were: the largest change of a score is " in told(found)[1]
+
+
+def test_vectors_of_two_widths_are_told_without_a_measure(reg, tmp_path):
+    before = small.dense(tmp_path / "before")
+
+    found = reg.diff(before, settled(before, tmp_path / "cut", "config_sentence_transformers.json", truncate_dim=8), texts=TEXTS)
+
+    assert told(found)[0].startswith("before and cut have encodings of different widths, so only the texts' neighbours can be compared. ")
+    assert told(found)[0].endswith("neighbours among their nearest 5.")
+    assert told(found)[1] == "re-encode: everything: length truncate_dim is 8, was none"
+    assert "moved" not in str(found)
+
+
+@pytest.mark.parametrize(("value", "said"), [
+    (1.0, "1"), (1 - 1e-15, "1"), (0.99999979, "0.99999979"), (0.9876, "0.988"), (0.5, "0.500"), (-0.2, "-0.200")])
+def test_a_cosine_has_as_many_digits_as_tell_it_from_one(value, said):
+    assert Encodings(COSINE, "", (), 0, 0, (), None, "").said(value) == said

@@ -16,6 +16,8 @@ from .side import Side
 _NAMED = 5
 _SAID = 3
 """Reasons that the line itself gives; the first are those that weigh most."""
+_ROUNDING = {"F16": 2.0 ** -11, "BF16": 2.0 ** -8}
+"""The largest relative change of a number that is rounded to the nearest one of a dtype."""
 _HARMLESS = ("similarity", "dtype", "prompts", "adapter")
 """Areas that are judged one by one, or by what they do to the weights."""
 
@@ -76,7 +78,7 @@ def _by_weights(after: Side, tensors: Sequence[TensorChange]) -> Iterator[str]:
     if changed:
         most = max(changed, key=lambda item: item.relative or 0.0)
         told = f", by {most.relative:.2g} of its norm in {most.name}" if most.relative is not None else ""
-        yield f"{counted(len(changed), 'tensor')} changed{told}"
+        yield f"{counted(len(changed), 'tensor')} changed{told}{_by_rounding(changed)}"
     reshaped = [item for item in tensors if item.kind == "resized" and item.rows is None]
     if reshaped:
         yield f"{reshaped[0].name} has the shape {reshaped[0].shapes[1]}, had {reshaped[0].shapes[0]}"
@@ -84,6 +86,16 @@ def _by_weights(after: Side, tensors: Sequence[TensorChange]) -> Iterator[str]:
         found = [item for item in tensors if item.kind == kind and not item.name.startswith(("pooler.", "cls.")) and not is_part(item.name)]
         if found:
             yield f"{counted(len(found), 'tensor')} {kind}, {found[0].name} first"
+
+
+def _by_rounding(changed: Sequence[TensorChange]) -> str:
+    """What rounding to a shorter dtype can explain, since that is why most of such tensors differ."""
+    dtypes = {item.dtypes for item in changed}
+    before, after = next(iter(dtypes))
+    step = _ROUNDING.get(str(after), 0.0)
+    if len(dtypes) > 1 or before == after or any(item.relative is None or item.relative > step for item in changed):
+        return ""
+    return f", no more than rounding {before} to {after} does"
 
 
 def _by_effects(effects: Sequence[Effect]) -> Iterator[str]:

@@ -62,6 +62,7 @@ def measure(texts: Sequence[Text], before: Encoded, after: Encoded) -> tuple[str
         return SCORE, *_scores(texts, before.values, after.values)
     one, other, kept = _in_one_space(before, after)
     values = [_cosine(a, b) for a, b in zip(one, other, strict=True)] if kept else [None] * len(texts)
+    distances = [_distance(a, b) for a, b in zip(one, other, strict=True)]
     moved = [1 - value if value is not None else 0.0 for value in values]
     compared = min(len(texts), _COMPARED.get(before.model_class, _COMPARED_ELSE))
     count = min(NEAREST, compared - 1) if compared > NEAREST + 1 else 0
@@ -76,7 +77,7 @@ def measure(texts: Sequence[Text], before: Encoded, after: Encoded) -> tuple[str
         place = places.get(numbers.get(index, -1), (None, None))
         old, new = (set(side[index]) if count and index < compared else set() for side in near)
         left, entered = tuple(sorted(old - new)), tuple(sorted(new - old))
-        made.append(MovedText(_said(text), values[index], max(moved[index], 0.0), place[0], place[1], left, entered))
+        made.append(MovedText(_said(text), values[index], max(moved[index], 0.0), place[0], place[1], left, entered, distances[index]))
     return MAXSIM if before.model_class == "MultiVectorEncoder" else COSINE, made, count, compared if count else 0, axes
 
 
@@ -136,10 +137,28 @@ def _cosine(one: Array, other: Array) -> float | None:
     a, b = (_unit(item.reshape(1, -1) if item.ndim == 1 else item) for item in (one, other))
     if not len(a) or not len(b):
         return 1.0 if len(a) == len(b) else 0.0
-    if one.ndim == 1 and np.array_equal(one, other):
+    if np.array_equal(one, other):
         return 1.0
     between = a @ b.T
     return float((between.max(axis=1).mean() + between.max(axis=0).mean()) / 2)
+
+
+def _distance(one: Array, other: Array) -> float | None:
+    """From the one to the other, in the length of the first; None for those of two shapes."""
+    import numpy as np
+    if one.shape != other.shape:
+        return None
+    gap, length = float(np.linalg.norm(other - one)), float(np.linalg.norm(one))
+    return gap / length if length else float(gap > 0)
+
+
+def median_lengths(before: Encoded, after: Encoded) -> tuple[float, float] | None:
+    """Of the vectors of each; None where a text has several vectors, or scores."""
+    import numpy as np
+    if before.model_class in ("CrossEncoder", "MultiVectorEncoder"):
+        return None
+    one, other = ([np.linalg.norm(item[1] if isinstance(item, tuple) else item) for item in side.values] for side in (before, after))
+    return float(np.median(one)), float(np.median(other))
 
 
 def _unit(rows: Array) -> Array:
@@ -184,7 +203,7 @@ def _scores(texts: Sequence[Text], before: Array, after: Array) -> tuple[list[Mo
         label = int(most[index])
         place = float(before[index, label]), float(after[index, label])
         change = float(gap[index, label])
-        made.append(MovedText(_said(text), change, abs(change), place, place))
+        made.append(MovedText(_said(text), change, abs(change), place, place, distance=abs(change)))
     return made, 0, 0, "score before, score after"
 
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from .digest import Digest, canonical, digest_of, known, parse_canonical, rendered
-from .errors import InvalidManifest, NewerFormat
+from .errors import Invalid, InvalidManifest, NewerFormat
 
 FORMAT = 1
 
@@ -209,11 +209,10 @@ def parse(content: bytes, what: str = "the entry") -> Entry:
 
 
 def _parse(value: dict[str, Any], content: bytes, what: str) -> Entry:
-    newer = f"{what} is of a newer kind than this registry reads"
     if value["format"] > FORMAT:
-        raise NewerFormat(f"{newer}: format {value['format']}, known is {FORMAT}; update st-registry")
+        raise _newer(value, content, what, f"format {value['format']}, known is {FORMAT}")
     if value["kind"] not in BODIES:
-        raise NewerFormat(f"{newer}: {value['kind']!r}; update st-registry")
+        raise _newer(value, content, what, repr(value["kind"]))
     if type(value["format"]) is not int or value["format"] != FORMAT:
         raise InvalidManifest(f"{what} has the format {value['format']!r}, which never was")
     if value.keys() != _KEYS:
@@ -225,15 +224,27 @@ def _parse(value: dict[str, Any], content: bytes, what: str) -> Entry:
     body_class = BODIES[value["kind"]]
     if not value["body"].keys() <= _FIELDS[value["kind"]]:
         unknown = sorted(value["body"].keys() - _FIELDS[value["kind"]])
-        raise NewerFormat(f"{newer}: {value['kind']} with {', '.join(unknown)}; update st-registry")
+        raise _newer(value, content, what, f"{value['kind']} with {', '.join(unknown)}")
     previous = Digest(value["previous"]) if value["previous"] is not None else None
     entry = Entry(value["number"], value["id"], value["time"], value["by"], _body(body_class, value["body"]), previous)
     # what the file says, not what this package would write: an older one may have had fewer fields
     entry.__dict__["content"] = value["body"]
     entry.__dict__.update(_within(content, value))
     if entry.digest != value["digest"]:
-        raise InvalidManifest(f"{what} says its digest is {value['digest']}, its content has {entry.digest}")
+        raise _damaged(value, what, entry.digest)
     return entry
+
+
+def _newer(value: dict[str, Any], content: bytes, what: str, said: str) -> Invalid:
+    """The error for words that are not known here. Newer ones have the right digest too; else a flipped bit made a word of an old one."""
+    digest = _within(content, value)["digest"]
+    if digest != value["digest"]:
+        return _damaged(value, what, digest)
+    return NewerFormat(f"{what} is of a newer kind than this registry reads: {said}; update st-registry")
+
+
+def _damaged(value: dict[str, Any], what: str, digest: Digest) -> InvalidManifest:
+    return InvalidManifest(f"{what} says its digest is {value['digest']}, its content has {digest}")
 
 
 def _within(content: bytes, value: dict[str, Any]) -> dict[str, Any]:

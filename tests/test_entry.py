@@ -91,6 +91,15 @@ def test_what_a_newer_version_wrote_is_refused_as_newer(content: bytes, message:
         parse(content, "entry 3")
 
 
+@pytest.mark.parametrize("content", [
+    signed().replace(b'"format":1', b'"format":3'), signed().replace(b'"kind":"Register"', b'"kind":"Rdgister"'),
+    signed().replace(b'"checkpoint"', b'"checkpoinu"')], ids=["format", "kind", "field"])
+def test_a_flipped_bit_in_a_word_is_damage_and_no_newer_word(content: bytes) -> None:
+    assert content != signed()
+    with pytest.raises(InvalidManifest, match="entry 3 says its digest is"):
+        parse(content, "entry 3")
+
+
 @pytest.mark.parametrize(("content", "message"), [
     (b"", "entry 3 is not JSON"),
     (signed()[:-1], "entry 3 is not JSON"),

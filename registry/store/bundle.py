@@ -16,7 +16,8 @@ index.json:
     journal   null, or {"entries": how many, "digest": the last one's}
     digest    of the canonical JSON without this field, so that damage is told from what was meant
 
-Everything read here comes from outside. A file with anything in it but what its index lists is refused whole.
+Everything read here comes from outside. A file with anything in it but what its index lists is refused whole: as Corrupt where it may be
+damage, as UnsafeFile where sums and digests fit, so that somebody made it so, as Invalid where it is no bundle at all.
 """
 
 from __future__ import annotations
@@ -26,13 +27,25 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from types import TracebackType
 from typing import Any, BinaryIO
 
 from .. import entry as _entry, reference as _reference
 from ..digest import Digest, canonical, digest_of, digest_of_stream, parse_canonical
 from ..entry import Edge, Entry
-from ..errors import BrokenChain, DigestMismatch, FolderNotFound, InvalidManifest, NewerFormat, RegistryError, UnsafeFile, reason
+from ..errors import (
+    BrokenChain,
+    Corrupt,
+    DigestMismatch,
+    FolderNotFound,
+    Invalid,
+    InvalidManifest,
+    NewerFormat,
+    RegistryError,
+    UnsafeFile,
+    reason,
+)
 from ..source import check_edge, check_source, check_text
 from . import tar
 from .output import writing
@@ -115,22 +128,32 @@ def write(place: Path, index: Index, open_blob: Callable[[Digest], BinaryIO], en
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether a file begins as a bundle does."""
+    """Whether a file begins as a bundle does, damaged or not. A pipe is left unread."""
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as stream:
-            return stream.read(len(INDEX) + 1) == f"{INDEX}\0".encode()
+            return _begun(stream)
     except OSError:
         return False
+
+
+def _begun(stream: BinaryIO) -> bool:
+    block = stream.read(tar.BLOCK)
+    return tar.begins_so(block, INDEX) or any(form.match(block[:tar.NAME_LIMIT].decode("ascii", "replace")) for form in (_BLOB, _ENTRY))
 
 
 class Bundle:
     """An open bundle, its index read and compared with what is in it. Contents are checked when they are read."""
 
     def __init__(self, path: Path) -> None:
-        """Raises FolderNotFound, Corrupt for one that is cut off, UnsafeFile, InvalidManifest, NewerFormat."""
+        """Raises FolderNotFound, Invalid for what is no bundle, Corrupt for a damaged one, UnsafeFile for one that lies, NewerFormat."""
         self.path = path
         self._what = f"the bundle {str(path)!r}"
         try:
+            if not S_ISREG(path.stat().st_mode):
+                hint = f"to register a model's folder: registry add {path} --as NAME" if path.is_dir() else "save it as one first"
+                raise Invalid(f"{str(path)!r} is no file, and a bundle is one; {hint}")
             self._stream = path.open("rb")
         except OSError as error:
             raise FolderNotFound(f"cannot read {self._what}: {reason(error)}") from None
@@ -177,6 +200,9 @@ class Bundle:
         return found
 
     def _look(self) -> dict[str, tar.Member]:
+        if not _begun(self._stream):
+            self._stream.seek(0)
+            raise Invalid(f"{str(self.path)!r} is no bundle: it begins with {self._stream.read(8)!r}; registry bundle makes one")
         found: dict[str, tar.Member] = {}
         for member in tar.members(self._stream, os.fstat(self._stream.fileno()).st_size, self._what):
             if not found:
@@ -186,19 +212,17 @@ class Bundle:
             if member.name in found:
                 raise UnsafeFile(f"{self._what} holds {member.name!r} twice")
             found[member.name] = member
-        if not found:
-            raise UnsafeFile(f"{self._what} is empty")
         expected = {name_of(digest): size for digest, size in self.index.blobs.items()}
         expected |= {f"journal/{number:020}.json": -1 for number in range(1, self.index.entries + 1)}
         there = {name: member.size for name, member in found.items() if name != INDEX}
         odd = sorted(expected.keys() ^ there.keys()) or sorted(name for name, size in expected.items() if size not in (-1, there[name]))
         if odd:
-            raise UnsafeFile(f"{self._what} is not what its index says: {odd[0]!r} is missing, too much, or of another size")
+            raise Corrupt(f"{self._what} is not what its index says: {odd[0]!r} is missing, too much, or of another size")
         return found
 
     def _index(self, member: tar.Member) -> Index:
-        if member.name != INDEX or member.size > INDEX_LIMIT:
-            raise UnsafeFile(f"{self._what} is no bundle: it begins with {member.name!r} of {member.size} bytes")
+        if member.name != INDEX:
+            raise Corrupt(f"{self._what} is damaged: it begins with {member.name!r} instead of its index; have it sent again")
         return parse(self._read(member), f"the index of {self._what}")
 
     def _read(self, member: tar.Member) -> bytes:
@@ -209,8 +233,8 @@ class Bundle:
 
 
 def parse(content: bytes, what: str) -> Index:
-    """The index these bytes are. Raises InvalidManifest, or NewerFormat."""
-    value = parse_canonical(content, what)
+    """The index these bytes are. Raises DigestMismatch for a damaged one, UnsafeFile for one that was made to be another, or NewerFormat."""
+    value = _sealed(content, what)
     try:
         if value["format"] > FORMAT:
             raise NewerFormat(f"{what} has format {value['format']}, this registry reads {FORMAT}; update st-registry")
@@ -220,13 +244,24 @@ def parse(content: bytes, what: str) -> Index:
         journal = value["journal"]
         index = Index(check_text(value["store"]), blobs, tuple(map(Digest, value["lacks"])), tuple(_packed(item, what) for item in value["versions"]),
                       _count(journal["entries"], what) if journal is not None else 0, Digest(journal["digest"]) if journal is not None else None)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, RegistryError):
-            raise
-        raise InvalidManifest(f"{what} is malformed: {error}") from None
+    except NewerFormat:
+        raise
+    except (RegistryError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UnsafeFile(str(error) if isinstance(error, InvalidManifest) else f"{what} is malformed: {error}") from None
     if len(blobs) != len(value["blobs"]) or set(blobs) & set(index.lacks) or index.to_bytes() != content:
-        raise InvalidManifest(f"{what} is not in its one form")
+        raise UnsafeFile(f"{what} is not in its one form")
     return index
+
+
+def _sealed(content: bytes, what: str) -> dict[str, Any]:
+    """What stands in an index whose digest is that of the rest."""
+    try:
+        value: dict[str, Any] = parse_canonical(content, what)
+        if value["digest"] == digest_of(canonical({key: item for key, item in value.items() if key != "digest"})):
+            return value
+    except (InvalidManifest, KeyError, TypeError, AttributeError):
+        pass
+    raise DigestMismatch(f"{what} is damaged: it has another digest than it says; have it sent again")
 
 
 def name_of(digest: Digest) -> str:

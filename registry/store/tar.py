@@ -18,6 +18,8 @@ BLOCK = 512
 NAME_LIMIT = 100
 _OCTAL_LIMIT = 8 ** 11
 _SIZE_LIMIT = 1 << 62
+_DAMAGED = 16
+"""Bytes of a header that may be others before it counts as that of another kind of file."""
 
 
 @dataclass(frozen=True)
@@ -50,27 +52,34 @@ END = bytes(2 * BLOCK)
 
 
 def members(stream: BinaryIO, length: int, what: str) -> Iterator[Member]:
-    """The files of a tar of `length` bytes, by their headers alone. Raises Corrupt for one that is cut off, UnsafeFile for another form."""
+    """The files of a tar of `length` bytes, by their headers alone. Raises Corrupt for a damaged one, UnsafeFile for one of another form."""
     offset = 0
     while True:
         stream.seek(offset)
         block = stream.read(BLOCK)
+        if len(block) < BLOCK:
+            raise Corrupt(f"{what} is cut off at byte {length}; have it sent again")
         if block == END[:BLOCK]:
             if offset + len(END) > length:
-                raise Corrupt(f"{what} is cut off within its last block")
+                raise Corrupt(f"{what} is cut off within its last block; have it sent again")
             if offset + len(END) != length or stream.read(BLOCK + 1) != END[BLOCK:]:
-                raise UnsafeFile(f"{what} has bytes after its end")
+                raise Corrupt(f"{what} is damaged: there are bytes after its end; have it sent again")
             return
-        if offset and len(block) < BLOCK:
-            raise Corrupt(f"{what} is cut off at byte {length}; have it sent again")
-        member = _member(block, offset + BLOCK, what)
+        member = _member(block, offset, what)
         offset = member.offset + member.size + len(padding(member.size))
         if offset + len(END) > length:
             raise Corrupt(f"{what} is cut off at byte {length}: {member.name!r} should have {member.size} bytes; have it sent again")
         stream.seek(member.offset + member.size)
         if stream.read(-member.size % BLOCK).strip(b"\0"):
-            raise UnsafeFile(f"{what} has bytes between its files, after {member.name!r}")
+            raise Corrupt(f"{what} is damaged: there are bytes between its files, after {member.name!r}; have it sent again")
         yield member
+
+
+def begins_so(block: bytes, name: str) -> bool:
+    """Whether a file that begins with these bytes, 512 or as many as it has, begins with a member of this name; damage is overlooked."""
+    expected = header(name, 0)
+    asked = [place for place in range(min(len(block), BLOCK)) if not (124 <= place < 136 or 148 <= place < 156)]   # all but size and sum
+    return sum(block[place] != expected[place] for place in asked) <= (_DAMAGED if len(block) >= BLOCK else 0)
 
 
 def _member(block: bytes, offset: int, what: str) -> Member:
@@ -78,10 +87,12 @@ def _member(block: bytes, offset: int, what: str) -> Member:
         name = block[:100].rstrip(b"\0").decode("ascii")
         size = int.from_bytes(block[125:136], "big") if block[124:125] == b"\x80" else int(block[124:135], 8)
         if 0 <= size < _SIZE_LIMIT and header(name, size) == block:
-            return Member(name, offset, size)
+            return Member(name, offset + BLOCK, size)
     except ValueError:
         pass
-    raise UnsafeFile(f"{what} is no bundle, or damaged: at byte {offset - BLOCK} should be the header of a plain file")
+    if block[148:156] == b"%06o\0 " % (sum(block) - sum(block[148:156]) + sum(b" " * 8)):   # nothing was damaged
+        raise UnsafeFile(f"{what} holds, at byte {offset}, what no bundle does: something else than a plain file, or one in another form")
+    raise Corrupt(f"{what} is damaged: at byte {offset} should be the header of a file; have it sent again")
 
 
 def part(path: Path, member: Member) -> BinaryIO:

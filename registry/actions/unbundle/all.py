@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ... import reference as _reference
-from ...errors import Invalid
+from ...errors import Invalid, InvalidManifest, UnsafeFile
 from ...findings import Unbundled
 from ...home import Home
 from ...progress import Progress
@@ -19,12 +20,12 @@ from .whole import restore
 def unbundle(settings: Settings, opened: Callable[[], Home], path: Path, *, options: UnbundleOptions, progress: Progress) -> Unbundled:
     """What came in. A whole home comes into a place without one, or with one that is its own past; versions into any.
 
-    Raises NumberTaken, NameTaken, WrongStore, and for a file that is not what it says UnsafeFile, InvalidManifest, DigestMismatch; then nothing
-    was registered.
+    Raises NumberTaken, NameTaken, WrongStore, Corrupt for a damaged file, UnsafeFile for one that was made to be another, Invalid for what is
+    no bundle; then nothing was registered.
     """
     for name in (*options.parent_as.values(), *([options.name] if options.name is not None else [])):
         _reference.check_name(name)
-    with Bundle(path) as bundle:
+    with Bundle(path) as bundle, _translated():
         if bundle.index.entries:
             if options != UnbundleOptions():
                 raise Invalid(f"{str(path)!r} is a whole home, and names in it stay; --as, --renumber, --parent-as and --from-any are for bundles of "
@@ -33,3 +34,12 @@ def unbundle(settings: Settings, opened: Callable[[], Home], path: Path, *, opti
         home = opened()
         with home.store_lock.shared(timeout=60.0):
             return take_versions(home, bundle, options, progress)
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """What a bundle holds with the right digest and is not what it should be was not damaged: it was made so."""
+    try:
+        yield
+    except InvalidManifest as error:
+        raise UnsafeFile(str(error)) from None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import tarfile
 
 import pytest
 
+import registry
 from registry.digest import canonical, digest_of
-from registry.errors import Corrupt, DigestMismatch, InvalidManifest, InvalidName, NewerFormat, RegistryError, UnsafeFile
+from registry.errors import Corrupt, Invalid, NewerFormat, RegistryError, UnsafeFile
 from registry.store import tar
 
 from .tampering import journal, rewritten, sealed, with_index
@@ -25,26 +27,59 @@ def test_any_flipped_byte_of_a_bundle_is_refused_whole(other, medical):
     before = journal(other)
     for place in places:
         medical.write_bytes(content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1:])
-        with pytest.raises(RegistryError):
+        with pytest.raises(Corrupt):
             other.pull(str(medical))
     assert len(places) > 500
     assert journal(other) == before
 
 
-@pytest.mark.parametrize(("cut", "error"), [(0, UnsafeFile), (1, UnsafeFile), (511, UnsafeFile), (512, Corrupt), (5000, Corrupt), (-1, Corrupt),
-                                            (-512, Corrupt), (-1024, Corrupt), (-1500, Corrupt)])
-def test_a_cut_off_bundle_is_refused_as_damaged_where_it_can_still_be_told_for_one(other, medical, cut, error):
+@pytest.mark.parametrize("cut", [0, 1, 10, 11, 130, 511, 512, 5000, -1500, -1025, -1024, -512, -1])
+def test_a_bundle_cut_off_anywhere_is_damaged(other, medical, cut):
     medical.write_bytes(medical.read_bytes()[:cut])
 
-    with pytest.raises(error):
+    with pytest.raises(Corrupt, match="have it sent again"):
         other.pull(str(medical))
 
 
-def test_bytes_after_the_end_are_refused(other, medical):
-    medical.write_bytes(medical.read_bytes() + bytes(512))
+@pytest.mark.parametrize("more", [b"\0", bytes(512), b"<html>", bytes(10240)])
+def test_bytes_after_the_end_are_damage(other, medical, more):
+    medical.write_bytes(medical.read_bytes() + more)
 
-    with pytest.raises(UnsafeFile, match="after its end"):
+    with pytest.raises(Corrupt, match="after its end"):
         other.pull(str(medical))
+
+
+def test_any_flipped_byte_of_a_whole_home_s_journal_is_damage(copied, tmp_path):
+    copied.bundle((), tmp_path / "whole.tar", everything=True)
+    content = (tmp_path / "whole.tar").read_bytes()
+    begin = content.index(b"journal/") // 512 * 512
+
+    for place in range(begin, len(content), 97):
+        (tmp_path / "whole.tar").write_bytes(content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1:])
+        with pytest.raises(Corrupt):
+            registry.pull(str(tmp_path / "whole.tar"), home=tmp_path / "restored")
+
+    assert not (tmp_path / "restored").exists()
+
+
+def plain_tar(path):
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(tarfile.TarInfo("index.html"))
+
+
+@pytest.mark.parametrize(("make", "said"), [
+    (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(1000)), r"is no bundle: it begins with b'\\x89PNG"),
+    (lambda path: path.write_bytes(b"PK\x03\x04" + bytes(1000)), "is no bundle"), (lambda path: path.write_text("hello\n"), "is no bundle"),
+    (lambda path: path.write_text("index.html\n" * 100), "is no bundle"), (lambda path: path.write_bytes(bytes(1024)), "is no bundle"),
+    (plain_tar, "is no bundle"), (lambda path: path.mkdir(), "is no file, .*registry add .* --as NAME"),
+    (os.mkfifo, "is no file, and a bundle is one; save it as one first")], ids=range(8))
+def test_what_is_no_bundle_at_all_is_wrong_use(other, tmp_path, make, said):
+    make(tmp_path / "it")
+
+    with pytest.raises(Invalid, match=said) as caught:
+        other.pull(str(tmp_path / "it"))
+
+    assert type(caught.value) is Invalid
 
 
 @pytest.mark.parametrize("change", [
@@ -66,7 +101,7 @@ def test_bytes_after_the_end_are_refused(other, medical):
 def test_a_bundle_with_anything_else_in_it_is_refused_whole(other, medical, tmp_path, change):
     rewritten(medical, change)
 
-    with pytest.raises((UnsafeFile, InvalidManifest, DigestMismatch)):
+    with pytest.raises((UnsafeFile, Corrupt, Invalid)):
         other.pull(str(medical))
 
     assert other.list() == ()
@@ -75,22 +110,22 @@ def test_a_bundle_with_anything_else_in_it_is_refused_whole(other, medical, tmp_
 
 @pytest.mark.parametrize(("change", "error"), [
     (lambda value: value.update(format=2), NewerFormat),
-    (lambda value: value.update(extra=1), InvalidManifest),
-    (lambda value: value.update(versions=[]), InvalidManifest),
-    (lambda value: value.update(versions=value["versions"][::-1]), InvalidManifest),
-    (lambda value: value.update(versions=value["versions"][1:]), InvalidManifest),
-    (lambda value: value.update(versions=[*value["versions"], value["versions"][0]]), InvalidManifest),
-    (lambda value: value["versions"][0].update(name="../evil"), InvalidName),
-    (lambda value: value["versions"][0].update(number=0), InvalidManifest),
-    (lambda value: value["versions"][0].update(number=True), InvalidManifest),
-    (lambda value: value["versions"][1].update(edges=[]), InvalidManifest),
-    (lambda value: value["versions"][1]["edges"][0].update(evidence="sworn"), InvalidManifest),
+    (lambda value: value.update(extra=1), UnsafeFile),
+    (lambda value: value.update(versions=[]), UnsafeFile),
+    (lambda value: value.update(versions=value["versions"][::-1]), UnsafeFile),
+    (lambda value: value.update(versions=value["versions"][1:]), UnsafeFile),
+    (lambda value: value.update(versions=[*value["versions"], value["versions"][0]]), UnsafeFile),
+    (lambda value: value["versions"][0].update(name="../evil"), UnsafeFile),
+    (lambda value: value["versions"][0].update(number=0), UnsafeFile),
+    (lambda value: value["versions"][0].update(number=True), UnsafeFile),
+    (lambda value: value["versions"][1].update(edges=[]), UnsafeFile),
+    (lambda value: value["versions"][1]["edges"][0].update(evidence="sworn"), UnsafeFile),
     (lambda value: value["versions"][0].update(manifest=value["blobs"][0][0]), RegistryError),
-    (lambda value: value["blobs"][0].__setitem__(1, -1), InvalidManifest),
-    (lambda value: value["blobs"][0].__setitem__(1, 1 << 70), InvalidManifest),
-    (lambda value: value["blobs"].append(value["blobs"][0]), InvalidManifest),
-    (lambda value: value.update(journal={"entries": 1, "digest": value["blobs"][0][0]}), InvalidManifest),
-    (lambda value: value.update(what="home", journal={"entries": 1, "digest": value["blobs"][0][0]}), UnsafeFile),
+    (lambda value: value["blobs"][0].__setitem__(1, -1), UnsafeFile),
+    (lambda value: value["blobs"][0].__setitem__(1, 1 << 70), UnsafeFile),
+    (lambda value: value["blobs"].append(value["blobs"][0]), UnsafeFile),
+    (lambda value: value.update(journal={"entries": 1, "digest": value["blobs"][0][0]}), UnsafeFile),
+    (lambda value: value.update(what="home", journal={"entries": 1, "digest": value["blobs"][0][0]}), Corrupt),
 ], ids=range(17))
 def test_an_index_that_lies_is_refused_whole(other, medical, change, error):
     rewritten(medical, with_index(change))
@@ -145,7 +180,7 @@ def test_probes_that_are_not_there_or_are_none_are_refused_with_the_bundle(other
         value["versions"][0]["probes"] = value["versions"][0]["manifest"] if probes == "a file" else probes
     rewritten(medical, with_index(change))
 
-    with pytest.raises(InvalidManifest, match="probes"):
+    with pytest.raises(UnsafeFile, match="probes"):
         other.pull(str(medical))
 
     assert other.list() == ()

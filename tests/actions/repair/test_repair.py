@@ -289,8 +289,6 @@ def test_a_catalog_that_is_ahead_of_its_journal_is_read_with_a_warning_and_not_w
         copied.annotate("medical@1", {"a": "b"})
 
 
-
-
 @pytest.mark.parametrize("accept", [False, True])
 def test_an_entry_of_a_newer_package_is_neither_mended_nor_set_aside(copied, accept):
     last = parse(entry_file(copied, 4).read_bytes())
@@ -302,6 +300,16 @@ def test_an_entry_of_a_newer_package_is_neither_mended_nor_set_aside(copied, acc
 
     assert entry_file(copied, 5).exists()
     assert not list((copied.settings.home / "local").glob("set-aside-*"))
+
+
+def test_a_flipped_bit_that_makes_a_word_unknown_is_mended_as_damage(copied):
+    whole = entry_file(copied, 2).read_bytes()
+    entry_file(copied, 2).chmod(0o600)
+    entry_file(copied, 2).write_bytes(whole.replace(b'"kind":"Register"', b'"kind":"Rdgister"'))
+
+    copied.repair()
+
+    assert entry_file(copied, 2).read_bytes() == whole
 
 
 def test_an_entry_that_the_disk_does_not_give_does_not_cost_those_after_it(copied):

@@ -20,6 +20,8 @@ class Saved:
     """The full model that the adapters stand on; None for a model without adapters."""
     added: tuple[Added, ...]
     """Each part that was registered, the base first; a part that the model had before says `already`."""
+    warnings: tuple[str, ...] = ()
+    """What to know: first in what the versions are not what acted in memory, then what was said of each part."""
 
     @property
     def version(self) -> Version:

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import reference as _reference
 from ..digest import Digest
 from ..entry import Edge
-from ..errors import NotFound, NotLoadable, ParentMismatch, RegistryError
+from ..errors import Invalid, NotFound, NotLoadable, ParentMismatch, RegistryError
 from ..home import Home
 from ..progress import Progress
 from ..results import Added
 from ..saved import Saved
 from ..store.files import StoredFiles
 from ..version import Version
+from . import beside
 from .add import AddOptions, Prepared, prepare
 from .checkout import base_of, home_checkout, transformer_folder
 from .common import VersionLike, facts_of, line_here, manifest_of, resolve
@@ -63,6 +65,7 @@ def save(home: Home, model: Any, name: str, *, options: SaveOptions, progress: P
     live = _live.take_apart(model)
     names = _names(name, live.adapters, options)
     _live.refuse_what_cannot_be_kept(live)
+    acting = switching.acting(model)
     with switching.untouched(model), home.store_lock.shared(timeout=60.0), staging(home, "save-") as work:
         origins = list(_origins(home, live, options.parent))
         if not live.adapters:
@@ -71,7 +74,10 @@ def save(home: Home, model: Any, name: str, *, options: SaveOptions, progress: P
         else:
             base, added = _base(home, live, options.base_name or f"{name}-base", work, origins, options, progress)
             parts = [_register_adapter(home, live, adapter, names[adapter], work, base, options, progress) for adapter in live.adapters]
-            saved = Saved(tuple(map(_version, parts)), base, (*([added] if added else []), *parts))
+            versions = {adapter: _version(part) for adapter, part in zip(live.adapters, parts, strict=True)}
+            remarks = beside.remarks(home, live, acting, base, versions, progress)
+            saved = Saved(tuple(versions.values()), base, (*([added] if added else []), *parts), remarks)
+    saved = replace(saved, warnings=tuple(dict.fromkeys((*saved.warnings, *(said for part in saved.added for said in part.warnings)))))
     is_version(home, model, saved.base or saved.version, dict(zip(live.adapters, saved.versions, strict=False)) if live.adapters else {})
     return saved
 
@@ -92,6 +98,9 @@ def _names(name: str, adapters: tuple[str, ...], options: SaveOptions) -> dict[s
     if options.base_name is not None:
         _reference.check_name(options.base_name)
     _reference.check_name(name)
+    same = next((pair for pair in combinations(adapters, 2) if pair[0].casefold() == pair[1].casefold()), None)
+    if same is not None:
+        raise Invalid(f"the adapters {same[0]!r} and {same[1]!r} would be versions of one model, whose name ignores case; save them one by one")
     return {adapter: _reference.check_name(name if len(adapters) == 1 else f"{name}-{adapter}") for adapter in adapters}
 
 
@@ -155,13 +164,16 @@ def _register_same(home: Home, live: Live, name: str, origins: list[Known], opti
     from ..artifacts import returning, split
     for known in origins:
         version, folder = known.version, home_checkout(home, known.version).folder
-        if version.model_class == live.model_class and split.stands_on(live, folder, facts_of(home, version)) and returning.is_whole(live, folder):
+        if version.model_class != live.model_class or not split.stands_on(live, folder, facts_of(home, version)):
+            continue
+        if (back := returning.whole(live, folder)) is not None:
             facts = facts_of(home, version)
             edges = tuple(Edge(parent.role, parent.digest, parent.evidence, parent.reference) for parent in version.parents)
             same = Prepared(manifest_of(home, version), facts, home.blobs.read(facts.vocabulary.digest), edges, (), {}, (), None,
                             forced=version.forced)
             said = AddOptions(message=options.message, alias=options.alias)
-            return register(home, name, same, source=_source(options, whole=True), options=said, probes=version.probes, checkpoint=options.checkpoint)
+            return register(home, name, same, source=_source(options, whole=True), options=said, warnings=back.remarks, probes=version.probes,
+                            checkpoint=options.checkpoint)
     return None
 
 
@@ -173,9 +185,9 @@ def _register_full(home: Home, live: Live, name: str, work: Path, origins: list[
     split.write_base(live, folder)
     back = returning.prove(live, folder, None)
     prepared = _prepare_full(home, live, folder, origins, options, progress)
-    measured, prepared = _measured(home, back, folder, prepared, None, options, progress)
+    measured, prepared = _measured(home, back.model, folder, prepared, None, options, progress)
     said = AddOptions(message=_base_message(live, options) if is_base else options.message, alias=None if is_base else options.alias)
-    return register(home, name, prepared, source=_source(options, whole=not is_base), options=said, probes=measured,
+    return register(home, name, prepared, source=_source(options, whole=not is_base), options=said, warnings=back.remarks, probes=measured,
                     checkpoint=options.checkpoint and not is_base)
 
 
@@ -199,9 +211,9 @@ def _register_adapter(home: Home, live: Live, adapter: str, name: str, work: Pat
     back = returning.prove(live, folder, adapter)
     prepared = prepare(home, open_folder(home, folder), Known(base, "witnessed"), model_class=live.model_class, write=True, progress=progress,
                        forced=options.forced, from_memory=True)
-    measured, prepared = _measured(home, back, folder, prepared, base, options, progress)
+    measured, prepared = _measured(home, back.model, folder, prepared, base, options, progress)
     said = AddOptions(message=options.message, alias=options.alias)
-    return register(home, name, prepared, source=_source(options, whole=True), options=said, probes=measured,
+    return register(home, name, prepared, source=_source(options, whole=True), options=said, warnings=back.remarks, probes=measured,
                     checkpoint=options.checkpoint)
 
 

@@ -38,9 +38,10 @@ class Training:
         From then on every checkpoint that the library writes is small and can be loaded. Raises NotLoadable for what could not be
         kept at the end, before any time is spent on it.
         """
-        from ..artifacts import live as _live
+        from ..artifacts import live as _live, switching
         live = _live.take_apart(model)
         _live.refuse_what_cannot_be_kept(live)
+        switching.acting(model)
         if not live.adapters:
             return None
         options = SaveOptions(message=f"the base of {self.name}, before its training")

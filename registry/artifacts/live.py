@@ -14,6 +14,9 @@ from ..plural import counted
 from .adapter import LEARN_A_PROMPT, LEAVES_THE_BASE, SHARE_TENSORS
 from .loading import CLASSES
 
+_WRAPS = ("_orig_mod", "module")
+"""Where what is put around a whole model keeps it: torch.compile, data parallel."""
+
 
 @dataclass(frozen=True)
 class Live:
@@ -40,27 +43,34 @@ class Live:
 def take_apart(model: Any) -> Live:
     """The parts of a live model. Raises Invalid for an object of another class."""
     if type(model).__name__ not in CLASSES:
-        raise Invalid(f"a {type(model).__name__} cannot be registered from memory; give one of {', '.join(CLASSES)}")
-    from peft import PeftModel
+        raise Invalid(f"a {type(model).__name__} cannot be registered from memory; give {_inside(model)}")
+    from peft import PeftMixedModel, PeftModel
     from sentence_transformers.base.modules import Transformer
     module = next((item for item in model.modules() if isinstance(item, Transformer)), None)
     if module is None:
         return Live(model)
-    inner = module.model.get_base_model() if isinstance(module.model, PeftModel) else module.model
-    return Live(model, module, inner, dict(getattr(module.model, "peft_config", None) or {}))
+    outer = getattr(module.model, "_orig_mod", module.model)  # under torch.compile
+    inner = outer.get_base_model() if isinstance(outer, PeftModel) else outer.base_model.model if isinstance(outer, PeftMixedModel) else outer
+    return Live(model, module, getattr(inner, "_orig_mod", inner), dict(getattr(outer, "peft_config", None) or {}))
 
 
-def own_tensors(inner: Any) -> dict[str, Any]:
-    """The tensors of a transformer as if no adapter had ever been put on it: name to a view."""
-    return {name: tensor.detach() for name, tensor in _own(inner, "")}
+def own_tensors(inner: Any, *, views: bool = True) -> dict[str, Any]:
+    """The tensors of a transformer as if no adapter had ever been put on it: name to a view, or to the very tensor."""
+    found = ((f"{name}.{key}" if name else key, tensor) for name, module in own_modules(inner).items() for key, tensor in _lasting(module))
+    return {name: tensor.detach() if views else tensor for name, tensor in found}
 
 
-def adapter_tensors(inner: Any, adapter: str) -> dict[str, Any]:
-    """The tensors of one adapter by the names that every loader applies: name, without a prefix, to a view.
+def own_modules(inner: Any) -> dict[str, Any]:
+    """The modules of a transformer as if no adapter had ever been put on it, by name, itself under the empty one."""
+    return dict(_own(inner, ""))
+
+
+def adapter_tensors(inner: Any, adapter: str, *, views: bool = True) -> dict[str, Any]:
+    """The tensors of one adapter by the names that every loader applies: name, without a prefix, to a view, or to the very tensor.
 
     The magnitudes of DoRA end with `.weight`, which peft leaves out and loaders look for.
     """
-    return {name: tensor.detach() for name, tensor in _of_adapter(inner, adapter)}
+    return {name: tensor.detach() if views else tensor for name, tensor in _of_adapter(inner, adapter)}
 
 
 def trained_biases(live: Live, adapter: str) -> dict[str, Any]:
@@ -85,6 +95,8 @@ def refuse_what_cannot_be_kept(live: Live) -> None:
     if live.inner is not None and getattr(live.inner, "hf_quantizer", None) is not None:
         raise NotLoadable("the model is quantised, and its weights would come back in other numbers; save it before it is quantised")
     _refuse_tokens_without_rows(live)
+    _refuse_compiled_parts(live)
+    _refuse_strange_adapters(live)
     if not live.adapters:
         return
     if live.module not in list(live.model.children()):
@@ -100,19 +112,32 @@ def begins_from_the_base(config: Any) -> bool:
     return getattr(config, "init_lora_weights", None) not in LEAVES_THE_BASE
 
 
-def _own(module: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+def _inside(model: Any) -> str:
+    """What to give in the place of an object that is no model of a class that can be registered."""
+    inner, said = model, "model"
+    while type(inner).__name__ not in CLASSES:
+        part = next((part for part in _WRAPS if part in getattr(inner, "_modules", {})), None)
+        if part is None:
+            around = "; put adapters on by model.add_adapter(config), not around the whole of it" if hasattr(model, "peft_config") else ""
+            return f"one of {', '.join(CLASSES)}{around}"
+        inner, said = inner._modules[part], f"{said}.{part}"
+    return f"the {type(inner).__name__} in it, {said}"
+
+
+def _own(module: Any, name: str) -> Iterator[tuple[str, Any]]:
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils.other import AuxiliaryTrainingWrapper
-    if isinstance(module, AuxiliaryTrainingWrapper):
-        yield from _own(module.original_module, prefix)
-    elif isinstance(module, BaseTunerLayer):
-        yield from _own(module.base_layer, prefix)
-    else:
-        lasting = {name: tensor for name, tensor in module._buffers.items() if name not in module._non_persistent_buffers_set}
-        yield from ((prefix + name, tensor) for name, tensor in (*module._parameters.items(), *lasting.items()) if tensor is not None)
-        for name, child in module._modules.items():
-            if child is not None:
-                yield from _own(child, f"{prefix}{name}.")
+    while isinstance(module, (AuxiliaryTrainingWrapper, BaseTunerLayer)):
+        module = module.original_module if isinstance(module, AuxiliaryTrainingWrapper) else module.base_layer
+    yield name, module
+    for key, child in module._modules.items():
+        if child is not None:
+            yield from _own(child, f"{name}.{key}" if name else key)
+
+
+def _lasting(module: Any) -> Iterator[tuple[str, Any]]:
+    buffers = {name: tensor for name, tensor in module._buffers.items() if name not in module._non_persistent_buffers_set}
+    yield from ((name, tensor) for name, tensor in (*module._parameters.items(), *buffers.items()) if tensor is not None)
 
 
 def _of_adapter(inner: Any, adapter: str) -> Iterator[tuple[str, Any]]:
@@ -122,13 +147,13 @@ def _of_adapter(inner: Any, adapter: str) -> Iterator[tuple[str, Any]]:
     for name, module in inner.named_modules():
         if isinstance(module, ModulesToSaveWrapper):
             if adapter in module.modules_to_save:
-                yield from ((f"{name}.{key}", tensor) for key, tensor in module.modules_to_save[adapter].state_dict().items())
+                yield from ((f"{name}.{key}", tensor) for key, tensor in module.modules_to_save[adapter].state_dict(keep_vars=True).items())
         elif isinstance(module, BaseTunerLayer) and not getattr(module, "tied_adapter", None):
             for part in module.adapter_layer_names:
                 held: Any = getattr(module, part, None)
                 item = held[adapter] if hasattr(held, "keys") and adapter in held else None
                 if isinstance(item, torch.nn.Module):
-                    yield from ((f"{name}.{part}.{key}", tensor) for key, tensor in item.state_dict().items())
+                    yield from ((f"{name}.{part}.{key}", tensor) for key, tensor in item.state_dict(keep_vars=True).items())
                 elif item is not None:
                     yield f"{name}.{part}", item
 
@@ -143,6 +168,24 @@ def _refuse_tokens_without_rows(live: Live) -> None:
     if over:
         raise NotLoadable(f"{counted(len(over), 'token was', 'tokens were')} added and {'has' if len(over) == 1 else 'have'} no row: the table has "
                           f"{rows} rows; call model.transformers_model.resize_token_embeddings({max(over) + 1}) before saving")
+
+
+def _refuse_compiled_parts(live: Live) -> None:
+    name = next((name for name, module in (live.inner.named_modules() if live.inner is not None else ()) if hasattr(module, "_orig_mod")), None)
+    if name is not None:
+        raise NotLoadable(f"{name} was put into torch.compile's wrapper, which gives its tensors other names; compile it in place with "
+                          "module.compile(), or save before compiling")
+
+
+def _refuse_strange_adapters(live: Live) -> None:
+    from peft import PeftMixedModel, PeftModel
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    if isinstance(live.inner, (PeftModel, PeftMixedModel)):
+        raise NotLoadable("one model of peft lies in another, and no folder holds both; put the second adapter on the first model with add_adapter")
+    layers = (name for name, module in (live.inner.named_modules() if live.inner is not None else ()) if isinstance(module, BaseTunerLayer))
+    if not live.adapters and (name := next(layers, None)) is not None:
+        raise NotLoadable(f"layers of an adapter are in the model ({name}), and it has no configuration of any; put adapters on by "
+                          "model.add_adapter(config), or take them out with merge_and_unload() or unload()")
 
 
 def _refuse_merged(live: Live) -> None:

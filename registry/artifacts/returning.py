@@ -3,53 +3,76 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import NotLoadable
+from .bits import CUT, circumstances, measured
 from .live import Live, adapter_tensors, own_tensors, take_apart
-from .loading import encode, load, quiet
-from .probes import encoding
+from .loading import first_line, load
 from .proof import bits_equal
-from .switching import activate, fast_tokenizer, untouched
+from .shortened import differing
+from .switching import fast_tokenizer
+from .unlike import built_otherwise, ranked_otherwise, refilled, scaled_otherwise
 
-TEXTS = ("The cat sat on the mat.", "Two patients take three doses, 40 mg each.", "naïve CAFÉ, 你好 and [MASK] in [SEP] brackets")
-_WORDS = 8
-"""Added tokens that are encoded too."""
 _SAID_OF_IT = ("truncation_side", "padding_side", "split_special_tokens", "model_input_names")
 _PARTS = ("normalizer", "pre_tokenizer", "post_processor", "model", "added_tokens")
 """Of tokenizer.json."""
-_CUT = ("truncate_dim", "max_active_dims")
-"""What cuts encodings while they are made; save_pretrained writes it, and it is compared by itself."""
 
 
-def prove(live: Live, folder: Path, adapter: str | None) -> Any:
-    """Load the folder and compare it with the live model, on which that adapter acts alone, or none; the loaded model.
+@dataclass(frozen=True)
+class Returned:
+    """A live model as it comes back from its folder."""
 
-    A model on another device than the processor is compared by its tensors only. Raises NotLoadable naming what differs.
+    model: Any
+    remarks: tuple[str, ...]
+    """In what it encodes otherwise although all that a folder holds is the same, a sentence each."""
+
+
+def prove(live: Live, folder: Path, adapter: str | None) -> Returned:
+    """Load the folder and compare it with the live model, on which that adapter acts alone, or none.
+
+    A model on another device than the processor is compared by its tensors, classes and settings only. Raises NotLoadable naming what
+    differs.
     """
-    options = _options(live)
-    back = load(folder, live.model_class, device="cpu", **options)
-    problem = next(_differences(live, take_apart(back), adapter), None)
-    if problem is None and live.model.device.type == "cpu":
-        problem = _encodes_otherwise(live, back, adapter)
+    try:
+        back = load(folder, live.model_class, device="cpu")
+    except NotLoadable as error:
+        said = (ranked_otherwise(live, adapter) if adapter is not None else None) or first_line(error.__cause__ or error)
+        raise NotLoadable(f"the model cannot be kept exactly: what was written of it cannot be loaded: {said}") from error
+    problem, remarks = _compared(live, back, adapter)
     if problem is not None:
         raise NotLoadable(f"the model cannot be kept exactly: {problem}")
-    return back
+    return Returned(back, remarks)
 
 
-def is_whole(live: Live, folder: Path) -> bool:
-    """Whether all of a live model without adapters is what lies in the folder, what is around its transformer included."""
-    back = load(folder, live.model_class, device="cpu", **_options(live))
-    if live.model._get_model_config() != back._get_model_config() or next(_differences(live, take_apart(back), None), None) is not None:
-        return False
-    return live.model.device.type != "cpu" or _encodes_otherwise(live, back, None) is None
+def whole(live: Live, folder: Path) -> Returned | None:
+    """What lies in the folder, where all of a live model without adapters is that, what is around its transformer included; else None."""
+    back = load(folder, live.model_class, device="cpu")
+    if live.model._get_model_config() != back._get_model_config():
+        return None
+    problem, remarks = _compared(live, back, None)
+    return Returned(back, remarks) if problem is None else None
 
 
-def _options(live: Live) -> dict[str, Any]:
-    chosen = getattr(getattr(live.inner, "config", None), "_attn_implementation", None)
-    return {"model_kwargs": {"attn_implementation": chosen}} if chosen else {}
+def together(live: Live, back: Any, adapters: Mapping[str, str]) -> str | None:
+    """What differs where those adapters act on both, on the loaded model under the names that they map to; None where nothing does."""
+    if live.model.device.type != "cpu":
+        return None
+    return measured(live, take_apart(back), adapters)[0]
+
+
+def _compared(live: Live, back: Any, adapter: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """(the first thing that is not kept, what else there is to say)."""
+    parts = take_apart(back)
+    problem = next(_differences(live, parts, adapter), None)
+    if problem is None and live.model.device.type != "cpu":
+        problem = next(built_otherwise(live, parts), None)
+    if problem is not None or live.model.device.type != "cpu":
+        return problem, tuple(circumstances(live, parts))
+    return measured(live, parts, {adapter: parts.adapters[0]} if adapter is not None else {})
 
 
 def _differences(live: Live, back: Live, adapter: str | None) -> Iterator[str]:
@@ -58,26 +81,36 @@ def _differences(live: Live, back: Live, adapter: str | None) -> Iterator[str]:
         if adapter is not None:
             theirs = next(iter(back.adapters), None)
             yield from _tensors(adapter_tensors(live.inner, adapter), adapter_tensors(back.inner, theirs) if theirs else {}, "adapter's tensor")
+            yield from scaled_otherwise(live, back, adapter)
+        yield from refilled(live, back)
     kinds, others = ([type(item).__name__ for item in model.children()] for model in (live.model, back.model))
     if kinds != others:
         yield f"the modules are {', '.join(kinds)} in memory and {', '.join(others)} when it is loaded"
     yield from _ways_to_ids(live.model, back.model)
+    yield from (f"the model's {said}" for said in differing(*_said_of_the_model(live.model, back.model)))
     yield from (f"{name} is {value!r} in memory and {getattr(back.model, name, None)!r} when it is loaded"
-                for name in _CUT if (value := getattr(live.model, name, None)) != getattr(back.model, name, None))
+                for name in CUT if (value := getattr(live.model, name, None)) != getattr(back.model, name, None))
     for mine, other in zip(live.model.children(), back.model.children(), strict=False):
         name = type(mine).__name__
         if mine is not live.module:
             yield from _tensors(mine.state_dict(), other.state_dict(), f"{name}'s tensor")
         before, after = (module.get_config_dict() if hasattr(module, "get_config_dict") else None for module in (mine, other))
         if before != after:
-            yield f"the settings of {name} are {before} in memory and {after} when it is loaded"
+            yield from (f"the setting {said}" for said in differing({name: before}, {name: after}))
 
 
 def _ways_to_ids(mine: Any, back: Any) -> Iterator[str]:
     """What of the tokenizer decides into which ids a text falls, and how many of them are read."""
     own, other = (_of_the_tokenizer(model) for model in (mine, back))
-    yield from (f"the tokenizer's {name} is {value!r:.80} in memory and {other.get(name)!r:.80} when it is loaded"
-                for name, value in own.items() if value != other.get(name))
+    yield from (f"the tokenizer's {said}" for said in differing(own, other))
+
+
+def _said_of_the_model(mine: Any, back: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What each says of itself as a whole, prompts first; what was never set is worked out anew."""
+    one, two = (model._get_model_config() for model in (mine, back))
+    keys = [key for key, value in one.items() if value is not None and key not in ("__version__", "prompts", *CUT)]
+    prompts, others = ({name: text for name, text in (said.get("prompts") or {}).items() if text} for said in (one, two))
+    return {"prompts": prompts, **{key: one[key] for key in keys}}, {"prompts": others, **{key: two.get(key) for key in keys}}
 
 
 def _of_the_tokenizer(model: Any) -> dict[str, Any]:
@@ -96,34 +129,7 @@ def _tensors(mine: dict[str, Any], theirs: dict[str, Any], what: str) -> Iterato
             yield f"the {what} {name!r} is {_said(tensor)} in memory and {_said(other)} when it is loaded"
         elif not bits_equal(tensor.cpu(), other.cpu()):
             yield f"the {what} {name!r} has other numbers when it is loaded"
-
-
-def _encodes_otherwise(live: Live, back: Any, adapter: str | None) -> str | None:
-    """The first text that does not come out bit for bit."""
-    import numpy as np
-    inputs = _inputs(live)
-    with quiet(), untouched(live.model):
-        activate(live.model, [adapter] if adapter is not None else [])
-        live.model.eval()
-        for model, name in ((model, name) for model in (live.model, back) for name in _CUT):
-            if getattr(model, name, None) is not None:
-                setattr(model, name, None)
-        back.eval()
-        for item in inputs:
-            now, then = next(encode(live.model, [item])), next(encode(back, [item]))
-            if now != then and not np.isfinite(encoding(live.model, item)).all():
-                return f"{item!r} encodes to NaN or infinity, so its encodings are not finite; its training diverged, so take an earlier checkpoint"
-            if now != then:
-                return f"{item!r} encodes otherwise when it is loaded"
-    return None
-
-
-def _inputs(live: Live) -> Sequence[Any]:
-    tokenizer = getattr(live.model[0], "tokenizer", None)
-    added = sorted(getattr(tokenizer, "get_added_vocab", dict)().items(), key=lambda item: item[1])
-    words = [word for word, _ in added[-_WORDS:]]
-    texts = [*TEXTS, *(f"{TEXTS[0]} {word}" for word in words)]
-    return [[TEXTS[1], text] for text in texts] if live.model_class == "CrossEncoder" else texts
+    yield from (f"the {what} {name!r} is not in memory, and made up when it is loaded" for name in theirs if name not in mine)
 
 
 def _said(tensor: Any) -> str:

@@ -7,13 +7,14 @@ writes around a transformer: modules, tokenizer, prompts, card.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import NotLoadable
+from ..errors import NotLoadable, RegistryError
 from ..facts import Facts
 from .adapter import CONFIG, WEIGHTS
 from .live import Live, adapter_tensors, begins_from_the_base, own_tensors, take_apart, trained_biases
@@ -29,7 +30,7 @@ _BEGINNINGS = ("loftq_config", "corda_config", "lora_ga_config")
 
 def write_base(live: Live, folder: Path) -> None:
     """Save the model without its adapters. Raises NotLoadable where the tensors in memory are not those of its class."""
-    with quiet(), untouched(live.model):
+    with quiet(), untouched(live.model), _writing():
         if live.inner is None:
             live.model.save_pretrained(str(folder), create_model_card=False)
         else:
@@ -44,9 +45,20 @@ def write_adapter(live: Live, adapter: str, base: Path, folder: Path) -> None:
         _write_tensors(live, adapter, Path(place))
         _write_config(live, adapter, base, Path(place))
 
-    with quiet(), untouched(live.model):
+    with quiet(), untouched(live.model), _writing():
         _write_around(live, save, folder)
         _write_card(live, folder, generate=True)
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    """While this holds what the libraries raise for what they cannot write is a NotLoadable with their reason."""
+    try:
+        yield
+    except (RegistryError, OSError):
+        raise
+    except Exception as error:  # the libraries raise whatever they like, and each means the same: it cannot be written
+        raise NotLoadable(f"the model cannot be kept exactly: the library cannot write it: {' '.join(str(error).split()):.300}") from error
 
 
 def stands_on(live: Live, folder: Path, facts: Facts) -> bool:

@@ -20,9 +20,7 @@ _FLAGS = ("_active_adapter", "_disable_adapters")
 
 def wrappers(inner: Any) -> list[Any]:
     """Every module that an adapter has put around one of the model's own."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-    from peft.utils.other import AuxiliaryTrainingWrapper
-    return [module for module in inner.modules() if isinstance(module, (BaseTunerLayer, AuxiliaryTrainingWrapper))]
+    return [module for module in inner.modules() if _is_wrapper(module)]
 
 
 def activate(model: Any, adapters: Sequence[str]) -> None:
@@ -54,9 +52,29 @@ def activate(model: Any, adapters: Sequence[str]) -> None:
 def active(model: Any) -> tuple[str, ...]:
     """The adapters that act now, in the order in which they were put on."""
     live = take_apart(model)
-    acting = {name for wrapper in (wrappers(live.inner) if live.inner is not None else ()) if not wrapper.disable_adapters
-              for name in wrapper.active_adapters if name in _known(wrapper)}
+    acting = {name for wrapper in (wrappers(live.inner) if live.inner is not None else ()) for name in _acts(wrapper, _known(wrapper))}
     return tuple(name for name in live.adapters if name in acting)
+
+
+def acting(model: Any) -> tuple[str, ...]:
+    """The adapters that act now, in the order in which they do.
+
+    Raises NotLoadable where none does, or not the same everywhere: no load gives a model back like that.
+    """
+    live = take_apart(model)
+    named = [(name, wrapper, _known(wrapper)) for name, wrapper in live.inner.named_modules() if _is_wrapper(wrapper)] if live.adapters else []
+    parts = [(name, _acts(wrapper, known), known) for name, wrapper, known in named if known]
+    together = tuple(dict.fromkeys(adapter for _, acts, _ in parts for adapter in acts))
+    if parts and not together:
+        many = len(live.adapters) > 1
+        raise NotLoadable(f"the adapter{'s' if many else ''} {_names(live.adapters)} {'are' if many else 'is'} switched off in memory, and load "
+                          f"gives {'each' if many else 'it'} back switched on; switch {'one' if many else 'it'} on: "
+                          f"registry.activate(model, {live.adapters[0]!r}), or take {'them' if many else 'it'} off to save the base alone")
+    for name, acts, known in parts:
+        if set(acts) != known & set(together):
+            raise NotLoadable(f"adapters act in parts of the model only, which no load gives back: {_names(acts) or 'none'} in {name}, elsewhere "
+                              f"{_names(together)}; to let one act everywhere: registry.activate(model, {together[0]!r})")
+    return together
 
 
 @contextlib.contextmanager
@@ -89,6 +107,22 @@ def untouched(model: Any) -> Iterator[None]:
             for parameter, before in trainable:
                 if parameter.requires_grad != before:
                     parameter.requires_grad_(before)
+
+
+def _is_wrapper(module: Any) -> bool:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import AuxiliaryTrainingWrapper
+    return isinstance(module, (BaseTunerLayer, AuxiliaryTrainingWrapper))
+
+
+def _acts(wrapper: Any, known: set[str]) -> list[str]:
+    """The adapters that a wrapper knows and lets act. What passes the question on has a switch that nothing reads."""
+    told = getattr(wrapper, "token_adapter", wrapper)
+    return [] if told.disable_adapters else [name for name in told.active_adapters if name in known]
+
+
+def _names(adapters: Sequence[str]) -> str:
+    return " and ".join(map(repr, adapters))
 
 
 def _layers(inner: Any) -> set[Any]:

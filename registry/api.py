@@ -230,7 +230,7 @@ class Registry:
         from .actions.check import CheckOptions, check
         from .actions.sides import is_folder, meant
         home = self.home if not is_folder(target) or against is not None else self._home_if_there()
-        target, parent, against = meant(home, [target, parent, against], at)
+        target, parent, against = meant(home, [target, parent, against], at, folders=True)
         options = CheckOptions(line=line, parent=parent, against=against, max_drift=max_drift, record=record, probes=probes, measured=measure,
                                require=(require,) if isinstance(require, str) else tuple(require))
         return check(home, target, options=options, progress=progress)

@@ -21,6 +21,8 @@ OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
 _SHOWN = 8
 _ASKED = re.compile(r"\s*([^\s<>=!]+)\s*(<=|>=|!=|==?|<|>)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*", re.ASCII | re.IGNORECASE)
 _UNFINISHED = re.compile(r"\s*([a-z_][^\s<>=!]*)\s*(<=|>=|!=|==|<|>)\s*[^\s<>=!]*\s*|\s*(<=|>=|!=|==|<|>)\s*[+-]?[\d.]+\s*", re.ASCII | re.IGNORECASE)
+_MALFORMED = re.compile(r"\s*[a-z_][^\s<>=!≤≥]*\s*([<>=!≤≥][<>=!≤≥\s]*?)\s*[+-]?\.?\d.*|\s*[+-]?\.?\d[\d.]*\s*[<>=!≤≥]+\s*[a-z_].*", re.IGNORECASE)
+"""Nearly a comparison: an operator that is none, more behind the number, or the number first. A lone `=` or `!` may be part of a text."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,16 @@ def parse_asked(text: str) -> Asked | None:
     return Asked(found[1], "=" if found[2] == "==" else found[2], number)
 
 
-def refuse_unfinished(text: str) -> None:
-    """Raises Invalid for a text that begins as a comparison and lacks its number, or its key."""
+def refuse_malformed(text: str) -> None:
+    """Raises Invalid for a text that begins as a comparison and lacks its number, or its key, or is nearly one."""
     found = _UNFINISHED.fullmatch(text)
     if found is not None:
         lacking = "a number after" if found[1] else "a metric's or note's name before"
         raise Invalid(f"{text!r} lacks {lacking} {found[2] or found[3]!r}; a comparison is like 'eval_loss < 0.3'")
+    found = _MALFORMED.fullmatch(text)
+    if found is not None and found[1] not in ("=", "!"):
+        raise Invalid(f"{text!r} is no comparison, which is a metric's or note's name, one of {' '.join(OPERATORS)}, and a number, "
+                      "like 'eval_loss < 0.3'")
 
 
 def near(name: str, names: Sequence[str]) -> str:

@@ -111,6 +111,12 @@ def version_hint(text: str) -> str:
     return ""
 
 
+def folder_hint(text: object) -> str:
+    """What to add to a message that there is no version of this name, where a folder of it is and may be meant; else nothing."""
+    there = isinstance(text, str) and not looks_like_path(text) and os.path.isdir(text)  # noqa: PTH112  # a path object refuses some texts
+    return f" there is a folder of that name: write ./{text}" if there else ""
+
+
 def parse(text: str) -> Reference:
     """The reference a text spells. Raises InvalidReference, with what was probably meant."""
     _refuse_other_kinds(text)

@@ -10,7 +10,7 @@ from ..errors import Invalid, InvalidReference, VersionNotFound
 from ..home import Home
 from ..manifest import Manifest
 from ..moment import When
-from ..order import near, parse_asked, refuse_unfinished, sort_models, sort_versions
+from ..order import near, parse_asked, refuse_malformed, sort_models, sort_versions
 from ..results import Details, Found
 from ..version import Model, Version
 from .common import VersionLike, entry_at, facts_of, manifest_of, resolve
@@ -58,7 +58,7 @@ def read(home: Home, reference: str, at: When | None = None) -> bytes:
 def find(home: Home, what: str, at: When | None = None) -> tuple[Found, ...]:
     """Versions that a text matches, or that a folder on disk is (or shares its weights, tokens or tokenizer with).
 
-    Raises Invalid for a blank text, and for half a comparison that nothing matches as a text.
+    Raises Invalid for a blank text, and for what is nearly a comparison and matches nothing as a text.
     """
     if _reference.looks_like_path(what):
         return find_folder(home, _reference.path_of(what), at)
@@ -69,8 +69,10 @@ def find(home: Home, what: str, at: When | None = None) -> tuple[Found, ...]:
         point, asked = entry_at(connection, at), parse_asked(what)
         found = tuple(Found(version, why) for version, why in queries.find(connection, what, point))
         names = queries.numbers_called(connection, point) if not found and asked is not None else []
-    if not found and asked is None:
-        refuse_unfinished(what)
+    if not found and _reference.folder_hint(what):
+        home.warn(f"nothing is registered under {what!r};{_reference.folder_hint(what)}")
+    elif not found and asked is None:
+        refuse_malformed(what)
     elif not found and asked is not None and asked.key not in names:
         home.warn(f"no version has a number called {asked.key!r}, as metric or note{near(asked.key, names)}")
     return found

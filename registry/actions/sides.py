@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from .. import reference as _reference
 from ..digest import Digest, digest_of
-from ..errors import Invalid, NotLoadable, ParentNotFound
+from ..errors import Invalid, InvalidReference, NotFound, NotLoadable, ParentNotFound
 from ..facts import Files, read
 from ..home import Home
 from ..moment import When
 from ..version import Version
-from .common import facts_of, line_here, manifest_of, resolve, stored
+from .common import VersionLike, facts_of, line_here, manifest_of, resolve, stored
 from .parents import Unregistered, find_parent, place_of
 from .recognise import REWRITTEN_LIMIT, open_folder, rewritten_content
 
@@ -41,8 +41,10 @@ def is_folder(operand: Operand) -> bool:
     return not isinstance(operand, Version) and (not isinstance(operand, str) or _reference.looks_like_path(operand))
 
 
-def meant(home: Home | None, operands: Sequence[Any], at: When | None) -> list[Any]:
+def meant(home: Home | None, operands: Sequence[Any], at: When | None, *, folders: bool = False) -> list[Any]:
     """The operands, each reference the version that it meant then; folders, and None for what was not given, as they are.
+
+    With folders, each could have been one, and what is raised says so.
 
     Raises what resolving raises, and Invalid where a moment is given and no reference.
     """
@@ -51,13 +53,25 @@ def meant(home: Home | None, operands: Sequence[Any], at: When | None) -> list[A
         return list(operands)
     if not references or home is None:
         raise Invalid("--at says when a reference meant a version; give one")
-    return [resolve(home, item, at) if item in references else item for item in operands]
+    ask = named if folders else resolve
+    return [ask(home, item, at) if item in references else item for item in operands]
+
+
+def named(home: Home, operand: VersionLike, at: When | None = None) -> Version:
+    """The version, where a folder could stand too: raises what resolving raises, and where a folder has that name says how it is written."""
+    try:
+        return resolve(home, operand, at)
+    except (NotFound, InvalidReference) as error:
+        hint = _reference.folder_hint(operand)
+        if not hint or "./" in str(error):
+            raise
+        raise type(error)(f"{error}{'' if str(error).endswith('?') else ';'}{hint}") from None
 
 
 def given(home: Home, operand: Operand, at: When | None = None) -> Given:
     """The operand as diff sees it, a reference as it was meant then. Raises what resolving, or reading the folder, raises."""
     if isinstance(operand, Version) or not is_folder(operand):
-        return of_version(home, resolve(home, operand if isinstance(operand, Version) else str(operand), at))
+        return of_version(home, named(home, operand if isinstance(operand, Version) else str(operand), at))
     return _of_folder(home, Path(os.path.abspath(_reference.path_of(operand))))
 
 

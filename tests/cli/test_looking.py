@@ -1,4 +1,5 @@
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -155,7 +156,9 @@ def test_a_comparison_with_a_number_that_no_version_has_says_so(run, home, what,
 
 
 @pytest.mark.parametrize(("what", "said"), [
-    ("x >", "lacks a number after '>'"), ("> 3", "name before '>'"), ("eval < high", "lacks a number after '<'"), (" ", "nothing is looked for")])
+    ("x >", "lacks a number after '>'"), ("> 3", "name before '>'"), ("eval < high", "lacks a number after '<'"), (" ", "nothing is looked for"),
+    *((text, f"{text!r} is no comparison, which is a metric's or note's name, one of < <= > >= = !=, and a number, like 'eval_loss < 0.3'")
+      for text in ("eval >> 3", "eval > > 3", "eval => 3", "eval =< 3", "eval <> 3", "eval ≥ 3", "eval >= 0.8 <= 0.9", "eval <3 and", "3 > eval"))])
 def test_half_a_comparison_is_told_in_a_line(run, filled, what, said):
     ran = run("find", what, home=filled)
 
@@ -205,3 +208,36 @@ def test_tokens_tell_who_brought_each_when_and_what_it_was_before(run, filled, t
     assert ran.lines[0].split("\t")[3] == "minilm-medical@1"
     assert ran.lines[0].split("\t")[-1] == "3"
     assert ran.err == "warning: 'zorvaxin' (3) occurs fewer than 5 times in the texts; a word seen so seldom has not been learnt\n"
+
+
+@pytest.mark.parametrize("text", ["<masked>", "a -> b", "owner=3b", "batch=16 lr=3", "wow! 3 dogs", "a=b"])
+def test_a_text_that_only_looks_a_little_like_a_comparison_is_looked_for(run, filled, text):
+    ran = run("find", text, home=filled)
+
+    assert (ran.code, ran.out, ran.err) == (0, "", f"nothing matches {text!r}\n")
+
+
+@pytest.mark.parametrize("command", [
+    ["diff", "m/dense", "m/dense"], ["diff", "minilm@1", "m/dense"], ["check", "m/dense"], ["check", "m/dense", "--at", "3"],
+    ["diff", "minilm@1", "m/dense", "--at", "5"], ["check", "./m/dense", "--parent", "m/dense"]], ids=" ".join)
+def test_a_folder_named_as_a_reference_is_named_as_a_folder(run, filled, folders, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(folders.adapter, tmp_path / "m" / "dense")
+
+    ran = run(*command, home=filled)
+
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err.startswith("error: there is no model 'm/dense'; ")
+    assert ran.err.endswith("; there is a folder of that name: write ./m/dense\n")
+
+
+def test_a_folder_that_was_looked_for_as_a_text_is_named_as_a_folder(run, filled, folders, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(folders.base, tmp_path / "m" / "dense")
+
+    ran = run("find", "m/dense", home=filled)
+    as_said = run("find", "./m/dense", home=filled)
+
+    assert (ran.code, ran.out) == (0, "")
+    assert "warning: nothing is registered under 'm/dense'; there is a folder of that name: write ./m/dense\n" in ran.err
+    assert as_said.lines == ["minilm@1\tbase\tthe same files"]

@@ -28,7 +28,7 @@ from ...verdicts import FAILED, OK, UNMEASURED, Outcome, Report
 from ...version import Version
 from ..common import VersionLike, resolve, still_there
 from ..measure import Texts, read_given
-from ..sides import Operand, is_folder
+from ..sides import Operand, is_folder, named
 from .against import drift, required, requirements
 from .line import line
 from .listed import DRIFT, FILES, LINEAGE, READABLE, VECTORS, listed
@@ -63,7 +63,7 @@ def check(home: Home | None, target: Operand, *, options: CheckOptions, progress
     if is_folder(target):
         return _folder(home, Path(os.path.abspath(_reference.path_of(target))), options, given, progress)  # type: ignore[arg-type]
     assert home is not None
-    return _version(home, resolve(home, target), options, given, progress)  # type: ignore[arg-type]
+    return _version(home, named(home, target), options, given, progress)  # type: ignore[arg-type]
 
 
 def _check_options(target: Operand, options: CheckOptions) -> None:
@@ -164,7 +164,7 @@ def _refuse_missing(home: Home | None, folder: Path, parent: VersionLike | os.Pa
     if parent is not None and is_folder(parent):
         places.append(Path(os.path.abspath(_reference.path_of(parent))))  # type: ignore[arg-type]
     elif parent is not None and home is not None:
-        resolve(home, parent)  # type: ignore[arg-type]
+        named(home, parent)  # type: ignore[arg-type]
     lost = next((place for place in places if not place.is_dir()), None)
     if lost is not None:
         what = f"{str(lost)!r} is a file; give the folder that holds the model" if lost.exists() else f"there is no folder {str(lost)!r}"

@@ -13,10 +13,11 @@ from ...facts import Facts, Files
 from ...home import Home
 from ...reference import looks_like_path, path_of
 from ...version import Version
-from ..common import VersionLike, facts_of, line_of, look_up, resolve, stored
+from ..common import VersionLike, facts_of, line_of, look_up, stored
 from ..kinds import parent_candidate, tokens_of
 from ..parents import Known, Unregistered, find_parent
 from ..recognise import open_folder
+from ..sides import named
 
 if TYPE_CHECKING:
     from ...artifacts.checks import Candidate, ParentView
@@ -127,7 +128,7 @@ def _given(home: Home | None, parent: VersionLike | os.PathLike[str]) -> tuple[P
         return _on_disk(home, path_of(parent)), "given, a folder", None
     if home is None:
         raise ParentNotFound(f"there is no registry here that could know {parent!s}; a folder begins with ./, / or ~")
-    version = resolve(home, parent)
+    version = named(home, parent)
     return _registered(home, version), "given", version
 
 

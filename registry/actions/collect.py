@@ -20,7 +20,7 @@ from ..home import WRITE_WAIT, Home
 from ..plural import counted
 from ..progress import Progress
 from ..results import Collected, Kept
-from ..store.checkout import place_mark
+from ..store.checkout import is_ours, place_mark
 
 if TYPE_CHECKING:
     from ..catalog.queries import Needs
@@ -136,6 +136,8 @@ def _collect_checkouts(home: Home, needs: Needs, *, dry_run: bool) -> tuple[int,
         if kind == "sha256" and users and mark == place_mark(home.root):
             kept.append(Kept(taken, f"the checkout of {users[0]}"))
             continue
+        if not is_ours(folder.name):
+            continue  # somebody else's; audit names it
         count, size = count + 1, size + taken
         if not dry_run:
             _remove(folder)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import time
@@ -30,6 +31,7 @@ LARGE = 1 << 20
 """Bytes from which a home checkout links to the blob instead of copying it."""
 FRESH = 1_000_000_000
 """Nanoseconds: a file changed within the last second may change again without its times showing it, so it gets no stamp."""
+_NAME = re.compile(r"sha256-[0-9a-f]{64}-[0-9a-f]{8}|\.sha256-[0-9a-f]{64}-[0-9a-f]{8}\.[0-9a-f]{16}", re.ASCII)
 _FICLONE = 0x40049409
 
 
@@ -78,6 +80,11 @@ def read_marker(folder: Path) -> Marker | None:
 def folder_name(home: Path, manifest: Digest) -> str:
     """The name of a home's own checkout: the manifest's digest, and a mark of where the home lies."""
     return f"sha256-{manifest.hex}-{place_mark(home)}"
+
+
+def is_ours(name: str) -> bool:
+    """Whether a name among a home's checkouts is that of one, here or where the home lay before, whole or in the making."""
+    return _NAME.fullmatch(name) is not None
 
 
 def place_mark(home: Path) -> str:

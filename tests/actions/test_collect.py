@@ -108,3 +108,14 @@ def test_a_deleted_version_still_folds_after_collect(registered):
     assert [model.name for model in registered.list()] == ["minilm", "minilm-medical"]
     with pytest.raises(LookupError):
         registered.resolve("medical@1")
+
+
+def test_what_somebody_put_among_the_checkouts_stays(copied):
+    mine = copied.settings.home / "checkouts" / "mine"
+    mine.mkdir(parents=True)
+    (mine / "notes.txt").write_text("mine")
+
+    collected = copied.collect(older_than=0)
+
+    assert collected.checkouts == 0
+    assert (mine / "notes.txt").read_text() == "mine"

@@ -6,18 +6,18 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from ...entry import now
 from ...errors import CatalogDiverged, Corrupt, FolderNotFound, reason
 from ...findings import Audited, Finding, Receipt, parse_receipt
-from ...home import OURS, WRITE_WAIT, Home
+from ...home import WRITE_WAIT, Home
 from ...progress import Progress
 from ...store.output import output_place, writing
 from .answers import REPAIR, check_catalog, names_by_entry, state
 from .blobs import Begun, Bytes, begun, check_blobs
-from .chain import Chain, against as _against, concerning, read_chain, strays
+from .chain import Chain, against as _against, concerning, read_chain
+from .strays import strays
 
 if TYPE_CHECKING:
     from ...catalog.comparing import Counted, IndexCheck, Snapshot
@@ -36,7 +36,7 @@ def audit(home: Home, *, full: bool, probes: bool, receipt: str | os.PathLike[st
         looked = _look(home)
         with looked.snapshot or contextlib.nullcontext(), looked.indexes or contextlib.nullcontext():
             chain = read_chain(home, looked.last, looked.at, looked.counted, progress)
-            findings = [*concerning(chain, names_by_entry(looked.snapshot, chain.whole)), *strays(home), *_foreign(home)]
+            findings = [*concerning(chain, names_by_entry(looked.snapshot, chain.whole)), *strays(home)]
             findings += _against(chain, earlier) if earlier is not None else []
             found, more = _content(home, looked, chain, full=full, hashing=hashing, progress=progress)
     findings += more
@@ -97,16 +97,6 @@ def _content(home: Home, looked: _Looked, chain: Chain, *, full: bool, hashing: 
             from .deep import check_checkouts, check_facts
             findings += [*check_facts(home, connection, found.bad, progress), *check_checkouts(home, connection)]
     return found, findings
-
-
-def _foreign(home: Home) -> list[Finding]:
-    """Files in the home that are no part of a registry."""
-    from ...catalog.schema import is_ours
-    places = [place for place in sorted(home.root.iterdir()) if place.name not in OURS]
-    catalog = home.root / "catalog"
-    places += [place for place in sorted(catalog.iterdir()) if not is_ours(place.name)] if catalog.is_dir() else []
-    return [Finding("stray-file", f"{str(place.relative_to(home.root))!r} is no part of a registry", (),
-                    f"rm -r {quote(str(place))}") for place in places]
 
 
 def _read(path: Path) -> Receipt:

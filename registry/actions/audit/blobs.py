@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from ...digest import BLOCK, Digest
@@ -15,6 +14,7 @@ from ...helpers import processors
 from ...home import Home
 from ...plural import counted
 from ...progress import Progress
+from .strays import stray_among
 
 if TYPE_CHECKING:
     from ...catalog.queries.needing import Needs
@@ -51,8 +51,8 @@ def check_blobs(home: Home, needs: Needs, chain: Chain, *, full: bool, begun: Be
         asked = [digest for digest in found.sizes if digest not in found.bad and digest not in chain.hashed]
         for digest in damaged(home, asked, found.sizes, progress, begun):
             _bad(found, needs, digest, "blob-damaged", f"{needs.what(digest)} is damaged: its bytes have another digest")
-    found.findings += [Finding("blob-stray", f"{name!r} is no blob: its name is no digest, or lies in the wrong folder", (),
-                               f"rm {quote(str(home.root / name))}; if a blob is missing, registry repair first") for name in home.blobs.strays()]
+    found.findings += stray_among(home, "blobs", ("sha256", "[0-9a-f]{2}"), home.blobs.strays(), "blob-stray",
+                                  "is no blob: its name is no digest, or lies in the wrong folder", "; if a blob is missing, registry repair first")
     idle = [digest for digest in found.sizes if digest not in needed and digest not in needs.journal]
     if idle:
         taken = counted(sum(found.sizes[digest] for digest in idle), "byte")

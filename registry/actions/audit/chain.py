@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from ...digest import Digest
@@ -124,11 +123,6 @@ def _fold(tallying: Tallying, entry: Entry) -> Finding | None:
 
 def _broken(name: str, what: str) -> Finding:
     return Finding(name, what, (), ANY_SOURCE)
-
-
-def strays(home: Home) -> list[Finding]:
-    """Files among the entries that are none."""
-    return [Finding("journal-stray", f"{name!r} is no entry", (), f"rm {quote(str(home.root / name))}") for name in home.journal.strays()]
 
 
 def against(chain: Chain, receipt: Receipt) -> list[Finding]:

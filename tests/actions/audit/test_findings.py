@@ -129,8 +129,10 @@ def test_an_added_blob_is_told_and_is_no_fault(copied):
     assert "1 blob, 22 bytes, needed by no version" in audited.notes[0]
 
 
-@pytest.mark.parametrize("place", ["evil.py", "two words; ls", "journal/my notes.txt", "journal/00000000000000000002.json.bak", "catalog/other.db"])
+@pytest.mark.parametrize("place", ["evil.py", "two words; ls", "journal/my notes.txt", "journal/00000000000000000002.json.bak", "catalog/other.db",
+                                   "checkouts/notes.txt", "local/notes.txt"])
 def test_a_file_that_is_no_part_of_a_registry_is_found(copied, place):
+    (copied.settings.home / place).parent.mkdir(exist_ok=True)
     (copied.settings.home / place).write_text("mine")
 
     (finding,) = copied.audit().findings
@@ -138,6 +140,39 @@ def test_a_file_that_is_no_part_of_a_registry_is_found(copied, place):
     assert finding.name in ("stray-file", "journal-stray")
     assert Path(place).name in finding.what
     assert shlex.split(finding.mend)[-1] == str(copied.settings.home / place)
+
+
+@pytest.mark.parametrize("filled", [False, True])
+@pytest.mark.parametrize("place", ["old", "journal/old", "journal/00000000000000000099.json", "blobs/old", "blobs/sha256/zz", "blobs/sha256/ab/old",
+                                   "catalog/old", "checkouts/old", "local/old"])
+def test_a_folder_that_is_no_part_of_a_registry_is_found_once_empty_or_not(copied, place, filled):
+    folder = copied.settings.home / place
+    folder.mkdir(parents=True)
+    (folder / "file").write_text("mine") if filled else None
+
+    (finding,) = copied.audit().findings
+
+    assert finding.name in ("stray-file", "journal-stray", "blob-stray")
+    assert f"{place!r}" in finding.what
+    assert shlex.split(finding.mend.partition(";")[0]) == ["rm", "-r", str(folder)]
+
+
+def test_a_link_to_a_folder_is_found_and_nothing_behind_it(copied, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("mine")
+    (copied.settings.home / "journal" / "link").symlink_to(tmp_path / "mine")
+
+    assert [finding.what for finding in copied.audit().findings] == ["'journal/link' is no entry"]
+
+
+def test_what_registry_itself_keeps_in_its_home_is_nobody_elses(copied, kept):
+    copied.config("user.name", "anna")
+    copied.checkout("medical@1")
+    copied.add(kept / "medical", "again")
+    (copied.settings.home / "blobs" / "sha256" / "00").mkdir(exist_ok=True)
+    (copied.settings.home / "local" / "set-aside-0123abcd").mkdir()
+
+    assert copied.audit(full=True).findings == ()
 
 
 @pytest.mark.parametrize(("damage", "said"), [

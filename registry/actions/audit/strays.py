@@ -1,0 +1,49 @@
+"""Strays: what lies in the home and is no part of it. Staging is not looked at: what is there is on its way, or collect takes it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from shlex import quote
+
+from ...findings import Finding
+from ...home import OURS, Home
+from ...store import checkout as _checkout
+
+_LOCAL = re.compile(r"sources\.jsonl|config\.json|config\.\d+\.tmp|set-aside-[0-9a-f]{8}", re.ASCII)
+
+
+def strays(home: Home) -> list[Finding]:
+    """Among the entries, and beside everything else but the blobs."""
+    from ...catalog.schema import is_ours
+    found = stray_among(home, "journal", (), home.journal.strays(), "journal-stray", "is no entry")
+    places = [place for place in _within(home.root) if place.name not in OURS]
+    for folder, ours in (("catalog", is_ours), ("checkouts", _checkout.is_ours), ("local", _LOCAL.fullmatch)):
+        places += [place for place in _within(home.root / folder) if not ours(place.name)]
+    return found + [Finding("stray-file", f"{str(place.relative_to(home.root))!r} is no part of a registry", (),
+                            f"rm -r {quote(str(place))}") for place in places]
+
+
+def stray_among(home: Home, prefix: str, forms: Sequence[str], files: Iterable[str], finding: str, said: str, more: str = "") -> list[Finding]:
+    """The files that a part of the store says are none of its own, and folders, empty or not, that are not of the forms of its levels."""
+    folders = [str(folder.relative_to(home.root)) for folder in _folders(home.root / prefix, forms)]
+    found = dict.fromkeys(folders, "rm -r")
+    found |= {name: "rm" for name in files if not any(name.startswith(f"{folder}/") for folder in folders)}
+    return [Finding(finding, f"{name!r} {said}", (), f"{remove} {quote(str(home.root / name))}{more}") for name, remove in sorted(found.items())]
+
+
+def _folders(place: Path, forms: Sequence[str]) -> Iterator[Path]:
+    with os.scandir(place) if place.is_dir() else contextlib.nullcontext(()) as items:   # which tells folders without a look at each of 100,000
+        folders = sorted(item.path for item in items if item.is_dir())
+    for folder in map(Path, folders):
+        if forms and re.fullmatch(forms[0], folder.name, re.ASCII):
+            yield from _folders(folder, forms[1:])
+        else:
+            yield folder
+
+
+def _within(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []

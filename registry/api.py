@@ -108,14 +108,14 @@ class Registry:
         forced = ([force] if isinstance(force, str) else [*force]) + (["adapter-trained", "adapter-effect"] if allow_no_effect else [])
         from .actions.metrics import metrics_of
         options = AddOptions(parent=parent, with_parents=with_parents, model_class=model_class, alias=alias, message=message, run=run,
-                             dry_run=dry_run, tokenizer=Path(tokenizer) if tokenizer is not None else None, forced=tuple(forced), fix=fix,
+                             dry_run=dry_run, tokenizer=path_of(tokenizer) if tokenizer is not None else None, forced=tuple(forced), fix=fix,
                              trained_rows=trained_rows, metrics=metrics_of(metrics), probes=probes, measured=measure)
         if isinstance(folder, str) and folder.startswith("hf://"):
             from .actions.pull import add_from_hub
             return add_from_hub(self.home, folder, (prefix or "") + name if name is not None else None, options=options, progress=progress)
         if isinstance(folder, (str, os.PathLike)):
-            return add(self.home, Path(folder), name, prefix=prefix, options=options, progress=progress)
-        return add_several(self.home, [Path(item) for item in folder], name, prefix=prefix, options=options, progress=progress)
+            return add(self.home, path_of(folder), name, prefix=prefix, options=options, progress=progress)
+        return add_several(self.home, [path_of(item) for item in folder], name, prefix=prefix, options=options, progress=progress)
 
     def resize(self, version: VersionLike, name: str, tokens: PathLike | Sequence[str | Mapping[str, Any]], *, special: bool = False,
                single_word: bool = False, normalized: bool | None = None, init: Literal["subwords", "mean", "random"] = "subwords",
@@ -237,8 +237,8 @@ class Registry:
 
     def _home_if_there(self) -> Home | None:
         """The open folder behind everything, if there is one; looking at a folder does not make it. Raises HomeNotFound for a named one."""
-        from .home import FIRST_ENTRY
-        there = (self.settings.home / FIRST_ENTRY).exists()
+        from .home import is_home
+        there = is_home(self.settings.home)
         return self.home if there or self.settings.home_was_named else None
 
     def read(self, reference: str, *, at: When | None = None) -> bytes:
@@ -364,7 +364,7 @@ class Registry:
         """A version as files, with its line, loadable without this package: in a folder, or in the home's own checkout."""
         from .actions.checkout import checkout
         meant = version if at is None else self.resolve(version, at=at)
-        return checkout(self.home, meant, Path(folder) if folder is not None else None, for_path=for_path, force=force, progress=progress)
+        return checkout(self.home, meant, path_of(folder) if folder is not None else None, for_path=for_path, force=force, progress=progress)
 
     def ready(self, version: str) -> Path | None:
         """The home's checkout of a version, if it lies there unchanged; None where it takes more than a look to tell."""
@@ -383,7 +383,8 @@ class Registry:
         full reads every byte, probes loads the heads; receipt is a file to write the journal's head to, against an earlier one.
         """
         from .actions.audit import audit
-        return audit(self.home, full=full, probes=probes, receipt=receipt, against=Path(against) if against is not None else None, progress=progress)
+        earlier = path_of(against) if against is not None else None
+        return audit(self.home, full=full, probes=probes, receipt=receipt, against=earlier, progress=progress)
 
     def repair(self, sources: Sequence[PathLike] = (), *, accept_journal: bool = False, progress: Progress = silent) -> Repaired:
         """The catalog made anew; lost or damaged bytes fetched by digest from sources: homes, bundles, folders.
@@ -411,7 +412,7 @@ class Registry:
         from .actions.bundle import bundle
         from .actions.sides import meant
         items = versions if isinstance(versions, Sequence) and not isinstance(versions, str) else [versions]
-        return bundle(self.home, meant(self.home, items, at), output, have=Path(have) if have is not None else None,
+        return bundle(self.home, meant(self.home, items, at), output, have=path_of(have) if have is not None else None,
                       everything=everything, progress=progress)
 
     def config(self, key: str | None = None, value: str | None = None, *, unset: bool = False) -> Mapping[str, str]:
@@ -448,4 +449,4 @@ def demo(model: PathLike | None = None, *, say: Callable[[str], None], keep: boo
     everything stays, and the result says where.
     """
     from .actions.demo import demo
-    return demo(model=Path(model) if model is not None else None, say=say, keep=keep)
+    return demo(model=path_of(model) if model is not None else None, say=say, keep=keep)

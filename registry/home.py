@@ -69,7 +69,7 @@ class Home:
     @classmethod
     def create(cls, settings: Settings, backend: Backend | None = None) -> Home:
         """A new home, or the one that is there. Raises StoreUnavailable where a home cannot be."""
-        if (settings.home / FIRST_ENTRY).exists():
+        if is_home(settings.home):
             return cls(settings, backend)
         make_private(settings.home)
         refuse_foreign(settings.home)
@@ -83,7 +83,7 @@ class Home:
     @classmethod
     def open(cls, settings: Settings) -> Home:
         """The home that is there; the default one makes itself. Raises HomeNotFound."""
-        if (settings.home / FIRST_ENTRY).exists():
+        if is_home(settings.home):
             return cls(settings)
         if settings.home_was_named:
             raise HomeNotFound(f"there is no registry at {str(settings.home)!r}; to make one: registry init {_quoted(settings.home)}")
@@ -248,6 +248,14 @@ class Home:
             found = "is missing" if entry is None else f"has the digest {entry.digest.short}"
             raise CatalogDiverged(f"the catalog was made from another journal: entry {number} {found}; registry audit tells more, registry repair "
                                   "mends the journal, and if this journal is the right one: registry repair --accept-journal")
+
+
+def is_home(folder: Path) -> bool:
+    """Whether a home lies there. Raises StoreUnavailable where this user may not look."""
+    try:
+        return (folder / FIRST_ENTRY).exists()
+    except OSError as error:
+        raise StoreUnavailable(f"cannot look into {str(folder)!r}: {reason(error)}") from error
 
 
 def make_private(folder: Path) -> None:

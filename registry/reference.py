@@ -13,11 +13,16 @@ import contextlib
 import os
 import re
 from dataclasses import dataclass
+from errno import ENAMETOOLONG
 from pathlib import Path
 
-from .errors import FolderNotFound, Invalid, InvalidName, InvalidReference
+from .errors import FolderNotFound, Invalid, InvalidName, InvalidReference, reason
 
 NAME_LIMIT = 255
+REFERENCE_LIMIT = 4096
+"""Characters; a name, an alias, a digest and a path within a version have room in it."""
+SHOWN = 300
+"""Characters of a path or reference that a message shows whole."""
 DIGEST_PREFIX_LEAST = 8
 RESERVED_ALIASES = ("latest", "main", "sha256")
 
@@ -96,11 +101,29 @@ def looks_like_path(text: str) -> bool:
 
 
 def path_of(text: str | os.PathLike[str]) -> Path:
-    """The path that a person gave, with ~ and ~user as the folders they stand for. Raises FolderNotFound for a user who is not known."""
+    """The path that a person or a file gave, with ~ and ~user as the folders they stand for.
+
+    Raises FolderNotFound for a user who is not known, and for what no file system here can have as a path. Nothing need be there.
+    """
+    given = short(os.fspath(text))
     try:
-        return Path(text).expanduser()
+        path = Path(text).expanduser()
+        os.lstat(os.path.abspath(path))
     except RuntimeError:
-        raise FolderNotFound(f"{os.fspath(text)!r} begins with the folder of a user who is not known here; write the whole path") from None
+        raise FolderNotFound(f"{given} begins with the folder of a user who is not known here; write the whole path") from None
+    except ValueError:
+        raise FolderNotFound(f"{given} can be no path: it holds a null character") from None
+    except OSError as error:
+        if error.errno == ENAMETOOLONG:
+            raise FolderNotFound(f"{given} can be no path: {reason(error)}") from None
+    return path
+
+
+def short(text: str) -> str:
+    """The text quoted for a message, of a very long one its two ends and its length."""
+    if len(text) <= SHOWN:
+        return repr(text)
+    return f"{text[:SHOWN // 2]!r}…{text[-SHOWN // 4:]!r} ({len(text)} characters)"
 
 
 def version_hint(text: str) -> str:
@@ -164,6 +187,8 @@ def hub_hint(text: str) -> str | None:
 def _refuse_other_kinds(text: str) -> None:
     if not text:
         raise InvalidReference("an empty text is no reference; write name, name@3 or name@alias")
+    if len(text) > REFERENCE_LIMIT:
+        raise InvalidReference(f"{short(text)} is no reference: at most {REFERENCE_LIMIT} characters are")
     if looks_like_path(text):
         raise InvalidReference(f"{text!r} is a path, and a registered version is wanted here; write name, name@3 or name@alias")
     if text.startswith("hf://"):

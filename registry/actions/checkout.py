@@ -16,6 +16,7 @@ from ..filenames import ADAPTER_CONFIG
 from ..home import Home, make_private
 from ..manifest import Manifest
 from ..progress import Progress, silent
+from ..reference import short
 from ..results import Checkout
 from ..store import checkout as _store
 from ..version import Version
@@ -32,8 +33,8 @@ def checkout(home: Home, version: VersionLike, folder: Path | None, *, for_path:
             raise Invalid("--for and --force are for a checkout into a folder; name the folder")
         found = resolve(home, version)
         return home_checkout(home, found, progress=progress)
-    if for_path is not None and not for_path.startswith("/"):
-        raise InvalidPath(f"--for takes an absolute path, e.g. /app/model, not {for_path!r}")
+    if for_path is not None and (not for_path.startswith("/") or "\0" in for_path):
+        raise InvalidPath(f"--for takes an absolute path, e.g. /app/model, not {short(for_path)}")
     with home.reading() as connection:
         found = look_up(connection, version)
         base = base_of(home, line_of(connection, found))

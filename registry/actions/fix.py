@@ -13,6 +13,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from .. import there
 from ..digest import Digest, real
 from ..errors import NotLoadable, ParentMismatch, ParentNotFound, ProbeMismatch, RegistryError
 from ..facts import Facts, Files, read
@@ -88,7 +89,7 @@ def _parent(home: Home, folder: Path, model: Path, name: str, options: AddOption
     config = read_config(open_folder(home, model))
     if options.parent is not None:
         found = resolve(home, options.parent)
-        if not config.base or place_of(config.base).exists():
+        if not config.base or ((place := place_of(config.base)) is not None and there.is_anything(place)):
             return Known(found, "given"), []
         last = config.base.rstrip("/").rpartition("/")[2]
         return Known(found, "given"), [f"the base that it names, {last!r}, is not there; {found.reference} was said to be it"]

@@ -20,6 +20,7 @@ from ..facts import Facts, Files, Token
 from ..home import Home
 from ..manifest import Manifest
 from ..progress import Progress
+from ..reference import path_of
 from ..version import Version
 from .checkout import base_path, home_checkout
 from .common import facts_of, stored
@@ -235,7 +236,7 @@ def read_given(texts: Texts | None) -> tuple[Given, ...]:
     from ..artifacts.given import parse_given
     if not isinstance(texts, (str, os.PathLike)):
         return parse_given(texts)
-    path = Path(texts)
+    path = path_of(texts)
     try:
         return parse_given(path.read_text(encoding="utf-8-sig").split("\n"), path.name)
     except UnicodeDecodeError:

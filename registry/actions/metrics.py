@@ -16,6 +16,7 @@ from typing import Any
 
 from ..digest import real
 from ..errors import FolderNotFound, Invalid, reason
+from ..reference import path_of
 
 LIMIT = 1000
 """Metrics of one version; nobody reads more, and each is a row of the catalog."""
@@ -26,7 +27,7 @@ def metrics_of(given: os.PathLike[str] | str | Mapping[str, float | str] | None)
     """Each metric with its number as text; None where none is given. Raises Invalid for what is no finite number."""
     if given is None:
         return None
-    found = dict(given) if isinstance(given, Mapping) else _read(Path(given))
+    found = dict(given) if isinstance(given, Mapping) else _read(path_of(given))
     if not found:
         raise Invalid("there are no metrics in what was given; a metric is a name and a number")
     if len(found) > LIMIT:

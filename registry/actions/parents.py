@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
+from .. import there
 from ..digest import Digest
 from ..errors import FolderNotFound, ParentNotFound, RegistryError
 from ..home import Home
 from ..hub import cache
-from ..reference import path_of
+from ..reference import path_of, short
 from ..store import checkout as _checkout
 from ..version import Version
 
@@ -46,12 +47,12 @@ class Unregistered:
     warning: str = ""
 
 
-def place_of(named: str) -> Path:
-    """Where a configuration says that a base lies, if that is a path; with the folder of an unknown user it is no place that is there."""
+def place_of(named: str) -> Path | None:
+    """Where a configuration says that a base lies, if that is a path; None for what can be none here, as with an unknown user's folder."""
     try:
         return path_of(named)
     except FolderNotFound:
-        return Path(named)
+        return None
 
 
 def find_parent(home: Home, folder: Path, named: str | None, revision: str | None, vocabulary: Callable[[], Digest]) -> Known | Unregistered:
@@ -66,13 +67,16 @@ def find_parent(home: Home, folder: Path, named: str | None, revision: str | Non
     if not named:
         raise ParentNotFound(f"{str(folder)!r} names no base" + _candidates(home, folder, vocabulary))
     place = place_of(named)
+    if place is None:
+        raise ParentNotFound(f"{str(folder)!r} names the base {short(named)}, and nothing registered is known to be it"
+                             + _candidates(home, folder, vocabulary))
     if place.is_absolute():
         return _at_path(home, folder, place, vocabulary)
     if not named.startswith(".") and cache.is_commit(revision):
         found = _from_commit(home, named, str(revision))
         if found is not None:
             return found
-    if place.is_dir():
+    if there.is_folder(place):
         hint = _registered_at(home, place)
         said = f"a folder of that name lies here and is {hint.reference}" if hint else "a folder of that name lies here"
         raise ParentNotFound(f"{str(folder)!r} names its base by the relative path {named!r}, which is another folder in another place; {said}"
@@ -80,8 +84,8 @@ def find_parent(home: Home, folder: Path, named: str | None, revision: str | Non
     snapshot = cache.snapshot(named, revision) if not named.startswith(".") else None
     if snapshot is not None:
         return _in_the_cache(home, folder, named, revision, snapshot, vocabulary)
-    pinned = f" at {revision!r}" if revision else ", without a commit"
-    raise ParentNotFound(f"{str(folder)!r} names the base {named!r}{pinned}, and nothing registered is known to be it"
+    pinned = f" at {short(revision)}" if revision else ", without a commit"
+    raise ParentNotFound(f"{str(folder)!r} names the base {short(named)}{pinned}, and nothing registered is known to be it"
                          + _candidates(home, folder, vocabulary))
 
 
@@ -89,8 +93,9 @@ def _at_path(home: Home, folder: Path, place: Path, vocabulary: Callable[[], Dig
     seen = witnessed(home, place)
     if seen is not None:
         return Known(seen, "witnessed")
-    if not place.is_dir():
-        raise ParentNotFound(f"{str(folder)!r} names the base {str(place)!r}, which is not there any more" + _candidates(home, folder, vocabulary))
+    if not there.is_folder(place):
+        raise ParentNotFound(f"{str(folder)!r} names the base {short(str(place))}, which is not there any more"
+                             + _candidates(home, folder, vocabulary))
     registered, pinned = _registered_at(home, place), cache.repository_of(place)
     if registered is not None and pinned is not None:
         return Known(registered, "hub")
@@ -124,14 +129,14 @@ def _in_the_cache(home: Home, folder: Path, named: str, revision: str | None, sn
 
 def witnessed(home: Home, place: Path) -> Version | None:
     """The version whose checkout the place is, or was: named by an unchanged marker, else by the digest in the path."""
-    if not (place / ".registry").exists() and (place.parent / ".registry" / "marker.json").is_file():
+    if not there.is_anything(place / ".registry") and there.is_file(place.parent / ".registry" / "marker.json"):
         place = place.parent  # the transformer of an older layout lies in a folder of its own
-    if (place / ".registry" / "marker.json").is_file():
+    if there.is_file(place / ".registry" / "marker.json"):
         if _checkout.verify(place):
             return None
         marker = _checkout.read_marker(place)
         return _with_manifest(home, marker.manifest) if marker is not None else None
-    found = None if place.exists() else _IN_PATH.search(str(place))
+    found = None if there.is_anything(place) else _IN_PATH.search(str(place))
     return _with_manifest(home, Digest(f"sha256:{found[1]}")) if found else None
 
 

@@ -91,7 +91,7 @@ def _given(tokens: os.PathLike[str] | str | Sequence[str | Mapping[str, Any]]) -
     """The text of a file, or what was given from Python."""
     if not isinstance(tokens, (str, os.PathLike)):
         return tokens
-    path = Path(tokens)
+    path = _reference.path_of(tokens)
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:

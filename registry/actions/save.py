@@ -29,7 +29,7 @@ from .common import VersionLike, facts_of, line_here, manifest_of, resolve
 from .load import is_version, loaded_as
 from .measure import Folder, effect_of, judge, subject_of
 from .metrics import metrics_of
-from .parents import Known, witnessed
+from .parents import Known, place_of, witnessed
 from .provenance import provenance
 from .recognise import open_folder
 from .registering import register
@@ -123,7 +123,8 @@ def _witnesses(home: Home, live: Live) -> Iterator[Version]:
         return
     places = [live.inner.name_or_path, *(config.base_model_name_or_path for config in (live.configs or {}).values())]
     for place in dict.fromkeys(str(item) for item in places if item):
-        found = witnessed(home, Path(place)) if Path(place).is_absolute() else None
+        named = place_of(place)
+        found = witnessed(home, named) if named is not None and named.is_absolute() else None
         if found is not None:
             yield found
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import reference as _reference
+from .. import reference as _reference, there
 from ..digest import Digest, digest_of
 from ..errors import Invalid, InvalidReference, NotFound, NotLoadable, ParentNotFound
 from ..facts import Files, read
@@ -126,8 +126,8 @@ def _base(home: Home, folder: Path, side: Side) -> Side:
     try:
         found = find_parent(home, folder, config.base, config.revision, lambda: side.tokenizer.digest)
     except ParentNotFound:
-        place = folder / place_of(config.base or "")
-        if not config.base or not place.is_dir():
+        named = place_of(config.base) if config.base else None
+        if named is None or not there.is_folder(place := folder / named):
             raise
         return _folder_side(open_folder(home, place), place.name)
     if isinstance(found, Unregistered):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from .. import there
 from ..reference import path_of
 
 _COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
@@ -42,18 +43,18 @@ def snapshot(repository: str, revision: str | None = None) -> Path | None:
     root = cache_folder() / ("models--" + repository.replace("/", "--"))
     commit = revision if is_commit(revision) else _ref(root, revision or "main")
     folder = root / "snapshots" / commit if commit else None
-    return folder if folder is not None and folder.is_dir() else None
+    return folder if folder is not None and there.is_folder(folder) else None
 
 
 def commits(repository: str) -> list[str]:
     """The commits of a repository of which the cache has a snapshot, by name."""
     place = cache_folder() / ("models--" + repository.replace("/", "--")) / "snapshots"
-    return sorted(item.name for item in place.iterdir() if is_commit(item.name) and item.is_dir()) if place.is_dir() else []
+    return sorted(item.name for item in place.iterdir() if is_commit(item.name) and item.is_dir()) if there.is_folder(place) else []
 
 
 def _ref(root: Path, name: str) -> str | None:
     path = root / "refs" / name
-    if ".." in name.split("/") or not path.is_file():
+    if ".." in name.split("/") or not there.is_file(path):
         return None
     commit = path.read_text(encoding="ascii", errors="replace").strip()
     return commit if is_commit(commit) else None

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ... import entry as _entry, reference as _reference
+from ... import entry as _entry, reference as _reference, there
 from ...digest import Digest
 from ...errors import FolderNotFound, Invalid, ParentNotFound, RegistryError
 from ...home import Home
@@ -165,9 +165,9 @@ def _refuse_missing(home: Home | None, folder: Path, parent: VersionLike | os.Pa
         places.append(Path(os.path.abspath(_reference.path_of(parent))))  # type: ignore[arg-type]
     elif parent is not None and home is not None:
         named(home, parent)  # type: ignore[arg-type]
-    lost = next((place for place in places if not place.is_dir()), None)
+    lost = next((place for place in places if not there.is_folder(place)), None)
     if lost is not None:
-        what = f"{str(lost)!r} is a file; give the folder that holds the model" if lost.exists() else f"there is no folder {str(lost)!r}"
+        what = f"{str(lost)!r} is a file; give the folder that holds the model" if there.is_anything(lost) else f"there is no folder {str(lost)!r}"
         raise FolderNotFound(what)
 
 

@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from ... import there
 from ...digest import Digest, digest_of_stream
 from ...entry import Entry
 from ...errors import DigestMismatch, FolderNotFound, InvalidPath, RegistryError
 from ...facts import Files
-from ...home import FIRST_ENTRY, Home, make_private
+from ...home import Home, is_home, make_private
 from ...hub import fetching, line
 from ...hub.remote import Remote, Tree
 from ...manifest import Manifest, check_path
@@ -266,9 +267,9 @@ def named_sources(home: Home, places: Sequence[str]) -> Iterator[list[Source]]:
         found: list[Source] = []
         for place in places:
             path = path_of(place)
-            if (path / FIRST_ENTRY).exists():
+            if is_home(path):
                 found.append(OtherHome(path))
-            elif path.is_dir():
+            elif there.is_folder(path):
                 found.append(ModelFolder(home, path))
             elif is_bundle(path):
                 found.append(OfBundle(stack.enter_context(Bundle(path))))

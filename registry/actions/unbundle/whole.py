@@ -13,7 +13,7 @@ from pathlib import Path
 from ...entry import Entry
 from ...errors import BlobNotFound, StoreUnavailable, WrongStore, reason
 from ...findings import Unbundled
-from ...home import FIRST_ENTRY, WRITE_WAIT, Home, make_private, refuse_foreign
+from ...home import FIRST_ENTRY, WRITE_WAIT, Home, is_home, make_private, refuse_foreign
 from ...progress import Progress
 from ...settings import Settings
 from ...store.bundle import Bundle
@@ -25,7 +25,7 @@ from .blobs import take_blobs
 def restore(settings: Settings, opened: Callable[[], Home], bundle: Bundle, progress: Progress) -> Unbundled:
     """What came in. Raises WrongStore where another registry is, or one that went another way."""
     entries = bundle.entries()
-    home = opened() if (settings.home / FIRST_ENTRY).exists() else _new(settings)
+    home = opened() if is_home(settings.home) else _new(settings)
     place = home.root / "staging" / f"restore-{secrets.token_hex(8)}"
     begun = _refuse_another(home, entries)
     with home.store_lock.shared(timeout=60.0):

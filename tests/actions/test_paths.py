@@ -1,0 +1,169 @@
+"""Paths that a user or a file gave and that cannot be: one line and the code of what is not there, whatever the system calls it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import registry
+from registry import there
+from registry.errors import FolderNotFound, InvalidPath, InvalidReference, NotFound, ParentNotFound, StoreUnavailable
+from registry.reference import path_of
+from tests.artifacts import small
+from tests.support import naive
+from tests.support.forked import become_nobody, forked
+from tests.support.live import lora
+
+LONG, LONG_NAME, NULL = "/" + "x" * 5000, "x" * 300, "/tmp/a\0b"
+PATHS = {"long": LONG, "long name": LONG_NAME, "null": NULL}
+BASES = {**PATHS, "deep": "/" + "x/" * 3000, "long repository": "org/" + "x" * 5000, "null in a repository": "or\0g/x",
+         "of an unknown user": "~nobody-here/x"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a home, `base` that is minilm@1 there, an adapter on it, a link that leads to itself, and a file."""
+    found = tmp_path_factory.mktemp("paths")
+    with registry.init(found / "home") as reg:
+        reg.add(small.dense(found / "base"), "minilm", measure=False)
+    naive.adapt(naive.plain(found / "base"), lora()).save_pretrained(str(found / "adapter"))
+    (found / "loop").symlink_to(found / "loop")
+    (found / "file").write_text("x")
+    return found
+
+
+@pytest.fixture(scope="module")
+def reg(place):
+    opened = registry.open(place / "home")
+    yield opened
+    opened.close()
+
+
+def adapter_of(place: Path, **settings: Any) -> Path:
+    """The adapter's folder, naming another base."""
+    folder = place / "another"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(place / "adapter", folder)
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps({**config, **settings}))
+    return folder
+
+
+GIVEN = {
+    "add": lambda reg, place, path: reg.add(path, "one", measure=False),
+    "add, tokenizer": lambda reg, place, path: reg.add(place / "base", "one", tokenizer=path, fix=True, measure=False),
+    "add, probes": lambda reg, place, path: reg.add(place / "base", "one", probes=path),
+    "add, metrics": lambda reg, place, path: reg.add(place / "base", "one", metrics=path, measure=False),
+    "resize": lambda reg, place, path: reg.resize("minilm@1", "one", path),
+    "checkout": lambda reg, place, path: reg.checkout("minilm@1", path),
+    "check": lambda reg, place, path: reg.check(Path(path)),
+    "check, parent": lambda reg, place, path: reg.check(place / "adapter", parent=Path(path)),
+    "diff": lambda reg, place, path: reg.diff("minilm@1", Path(path)),
+    "diff, texts": lambda reg, place, path: reg.diff("minilm@1", "minilm@1", texts=path),
+    "diff, page": lambda reg, place, path: reg.diff("minilm@1", "minilm@1", html=path),
+    "bundle": lambda reg, place, path: reg.bundle("minilm@1", path),
+    "bundle, have": lambda reg, place, path: reg.bundle("minilm@1", place / "a.tar", have=path),
+    "pull": lambda reg, place, path: reg.pull(path if path.startswith("/") else f"./{path}"),
+    "audit, receipt": lambda reg, place, path: reg.audit(receipt=path),
+    "audit, against": lambda reg, place, path: reg.audit(against=path),
+    "repair": lambda reg, place, path: reg.repair([path]),
+    "open": lambda reg, place, path: registry.open(path),
+    "init": lambda reg, place, path: registry.init(path),
+}
+
+
+@pytest.mark.parametrize("kind", PATHS)
+@pytest.mark.parametrize("given", GIVEN)
+def test_a_path_that_no_file_system_has_is_not_found(reg, place, given, kind):
+    with pytest.raises(FolderNotFound, match="can be no path: (file name too long|it holds a null character)") as refused:
+        GIVEN[given](reg, place, PATHS[kind])
+
+    assert len(str(refused.value)) < 500
+    assert refused.value.exit_code == 3
+
+
+@pytest.mark.parametrize("act", [
+    lambda reg, folder: reg.add(folder, "one", measure=False), lambda reg, folder: reg.add(folder, "one", fix=True, measure=False),
+    lambda reg, folder: reg.add(folder, "one", with_parents=True, measure=False), lambda reg, folder: reg.diff("minilm@1", folder),
+], ids=["add", "fix", "with parents", "diff"])
+@pytest.mark.parametrize("kind", BASES)
+def test_a_base_that_can_be_nowhere_is_a_base_that_is_not_there(reg, place, kind, act):
+    with pytest.raises(ParentNotFound, match="if you know .* is.*minilm@1") as refused:
+        act(reg, adapter_of(place, base_model_name_or_path=BASES[kind]))
+
+    assert len(str(refused.value)) < 800
+
+
+def test_a_base_that_can_be_nowhere_is_no_matter_where_the_parent_is_said(reg, place):
+    folder = adapter_of(place, base_model_name_or_path=LONG)
+
+    assert reg.add(folder, "given", parent="minilm@1", measure=False).parent == "minilm@1"
+
+
+@pytest.mark.parametrize("revision", [LONG, NULL], ids=["long", "null"])
+def test_a_revision_that_can_be_none_is_not_in_the_cache(reg, place, revision):
+    with pytest.raises(ParentNotFound, match="names the base 'org/x' at "):
+        reg.add(adapter_of(place, base_model_name_or_path="org/x", revision=revision), "one", measure=False)
+
+
+@pytest.mark.parametrize("kind", BASES)
+def test_a_live_configuration_that_names_such_a_base_says_nothing_of_its_parent(reg, place, kind):
+    model = naive.adapt(naive.plain(place / "base"), lora())
+    model.transformers_model.peft_config["default"].base_model_name_or_path = BASES[kind]
+    model.transformers_model.name_or_path = BASES[kind]
+
+    saved = reg.save(model, f"live-{kind.replace(' ', '-')}", base_name="live-base")
+
+    assert saved.base.parents == ()
+    assert naive.encodings(reg.load(saved.version, device="cpu")) == naive.encodings(model)
+
+
+@pytest.mark.parametrize("named", ["loop", "loop/x", "file/x"])
+def test_a_base_behind_what_is_no_folder_is_not_there(reg, place, named):
+    with pytest.raises(ParentNotFound, match="which is not there any more"):
+        reg.add(adapter_of(place, base_model_name_or_path=str(place / named)), "one", measure=False)
+
+
+@pytest.mark.parametrize("given", [
+    "add", "add, probes", "resize", "check", "diff, texts", "bundle, have", "pull", "audit, against", "repair", "open"])
+@pytest.mark.parametrize("named", ["loop", "loop/x", "file/x"])
+def test_what_lies_behind_a_file_or_a_link_to_itself_is_not_found(reg, place, named, given):
+    with pytest.raises(NotFound):
+        GIVEN[given](reg, place, str(place / named))
+
+
+def test_a_reference_that_is_too_long_is_shortened_in_what_is_said(reg):
+    with pytest.raises(InvalidReference, match=r"… *'?.*\(5001 characters\) is no reference") as refused:
+        reg.resolve(LONG)
+
+    assert len(str(refused.value)) < 500
+
+
+def test_a_place_elsewhere_that_no_machine_has_is_refused(reg, tmp_path):
+    with pytest.raises(InvalidPath, match="--for takes an absolute path"):
+        reg.checkout("minilm@1", tmp_path / "image", for_path=NULL)
+
+
+def test_what_lies_in_a_closed_folder_is_not_there_and_a_home_in_one_cannot_be_looked_into(tmp_path):
+    closed = tmp_path / "closed"
+    (closed / "within").mkdir(parents=True)
+    closed.chmod(0o000)
+
+    def look() -> int:
+        become_nobody()
+        found = there.is_folder(closed / "within") or there.is_file(closed / "within") or there.is_anything(closed / "within")
+        path_of(closed / "within")
+        try:
+            registry.open(closed / "within")
+        except StoreUnavailable as error:
+            return 1 if found or "permission denied" not in str(error) else 0
+        return 2
+
+    code = forked(look)
+
+    closed.chmod(0o700)
+    assert code == 0

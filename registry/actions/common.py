@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from .. import facts as _facts, manifest as _manifest, moment as _moment, reference as _reference
 from ..catalog import glance
-from ..errors import EntryNotFound, InvalidReference, NotLoadable, VersionNotFound
+from ..errors import BlobNotFound, EntryNotFound, InvalidReference, NotLoadable, VersionNotFound
 from ..facts import Facts
 from ..home import Home
 from ..manifest import Manifest
@@ -82,6 +83,22 @@ def resolve(home: Home, version: VersionLike, at: When | None = None) -> Version
 def at_a_glance(home: Home, version: VersionLike) -> Version | None:
     """The version, where the catalog is up to date and the reference is a plain one, not yanked; else None."""
     return glance.version(home.root, version.pinned if isinstance(version, Version) else version)
+
+
+@contextlib.contextmanager
+def reading_files(home: Home, *versions: Version | None) -> Iterator[None]:
+    """Around what reads files of versions as of a moment: where one was deleted since and collect has freed them, BlobNotFound says so."""
+    try:
+        yield
+    except BlobNotFound:
+        for version in filter(None, versions):
+            with home.reading() as connection:
+                try:
+                    look_up(connection, version)
+                except VersionNotFound as error:
+                    deleted = str(error).partition("; ")[0]
+                    raise BlobNotFound(f"{deleted}, and its files were freed since; show, log and lineage --at still tell of it") from None
+        raise
 
 
 def still_there(connection: Connection, version: Version) -> tuple[str, int]:

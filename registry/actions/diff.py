@@ -10,6 +10,7 @@ from ..home import Home
 from ..moment import When
 from ..progress import Progress
 from ..store.output import output_place, writing
+from .common import reading_files
 from .sides import Given, Operand, digest, given
 from .texts import Texts
 
@@ -26,23 +27,24 @@ def diff(home: Home, before: Operand, after: Operand, *, encodings: bool, texts:
     place = output_place(html, "the page", home.root) if html is not None else None
     one, other = given(home, before, at), given(home, after, at)
     if not encodings and texts is None and html is None:
-        return _compare(one, other, progress)
+        return _compare(home, one, other, progress)
     from .encodings import given_texts, with_encodings
     chosen = given_texts(one, texts) if texts is not None else None
-    found = with_encodings(home, one, other, _compare(one, other, progress), chosen, progress)
+    found = with_encodings(home, one, other, _compare(home, one, other, progress), chosen, progress)
     if place is not None:
         _write_page(found, place)
     return found
 
 
-def _compare(one: Given, other: Given, progress: Progress) -> Difference:
+def _compare(home: Home, one: Given, other: Given, progress: Progress) -> Difference:
     from ..artifacts.difference import compare
     contents = (one.contents, other.contents)
     if one.version is None or other.version is None:  # of a folder the large files are not hashed: their tensors are compared
         shared = [{path: value for path, value in side.items() if not path.endswith(".safetensors")} for side in contents]
         contents = (shared[0], shared[1])
-    return compare(one.side, other.side, contents=contents, metrics=(one.metrics, other.metrics), digests=(digest(one), digest(other)),
-                   progress=lambda done, whole: progress("comparing", done, whole))
+    with reading_files(home, one.version, other.version):
+        return compare(one.side, other.side, contents=contents, metrics=(one.metrics, other.metrics), digests=(digest(one), digest(other)),
+                       progress=lambda done, whole: progress("comparing", done, whole))
 
 
 def _write_page(found: Difference, path: Path) -> None:

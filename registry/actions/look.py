@@ -13,7 +13,7 @@ from ..moment import When
 from ..order import near, parse_asked, refuse_malformed, sort_models, sort_versions
 from ..results import Details, Found
 from ..version import Model, Version
-from .common import VersionLike, entry_at, facts_of, manifest_of, resolve
+from .common import VersionLike, entry_at, facts_of, manifest_of, reading_files, resolve
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -52,7 +52,8 @@ def read(home: Home, reference: str, at: When | None = None) -> bytes:
     file = manifest.file(parsed.path)
     if file is None:
         raise VersionNotFound(f"{version.reference} has no file {parsed.path!r}; it has: {', '.join(item.path for item in manifest.files)}")
-    return home.blobs.read(file.digest)
+    with reading_files(home, version):
+        return home.blobs.read(file.digest)
 
 
 def find(home: Home, what: str, at: When | None = None) -> tuple[Found, ...]:

@@ -15,7 +15,7 @@ from ..facts import Files, read
 from ..home import Home
 from ..moment import When
 from ..version import Version
-from .common import VersionLike, facts_of, line_here, manifest_of, resolve, stored
+from .common import VersionLike, facts_of, line_here, manifest_of, reading_files, resolve, stored
 from .parents import Unregistered, find_parent, place_of
 from .recognise import REWRITTEN_LIMIT, open_folder, rewritten_content
 
@@ -71,7 +71,9 @@ def named(home: Home, operand: VersionLike, at: When | None = None) -> Version:
 def given(home: Home, operand: Operand, at: When | None = None) -> Given:
     """The operand as diff sees it, a reference as it was meant then. Raises what resolving, or reading the folder, raises."""
     if isinstance(operand, Version) or not is_folder(operand):
-        return of_version(home, named(home, operand if isinstance(operand, Version) else str(operand), at))
+        found = named(home, operand if isinstance(operand, Version) else str(operand), at)
+        with reading_files(home, found):
+            return of_version(home, found)
     return _of_folder(home, Path(os.path.abspath(_reference.path_of(operand))))
 
 

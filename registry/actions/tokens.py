@@ -13,7 +13,7 @@ from ..home import Home
 from ..moment import When
 from ..results import TokenHistory
 from ..version import Version
-from .common import VersionLike, entry_at, facts_of, look_up, resolve
+from .common import VersionLike, entry_at, facts_of, look_up, reading_files, resolve
 from .sides import of_version
 from .texts import lines_of
 
@@ -31,7 +31,7 @@ def tokens(home: Home, version: VersionLike, *, texts: str | os.PathLike[str] | 
            at: When | None = None) -> tuple[TokenHistory, ...]:
     """The added tokens, by id; with texts (a file, or the texts) also how often each stands in them. Few is worth a warning.
 
-    Raises FolderNotFound, Invalid for a file that is no text.
+    Raises FolderNotFound, Invalid for a file that is no text, BlobNotFound where the files of a version that was deleted are freed.
     """
     found = resolve(home, version, at)
     added = facts_of(home, found).vocabulary.added
@@ -40,6 +40,12 @@ def tokens(home: Home, version: VersionLike, *, texts: str | os.PathLike[str] | 
     with home.reading() as connection:
         point = entry_at(connection, at)
         line = _line(connection, look_up(connection, found, point), point)
+    with reading_files(home, found):
+        return _tokens(home, added, line, texts)
+
+
+def _tokens(home: Home, added: Sequence[Token], line: Sequence[Version], texts: str | os.PathLike[str] | Sequence[str] | None,
+            ) -> tuple[TokenHistory, ...]:
     sides = [of_version(home, item).side for item in line]
     brought = _brought(home, added, line)
     trained = _trained(added, sides, brought)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 import registry
-from registry.errors import AliasNotFound, EntryNotFound, Invalid, InvalidTime, ModelNotFound, VersionNotFound
+from registry.errors import AliasNotFound, BlobNotFound, EntryNotFound, Invalid, InvalidTime, ModelNotFound, VersionNotFound
 from tests.support import plain
 
 BEFORE = "2020-01-01"
@@ -132,3 +132,15 @@ def test_lineage_calls_a_parent_what_its_child_calls_it(registered, line):
     registered.add(line.base, "a-first-name", measure=False)
 
     assert [item.reference for item in registered.lineage("medical@1").ancestors] == ["minilm-medical@1", "minilm@1"]
+
+
+def test_a_deleted_version_whose_files_were_freed_is_said_to_be_that(copied):
+    copied.delete("medical@1")
+    copied.collect(older_than=0)
+
+    freed = r"^medical@1 was deleted at 20.* by .*, and its files were freed since; show, log and lineage --at still tell of it$"
+    for ask in (lambda: copied.tokens("medical@1", at=4), lambda: copied.read("medical@1:adapter_config.json", at=4),
+                lambda: copied.diff("minilm@1", "medical@1", at=4), lambda: copied.diff("medical@1", "medical@1", at=4)):
+        with pytest.raises(BlobNotFound, match=freed):
+            ask()
+    assert copied.show("medical@1", at=4).version.number == 1

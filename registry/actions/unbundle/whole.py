@@ -5,13 +5,14 @@ The bytes come in beside whoever writes there. What is there is looked at again 
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...entry import Entry
-from ...errors import BlobNotFound, StoreUnavailable, WrongStore, reason
+from ...errors import BlobNotFound, Busy, StoreUnavailable, WrongStore, reason
 from ...findings import Unbundled
 from ...home import FIRST_ENTRY, WRITE_WAIT, Home, is_home, make_private, refuse_foreign
 from ...progress import Progress
@@ -25,7 +26,26 @@ from .blobs import take_blobs
 def restore(settings: Settings, opened: Callable[[], Home], bundle: Bundle, progress: Progress) -> Unbundled:
     """What came in. Raises WrongStore where another registry is, or one that went another way."""
     entries = bundle.entries()
-    home = opened() if is_home(settings.home) else _new(settings)
+    if is_home(settings.home):
+        return _restore(opened(), bundle, entries, progress)
+    was_there = settings.home.exists()
+    home = _new(settings)
+    try:
+        return _restore(home, bundle, entries, progress)
+    except BaseException:
+        if not was_there:
+            _take_back(home)
+        raise
+
+
+def _take_back(home: Home) -> None:
+    """The folder that was made for a home that does not come to be, unless somebody else is at work in it by now."""
+    with contextlib.suppress(Busy), home.store_lock.exclusive(timeout=0.0), home.write_lock.exclusive(timeout=0.0):
+        if not is_home(home.root):
+            shutil.rmtree(home.root, ignore_errors=True)
+
+
+def _restore(home: Home, bundle: Bundle, entries: Sequence[Entry], progress: Progress) -> Unbundled:
     place = home.root / "staging" / f"restore-{secrets.token_hex(8)}"
     begun = _refuse_another(home, entries)
     with home.store_lock.shared(timeout=60.0):

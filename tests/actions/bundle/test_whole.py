@@ -8,7 +8,7 @@ import time
 import pytest
 
 import registry
-from registry.errors import BlobNotFound, BrokenChain, WrongStore
+from registry.errors import BlobNotFound, BrokenChain, DigestMismatch, WrongStore
 
 from ..audit.damage import dump, names
 from .tampering import journal, rewritten, with_index
@@ -84,6 +84,21 @@ def test_a_backup_without_a_blob_that_a_version_needs_is_refused_whole(copied, t
     with pytest.raises(BlobNotFound, match="nothing was restored"):
         registry.Registry(tmp_path / "new").pull(str(tmp_path / "less.tar"))
 
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_damaged_backup_leaves_no_half_of_a_home(copied, tmp_path, there):
+    copied.bundle(output=tmp_path / "all.tar", everything=True)
+    content = bytearray((tmp_path / "all.tar").read_bytes())
+    content[content.rindex(b"blobs/sha256/") + 512] ^= 1
+    (tmp_path / "all.tar").write_bytes(content)
+    (tmp_path / "new").mkdir() if there else None
+
+    with pytest.raises(DigestMismatch, match="nothing was registered"):
+        registry.Registry(tmp_path / "new").pull(str(tmp_path / "all.tar"))
+
+    assert (tmp_path / "new").exists() is there
     assert not (tmp_path / "new" / "journal").exists()
 
 

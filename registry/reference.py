@@ -103,8 +103,10 @@ def looks_like_path(text: str) -> bool:
 def path_of(text: str | os.PathLike[str]) -> Path:
     """The path that a person or a file gave, with ~ and ~user as the folders they stand for.
 
-    Raises FolderNotFound for a user who is not known, and for what no file system here can have as a path. Nothing need be there.
+    Raises FolderNotFound for an empty text, a user who is not known, and what no file system here can have as a path. Nothing need be there.
     """
+    if text == "":   # a variable of a script that was not set must not mean wherever the script runs
+        raise FolderNotFound("an empty text is no path; for the folder where you are write .")
     given = short(os.fspath(text))
     try:
         path = Path(text).expanduser()

@@ -42,7 +42,7 @@ def from_environment(home: str | os.PathLike[str] | None = None, environment: Ma
     """The settings for a home given by flag or argument, else by the environment, else the user's data folder."""
     env = os.environ if environment is None else environment
     named = os.fspath(home) if home is not None else env.get("REGISTRY_HOME") or None
-    root = path_of(named or _data_folder(env) / "st-registry")
+    root = path_of(named if named is not None else _data_folder(env) / "st-registry")
     cache = path_of(env.get("REGISTRY_CACHE") or _cache_folder(env) / "st-registry")
     return Settings(Path(os.path.abspath(root)), named is not None, Path(os.path.abspath(cache)),
                     env.get("REGISTRY_USER") or None)

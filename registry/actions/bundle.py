@@ -105,7 +105,7 @@ def _have(path: Path) -> set[Digest]:
         with Bundle(path) as there:
             return {*there.index.blobs, *there.index.lacks}
     try:
-        return {Digest(line.strip()) for line in path.read_text().splitlines() if line.strip()}
+        return {Digest(line.strip()) for line in path.read_text("utf-8-sig").splitlines() if line.strip()}
     except (OSError, UnicodeError) as error:
         raise FolderNotFound(f"cannot read {str(path)!r}: {reason(error) if isinstance(error, OSError) else 'it is no text'}") from None
     except InvalidManifest as error:

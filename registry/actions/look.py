@@ -63,7 +63,7 @@ def find(home: Home, what: str, at: When | None = None) -> tuple[Found, ...]:
     """
     if _reference.looks_like_path(what):
         return find_folder(home, _reference.path_of(what), at)
-    if not what.strip():
+    if not what.strip() or "\0" in what:   # behind which SQLite looks at nothing
         raise Invalid("nothing is looked for; give a part of a name, a token, a note, a digest, or a comparison like 'eval_loss < 0.3'")
     from ..catalog import queries
     with home.reading() as connection:

@@ -128,9 +128,9 @@ def write(place: Path, index: Index, open_blob: Callable[[Digest], BinaryIO], en
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether a file begins as a bundle does, damaged or not. A pipe is left unread."""
+    """Whether a file begins as a bundle does, damaged or not; an empty one does not. A pipe is left unread."""
     try:
-        if not path.is_file():
+        if not path.is_file() or not path.stat().st_size:
             return False
         with path.open("rb") as stream:
             return _begun(stream)

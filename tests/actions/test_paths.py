@@ -87,6 +87,18 @@ def test_a_path_that_no_file_system_has_is_not_found(reg, place, given, kind):
 
 
 @pytest.mark.parametrize("act", [
+    lambda reg: reg.add("", "one", measure=False), lambda reg: reg.checkout("minilm@1", ""), lambda reg: reg.pull(""), lambda reg: reg.repair([""]),
+    lambda reg: reg.bundle("minilm@1", ""), lambda reg: reg.bundle("minilm@1", "it.tar", have=""), lambda reg: reg.audit(against=""),
+    lambda reg: registry.open(""), lambda reg: registry.init("")])
+def test_an_empty_text_is_not_the_folder_where_somebody_is(reg, place, monkeypatch, act):
+    """It is what a script's variable is that was not set."""
+    monkeypatch.chdir(place)
+
+    with pytest.raises(FolderNotFound, match=r"^an empty text is no path; for the folder where you are write \.$"):
+        act(reg)
+
+
+@pytest.mark.parametrize("act", [
     lambda reg, folder: reg.add(folder, "one", measure=False), lambda reg, folder: reg.add(folder, "one", fix=True, measure=False),
     lambda reg, folder: reg.add(folder, "one", with_parents=True, measure=False), lambda reg, folder: reg.diff("minilm@1", folder),
 ], ids=["add", "fix", "with parents", "diff"])

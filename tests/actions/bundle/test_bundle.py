@@ -59,6 +59,15 @@ def test_what_the_other_side_has_can_be_a_list_of_digests(copied, other, medical
     assert other.pull(str(tmp_path / "nothing.tar")).registered == ()
 
 
+def test_an_empty_list_of_digests_leaves_nothing_out_and_a_mark_of_utf_8_is_no_digest(copied, tmp_path):
+    (tmp_path / "none").write_text("")
+    (tmp_path / "some").write_bytes(b"\xef\xbb\xbf" + copied.show("minilm@1").version.digest.encode() + b"\r\n")
+
+    left_out = [copied.bundle("minilm@1", tmp_path / "out.tar", have=tmp_path / have).left_out for have in ("none", "some")]
+
+    assert left_out == [0, 1]
+
+
 def test_a_bundle_for_somebody_who_has_more_is_refused_whole(copied, other, medical, tmp_path):
     copied.bundle("medical@1", tmp_path / "nothing.tar", have=medical)
 

@@ -11,6 +11,7 @@ import pytest
 
 import registry
 from registry import entry as _entry
+from registry.digest import canonical, digest_of
 from registry.errors import BrokenChain, CatalogDiverged, HomeNotFound, NewerFormat, StoreUnavailable, VersionNotFound
 from registry.home import Home
 from registry.settings import from_environment
@@ -113,9 +114,8 @@ def test_a_catalog_of_another_journal_is_refused(tmp_path):
 def test_an_entry_of_a_newer_kind_is_refused_and_nothing_written(tmp_path):
     home = registry.init(tmp_path / "home").home
     first = home.journal.read(1)
-    content = _entry.Entry(2, "x" * 32, _entry.now(), "me", _entry.Init("0" * 32), first.digest)
-    newer = content.to_bytes().replace(b'"Init"', b'"Sign"')
-    (home.root / "journal" / f"{2:020}.json").write_bytes(newer)
+    value = {"format": 1, "number": 2, "id": "x" * 32, "time": _entry.now(), "by": "me", "kind": "Sign", "body": {}, "previous": first.digest}
+    (home.root / "journal" / f"{2:020}.json").write_bytes(canonical({**value, "digest": digest_of(canonical(value))}))
     before = sorted(home.root.rglob("*"))
 
     with pytest.raises(NewerFormat, match="update st-registry"):

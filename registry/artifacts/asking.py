@@ -96,11 +96,22 @@ def _flags(token: Any | Token) -> tuple[bool, ...]:
 
 
 def _modules(model: Any, facts: Facts) -> Iterator[str]:
-    live = tuple(type(module).__name__ for module in model)
-    expected = tuple("Router" if name == "Asym" else name for name in facts.modules)  # its name before sentence-transformers 5
+    expected = ["Router" if name == "Asym" else name for name in facts.modules]  # its name before sentence-transformers 5
+    live: list[str] = []
+    for module in model:
+        live.append(type(module).__name__)
+        parts = sorted(_parts_of(module))
+        expected[len(live):len(live) + len(parts)] = sorted(expected[len(live):len(live) + len(parts)])  # a file may have them in any order
+        live += parts
     # late-interaction models of other libraries are completed while they are loaded
     if expected and live[:len(expected)] != expected:
         yield f"the modules are {', '.join(live)}, registered were {', '.join(facts.modules)}"
+
+
+def _parts_of(module: Any) -> list[str]:
+    """Classes of the modules within a Router, each once, also of one that several routes lead through."""
+    routes = getattr(module, "sub_modules", {}).values() if type(module).__name__ == "Router" else ()
+    return [type(part).__name__ for part in {id(part): part for route in routes for part in route}.values()]
 
 
 def _rows(model: Any, facts: Facts) -> Iterator[str]:

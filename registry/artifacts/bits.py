@@ -39,10 +39,12 @@ def measured(live: Live, back: Live, adapters: Mapping[str, str]) -> tuple[str |
         now = _encoded(live.model, inputs)
         item = _first_other(inputs, now, back.model)
         if item is None:
-            return None, tuple(_compiled(live))
+            return None, tuple(circumstances(live, back))
         bad = next((text for text in inputs if not _finite(live.model, text)), None)
         if bad is not None:
             return f"{bad!r} encodes to NaN or infinity, so its encodings are not finite; its training diverged, so take an earlier checkpoint", ()
+        if _first_other(inputs, now, live.model) is not None:
+            return f"{item!r} encodes otherwise each time, so that there is nothing to compare; something in it draws random numbers", ()
         apart = _apart(live.model, back.model, inputs)
         tried: list[str] = []
         with contextlib.ExitStack() as undone:
@@ -56,7 +58,7 @@ def measured(live: Live, back: Live, adapters: Mapping[str, str]) -> tuple[str |
 
 
 def circumstances(live: Live, back: Live) -> Iterator[str]:
-    """What may move last bits of a model that cannot be measured here."""
+    """What may move last bits, though none that was measured did."""
     yield from _compiled(live)
     mine, other = _ways(live, back)
     if mine != other:

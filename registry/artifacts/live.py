@@ -62,7 +62,7 @@ def own_tensors(inner: Any, *, views: bool = True) -> dict[str, Any]:
 
 def own_modules(inner: Any) -> dict[str, Any]:
     """The modules of a transformer as if no adapter had ever been put on it, by name, itself under the empty one."""
-    return dict(_own(inner, ""))
+    return dict(_own(inner, "")) if inner is not None else {}
 
 
 def adapter_tensors(inner: Any, adapter: str, *, views: bool = True) -> dict[str, Any]:
@@ -86,6 +86,10 @@ def trained_biases(live: Live, adapter: str) -> dict[str, Any]:
 
 def refuse_what_cannot_be_kept(live: Live) -> None:
     """Raises NotLoadable naming what of a live model no folder could bring back exactly."""
+    strange = next(((name, module) for name, module in live.model.named_children() if not hasattr(module, "save")), None)
+    if strange is not None:
+        raise NotLoadable(f"the module {strange[0]} is a {type(strange[1]).__name__}, which is none of sentence-transformers and cannot be saved; "
+                          "use one of sentence_transformers.sentence_transformer.modules")
     backend = live.model.get_backend()
     if backend != "torch":
         raise NotLoadable(f"the model runs on {backend!r}, which has no weights that can be kept; load it with the torch backend and save that")

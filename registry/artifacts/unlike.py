@@ -116,8 +116,11 @@ def _buffers(name: str, mine: Any, other: Any) -> Iterator[tuple[str, Any, Any]]
     for key, tensor in mine._buffers.items():
         loaded = other._buffers.get(key)
         if tensor is not None and loaded is not None and key in mine._non_persistent_buffers_set and not bits_equal(tensor.cpu(), loaded.cpu()):
-            what = "other numbers" if tensor.dtype == loaded.dtype else f"the dtype {loaded.dtype} and not {tensor.dtype}"
-            yield f"the buffer {name}.{key}, which is in no file, has {what} when it is loaded", tensor, loaded
+            what = "other numbers when it is loaded"
+            if tensor.dtype != loaded.dtype:
+                what = (f"the dtype {loaded.dtype} and not {tensor.dtype} when it is loaded; load the model with "
+                        f"model_kwargs={{'dtype': {tensor.dtype}}}, rather than cast it")
+            yield f"the buffer {name}.{key}, which is in no file, has {what}", tensor, loaded
 
 
 def _attributes(name: str, mine: Any, other: Any) -> Iterator[str]:

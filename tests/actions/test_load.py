@@ -10,6 +10,7 @@ import registry
 from registry import entry as _entry
 from registry.artifacts import probes
 from registry.errors import DigestMismatch, ForeignCode, Invalid, ProbeMismatch, VersionNotFound
+from tests.artifacts import small
 from tests.support import plain
 from tests.support.forked import become_nobody, forked
 
@@ -159,3 +160,17 @@ def test_a_read_only_home_checks_out_into_the_cache(registered, tmp_path, monkey
             return 0 if folder.is_relative_to(tmp_path / "cache") and (folder / "adapter_config.json").is_file() else 1
 
     assert forked(act) == 0
+
+
+def test_a_router_is_loaded_with_its_parts_in_whatever_order_its_file_has_them(tmp_path):
+    reg = registry.init(tmp_path / "home")
+    folder = small.routed(tmp_path / "routed")
+    path = next(folder.rglob("router_config.json"))
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "types": dict(reversed(config["types"].items()))}))
+
+    reg.add(folder, "routed")
+
+    back = reg.load("routed@1", device="cpu")
+    assert list(back[0].sub_modules) == ["query", "document"]
+    assert reg.check("routed@1").passed

@@ -22,6 +22,8 @@ def reg(tmp_path_factory):
     opened.add(small.dense(place / "base"), "minilm", measure=False)
     opened.add(small.cross(place / "cross"), "cross", measure=False)
     opened.add(small.multi_vector(place / "multi"), "multi", measure=False)
+    opened.add(small.dense(place / "roberta", small.byte_level(), "RobertaModel"), "roberta", measure=False)
+    opened.add(small.dense(place / "modern", small.byte_level(), "ModernBertModel"), "modern", measure=False)
     yield opened
     opened.close()
 
@@ -138,6 +140,15 @@ def scores_doubled(model: Any) -> None:
     model.activation_fn = lambda scores: scores * 2
 
 
+def a_module_of_ours(model: Any) -> None:
+    import torch
+    model.insert(2, type("Doubled", (torch.nn.Module,), {"forward": lambda self, given: given})())
+
+
+def chance(model: Any) -> None:
+    model.tokenizer.backend_tokenizer.model.dropout = 0.9
+
+
 def words_to_skip(model: Any) -> None:
     model[1].skiplist_words = ["dog"]
 
@@ -168,6 +179,10 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
     "peft in peft": (one_in_another, "minilm", "one model of peft lies in another"),
     "nameless": (without_its_name, "minilm", "layers of an adapter are in the model .*, and it has no configuration of any"),
     "activation of scores": (scores_doubled, "cross", "the model's activation_fn is 'function' in memory and 'torch.*Sigmoid' when"),
+    "own module": (a_module_of_ours, "minilm", "the module 2 is a Doubled, which is none of sentence-transformers"),
+    "chance": (chance, "roberta", "encodes otherwise each time"),
+    "cast rotary": (lambda model: model.bfloat16(), "modern", r"inv_freq, .* has the dtype torch.float32 and not torch.bfloat16 when .* "
+                    r"model_kwargs=\{'dtype': torch.bfloat16\}"),
     "skip list": (words_to_skip, "multi", r"MultiVectorMask._skiplist_ids\[0\] is \d+ in memory and \d+ when it is loaded"),
 }
 
@@ -254,6 +269,21 @@ def test_another_way_to_compute_attention_is_told_with_its_difference(reg, adapt
     back = reg.load(saved.version, device="cpu")
     assert 0 < np.abs(np.array(naive.encodings(back)) - np.array(before)).max() < 1e-6
     assert naive.encodings(reg.load(saved.version, device="cpu", model_kwargs={"attn_implementation": "eager"})) == before
+
+
+def test_another_way_to_compute_attention_is_told_where_no_bit_of_what_was_measured_differs(reg):
+    model = reg.load("cross@1", device="cpu")
+    model.transformers_model.set_attn_implementation("eager")
+
+    saved = reg.save(model, "eager-cross")
+
+    assert "computes attention by 'eager', as loaded by 'sdpa'" in saved.warnings[0]
+
+
+def test_a_model_without_a_transformer_is_the_version_it_was_loaded_from(reg, tmp_path):
+    reg.add(small.static(tmp_path / "static"), "static", measure=False)
+
+    assert reg.save(reg.load("static@1", device="cpu"), "static").added[0].already
 
 
 def test_numbers_that_lie_otherwise_in_memory_are_told_where_last_bits_differ_by_that(reg):

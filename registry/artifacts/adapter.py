@@ -8,7 +8,6 @@ loaders know nothing else.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from ..digest import Digest, real
 from ..errors import NotLoadable
 from ..facts import Adapter, Files
 from .configuration import parse, read_object
+from .forms import ADAPTER, ADAPTER_OF, refuse_misfits
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -61,6 +61,10 @@ class AdapterConfig:
     fields: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The whole object."""
 
+    def says(self, name: str) -> bool:
+        """Whether a setting that may be absent is there; an empty object is one that the library fills with its defaults."""
+        return self.fields.get(name) not in (None, False, [], "")
+
     @property
     def facts(self) -> Adapter:
         """What of it belongs into the facts of a version."""
@@ -83,20 +87,13 @@ def config_of(value: Mapping[str, Any], path: str = CONFIG) -> AdapterConfig:
     kind = value.get("peft_type")
     if not isinstance(kind, str):
         raise NotLoadable(f"{path} has no peft_type, so no loader knows what kind of adapter it is")
-    rank, alpha = value.get("r"), value.get("lora_alpha")
-    if rank is not None and (type(rank) is not int or rank < (1 if kind == "LORA" else 0)):
-        raise NotLoadable(f"{path} has the rank {rank!r}; it is a whole number above 0")
-    if alpha is not None and (isinstance(alpha, bool) or not isinstance(alpha, (int, float))):
-        raise NotLoadable(f"{path} has the lora_alpha {alpha!r}; it is a number")
-    if isinstance(alpha, float) and not math.isfinite(alpha):
-        raise NotLoadable(f"{path} has the lora_alpha {alpha!r}, and every change would be multiplied by it; take the configuration that was saved "
-                          "with the weights")
+    refuse_misfits(value, {**ADAPTER, **ADAPTER_OF.get(kind, {})}, path)
     tokens = value.get("token_indices") if kind == "TRAINABLE_TOKENS" else value.get("trainable_token_indices")
     targets = value.get("target_modules")
     return AdapterConfig(
-        kind, _text(value, "base_model_name_or_path", path), _text(value, "revision", path), rank, alpha,
-        targets if isinstance(targets, str) else _names(value, "target_modules", path), _names(value, "modules_to_save", path),
-        _tokens(tokens, path), value.get("use_dora") is True, value)
+        kind, value.get("base_model_name_or_path"), value.get("revision"), value.get("r"), value.get("lora_alpha"),
+        targets if isinstance(targets, str) else tuple(targets or ()), tuple(value.get("modules_to_save") or ()),
+        _groups(tokens), value.get("use_dora") is True, value)
 
 
 def is_part(name: str) -> bool:
@@ -110,9 +107,10 @@ def location_free_config(content: bytes, parent: Digest | None) -> bytes:
     value["base_model_name_or_path"] = parent
     if "revision" in value:
         value["revision"] = None
+    refuse_misfits(value, {name: ADAPTER[name] for name in _SETS}, CONFIG)
     for name in _SETS:
         if isinstance(value.get(name), list):
-            value[name] = sorted(set(_names(value, name, CONFIG)))
+            value[name] = sorted(set(value[name]))
     try:
         return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("utf-8")
     except ValueError as error:
@@ -150,28 +148,6 @@ def _object(content: bytes) -> dict[str, Any]:
     return value
 
 
-def _text(value: Mapping[str, Any], name: str, path: str) -> str | None:
-    found = value.get(name)
-    if found is not None and not isinstance(found, str):
-        raise NotLoadable(f"{path} has the {name} {found!r}; it is a text")
-    return found
-
-
-def _names(value: Mapping[str, Any], name: str, path: str) -> tuple[str, ...]:
-    found = value.get(name)
-    if found is None:
-        return ()
-    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-        raise NotLoadable(f"{path} has the {name} {found!r:.80}; it is a list of names")
-    return tuple(found)
-
-
-def _tokens(value: object, path: str) -> dict[str, tuple[int, ...]]:
-    groups: Mapping[str, object] = value if isinstance(value, dict) else {} if value is None else {"": value}
-    return {name: _ids(indices, path) for name, indices in groups.items()}
-
-
-def _ids(value: object, path: str) -> tuple[int, ...]:
-    if not isinstance(value, Sequence) or isinstance(value, str) or not all(type(index) is int and index >= 0 for index in value):
-        raise NotLoadable(f"{path} has the trainable tokens {value!r:.80}; they are ids of tokens")
-    return tuple(value)
+def _groups(value: Any) -> dict[str, tuple[int, ...]]:
+    groups: Mapping[str, Sequence[int]] = value if isinstance(value, dict) else {} if value is None else {"": value}
+    return {name: tuple(ids) for name, ids in groups.items()}

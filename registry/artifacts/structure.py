@@ -102,10 +102,13 @@ def _expected(adapter: _Adapter, base: _Base) -> Iterator[tuple[str, Shape]]:
         weight = parameters.get("weight", ())
         if any(ends_with(module, name) for name in config.modules_to_save):
             yield from ((f"{module}.{parameter}", shape) for parameter, shape in parameters.items())
-        elif len(weight) < 2 or config.type not in ("LORA", "IA3") or config.fields.get("use_bdlora") or not is_targeted(config, module):
+        elif len(weight) < 2 or config.type not in ("LORA", "IA3") or config.says("use_bdlora") or not is_targeted(config, module):
             continue
         elif isinstance(config.targets, tuple) or config.targets.lower() != "all-linear" or _unnumbered(module) in alike:
             yield from _lora(adapter, module, weight) if config.type == "LORA" else _ia3(adapter, module, weight)
+            if "bias" in parameters and config.fields.get("bias") in ("all", "lora_only"):
+                wrapped = f"{module}.base_layer.bias"
+                yield wrapped if wrapped in adapter.shapes else f"{module}.bias", parameters["bias"]
     for name, ids in config.trainable_tokens.items():
         yield from _trained_tokens(adapter, base, name, len(ids))
 
@@ -165,7 +168,7 @@ def _fault(adapter: _Adapter, base: _Base, key: str, expected: Shapes) -> Fault 
 
 
 def _is_variant(config: AdapterConfig) -> bool:
-    return any(config.fields.get(name) for name in _VARIANTS)
+    return any(config.says(name) for name in _VARIANTS)
 
 
 def _misfit(name: str, part: str, shape: Shape, wanted: Shape) -> Fault | None:

@@ -19,8 +19,7 @@ _LITERAL = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]")
 
 
 def check_patterns(config: AdapterConfig) -> None:
-    """Raises NotLoadable for a regular expression that is none, or that could take for ever on a module's name; and for another form."""
-    _check_forms(config.fields)
+    """Raises NotLoadable for a regular expression that is none, or that could take for ever on a module's name."""
     fields = config.fields
     patterns = [(name, fields[name]) for name in _MAY_BE_PATTERNS if isinstance(fields.get(name), str)]
     patterns += [(name, key) for name in ("rank_pattern", "alpha_pattern") for key in fields.get(name) or {}]
@@ -28,27 +27,15 @@ def check_patterns(config: AdapterConfig) -> None:
     patterns += [("layers_pattern", item) for item in ([layers] if isinstance(layers, str) else layers)]
     patterns += [("modules_to_save", item) for item in config.modules_to_save]
     for name, pattern in patterns:
-        bare = _LITERAL.sub("x", pattern) if isinstance(pattern, str) else ""
+        bare = _LITERAL.sub("x", pattern)
         repeats = len(re.findall(r"[*+]|,\}", bare))
-        if not isinstance(pattern, str) or len(pattern) > _LENGTH or _REPEATED_GROUP.search(bare) or repeats > _REPEATS:
+        if len(pattern) > _LENGTH or _REPEATED_GROUP.search(bare) or repeats > _REPEATS:
             raise NotLoadable(f"adapter_config.json has the {name} {pattern!r:.80}, which could take for ever to match; name "
                               "the modules instead")
         try:
             re.compile(pattern)
         except re.error as error:
             raise NotLoadable(f"adapter_config.json has the {name} {pattern!r:.80}, no regular expression: {error}") from None
-
-
-def _check_forms(fields: Mapping[str, Any]) -> None:
-    for name, kinds, said in (("rank_pattern", int, "whole numbers"), ("alpha_pattern", (int, float), "numbers")):
-        found = fields.get(name)
-        if found and not (isinstance(found, dict) and all(isinstance(item, kinds) and not isinstance(item, bool) for item in found.values())):
-            raise NotLoadable(f"adapter_config.json has the {name} {found!r:.80}; it is an object of {said}")
-    for name, kind, said in (("exclude_modules", str, "a text or a list of texts"), ("feedforward_modules", str, "a text or a list of texts"),
-                             ("layers_pattern", str, "a text or a list of texts"), ("layers_to_transform", int, "a number or a list of numbers")):
-        found = fields.get(name)
-        if found is not None and not isinstance(found, kind) and not (isinstance(found, list) and all(isinstance(item, kind) for item in found)):
-            raise NotLoadable(f"adapter_config.json has the {name} {found!r:.80}; it is {said}")
 
 
 def is_targeted(config: AdapterConfig, module: str) -> bool:

@@ -136,7 +136,7 @@ def test_one_lora_b_of_zeros_is_told(reg, copied):
 @pytest.mark.parametrize(("path", "change", "error", "said"), [
     ("adapter_config.json", {"peft_type": "LORAX"}, NotLoadable, "has the peft_type 'LORAX', which no loader knows; set it to .*LORA, IA3"),
     ("adapter_config.json", {"lora_alpha": float("nan")}, NotLoadable, "has the lora_alpha nan"),
-    ("adapter_config.json", {"lora_dropout": float("inf")}, NotLoadable, "the lora_dropout inf is no number in JSON"),
+    ("adapter_config.json", {"lora_dropout": float("inf")}, NotLoadable, "has the lora_dropout inf; it is a number from 0 to 1"),
     ("adapter_config.json", {"lora_alpha": 0}, NoEffect, "has the lora_alpha 0, by which every change is multiplied"),
     (SENTENCE, {"default_prompt_name": "nope"}, NotLoadable, r"'nope', and no prompt is called so \(it has 'document', 'query'\)"),
     (SENTENCE, {"similarity_fn_name": "nonsense"}, NotLoadable, "has the similarity_fn_name 'nonsense'.*name one of cosine, dot, euclidean"),

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ...errors import Invalid
-from . import adapter, around, files, own, settings, tokenizer, trained, weights
+from . import adapter, around, files, forms, own, settings, tokenizer, trained, weights
 from .check import EFFECT, IDENTITY, INTEGRITY, MEASUREMENT, STRUCTURE, Candidate, Check, ParentView
 
-CHECKS: tuple[Check, ...] = (*files.CHECKS, *weights.CHECKS, *adapter.CHECKS, *tokenizer.CHECKS, *trained.CHECKS, *own.CHECKS,
+CHECKS: tuple[Check, ...] = (*files.CHECKS, *forms.CHECKS, *weights.CHECKS, *adapter.CHECKS, *tokenizer.CHECKS, *trained.CHECKS, *own.CHECKS,
                              *around.CHECKS, *settings.CHECKS)
 """In the order in which they run; of two that fail for one cause, the one that says more comes first."""
 

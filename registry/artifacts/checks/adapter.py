@@ -39,6 +39,9 @@ def kind_can_be_loaded(candidate: Candidate) -> str | None:
     if config is not None and config.fields.get("layer_replication"):
         return (f"adapter_config.json says layer_replication {config.fields['layer_replication']!r:.80}, which copies layers of its base in "
                 "memory, so that without the adapter it is another model; save the model with its copied layers, register it, and train on that")
+    if config is not None and config.says("alora_invocation_tokens"):
+        return (f"adapter_config.json says alora_invocation_tokens {config.fields['alora_invocation_tokens']!r:.80}: such an adapter acts on what a "
+                "model writes after these tokens, and sentence-transformers never switches it on; train without them")
     return None
 
 
@@ -177,12 +180,21 @@ def patterns_mean_something(candidate: Candidate) -> str | None:
     config = config_of(candidate)
     if config is None or candidate.parent is None:
         return None
-    modules = {tensor.name.rpartition(".lora_")[0] for tensor in own_tensors(candidate) if ".lora_" in tensor.name}
+    modules = {tensor.name.removeprefix(_PREFIX).rpartition(".lora_")[0] for tensor in own_tensors(candidate) if ".lora_" in tensor.name}
     for field in ("rank_pattern", "alpha_pattern"):
         for key in config.fields.get(field) or {}:
             if not any(re.match(rf"(.*\.)?({key})$", module) for module in modules):
                 return f"{key!r} in {field} of adapter_config.json matches no module that the adapter changes"
     return None
+
+
+@check("adapter-sign", "it adds what it learnt", "tells of an adapter that is subtracted from its base", None)
+def adds_what_it_learnt(candidate: Candidate) -> str | None:
+    """No change is multiplied by a number below 0."""
+    config = config_of(candidate)
+    scales = {"lora_alpha": config.alpha, **(config.fields.get("alpha_pattern") or {})} if config is not None else {}
+    below = next(((name, scale) for name, scale in scales.items() if scale is not None and scale < 0), None)
+    return f"the {below[0]} in adapter_config.json is {below[1]}: what was learnt is subtracted from the base" if below else None
 
 
 def _faults(candidate: Candidate, kind: str) -> list[Fault]:

@@ -107,7 +107,7 @@ def _alike(candidate: Candidate) -> ParentView | None:
 def pooling(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """The ways in which a model pools, as older and newer configurations say it; empty where it has no Pooling."""
     named = todays(settings).get("Pooling.pooling_mode") or ()
-    return (named,) if isinstance(named, str) else tuple(sorted(named))
+    return (named,) if isinstance(named, str) else tuple(sorted(map(str, named))) if isinstance(named, list) else ()
 
 
 def spoken(modes: tuple[str, ...]) -> str:

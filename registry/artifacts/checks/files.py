@@ -9,7 +9,7 @@ from .check import Candidate, checks
 
 CHECKS, check = checks()
 _PARSED_ELSEWHERE = ("tokenizer.json", "vocab.json", "model.safetensors.index.json")
-_MADE_FROM = {"Pooling": "config.json", "Dense": "config.json", "LayerNorm": "config.json", "WeightedLayerPooling": "config.json",
+MADE_FROM = {"Pooling": "config.json", "Dense": "config.json", "LayerNorm": "config.json", "WeightedLayerPooling": "config.json",
               "SparseAutoEncoder": "config.json", "LogitScore": "config.json", "BoW": "config.json", "WordWeights": "config.json",
               "CNN": "cnn_config.json", "LSTM": "lstm_config.json", "WordEmbeddings": "wordembedding_config.json"}
 """Modules that cannot be made without their configuration; the others have defaults."""
@@ -44,7 +44,7 @@ def templates_are_text(candidate: Candidate) -> str | None:
 def modules_have_their_configuration(candidate: Candidate) -> str | None:
     """A module that has no defaults has the file it is made from."""
     for module in candidate.layout.modules:
-        name = _MADE_FROM.get(module.type)
+        name = MADE_FROM.get(module.type)
         if name is not None and module.at(name) not in candidate.layout.belongs:
             return f"the module {module.type} has no {module.at(name)}, and cannot be made without; copy the whole folder"
     return None

@@ -40,14 +40,26 @@ def settings_are_its_parents(candidate: Candidate) -> str | None:
         if candidate.layout.is_adapter:
             return None
         return f"not as in {parent.reference}: it is a {own.model_class} (there {parent.facts.model_class})"
-    said = [*_other_settings(own, parent.facts), *_of_its_class(candidate, parent), *_handed_on(candidate, parent), *_sides(candidate, parent)]
+    said = [*_lengths(candidate, parent), *_other_settings(own, parent.facts)]
+    said += [*_of_its_class(candidate, parent), *_handed_on(candidate, parent), *_sides(candidate, parent)]
     said += _other_weights(candidate, parent) if candidate.layout.is_adapter else _of_a_full_model(candidate, parent)
     return f"not as in {parent.reference}: {'; '.join(said)}" if said else None
 
 
+def _lengths(candidate: Candidate, parent: ParentView) -> Iterator[str]:
+    places = _places(parent if candidate.layout.is_adapter else candidate), _places(parent)
+    own, other = (facts.max_length or place for facts, place in zip((candidate.inspection.facts, parent.facts), places, strict=True))
+    if own != other and own is not None and other is not None:
+        yield f"it reads {own} tokens (there {other})"
+
+
+def _places(view: Candidate | ParentView) -> int | None:
+    """How many tokens have a place in the transformer; so many are read where nothing else says how many."""
+    found = _object(view, view.layout.transformer, "config.json").get("max_position_embeddings")
+    return found if type(found) is int else None
+
+
 def _other_settings(own: Facts, parent: Facts) -> Iterator[str]:
-    if own.max_length != parent.max_length and own.max_length is not None and parent.max_length is not None:
-        yield f"it reads {own.max_length} tokens (there {parent.max_length})"
     mine, theirs = todays(own.settings), todays(parent.settings)
     for key in sorted({*mine, *theirs}):
         pools = key.startswith("Pooling.") and not key.endswith(".include_prompt")

@@ -30,7 +30,7 @@ def base_is_the_one_it_was_begun_on(candidate: Candidate) -> str | None:
     """The way in which it began leaves its base alone."""
     config = config_of(candidate)
     init = config.fields.get("init_lora_weights") if config is not None else None
-    named = "kasa_config" if config is not None and config.fields.get("kasa_config") else f"init_lora_weights {init!r}"
+    named = "kasa_config" if config is not None and config.says("kasa_config") else f"init_lora_weights {init!r}"
     if init in LEAVES_THE_BASE and named != "kasa_config":
         return None
     return (f"adapter_config.json says {named}, which changes the base as the adapter begins, and every load would "

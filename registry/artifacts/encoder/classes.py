@@ -41,9 +41,9 @@ def class_of(modules: Sequence[Module], settings: Mapping[str, Any], config: Map
 
 def _of_modules(settings: Mapping[str, Any], hint: str | None) -> tuple[str, str]:
     named = settings.get("model_type")
-    told = "MultiVectorEncoder" if named == "ColBERT" else named or "SentenceTransformer"
+    told = "MultiVectorEncoder" if named == "ColBERT" else named if "model_type" in settings else "SentenceTransformer"
     if told not in CLASSES:
-        raise NotLoadable(f"{_SETTINGS} says that this is a {told!r}, which is no known class; there are {', '.join(CLASSES)}")
+        raise NotLoadable(f"{_SETTINGS} has the model_type {named!r:.80}, which is no known class; there are {', '.join(CLASSES)}")
     if hint is not None and hint != told:
         by = f"{_SETTINGS} says" if named else "modules.json without a model_type says"
         raise NotLoadable(f"{by} that this is a {told}, not a {hint}; leave out --class")

@@ -1,0 +1,104 @@
+"""Settings of another form than they have: "false" in quotation marks is true to a loader. First what the library makes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from registry.errors import NotLoadable, ParentMismatch
+from tests.artifacts import small
+from tests.artifacts.hand import edit
+from tests.support import lively
+
+ADAPTER, SENTENCE, POOLING, WHOLE = ("adapter_config.json", "sentence_bert_config.json", "1_Pooling/config.json",
+                                     "config_sentence_transformers.json")
+
+
+def spoil(folder: Path, file: str, **values: object) -> None:
+    edit(folder / file, lambda config: config.update(values))
+
+
+@pytest.mark.parametrize(("file", "name", "value"), [
+    (ADAPTER, "use_rslora", "false"), (ADAPTER, "use_rslora", 1), (ADAPTER, "use_dora", "false"), (WHOLE, "model_type", None),
+])
+def test_the_library_takes_another_form_for_another_value_and_it_is_refused_here(reg, copied, library, file, name, value):
+    spoil(copied, file, **{name: value})
+    assert library(copied) > 1e-3
+
+    with pytest.raises(NotLoadable, match=f"has the {name} {value!r}"):
+        reg.add(copied, "medical", measure=False)
+
+
+@pytest.mark.parametrize(("file", "name", "value", "said"), [
+    (SENTENCE, "max_seq_length", "32", "has the max_seq_length '32'; it is a whole number above 0 or null, without quotation marks"),
+    (POOLING, "pooling_mode", 1, "has the pooling_mode 1; it is a text or a list of texts"),
+    (POOLING, "embedding_dimension", None, "has the embedding_dimension None"),
+    (WHOLE, "prompts", ["query: "], r"has the prompts \['query: '\]; it is an object of texts"),
+    (WHOLE, "truncate_dim", "8", "has the truncate_dim '8'"),
+    (ADAPTER, "lora_alpha", None, "has the lora_alpha None; it is a number"),
+    (ADAPTER, "lora_alpha", 10 ** 400, "has the lora_alpha 10000.*; it is a number"),
+    (ADAPTER, "alpha_pattern", None, "has the alpha_pattern None; it is an object of numbers"),
+    (ADAPTER, "bias", "every", "has the bias 'every'; it is one of none, all, lora_only"),
+])
+def test_what_the_library_fails_on_is_refused_from_the_file(reg, copied, file, name, value, said):
+    spoil(copied, file, **{name: value})
+    with pytest.raises(Exception, match="."):  # whatever a library says of it
+        lively.encodings(lively.loaded(copied, "SentenceTransformer"))
+
+    with pytest.raises(NotLoadable, match=said):
+        reg.add(copied, "medical", measure=False)
+    assert not reg.check(copied, measure=False).passed
+
+
+def test_a_module_of_a_full_model_is_looked_at_too(reg, tmp_path):
+    folder = small.dense(tmp_path / "model")
+    spoil(folder, POOLING, include_prompt="false")
+
+    with pytest.raises(NotLoadable, match="1_Pooling/config.json has the include_prompt 'false'.*check setting-forms"):
+        reg.add(folder, "model")
+
+
+def test_an_adapter_that_only_generated_text_switches_on_changes_nothing_and_is_refused(reg, made, copied):
+    spoil(copied, ADAPTER, alora_invocation_tokens=[7])
+    base = lively.encodings(lively.loaded(made.resized, "SentenceTransformer"))
+    assert lively.distance(lively.encodings(lively.loaded(copied, "SentenceTransformer")), base) == 0
+
+    with pytest.raises(NotLoadable, match=r"alora_invocation_tokens \[7\].*never switches it on"):
+        reg.add(copied, "medical", measure=False)
+
+
+def test_biases_that_were_trained_and_are_not_in_the_file_are_missed(reg, copied, library):
+    spoil(copied, ADAPTER, bias="lora_only")
+    assert library(copied) == 0  # the base's biases stay, without a word
+
+    with pytest.raises(NotLoadable, match=r"lacks 'base_model.model.encoder.layer.0.attention.self.query.bias' \(and 3 more\)"):
+        reg.add(copied, "medical", measure=False)
+
+
+def test_an_empty_object_switches_a_variant_on(reg, copied, library):
+    spoil(copied, ADAPTER, kasa_config={})
+    assert library(copied) > 1e-3
+
+    with pytest.raises(ParentMismatch, match="says kasa_config, which changes the base"):
+        reg.add(copied, "medical", measure=False)
+
+
+def test_an_adapter_that_is_subtracted_is_told(reg, copied):
+    spoil(copied, ADAPTER, lora_alpha=-8)
+
+    assert "the lora_alpha in adapter_config.json is -8: what was learnt is subtracted from the base" in reg.add(copied, "medical").warnings
+
+
+def test_a_pattern_from_the_beginning_of_a_name_is_one_that_matches(reg, copied, library):
+    spoil(copied, ADAPTER, alpha_pattern={"^encoder.layer.0.attention.self.query": 64})
+    assert library(copied) > 1e-3
+
+    assert reg.add(copied, "medical").warnings == ()
+
+
+def test_a_length_that_is_said_no_more_is_told(reg, tmp_path):
+    folder = small.dense(tmp_path / "longer")
+    spoil(folder, "tokenizer_config.json", model_max_length=None)
+
+    assert any("it reads 40 tokens (there 32)" in said for said in reg.add(folder, "longer", parent="base@1").warnings)

@@ -79,6 +79,7 @@ OF_TEXTS = Form("an object of texts", _is_object(lambda value: value is None or 
 OF_IDS = Form("an object of such lists", _is_object(IDS.holds))
 _ANY_LAYERS = WHOLE | NUMBERS | NULL
 _ANY_NAMES = TEXT | TEXTS | NULL
+_WORK = ("feature-extraction", "sequence-classification", "text-generation", "fill-mask", "retrieval", "any-to-any")
 _TASKS = ("SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION")
 
 ADAPTER: Forms = {
@@ -117,13 +118,15 @@ a real one where people write such a one, and what the library takes null for fa
 """
 ADAPTER_OF: Mapping[str, Forms] = {
     "LORA": {"r": POSITIVE, "lora_alpha": NUMBER, "bias": one_of("none", "all", "lora_only")},
-    "ADALORA": {"r": WHOLE, "lora_alpha": NUMBER, "bias": one_of("none", "all", "lora_only")},
+    "ADALORA": {"r": WHOLE, "lora_alpha": NUMBER, "bias": one_of("none", "all", "lora_only"), "total_step": POSITIVE},
+    **{kind: {"r": POSITIVE, "alpha": NUMBER, "rank_pattern": OF_RANKS} for kind in ("LOHA", "LOKR")},
+    "OFT": {"bias": one_of("none", "all", "oft_only")}, "BOFT": {"bias": one_of("none", "all", "boft_only")},
 }
 """By kind: what is narrower there."""
 
 _INPUT, _OUTPUT = {"module_input_name": TEXT}, {"module_output_name": TEXT | NULL}
 _TRANSFORMER: Forms = {
-    "max_seq_length": POSITIVE | NULL, "do_lower_case": FLAG | NULL, "transformer_task": TEXT, "modality_config": OBJECT,
+    "max_seq_length": POSITIVE | NULL, "do_lower_case": FLAG | NULL, "transformer_task": one_of(*_WORK), "modality_config": OBJECT,
     "processing_kwargs": OBJECT | NULL, "unpad_inputs": FLAG | NULL, "query_length": POSITIVE | NULL, "document_length": POSITIVE | NULL,
     "query_expansion": OBJECT | NULL, "model_args": OBJECT, "model_kwargs": OBJECT, "tokenizer_args": OBJECT, "processor_kwargs": OBJECT,
     "config_args": OBJECT, "config_kwargs": OBJECT, **_OUTPUT,

@@ -164,7 +164,8 @@ def _fault(adapter: _Adapter, base: _Base, key: str, expected: Shapes) -> Fault 
         trained = part == "bias" and adapter.config.fields.get("bias") not in (None, "none")
         return None if trained or _is_table(base, module, part, shape) else Fault("over", name)
     other_kind = adapter.config.type not in ("LORA", "IA3", "TRAINABLE_TOKENS") or _is_variant(adapter.config)
-    return None if other_kind else Fault("over", name)
+    meant = not adapter.config.targets or is_targeted(adapter.config, module)
+    return None if other_kind and meant else Fault("over", name)
 
 
 def _is_variant(config: AdapterConfig) -> bool:

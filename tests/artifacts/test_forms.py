@@ -96,6 +96,12 @@ def test_a_setting_of_another_form_is_named_with_its_value_and_what_would_do(val
     assert misfit(value, ADAPTER, "adapter_config.json") == said
 
 
+def test_every_work_of_a_transformer_is_known():
+    from sentence_transformers.base.modules.transformer import TRANSFORMER_TASK_TO_AUTO_MODEL as WORK
+
+    assert [name for name in WORK if not MODULES["Transformer"]["transformer_task"].holds(name)] == []
+
+
 def test_what_older_and_other_libraries_write_has_a_form():
     assert misfit({"model_max_length": 1000000000000000019884624838656, "add_prefix_space": None}, TOKENIZER, "") is None
     assert OF_TEXTS.holds({"query": "", "document": None})

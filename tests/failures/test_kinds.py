@@ -65,6 +65,16 @@ def test_the_parts_of_every_kind_that_goes_into_a_model_are_known_by_their_names
     assert {prefix for kind, prefix in PEFT_TYPE_TO_PREFIX_MAPPING.items() if kind.value not in elsewhere} <= {*PARTS}
 
 
+@pytest.mark.parametrize("config", [adalora, lokr])
+def test_trained_layers_that_the_configuration_leaves_out_are_over(reg, saved, config):
+    folder, model = saved(config())
+    edit(folder / "adapter_config.json", lambda fields: fields.update(layers_to_transform=[0]))
+    assert lively.distance(lively.encodings(lively.loaded(folder, "SentenceTransformer")), lively.encodings(model)) > 1e-3
+
+    with pytest.raises(NotLoadable, match=r"holds 'base_model.model.encoder.layer.1.*which adapter_config.json does not ask for"):
+        reg.add(folder, "medical", measure=False)
+
+
 @pytest.mark.parametrize("config", [adalora, lokr, block_diagonal, rows_and_places])
 def test_what_the_library_loads_right_is_kept_from_a_folder_and_from_memory(reg, saved, config):
     folder, model = saved(config())

@@ -192,8 +192,9 @@ def patterns_mean_something(candidate: Candidate) -> str | None:
 def adds_what_it_learnt(candidate: Candidate) -> str | None:
     """No change is multiplied by a number below 0."""
     config = config_of(candidate)
-    scales = {"lora_alpha": config.alpha, **(config.fields.get("alpha_pattern") or {})} if config is not None else {}
-    below = next(((name, scale) for name, scale in scales.items() if scale is not None and scale < 0), None)
+    fields = config.fields if config is not None else {}
+    scales = {**{name: fields.get(name) or 0 for name in ("lora_alpha", "alpha")}, **(fields.get("alpha_pattern") or {})}
+    below = next(((name, scale) for name, scale in scales.items() if scale < 0), None)
     return f"the {below[0]} in adapter_config.json is {below[1]}: what was learnt is subtracted from the base" if below else None
 
 

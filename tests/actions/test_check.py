@@ -189,7 +189,7 @@ def test_a_folder_that_cannot_be_read_fails_and_does_not_raise(registered, line,
     assert said in report.failures[0].message
 
 
-@pytest.mark.parametrize("field", [{"alpha_pattern": {"(": 1}}, {"rank_pattern": {"(a+)+b": 2}}, {"alpha_pattern": {"query": "four"}}], ids=str)
+@pytest.mark.parametrize("field", [{"alpha_pattern": {"(": 1}}, {"rank_pattern": {"(a+)+b": 2}}], ids=str)
 def test_a_pattern_that_must_not_be_matched_fails_once_and_is_matched_nowhere(registered, line, field):
     edit(line.adapter / "adapter_config.json", lambda config: config.update(field))
 
@@ -197,6 +197,17 @@ def test_a_pattern_that_must_not_be_matched_fails_once_and_is_matched_nowhere(re
 
     assert [item.check for item in report.failures] == ["adapter-kind"]
     with pytest.raises(NotLoadable, match=next(iter(field))):
+        registered.diff("medical@1", line.adapter)
+
+
+def test_a_setting_of_another_form_fails_the_check_that_reads_it(registered, line):
+    edit(line.adapter / "adapter_config.json", lambda config: config.update(alpha_pattern={"query": "four"}))
+
+    report = registered.check(line.adapter)
+
+    assert [item.check for item in report.failures] == ["readable"]
+    assert report.failures[0].message == "adapter_config.json has the alpha_pattern {'query': 'four'}; it is an object of numbers"
+    with pytest.raises(NotLoadable, match="alpha_pattern"):
         registered.diff("medical@1", line.adapter)
 
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import Invalid, NotLoadable
+from ..errors import ForeignCode, Invalid, NotLoadable
 from ..plural import counted
 from .adapter import LEARN_A_PROMPT, LEAVES_THE_BASE, SHARE_TENSORS
 from .loading import CLASSES
 
+_OURS = "sentence_transformers."
 _WRAPS = ("_orig_mod", "module")
 """Where what is put around a whole model keeps it: torch.compile, data parallel."""
 
@@ -85,11 +86,12 @@ def trained_biases(live: Live, adapter: str) -> dict[str, Any]:
 
 
 def refuse_what_cannot_be_kept(live: Live) -> None:
-    """Raises NotLoadable naming what of a live model no folder could bring back exactly."""
-    strange = next(((name, module) for name, module in live.model.named_children() if not hasattr(module, "save")), None)
-    if strange is not None:
-        raise NotLoadable(f"the module {strange[0]} is a {type(strange[1]).__name__}, which is none of sentence-transformers and cannot be saved; "
-                          "use one of sentence_transformers.sentence_transformer.modules")
+    """Raises NotLoadable naming what of a live model no folder could bring back exactly, ForeignCode for a module of other code."""
+    strange = ((name, type(module)) for name, module in live.model.named_children() if not type(module).__module__.startswith(_OURS))
+    name, kind = next(strange, (None, None))
+    if kind is not None:
+        raise ForeignCode(f"the module {name} is a {kind.__module__}.{kind.__qualname__}, code that is not part of sentence-transformers; only "
+                          "models that need no code of their own can be registered")
     backend = live.model.get_backend()
     if backend != "torch":
         raise NotLoadable(f"the model runs on {backend!r}, which has no weights that can be kept; load it with the torch backend and save that")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..facts import Facts, Token
+from .defaults import similarity
 from .landing import ADAPTER_WEIGHTS, TORCH, Stored, StoredTensors, parameters, same_numbers, stored_tensors
 
 _SAMPLE = 12
@@ -126,10 +127,10 @@ def _settings(model: Any, facts: Facts, asked: Mapping[str, Any]) -> Iterator[st
         name = key.removeprefix("prompt.")
         if name != key and "prompts" not in asked and live.get(name) != text:
             yield f"the prompt {name!r} is {live.get(name)!r}, registered was {text!r}"
-    named = facts.settings.get("similarity_fn_name")
-    similarity = getattr(model, "similarity_fn_name", named)
-    if named is not None and "similarity_fn_name" not in asked and str(getattr(similarity, "value", similarity)) != named:
-        yield f"the similarity is {similarity!r}, registered was {named!r}"
+    named = similarity(facts.settings.get("similarity_fn_name"), facts.model_class)
+    found = getattr(model, "similarity_fn_name", named)
+    if named is not None and "similarity_fn_name" not in asked and str(getattr(found, "value", found)) != named:
+        yield f"the similarity is {found!r}, registered was {named!r}"
 
 
 def _adapters(model: Any, named: Sequence[tuple[str, Any]], *, adapter: bool) -> Iterator[str]:

@@ -7,9 +7,10 @@ from typing import Any
 
 from ..digest import real
 
-DEFAULTS: Mapping[str, object] = {"similarity_fn_name": "cosine", "module_input_name": "sentence_embedding",
-                                  "module_output_name": "sentence_embedding", "include_prompt": True}
+DEFAULTS: Mapping[str, object] = {"module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding", "include_prompt": True}
 """By the last part of a setting's name. Source: sentence_transformers 6.2, sentence_transformer/modules."""
+SIMILARITY: Mapping[str, str] = {"SentenceTransformer": "cosine", "SparseEncoder": "dot", "MultiVectorEncoder": "maxsim"}
+"""By class: the similarity of a model that names none, or one by the name PyLate has for it. Source: sentence_transformers 6.2, the four classes."""
 
 SILENT = ("_name_or_path", "name_or_path", "transformers_version", "adapters", "model_type", "vocab_size", "use_cache", "gradient_checkpointing",
            "tie_word_embeddings", "is_decoder", "add_cross_attention", "classifier_dropout", "finetuning_task", "initializer_range",
@@ -38,9 +39,16 @@ def todays(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**{key: named[0] if len(named) == 1 else named for key, named in modes.items()}, **found}
 
 
-def setting(settings: Mapping[str, Any], key: str) -> Any:
+def similarity(named: Any, model_class: str) -> Any:
+    """The similarity that a model of a class has by its config_sentence_transformers.json; None for a class that has none."""
+    return SIMILARITY.get(model_class) if named in (None, "MaxSim") else named
+
+
+def setting(settings: Mapping[str, Any], key: str, model_class: str) -> Any:
     """The value of one of the facts' settings, or its default; None where neither is known."""
     found = settings.get(key)
+    if key == "similarity_fn_name":
+        return similarity(found, model_class)
     return DEFAULTS.get(key.rpartition(".")[2]) if found is None else found
 
 

@@ -120,6 +120,7 @@ ADAPTER_OF: Mapping[str, Forms] = {
     "LORA": {"r": POSITIVE, "lora_alpha": NUMBER, "bias": one_of("none", "all", "lora_only")},
     "ADALORA": {"r": WHOLE, "lora_alpha": NUMBER, "bias": one_of("none", "all", "lora_only"), "total_step": POSITIVE},
     **{kind: {"r": POSITIVE, "alpha": NUMBER, "rank_pattern": OF_RANKS} for kind in ("LOHA", "LOKR")},
+    "OSF": {"rank_pattern": OF_NUMBERS | NULL},
     "OFT": {"bias": one_of("none", "all", "oft_only")}, "BOFT": {"bias": one_of("none", "all", "boft_only")},
 }
 """By kind: what is narrower there."""
@@ -169,7 +170,7 @@ TOKENIZER: Forms = {
     "model_max_length": LENGTH | NULL, "padding_side": one_of("left", "right"), "truncation_side": one_of("left", "right"),
     "model_input_names": TEXTS | NULL,
 }
-"""tokenizer_config.json. Source: transformers 5.13, tokenization_utils_base.py and its models."""
+"""tokenizer_config.json. Source: transformers 5.23, tokenization_utils_base.py and its models."""
 
 
 def misfit(value: Mapping[str, Any], forms: Forms, path: str) -> str | None:

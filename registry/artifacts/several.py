@@ -102,7 +102,7 @@ def _outside(base: Facts, own: Facts) -> Iterator[str]:
         yield f"is made of {', '.join(own.modules)}, its base of {', '.join(base.modules)}"
     mine, theirs = todays(own.settings), todays(base.settings)
     for key in sorted(mine.keys() | theirs.keys()):
-        here_it_is, there_it_is = setting(mine, key), setting(theirs, key)
+        here_it_is, there_it_is = setting(mine, key, own.model_class), setting(theirs, key, base.model_class)
         if key not in _OF_NO_ACCOUNT and here_it_is != there_it_is:
             yield f"has the {key} {here_it_is!r}, its base {there_it_is!r}"
 

@@ -21,14 +21,15 @@ NOTHING = Digest("sha256:" + "0" * 64)
 DENSE = ("Transformer", "Pooling", "Normalize")
 
 
-def facts(folder: Path, added: tuple[Token, ...] = (), *, modules: tuple[str, ...] = (), table: int | None = None) -> Facts:
+def facts(folder: Path, added: tuple[Token, ...] = (), *, modules: tuple[str, ...] = (), table: int | None = None,
+          model_class: str = "SentenceTransformer") -> Facts:
     """What our readers would say of a small model, as far as a loaded object is asked about it."""
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     vocabulary = tokenizer["model"]["vocab"]
     known = set(vocabulary if isinstance(vocabulary, dict) else [piece for piece, _ in vocabulary])
     size = len(known | {token["content"] for token in tokenizer["added_tokens"]})
     weights = Weights(NOTHING, "F32", 0, ())
-    return Facts("SentenceTransformer", NOTHING, Vocabulary(NOTHING, size, added), weights, rows=table, modules=modules)
+    return Facts(model_class, NOTHING, Vocabulary(NOTHING, size, added), weights, rows=table, modules=modules)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +163,7 @@ def test_the_real_model_with_its_older_names_raises_no_question(minilm_folder: P
     dense, sparse = load(minilm_folder, "SentenceTransformer", device="cpu"), load(splade_folder, "SparseEncoder", device="cpu")
 
     assert ask(dense, facts(minilm_folder, modules=DENSE, table=30522), folder=minilm_folder) == []
-    assert ask(sparse, facts(splade_folder, table=30522), folder=splade_folder) == []
+    assert ask(sparse, facts(splade_folder, table=30522, model_class="SparseEncoder"), folder=splade_folder) == []
 
 
 def test_a_masked_model_loaded_as_a_dense_one_raises_no_question_for_its_made_up_pooler(splade_folder: Path) -> None:

@@ -65,7 +65,7 @@ def _other_settings(own: Facts, parent: Facts) -> Iterator[str]:
         pools = key.startswith("Pooling.") and not key.endswith(".include_prompt")
         if pools or key.rpartition(".")[2] == "embedding_dimension" or (key == "dtype" and own.adapter is not None):
             continue
-        yield from _said(key, setting(mine, key), setting(theirs, key))
+        yield from _said(key, setting(mine, key, own.model_class), setting(theirs, key, parent.model_class))
 
 
 def _of_its_class(candidate: Candidate, parent: ParentView) -> Iterator[str]:

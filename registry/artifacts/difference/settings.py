@@ -13,7 +13,7 @@ from ...differences import SettingChange, TextChange
 from ...digest import digest_of
 from ...facts import read
 from ..configuration import parse, read_if_there
-from ..defaults import DEFAULTS, SILENT, flat, todays
+from ..defaults import DEFAULTS, SILENT, flat, similarity, todays
 from ..encoder.belongs import SENTENCE_CONFIGS, join
 from ..encoder.modules import TRANSFORMERS
 from ..tokenizer import settings_of
@@ -61,7 +61,7 @@ def _settings(side: Side) -> dict[tuple[str, str], Any]:
     prompts = whole.get("prompts")
     found |= {("prompts", name): text or None for name, text in (prompts if isinstance(prompts, dict) else {}).items()}
     found["prompts", "default_prompt_name"] = whole.get("default_prompt_name")
-    found["similarity", "similarity_fn_name"] = whole.get("similarity_fn_name")
+    found["similarity", "similarity_fn_name"] = similarity(whole.get("similarity_fn_name"), side.layout.model_class)
     found["length", "truncate_dim"] = whole.get("truncate_dim")
     found["length", "max_seq_length"] = _length(side, own)
     config = read_if_there(side.full.files, join(side.full.layout.transformer, "config.json"), full)

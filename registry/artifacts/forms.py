@@ -25,7 +25,7 @@ class Form:
     holds: Callable[[Any], bool]
 
     def __or__(self, other: Form) -> Form:
-        return Form(f"{self.said} or {other.said}", lambda value: self.holds(value) or other.holds(value))
+        return Form(f"{self.said.replace(' or ', ', ')} or {other.said}", lambda value: self.holds(value) or other.holds(value))
 
 
 Forms = Mapping[str, Form]
@@ -66,7 +66,7 @@ WHOLE = Form("a whole number", _is_whole)
 POSITIVE = Form("a whole number above 0", lambda value: _is_whole(value) and value > 0)
 NUMBER = Form("a number", _is_number)
 PART = Form("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
-LENGTH = Form("a number of 1 or more", lambda value: _is_number(value) and value >= 1)
+LENGTH = Form("a number from 1 up", lambda value: _is_number(value) and value >= 1)
 TEXT = Form("a text", _is_text)
 TEXTS = Form("a list of texts", _is_list(_is_text))
 NUMBERS = Form("a list of whole numbers", _is_list(_is_whole))

@@ -51,7 +51,7 @@ def test_facts_of_an_adapter(fields, expected):
         ({"peft_type": "LORA", "r": 0}, "has the r 0; it is a whole number above 0"),
         ({"peft_type": "LORA", "r": "8"}, "has the r '8'; it is a whole number above 0, without quotation marks"),
         ({"peft_type": "LORA", "lora_alpha": "x"}, "lora_alpha 'x'"),
-        ({"peft_type": "LORA", "target_modules": [1]}, "it is a text or a list of texts or null"),
+        ({"peft_type": "LORA", "target_modules": [1]}, "it is a text, a list of texts or null"),
         ({"peft_type": "LORA", "base_model_name_or_path": 7}, "base_model_name_or_path 7"),
         ({"peft_type": "LORA", "trainable_token_indices": [-1]}, "ids of tokens"),
     ],

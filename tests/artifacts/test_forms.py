@@ -83,8 +83,8 @@ def _compare(form: Form, annotated: set[Any], name: str) -> None:
 
 
 @pytest.mark.parametrize(("value", "said"), [
-    ({"use_rslora": "False"}, "adapter_config.json has the use_rslora 'False'; it is true or false or null, without quotation marks"),
-    ({"use_rslora": 1}, "adapter_config.json has the use_rslora 1; it is true or false or null"),
+    ({"use_rslora": "False"}, "adapter_config.json has the use_rslora 'False'; it is true, false or null, without quotation marks"),
+    ({"use_rslora": 1}, "adapter_config.json has the use_rslora 1; it is true, false or null"),
     ({"lora_dropout": "0.1"}, "adapter_config.json has the lora_dropout '0.1'; it is a number from 0 to 1, without quotation marks"),
     ({"lora_alpha": 10 ** 400}, f"adapter_config.json has the lora_alpha 1{'0' * 79}; it is a number or null"),
     ({"task_type": "EMBED"}, "adapter_config.json has the task_type 'EMBED'; it is one of SEQ_CLS, SEQ_2_SEQ_LM, CAUSAL_LM, TOKEN_CLS, "

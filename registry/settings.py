@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .digest import parse_json
-from .errors import Invalid
+from .errors import Invalid, StoreUnavailable, reason
 from .reference import path_of
+from .there import read_file
 
 PROBES = ("refuse", "warn", "skip")
 """What a load can do where a recorded text encodes otherwise."""
@@ -61,11 +62,15 @@ def _cache_folder(env: Mapping[str, str]) -> Path:
 
 
 def read_config(home: Path) -> dict[str, str]:
-    """What people set for a home, kept in HOME/local/config.json; nothing where that is missing."""
+    """What people set for a home, kept in HOME/local/config.json; nothing where that is missing. Raises Invalid, StoreUnavailable."""
     path = home / "local" / "config.json"
-    if not path.exists():
+    try:
+        content = read_file(path)
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    value = parse_json(path.read_bytes(), str(path))
+    except OSError as error:
+        raise StoreUnavailable(f"cannot read {str(path)!r}: {reason(error)}") from error
+    value = parse_json(content, str(path))
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
         raise Invalid(f"{str(path)!r} is not an object of texts; mend or delete it")
     return value

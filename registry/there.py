@@ -1,8 +1,53 @@
-"""There: what lies at a path that a file named; at one that this machine cannot look at, or cannot have, is nothing."""
+"""There: what lies at a path that a file named, and a file opened without waiting for whoever would write into a pipe."""
 
 from __future__ import annotations
 
+import os
+from errno import ENXIO
 from pathlib import Path
+from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISREG, S_ISSOCK
+from typing import BinaryIO
+
+_KINDS = ((S_ISDIR, "a folder"), (S_ISFIFO, "a pipe"), (S_ISSOCK, "a socket"), (S_ISCHR, "a device"), (S_ISBLK, "a device"))
+
+
+class NoFile(OSError):
+    """What lies there is a folder, a pipe, a socket or a device."""
+
+
+def open_file(path: str | os.PathLike[str], flags: int = 0) -> int:
+    """A descriptor to read the plain file that lies there, links followed. Raises OSError; NoFile at once for what is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | flags)
+    except OSError as error:
+        if error.errno == ENXIO:    # as of a socket, and of a device behind which nothing is
+            raise _no_file(path, Path(path).stat().st_mode) from None
+        raise
+    mode = os.fstat(descriptor).st_mode
+    if not S_ISREG(mode):
+        os.close(descriptor)
+        raise _no_file(path, mode)
+    return descriptor
+
+
+def stream_of(path: str | os.PathLike[str]) -> BinaryIO:
+    """The same as a stream."""
+    return os.fdopen(open_file(path), "rb")
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """All of it."""
+    with stream_of(path) as stream:
+        return stream.read()
+
+
+def kind_of(mode: int) -> str:
+    """What a thing of this mode is called: a folder, a pipe; a file for a plain one."""
+    return next((said for is_kind, said in _KINDS if is_kind(mode)), "a file")
+
+
+def _no_file(path: str | os.PathLike[str], mode: int) -> NoFile:
+    return NoFile(ENXIO, f"it is {kind_of(mode)}, and no file", os.fspath(path))
 
 
 def is_folder(path: Path) -> bool:

@@ -96,7 +96,7 @@ def base_of(home: Home, line: Sequence[Version]) -> Version | None:
 def _ready(home: Home, version: Version, base_folder: Path | None, progress: Progress, base: Version | None = None) -> tuple[Path, bool]:
     """(folder, whether it was made just now)."""
     folder = checkout_folder(home, version)
-    there = (folder / ".registry" / "marker.json").is_file()
+    there = folder.exists()
     problems = _store.verify(folder) if there else []
     if there and not problems:
         return folder, False

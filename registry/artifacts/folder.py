@@ -15,6 +15,7 @@ from typing import BinaryIO
 from ..errors import FolderNotFound, UnsafeFile, reason
 from ..manifest import DEPTH_LIMIT, FILES_LIMIT
 from ..reference import version_hint
+from ..there import NoFile, stream_of
 
 IGNORED = frozenset({".git", ".registry", ".cache", "__pycache__", ".ipynb_checkpoints", ".DS_Store"})
 """Names that are never content of a model."""
@@ -54,13 +55,11 @@ class Folder:
         place = self.path / path
         self._check_link(place, path)
         try:
-            descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+            return stream_of(place)
+        except NoFile:
+            raise UnsafeFile(f"{str(place)!r} is not a plain file") from None
         except OSError as error:
             raise FolderNotFound(f"cannot read {str(place)!r}: {reason(error)}") from None
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise UnsafeFile(f"{str(place)!r} is not a plain file")
-        return os.fdopen(descriptor, "rb")
 
     def _look(self) -> dict[str, int]:
         if not os.path.lexists(self.path):

@@ -19,10 +19,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..digest import Digest, canonical
-from ..errors import SchemaBehind, StoreUnavailable, reason
+from ..errors import CatalogDiverged, SchemaBehind, StoreUnavailable, reason
 from . import tables
 from .schema import Migrations, file_name, newest, newest_older, packaged
-from .sqlite import BUSY_SECONDS, connect, is_full, translated
+from .sqlite import BESIDE, BUSY_SECONDS, connect, connect_readonly, is_full, translated
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 _left_to_parents: list[sa.Engine] = []
@@ -39,7 +39,7 @@ class Catalog:
 
     @classmethod
     def open(cls, folder: Path, *, readonly: bool = False, migrations: Migrations | None = None) -> Catalog | None:
-        """The newest catalog of this revision; else a migrated copy of an older one; else None, and the caller creates one.
+        """The newest catalog of this revision; else a migrated copy of an older one, if that is whole; else None, and the caller creates one.
 
         Raises SchemaBehind where an older one cannot be migrated because nothing may be written.
         """
@@ -53,7 +53,12 @@ class Catalog:
         if readonly:
             raise SchemaBehind(f"the catalog {older.name!r} is of an older version of this package, and {str(folder)!r} is "
                                "read-only; run registry list there once with the right to write")
-        return cls(_publish(folder, migrations, 1, start=older))
+        try:
+            return cls(_publish(folder, migrations, 1, start=older))
+        except (sqlite3.DatabaseError, sa.exc.DatabaseError) as error:
+            if isinstance(translated(getattr(error, "orig", error), older), CatalogDiverged):
+                return None    # it is damaged, and holds nothing that the journal does not
+            raise
 
     @classmethod
     def create(cls, folder: Path, *, fill: Callable[[sa.Connection], None] | None = None,
@@ -158,7 +163,7 @@ def _publish(folder: Path, migrations: Migrations, generation: int, *, start: Pa
             _make(temporary, migrations, start, fill)
             _link(temporary, target)
         finally:
-            for suffix in ("", "-wal", "-shm", "-journal"):
+            for suffix in ("", *BESIDE):
                 Path(f"{temporary}{suffix}").unlink(missing_ok=True)
     except OSError as error:
         raise StoreUnavailable(f"cannot make the catalog {str(target)!r}: {reason(error)}") from error
@@ -171,8 +176,7 @@ def _make(path: Path, migrations: Migrations, start: Path | None, fill: Callable
     with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
         path.chmod(0o644)
         if start is not None:
-            address = f"{start.absolute().as_uri()}?mode=ro"
-            with contextlib.closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as source:
+            with contextlib.closing(connect_readonly(start)) as source:
                 source.backup(connection)
             connection.execute("PRAGMA journal_mode=DELETE")
     engine = _engine(path, making=True)

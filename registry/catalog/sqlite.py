@@ -6,12 +6,16 @@ import contextlib
 import os
 import sqlite3
 from pathlib import Path
+from stat import S_ISREG
 
 from ..errors import Busy, CatalogDiverged, RegistryError, StoreUnavailable
+from ..there import kind_of
 
 BUSY_SECONDS = 60.0
 """How long SQLite waits for another writer; with a short wait the next step of load fails."""
 
+BESIDE = ("-wal", "-shm", "-journal")
+"""What SQLite adds to a database's name for what it lays beside it."""
 _PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0")
 _MAKING = ("synchronous=OFF", "journal_mode=OFF", "foreign_keys=OFF", "cache_size=-200000")
 """For a file that nobody sees before it is whole and synced: nothing can be lost, and rows come in an order that no key minds."""
@@ -21,7 +25,7 @@ _DAMAGED = ("malformed", "not a database", "no such table", "no such column", "c
 def connect(path: Path, *, readonly: bool = False, making: bool = False) -> sqlite3.Connection:
     """A connection that begins no transaction by itself. Raises sqlite3.Error."""
     with contextlib.ExitStack() as failed:
-        connection = connect_readonly(path) if readonly else _connect(f"{path.absolute().as_uri()}?mode=rw")
+        connection = connect_readonly(path) if readonly else _connect(path, "mode=rw")
         failed.callback(connection.close)
         for pragma in (*_PRAGMAS, *_MAKING) if making else _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").fetchall()
@@ -35,8 +39,7 @@ def connect_readonly(path: Path, *, timeout: float = BUSY_SECONDS) -> sqlite3.Co
 
     `immutable` sees no other writer, so it is only for a file without a log that cannot be written: not from here, or for want of room.
     """
-    address = f"{path.absolute().as_uri()}?mode=ro"
-    connection = _connect(address, timeout)
+    connection = _connect(path, "mode=ro", timeout)
     try:
         connection.execute("SELECT 1 FROM entries LIMIT 1").fetchall()
     except sqlite3.DatabaseError as error:
@@ -46,7 +49,7 @@ def connect_readonly(path: Path, *, timeout: float = BUSY_SECONDS) -> sqlite3.Co
         log = Path(f"{path}-wal")
         if (os.access(path.parent, os.W_OK) and not is_full(error)) or (log.exists() and log.stat().st_size):
             raise
-        return _connect(f"{address}&immutable=1", timeout)
+        return _connect(path, "mode=ro&immutable=1", timeout)
     return connection
 
 
@@ -70,5 +73,15 @@ def is_full(error: BaseException | None) -> bool:
     return any(text in str(error) for text in ("disk is full", "disk I/O"))
 
 
-def _connect(address: str, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
-    return sqlite3.connect(address, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
+def _connect(path: Path, how: str, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
+    refuse_what_waits(path)
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
+
+
+def refuse_what_waits(path: Path) -> None:
+    """Raises sqlite3.DatabaseError where a pipe, say, lies in the place of a catalog or of what SQLite lays beside it and looks for."""
+    for place in (f"{path}{suffix}" for suffix in ("", *BESIDE)):
+        with contextlib.suppress(OSError):
+            mode = os.stat(place).st_mode  # noqa: PTH116  # a path object costs more than the question
+            if not S_ISREG(mode):
+                raise sqlite3.DatabaseError(f"{place!r} is {kind_of(mode)}, and not a database")

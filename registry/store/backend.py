@@ -53,11 +53,11 @@ class Backend(Protocol):
         ...
 
     def open(self, name: str) -> BinaryIO:
-        """The bytes, seekable. Raises BlobNotFound."""
+        """The bytes, seekable. Raises BlobNotFound, and Corrupt where something else than bytes has the name."""
         ...
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
-        """Some of the bytes. Raises BlobNotFound."""
+        """Some of the bytes. Raises what open raises."""
         ...
 
     def stat(self, name: str) -> Stat | None:

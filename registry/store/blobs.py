@@ -6,6 +6,7 @@ day lie as a recipe of other blobs: `open` and `size` are the only doors to byte
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..digest import Digest, digest_of, digest_of_stream, known
-from ..errors import BlobNotFound, DigestMismatch, StoreUnavailable
+from ..errors import BlobNotFound, Corrupt, DigestMismatch, StoreUnavailable
 from ..stamp import Stamp
 from .backend import Backend, Stat
 
@@ -61,7 +62,8 @@ class Blobs:
 
     def read(self, digest: Digest) -> bytes:
         """The whole content, checked. Raises BlobNotFound, DigestMismatch."""
-        content = self._backend.read(_name(digest))
+        with _told(digest):
+            content = self._backend.read(_name(digest))
         if hashlib.sha256(content).hexdigest() != digest.hex:
             raise _damaged(digest)
         return content
@@ -74,8 +76,9 @@ class Blobs:
             raise BlobNotFound(str(error)) from error
 
     def open(self, digest: Digest) -> BinaryIO:
-        """The content as a stream, unchecked: whoever reads it all compares. Raises BlobNotFound."""
-        return self._backend.open(_name(digest))
+        """The content as a stream, unchecked: whoever reads it all compares. Raises BlobNotFound, DigestMismatch where no file has its name."""
+        with _told(digest):
+            return self._backend.open(_name(digest))
 
     def has(self, digest: Digest) -> bool:
         """Whether the blob is there."""
@@ -96,7 +99,7 @@ class Blobs:
                 return hashlib.sha256(first).hexdigest() == digest.hex
             with self.open(digest) as stream:
                 return digest_of_stream(stream.read)[0] == digest
-        except (BlobNotFound, StoreUnavailable, OSError):
+        except (BlobNotFound, Corrupt, StoreUnavailable, OSError):
             return False
 
     def path(self, digest: Digest) -> Path | None:
@@ -128,6 +131,14 @@ class Blobs:
 
 def _name(digest: Digest) -> str:
     return f"{PREFIX}/{digest.hex[:2]}/{digest.hex}"
+
+
+@contextlib.contextmanager
+def _told(digest: Digest) -> Iterator[None]:
+    try:
+        yield
+    except Corrupt as error:
+        raise _damaged(digest) from error
 
 
 def _damaged(digest: Digest) -> DigestMismatch:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ..digest import Digest, canonical, digest_of, digest_of_stream, parse_json
 from ..errors import BlobNotFound, DigestMismatch, InvalidManifest, NewerFormat, StoreUnavailable, reason
 from ..stamp import Stamp, stamp_of
+from ..there import read_file, stream_of
 
 if TYPE_CHECKING:
     from .blobs import Blobs
@@ -65,7 +66,7 @@ class Marker:
 def read_marker(folder: Path) -> Marker | None:
     """The marker of a checkout; None where there is none, or a damaged one. Raises NewerFormat."""
     try:
-        value = parse_json((folder / MARKER).read_bytes(), "the marker")
+        value = parse_json(read_file(folder / MARKER), "the marker")
         if value["format"] > FORMAT:
             raise NewerFormat(f"the checkout {str(folder)!r} was made by a newer registry; update st-registry, or remove the folder")
         return Marker(Digest(value["manifest"]), value["place"], value["line"], {
@@ -200,7 +201,7 @@ def _reflink(source: int, target: int) -> bool:
 
 def _reflinkable(blob: Path, folder: Path) -> bool:
     trial = folder / ".registry-reflink"
-    with blob.open("rb") as source, trial.open("wb") as out:
+    with stream_of(blob) as source, trial.open("wb") as out:
         possible = _reflink(source.fileno(), out.fileno())
     trial.unlink()
     return possible
@@ -243,7 +244,7 @@ def _stamp_of(place: Path) -> Stamp:
 
 
 def _hash(place: Path) -> Digest:
-    with place.open("rb") as stream:
+    with stream_of(place) as stream:
         return digest_of_stream(stream.read)[0]
 
 

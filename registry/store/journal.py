@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from .. import entry as _entry
 from ..digest import Digest
 from ..entry import Entry
-from ..errors import BlobNotFound, BrokenChain, Busy, InvalidManifest, NewerFormat, RegistryError
+from ..errors import BlobNotFound, BrokenChain, Busy, Corrupt, InvalidManifest, NewerFormat, RegistryError
 from .backend import Backend
 
 PREFIX = "journal"
@@ -38,6 +38,8 @@ class Journal:
             content = self._backend.read(_name(number))
         except BlobNotFound:
             return None
+        except Corrupt as error:
+            raise BrokenChain(f"the journal is damaged: {error}") from None
         try:
             entry = _entry.parse(content, f"journal entry {number}")
         except NewerFormat:

@@ -3,7 +3,8 @@
     ROOT/blobs/sha256/ab/<64 hex>   ROOT/journal/<20 digits>.json   ROOT/staging/<random>
 
 Bytes are staged on the same file system, synced, and given their name by link, which fails if the name exists. Then the
-folder is synced. Files are 0444 and folders 0700, whatever the umask.
+folder is synced. Files are 0444 and folders 0700, whatever the umask. What lies under a file's name and is none, a pipe, a socket, a
+device or a folder, is damage, and nobody waits at it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import secrets
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from stat import S_ISREG
 from typing import BinaryIO, Self
 
-from ..errors import BlobNotFound, StoreUnavailable, reason
+from ..errors import BlobNotFound, Corrupt, RegistryError, StoreUnavailable, reason
 from ..stamp import Stamp, stamp_of
+from ..there import NoFile, is_file, open_file, stream_of
 from .backend import Stat
 
 _AHEAD = 8 << 20
@@ -45,10 +46,10 @@ class LocalBackend:
         """Sync the file where it lies, make it read-only, rename it, sync the folder; a file of another disk is refused."""
         target = self.root / name
         with _translated(target):
-            descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            descriptor = open_file(file, os.O_NOFOLLOW)
             try:
                 found = os.fstat(descriptor)
-                if stamp_of(found) != stamp or not S_ISREG(found.st_mode) or found.st_nlink != 1:
+                if stamp_of(found) != stamp or found.st_nlink != 1:
                     raise StoreUnavailable(f"{str(file)!r} was changed after it was looked at; run the command again when nobody writes there")
                 os.fchmod(descriptor, 0o444)
                 os.fsync(descriptor)
@@ -59,29 +60,25 @@ class LocalBackend:
             _sync_folder(target.parent)
 
     def open(self, name: str) -> BinaryIO:
-        """The file. Raises BlobNotFound."""
-        path = self.root / name
+        """The file. Raises BlobNotFound, Corrupt."""
+        path = f"{self.root}/{name}"
         try:
-            return path.open("rb")
-        except FileNotFoundError:
-            raise BlobNotFound(f"the store lacks {name}") from None
+            return stream_of(path)
         except OSError as error:
-            raise StoreUnavailable(f"cannot read {str(path)!r}: {reason(error)}") from error
+            raise _unread(path, name, error) from error
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
-        """Some of the file. Raises BlobNotFound."""
+        """Some of the file. Raises BlobNotFound, Corrupt."""
         path = f"{self.root}/{name}"
         try:
             # a stream costs more than the read of a small file, and a catalog is made from hundreds of thousands
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = open_file(path)
             try:
                 found = _read(descriptor, offset, length)
             finally:
                 os.close(descriptor)
-        except FileNotFoundError:
-            raise BlobNotFound(f"the store lacks {name}") from None
         except OSError as error:
-            raise StoreUnavailable(f"cannot read {path!r}: {reason(error)}") from error
+            raise _unread(path, name, error) from error
         return found
 
     def stat(self, name: str) -> Stat | None:
@@ -128,8 +125,9 @@ class LocalBackend:
             _sync_folder(self.root / prefix)
 
     def local_path(self, name: str) -> Path | None:
-        """The file's path."""
-        return self.root / name
+        """The file's path; None for a pipe or a folder in its place, at which a library would wait or stumble."""
+        path = self.root / name
+        return path if is_file(path) else None
 
 
 class _Staged:
@@ -283,6 +281,14 @@ def _sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _unread(path: str, name: str, error: OSError) -> RegistryError:
+    if isinstance(error, FileNotFoundError):
+        return BlobNotFound(f"the store lacks {name}")
+    if isinstance(error, NoFile):
+        return Corrupt(f"{path!r} cannot be read: {reason(error)}")
+    return StoreUnavailable(f"cannot read {path!r}: {reason(error)}")
 
 
 @contextlib.contextmanager

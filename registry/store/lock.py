@@ -101,12 +101,12 @@ class Lock:
     def _open(self, alone: bool) -> int:
         """A reader of somebody else's home can hold its lock shared: that needs no right to write."""
         try:
-            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         except OSError as error:
             if alone or error.errno not in (errno.EACCES, errno.EROFS, errno.EPERM):
                 raise StoreUnavailable(f"cannot lock {str(self.path)!r}: {reason(error)}") from error
         try:
-            return os.open(self.path if self.path.exists() else self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
+            return os.open(self.path if self.path.exists() else self.path.parent, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
             raise StoreUnavailable(f"cannot lock {str(self.path)!r}: {reason(error)}") from error
 

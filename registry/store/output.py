@@ -11,14 +11,13 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from stat import S_IMODE, S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISREG
+from stat import S_IMODE, S_ISREG
 from typing import BinaryIO
 
 from ..errors import Invalid, StoreUnavailable, reason
 from ..reference import path_of
+from ..there import kind_of
 from .local import LocalBackend
-
-_KINDS = ((S_ISDIR, "a folder"), (S_ISFIFO, "a pipe"), (S_ISCHR, "a device"), (S_ISBLK, "a device"))
 
 
 def output_place(given: str | os.PathLike[str], what: str, home: Path) -> Path:
@@ -40,7 +39,7 @@ def output_place(given: str | os.PathLike[str], what: str, home: Path) -> Path:
     except OSError as error:
         raise StoreUnavailable(f"{cannot}: {reason(error)}") from error
     if text.endswith("/") or (mode is not None and not S_ISREG(mode)):
-        kind = next((said for is_kind, said in _KINDS if is_kind(mode or 0)), "a folder" if text.endswith("/") else "no file")
+        kind = "a folder" if text.endswith("/") else kind_of(mode or 0)
         raise Invalid(f"{cannot}: it is {kind}; name a file")
     if place.is_relative_to(os.path.realpath(home)):
         raise Invalid(f"{cannot}: it lies in the registry's home, where only registry writes; name a file elsewhere")

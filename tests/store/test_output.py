@@ -56,7 +56,7 @@ def make_socket(path):
         made.bind(str(path))
 
 
-@pytest.mark.parametrize(("make", "said"), [(os.mkfifo, "a pipe"), (os.mkdir, "a folder"), (make_socket, "no file")])
+@pytest.mark.parametrize(("make", "said"), [(os.mkfifo, "a pipe"), (os.mkdir, "a folder"), (make_socket, "a socket")])
 @pytest.mark.parametrize("by_link", [False, True])
 def test_what_is_no_file_is_refused_and_stays(home, tmp_path, monkeypatch, make, said, by_link):
     monkeypatch.chdir(tmp_path)   # the name of a socket has to be short

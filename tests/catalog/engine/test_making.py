@@ -4,6 +4,7 @@ import multiprocessing
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -146,6 +147,16 @@ def test_an_upgrade_migrates_a_copy_and_leaves_the_open_file_alone(
     assert old.path.stat().st_ino == inode
     assert names_of(old) == ["later", "minilm"]
     assert opened(tmp_path / "catalog").path == old.path
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"no database at all, but some words"), lambda path: (path.unlink(), path.mkdir())])
+def test_an_older_catalog_that_is_damaged_counts_as_none(tmp_path: Path, journal: Journal, next_revision: Migrations, damage: Any) -> None:
+    (old,) = journal.catalogs
+    old.close()
+    damage(old.path)
+
+    assert Catalog.open(tmp_path / "catalog", migrations=next_revision) is None
+    assert not (tmp_path / "catalog" / NEXT_FIRST).exists()
 
 
 def test_a_catalog_of_a_later_revision_only_is_left_alone(tmp_path: Path, next_revision: Migrations) -> None:

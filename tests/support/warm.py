@@ -85,8 +85,7 @@ class Warm:
         folder.mkdir()
         self._send({"arguments": [str(argument) for argument in arguments], "code": code, "cwd": str(cwd or folder), "output": str(folder),
                     "environment": {**self.environment, **environment}})
-        pid: int = self._receive(180.0)["started"]  # the first one waits for the imports
-        return Running(self, pid, folder)
+        return Running(self, self._pid_of_started(180.0), folder)  # the first one waits for the imports
 
     def run(self, *arguments: object, code: str = "", cwd: Path | None = None, timeout: float = 60.0, **environment: str) -> Ran:
         """Start, and wait for the end."""
@@ -99,6 +98,15 @@ class Warm:
             if self._receive(end - time.monotonic()) is None:
                 return None
         return self.ended[pid]
+
+    def _pid_of_started(self, timeout: float) -> int:
+        """The pid of the process that was asked for last; others may end meanwhile, and one that ended long ago may have had this pid."""
+        end = time.monotonic() + timeout
+        while (said := self._receive(end - time.monotonic())) is not None:
+            if "started" in said:
+                self.ended.pop(said["started"], None)
+                return int(said["started"])
+        raise AssertionError(f"the warm process started nothing within {timeout:g} s")
 
     def close(self) -> None:
         """End, with every process that is still running."""

@@ -26,6 +26,7 @@ from .catalog.opened import Opened
 from .catalog.writer import head
 from .entry import Body, Entry, Init, now
 from .errors import BrokenChain, Busy, CatalogDiverged, HomeNotFound, RegistryError, StoreUnavailable, reason
+from .filenames import LEFT_BY_DESKTOPS
 from .settings import Settings, read_config
 from .store.blobs import Blobs
 from .store.journal import Journal
@@ -268,7 +269,7 @@ def make_private(folder: Path) -> None:
 
 def refuse_foreign(folder: Path) -> None:
     """Raises StoreUnavailable if a folder holds anything that is no part of a home."""
-    foreign = sorted(item.name for item in folder.iterdir() if item.name not in OURS and not item.name.startswith(".try-"))
+    foreign = sorted(item.name for item in folder.iterdir() if item.name not in OURS | LEFT_BY_DESKTOPS and not item.name.startswith(".try-"))
     if foreign:
         raise StoreUnavailable(f"{str(folder)!r} is not empty: it holds {foreign[0]!r}; a registry is made in a new or empty folder")
 

@@ -56,6 +56,13 @@ def test_a_home_is_not_made_among_other_files(tmp_path):
         registry.init(tmp_path)
 
 
+def test_a_folder_that_was_only_looked_into_by_a_desktop_is_empty(tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".DS_Store").write_bytes(b"Bud1")
+
+    assert registry.init(tmp_path / "home").list() == ()
+
+
 def test_a_home_is_for_its_owner_alone(tmp_path):
     registry.init(tmp_path / "home")
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import FolderNotFound, UnsafeFile, reason
+from ..filenames import LEFT_BY_DESKTOPS
 from ..manifest import DEPTH_LIMIT, FILES_LIMIT
 from ..reference import version_hint
 from ..there import NoFile, stream_of
 
-IGNORED = frozenset({".git", ".registry", ".cache", "__pycache__", ".ipynb_checkpoints", ".DS_Store"})
+IGNORED = frozenset({".git", ".registry", ".cache", "__pycache__", ".ipynb_checkpoints"}) | LEFT_BY_DESKTOPS
 """Names that are never content of a model."""
 SPARSE_FACTOR, SPARSE_LEAST = 10, 1 << 30
 """A file of more than a gigabyte that says it is ten times what the disk holds of it is not read."""

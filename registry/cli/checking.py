@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ..errors import Corrupt
 from ..plural import counted
@@ -51,6 +52,7 @@ def check(session: Session, /, target: str | None, listed: bool, **options: Any)
       registry check --list
     """
     if listed:
+        _refuse_more(("target", *options))
         _put_list(session)
         return
     if target is None:
@@ -58,6 +60,13 @@ def check(session: Session, /, target: str | None, listed: bool, **options: Any)
     with session.progress() as progress:
         report = session.registry.check(target, progress=progress, **options)
     _put_report(session, report)
+
+
+def _refuse_more(names: Sequence[str]) -> None:
+    """Raises UsageError for what says how to check, where nothing is checked."""
+    context = click.get_current_context()
+    if any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in names):
+        raise click.UsageError("--list names every check there is, whatever is checked; give it alone, or leave it out")
 
 
 def _put_list(session: Session) -> None:

@@ -50,7 +50,7 @@ def common_options(*, version_hidden: bool) -> list[click.Parameter]:
         click.Option(["--json", "as_json"], is_flag=True, expose_value=False, callback=_remember,
                      help="Print JSON: dates ISO 8601, sizes in bytes, digests whole."),
         click.Option(["--quiet", "-q"], is_flag=True, expose_value=False, callback=_remember,
-                     help="No notes, no progress; of versions the references alone."),
+                     help="No notes, no progress; of versions the references alone, unless --json."),
         click.Option(["--version", "print_version"], is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
                      hidden=version_hidden, help="Print the version of this program."),
     ]

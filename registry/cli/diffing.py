@@ -45,6 +45,7 @@ def diff(session: Session, /, before: str, after: str, stat: bool, exit_code: bo
       registry diff minilm@1 ./my-finetuned --stat
       registry diff medical@3 medical@4 --encodings --texts queries.txt --html moved.html
     """
+    session.form("a difference is told", {"stat": stat})
     if not encodings and (texts is not None or html is not None):
         session.note(f"{'--html' if html is not None else '--texts'} measures encodings too: both models are loaded")
     with session.progress() as progress:

@@ -44,6 +44,7 @@ def log(session: Session, /, target: str | None, since: str | None, by: str | No
     """
     if by is not None and not by.strip():
         raise Invalid("--by '' names nobody; give a part of a name")
+    session.form("the log is printed", {"graph": graph})
     rows = session.registry.log(target, since=since, by=by, kind=kind, limit=limit, at=at)
     lines = _drawn(rows) if graph else [("", row) for row in rows]
     cells = [([Name(drawn)] if graph else []) + (_cells(row) if row is not None else [None] * len(HEADERS)) for drawn, row in lines]
@@ -69,11 +70,9 @@ def lineage(session: Session, /, version: str, at: str | None, **forms: bool) ->
       registry lineage minilm@1 --svg > lineage.svg
     """
     from . import drawing, graph
-    wanted = [form for form, is_wanted in forms.items() if is_wanted]
-    if len(wanted) > 1:
-        raise Invalid(f"a lineage is drawn in one form; give --{wanted[0]} or --{wanted[1]}")
+    form = session.form("a lineage is drawn", forms)
     found = session.registry.lineage(version, at=at)
-    draw = {"mermaid": graph.mermaid, "dot": graph.dot, "svg": drawing.svg}[wanted[0]] if wanted else graph.tree
+    draw = {"mermaid": graph.mermaid, "dot": graph.dot, "svg": drawing.svg}[form] if form is not None else graph.tree
     line = (*reversed(found.ancestors), found.version, *found.descendants)
     session.put(values.lineage(found), draw(found), [item.reference for item in line])
 

@@ -9,13 +9,14 @@ import contextlib
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import Invalid
 from .text import plain
 
 if TYPE_CHECKING:
@@ -65,6 +66,14 @@ class Session:
         """Use this registry from now on, and close it at the end."""
         self._opened = registry
         return registry
+
+    def form(self, what: str, forms: Mapping[str, bool]) -> str | None:
+        """Which of a command's own forms was asked for. Raises Invalid where a second was too, be it --json or --quiet: one can be printed."""
+        own = [name for name, is_wanted in forms.items() if is_wanted]
+        asked = [*own, *(name for name, is_wanted in (("json", self.as_json), ("quiet", self.quiet)) if is_wanted)]
+        if own and len(asked) > 1:
+            raise Invalid(f"{what} in one form; give --{asked[0]} or --{asked[1]}")
+        return own[0] if own else None
 
     def put(self, value: Any, lines: Iterable[str], references: Iterable[str] | None = None) -> None:
         """Print the value as JSON if that was asked for, else lines; the references alone if --quiet was."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..digest import Digest, canonical, digest_of, digest_of_stream, parse_json
 from ..errors import BlobNotFound, DigestMismatch, InvalidManifest, NewerFormat, StoreUnavailable, reason
+from ..filenames import LEFT_BY_DESKTOPS
 from ..stamp import Stamp, stamp_of
 from ..there import read_file, stream_of
 
@@ -253,7 +254,8 @@ def _extra(folder: Path, known: dict[str, Any]) -> list[str]:
     for root, folders, files in os.walk(folder):
         relative = Path(root).relative_to(folder)
         folders[:] = [name for name in folders if name != "__pycache__"]
-        found += [str(relative / name) for name in files if str(relative / name) not in known and relative / name != MARKER]
+        found += [str(relative / name) for name in files
+                  if str(relative / name) not in known and relative / name != MARKER and name not in LEFT_BY_DESKTOPS]
     return sorted(found)
 
 

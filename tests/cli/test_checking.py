@@ -39,6 +39,7 @@ def test_a_folder_that_fails_says_why_and_exits_5(run, home, tmp_path, folders):
 
 @pytest.mark.parametrize(("words", "code", "said"), [
     (["medical@9"], 3, "medical"), (["nothing"], 3, "nothing"), ([], 2, "say what to check"), (["medical@1", "--max-drift", "0.1"], 2, "--against"),
+    (["medical@1", "--list"], 2, "give it alone"), (["--list", "--no-measure"], 2, "give it alone"),
     (["medical@1", "--require", "x"], 2, "is no requirement"), (["/no/such/folder"], 3, "there is no folder"),
 ])
 def test_what_cannot_be_checked_has_the_exit_code_of_its_family(run, home, words, code, said):

@@ -86,6 +86,13 @@ def test_a_missing_and_an_extra_file_are_noticed(blobs, tmp_path):
     assert checkout.verify(folder) == ["config.json is missing or unreadable", "1_Pooling/extra.json was not there before"]
 
 
+def test_what_a_desktop_leaves_in_every_folder_is_no_change(blobs, tmp_path):
+    folder = made(blobs, tmp_path / "out")
+    (folder / "1_Pooling" / ".DS_Store").write_bytes(b"Bud1")
+
+    assert checkout.verify(folder) == []
+
+
 def test_a_damaged_blob_makes_no_checkout(blobs, tmp_path):
     wanted = pieces(blobs)
     path = blobs.path(wanted[-1].digest)

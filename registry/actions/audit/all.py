@@ -17,7 +17,7 @@ from ...store.output import output_place, writing
 from .answers import REPAIR, check_catalog, names_by_entry, state
 from .blobs import Begun, Bytes, begun, check_blobs
 from .chain import Chain, against as _against, concerning, read_chain
-from .strays import strays
+from .strays import beside, strays
 
 if TYPE_CHECKING:
     from ...catalog.comparing import Counted, IndexCheck, Snapshot
@@ -43,6 +43,7 @@ def audit(home: Home, *, full: bool, probes: bool, receipt: str | os.PathLike[st
     if probes:
         from .deep import check_probes
         findings += check_probes(home, progress)
+    found.notes += beside(home)
     head = chain.receipt(now())
     if place is not None:
         found.notes.append(_write(place, head, chain))

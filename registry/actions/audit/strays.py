@@ -1,4 +1,8 @@
-"""Strays: what lies in the home and is no part of it. Staging is not looked at: what is there is on its way, or collect takes it."""
+"""Strays: what lies in the home and is no part of it. Staging is not looked at: what is there is on its way, or collect takes it.
+
+Among the registry's own, where a file could be taken for one of theirs, it is a finding. In the home's root nothing reads what is not
+named as theirs, so it is told, and no fault: people lay a note there. What desktops leave in every folder is passed over.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from shlex import quote
 
+from ...filenames import LEFT_BY_DESKTOPS
 from ...findings import Finding
 from ...home import OURS, Home
 from ...store import checkout as _checkout
@@ -17,21 +22,28 @@ _LOCAL = re.compile(r"sources\.jsonl|config\.json|config\.\d+\.tmp|set-aside-[0-
 
 
 def strays(home: Home) -> list[Finding]:
-    """Among the entries, and beside everything else but the blobs."""
+    """Among the entries, and among everything else but the blobs."""
     from ...catalog.schema import is_ours
     found = stray_among(home, "journal", (), home.journal.strays(), "journal-stray", "is no entry")
-    places = [place for place in _within(home.root) if place.name not in OURS]
+    places: list[Path] = []
     for folder, ours in (("catalog", is_ours), ("checkouts", _checkout.is_ours), ("local", _LOCAL.fullmatch)):
         places += [place for place in _within(home.root / folder) if not ours(place.name)]
     return found + [Finding("stray-file", f"{str(place.relative_to(home.root))!r} is no part of a registry", (),
                             f"rm -r {quote(str(place))}") for place in places]
 
 
+def beside(home: Home) -> list[str]:
+    """A note of what lies in the home's root beside the registry's own."""
+    names = [repr(place.name) for place in _within(home.root) if place.name not in OURS]
+    return [f"the home also holds what is no part of a registry, and nothing here reads: {', '.join(names)}"] if names else []
+
+
 def stray_among(home: Home, prefix: str, forms: Sequence[str], files: Iterable[str], finding: str, said: str, more: str = "") -> list[Finding]:
     """The files that a part of the store says are none of its own, and folders, empty or not, that are not of the forms of its levels."""
     folders = [str(folder.relative_to(home.root)) for folder in _folders(home.root / prefix, forms)]
     found = dict.fromkeys(folders, "rm -r")
-    found |= {name: "rm" for name in files if not any(name.startswith(f"{folder}/") for folder in folders)}
+    left = (name for name in files if name.rpartition("/")[2] not in LEFT_BY_DESKTOPS)
+    found |= {name: "rm" for name in left if not any(name.startswith(f"{folder}/") for folder in folders)}
     return [Finding(finding, f"{name!r} {said}", (), f"{remove} {quote(str(home.root / name))}{more}") for name, remove in sorted(found.items())]
 
 
@@ -46,4 +58,4 @@ def _folders(place: Path, forms: Sequence[str]) -> Iterator[Path]:
 
 
 def _within(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    return sorted(place for place in folder.iterdir() if place.name not in LEFT_BY_DESKTOPS) if folder.is_dir() else []

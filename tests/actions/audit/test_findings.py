@@ -129,7 +129,7 @@ def test_an_added_blob_is_told_and_is_no_fault(copied):
     assert "1 blob, 22 bytes, needed by no version" in audited.notes[0]
 
 
-@pytest.mark.parametrize("place", ["evil.py", "two words; ls", "journal/my notes.txt", "journal/00000000000000000002.json.bak", "catalog/other.db",
+@pytest.mark.parametrize("place", ["journal/two words; ls", "journal/my notes.txt", "journal/00000000000000000002.json.bak", "catalog/other.db",
                                    "checkouts/notes.txt", "local/notes.txt"])
 def test_a_file_that_is_no_part_of_a_registry_is_found(copied, place):
     (copied.settings.home / place).parent.mkdir(exist_ok=True)
@@ -143,7 +143,7 @@ def test_a_file_that_is_no_part_of_a_registry_is_found(copied, place):
 
 
 @pytest.mark.parametrize("filled", [False, True])
-@pytest.mark.parametrize("place", ["old", "journal/old", "journal/00000000000000000099.json", "blobs/old", "blobs/sha256/zz", "blobs/sha256/ab/old",
+@pytest.mark.parametrize("place", ["journal/old", "journal/00000000000000000099.json", "blobs/old", "blobs/sha256/zz", "blobs/sha256/ab/old",
                                    "catalog/old", "checkouts/old", "local/old"])
 def test_a_folder_that_is_no_part_of_a_registry_is_found_once_empty_or_not(copied, place, filled):
     folder = copied.settings.home / place
@@ -155,6 +155,27 @@ def test_a_folder_that_is_no_part_of_a_registry_is_found_once_empty_or_not(copie
     assert finding.name in ("stray-file", "journal-stray", "blob-stray")
     assert f"{place!r}" in finding.what
     assert shlex.split(finding.mend.partition(";")[0]) == ["rm", "-r", str(folder)]
+
+
+def test_what_lies_beside_the_registry_in_its_home_is_told_and_is_no_fault(copied):
+    (copied.settings.home / "my notes.txt").write_text("mine")
+    (copied.settings.home / "old").mkdir()
+
+    audited = copied.audit(full=True)
+
+    assert audited.findings == ()
+    assert audited.notes == ("the home also holds what is no part of a registry, and nothing here reads: 'my notes.txt', 'old'",)
+
+
+@pytest.mark.parametrize("place", ["", "journal", "blobs", "blobs/sha256", "catalog", "checkouts", "local"])
+def test_what_a_desktop_leaves_in_every_folder_is_passed_over(copied, place):
+    copied.checkout("medical@1")
+    copied.config("user.name", "anna")
+    (copied.settings.home / place / ".DS_Store").write_bytes(b"Bud1")
+
+    audited = copied.audit(full=True)
+
+    assert (audited.findings, audited.notes) == ((), ())
 
 
 def test_a_link_to_a_folder_is_found_and_nothing_behind_it(copied, tmp_path):

@@ -153,6 +153,8 @@ class Advice:
     """All have to; where both are False, only some, and the line says which."""
     line: str
     reasons: tuple[str, ...] = ()
+    cut: int | None = None
+    """How many of its first numbers each vector that is kept has from now on; None where it stays as long as it is."""
 
 
 @dataclass(frozen=True, repr=False)

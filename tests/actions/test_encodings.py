@@ -282,8 +282,46 @@ def test_vectors_of_two_widths_are_told_without_a_measure(reg, tmp_path):
 
     assert told(found)[0].startswith("before and cut have encodings of different widths, so only the texts' neighbours can be compared. ")
     assert told(found)[0].endswith("neighbours among their nearest 5.")
-    assert told(found)[1] == "re-encode: everything: length truncate_dim is 8, was none"
     assert "moved" not in str(found)
+
+
+def test_vectors_that_are_cut_shorter_are_cut_where_they_are_stored(reg, tmp_path):
+    before = small.dense(tmp_path / "before")
+    after = settled(before, tmp_path / "cut", "config_sentence_transformers.json", truncate_dim=8)
+
+    found = reg.diff(before, after, html=tmp_path / "page.html")
+
+    assert (found.advice.keep, found.advice.everything, found.advice.cut) == (True, False, 8)
+    assert told(found)[1] == ("stored vectors: cut: each to its first 8 numbers, which is its encoding now, normalised again where "
+                              "normalize_embeddings=True made it; weights, tokens and settings that encode are the same")
+    assert "Cut the stored vectors" in (tmp_path / "page.html").read_text("utf-8")
+    texts = [*TEXTS, ""]
+    stored, new = (loaded(folder, "SentenceTransformer") for folder in (before, after))
+    assert numpy.array_equal(stored.encode(texts)[:, :8], new.encode(texts))
+    again = stored.encode(texts, normalize_embeddings=True)[:, :8]
+    again /= numpy.linalg.norm(again, axis=1, keepdims=True)
+    assert numpy.abs(again - new.encode(texts, normalize_embeddings=True)).max() < 1e-6
+
+
+@pytest.mark.parametrize(("was", "now", "cut"), [(None, 8, 8), (12, 8, 8), (8, 12, None), (8, None, None)])
+def test_only_what_is_there_can_be_cut(reg, tmp_path, was, now, cut):
+    plain = small.dense(tmp_path / "plain")
+    before, after = (settled(plain, tmp_path / name, "config_sentence_transformers.json", truncate_dim=value)
+                     for name, value in (("before", was), ("after", now)))
+
+    advice = reg.diff(before, after).advice
+
+    assert (advice.cut, advice.keep, advice.everything) == (cut, cut is not None, cut is None)
+
+
+def test_what_else_asks_for_new_vectors_leaves_nothing_to_cut(reg, tmp_path):
+    before = small.dense(tmp_path / "before")
+    both = settled(without_normalize(before, tmp_path / "longer"), tmp_path / "both", "config_sentence_transformers.json", truncate_dim=8)
+    prompted = settled(before, tmp_path / "prompted", "config_sentence_transformers.json", truncate_dim=8, prompts={"query": "find: "})
+
+    assert "; length truncate_dim is 8, was none; " in reg.diff(before, both).advice.line
+    assert reg.diff(before, both).advice.everything
+    assert reg.diff(before, prompted).advice.line.partition("; ")[2].startswith("the other vectors are cut, each to its first 8 numbers, ")
 
 
 @pytest.mark.parametrize(("value", "said"), [

@@ -28,9 +28,13 @@ def advise(before: Side, after: Side, tokens: Sequence[TokenChange], tensors: Se
     everything = [*_by_tokens(after, tokens, tensors), *_by_weights(after, tensors), *_by_effects(effects),
                   *_by_other_adapters(before, after, tensors), *_by_settings(settings)]
     everything.sort(key=lambda reason: not reason.startswith(("class is ", "modules is ")))
+    cut = _cut(before, after, settings) if len(everything) == 1 else None
+    everything = everything if cut is None else []
     some = [] if everything else [*_by_prompts(settings), *_by_length(settings), *_by_added(tokens)]
+    cutting = [f"each to its first {counted(cut, 'number')}, which is its encoding now, normalised again where normalize_embeddings=True made it"
+               ] if cut is not None else []
     notes = list(_notes(settings, tensors))
-    reasons = (*everything, *some, *notes)
+    reasons = (*everything, *some, *cutting, *notes)
     if after.layout.model_class == before.layout.model_class == "CrossEncoder":
         why = "its scores change: " + "; ".join(everything or some) if everything or some else "its scores are the same"
         return Advice(True, False, f"stored vectors: keep: a CrossEncoder stores none; {why}", reasons)
@@ -38,8 +42,20 @@ def advise(before: Side, after: Side, tokens: Sequence[TokenChange], tensors: Se
         more = [f"and {len(everything) - _SAID} more reasons"] if len(everything) > _SAID else []
         return Advice(False, True, "re-encode: everything: " + "; ".join([*everything[:_SAID], *more, *notes]), reasons)
     if some:
-        return Advice(False, False, "re-encode: " + "; ".join(some) + "; the other vectors keep, since weights and settings are the same", reasons)
-    return Advice(True, False, "stored vectors: keep: " + _why_kept(tensors, effects, notes), reasons)
+        others = f"are cut, {cutting[0]}" if cutting else "keep, since weights and settings are the same"
+        return Advice(False, False, f"re-encode: {'; '.join(some)}; the other vectors {others}", reasons, cut)
+    said = "; ".join([*cutting, _why_kept(tensors, effects, notes)])
+    return Advice(True, False, f"stored vectors: {'cut' if cutting else 'keep'}: {said}", reasons, cut)
+
+
+def _cut(before: Side, after: Side, settings: Sequence[SettingChange]) -> int | None:
+    """The lower truncate_dim, where it went down: a SentenceTransformer cuts last of all, behind its own normalisation."""
+    if not before.layout.model_class == after.layout.model_class == "SentenceTransformer":
+        return None
+    change = next((change for change in settings if change.key == "truncate_dim"), None)
+    was, now = (change.before, change.after) if change is not None else (None, None)
+    went_down = isinstance(now, int) and now > 0 and (was is None or (isinstance(was, int) and was > now))
+    return now if went_down else None
 
 
 def _why_kept(tensors: Sequence[TensorChange], effects: Sequence[Effect], notes: list[str]) -> str:

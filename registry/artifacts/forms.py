@@ -15,6 +15,8 @@ from typing import Any
 from ..errors import NotLoadable
 
 _WORD = 1 << 63
+NO_LENGTH = 10 ** 20
+"""A length in tokens beyond this one cuts nothing; libraries write 10 ** 30 where there is none. Source: transformers 5.23, LARGE_INTEGER."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ WHOLE = Form("a whole number", _is_whole)
 POSITIVE = Form("a whole number above 0", lambda value: _is_whole(value) and value > 0)
 NUMBER = Form("a number", _is_number)
 PART = Form("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
-LENGTH = Form("a number from 1 up", lambda value: _is_number(value) and value >= 1)
+LENGTH = Form("a whole number above 0", lambda value: POSITIVE.holds(value) or (_is_number(value) and value >= NO_LENGTH))
 TEXT = Form("a text", _is_text)
 TEXTS = Form("a list of texts", _is_list(_is_text))
 NUMBERS = Form("a list of whole numbers", _is_list(_is_whole))
@@ -77,6 +79,8 @@ OF_RANKS = Form("an object of whole numbers above 0", _is_object(POSITIVE.holds)
 OF_NUMBERS = Form("an object of numbers", _is_object(_is_number))
 OF_TEXTS = Form("an object of texts", _is_object(lambda value: value is None or _is_text(value)))
 OF_IDS = Form("an object of such lists", _is_object(IDS.holds))
+OF_LISTS = Form("an object of lists of texts", _is_object(TEXTS.holds))
+OF_FLAGS = Form("an object of lists of true and false", _is_object(_is_list(FLAG.holds)))
 _ANY_LAYERS = WHOLE | NUMBERS | NULL
 _ANY_NAMES = TEXT | TEXTS | NULL
 _WORK = ("feature-extraction", "sequence-classification", "text-generation", "fill-mask", "retrieval", "any-to-any")
@@ -118,7 +122,8 @@ a real one where people write such a one, and what the library takes null for fa
 """
 ADAPTER_OF: Mapping[str, Forms] = {
     "LORA": {"r": POSITIVE, "lora_alpha": NUMBER, "bias": one_of("none", "all", "lora_only")},
-    "ADALORA": {"r": WHOLE, "lora_alpha": NUMBER, "bias": one_of("none", "all", "lora_only"), "total_step": POSITIVE},
+    "ADALORA": {"r": WHOLE, "lora_alpha": NUMBER, "bias": one_of("none", "all", "lora_only"), "total_step": POSITIVE,
+                "rank_pattern": OF_FLAGS | NULL},
     **{kind: {"r": POSITIVE, "alpha": NUMBER, "rank_pattern": OF_RANKS} for kind in ("LOHA", "LOKR")},
     "OSF": {"rank_pattern": OF_NUMBERS | NULL},
     "OFT": {"bias": one_of("none", "all", "oft_only")}, "BOFT": {"bias": one_of("none", "all", "boft_only")},
@@ -127,7 +132,7 @@ ADAPTER_OF: Mapping[str, Forms] = {
 
 _INPUT, _OUTPUT = {"module_input_name": TEXT}, {"module_output_name": TEXT | NULL}
 _TRANSFORMER: Forms = {
-    "max_seq_length": POSITIVE | NULL, "do_lower_case": FLAG | NULL, "transformer_task": one_of(*_WORK), "modality_config": OBJECT,
+    "max_seq_length": LENGTH | NULL, "do_lower_case": FLAG | NULL, "transformer_task": one_of(*_WORK), "modality_config": OBJECT,
     "processing_kwargs": OBJECT | NULL, "unpad_inputs": FLAG | NULL, "query_length": POSITIVE | NULL, "document_length": POSITIVE | NULL,
     "query_expansion": OBJECT | NULL, "model_args": OBJECT, "model_kwargs": OBJECT, "tokenizer_args": OBJECT, "processor_kwargs": OBJECT,
     "config_args": OBJECT, "config_kwargs": OBJECT, **_OUTPUT,
@@ -159,10 +164,17 @@ MODULES: Mapping[str, Forms] = {
     "Router": {"default_route": TEXT | NULL, "allow_empty_key": FLAG},
 }
 """The configuration of each type of module. Source: sentence_transformers 6.2, the arguments of its modules."""
+ROUTER: Forms = {"structure": OF_LISTS, "parameters": OBJECT}
+"""router_config.json, whose parameters are the settings of a Router. Source: sentence_transformers 6.2, base/modules/router.py."""
 
-MODEL: Forms = {"model_type": TEXT, "__version__": OBJECT, "prompts": OF_TEXTS, "default_prompt_name": TEXT | NULL,
-                "truncate_dim": POSITIVE | NULL}
-"""config_sentence_transformers.json. Source: sentence_transformers 6.2, base/model.py."""
+MODEL: Forms = {
+    "model_type": TEXT, "__version__": OBJECT, "prompts": OF_TEXTS, "default_prompt_name": TEXT | NULL, "similarity_fn_name": TEXT | NULL,
+    "truncate_dim": POSITIVE | NULL, "max_active_dims": POSITIVE | NULL, "activation_fn": TEXT | NULL, "keep_in_fp32_modules": TEXTS | NULL,
+    "query_length": POSITIVE | NULL, "document_length": POSITIVE | NULL, "query_expansion": OBJECT | NULL, "query_prefix": TEXT | NULL,
+    "document_prefix": TEXT | NULL, "skiplist_words": TEXTS | NULL,
+    **dict.fromkeys(("do_query_expansion", "attend_to_expansion_tokens", "attend_to_mask_tokens"), FLAG | NULL),
+}
+"""config_sentence_transformers.json, as PyLate writes it too. Source: sentence_transformers 6.2, _parse_model_config of its classes."""
 
 TOKENIZER: Forms = {
     **dict.fromkeys(("add_bos_token", "add_eos_token", "add_prefix_space", "clean_up_tokenization_spaces", "do_lower_case", "legacy",

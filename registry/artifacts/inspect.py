@@ -14,6 +14,7 @@ from .adapter import read_config
 from .configuration import read_if_there
 from .encoder.belongs import INDEX, join
 from .encoder.layout import Layout
+from .forms import NO_LENGTH
 from .tokenizer import Tokenizer, added_over, read_vocabulary
 
 EMBEDDINGS = ("word_embeddings.weight", "tok_embeddings.weight", "embed_tokens.weight", "shared.weight", "wte.weight", "embeddings.weight",
@@ -96,6 +97,8 @@ def table_of(tensors: Sequence[Tensor]) -> Tensor | None:
 
 def _max_length(files: Files, layout: Layout, tokenizer: Tokenizer, there: set[str]) -> int | None:
     own = read_if_there(files, join(layout.transformer, "sentence_bert_config.json"), there).get("max_seq_length")
+    if isinstance(own, (int, float)) and own >= NO_LENGTH:
+        return None
     return own if type(own) is int else tokenizer.max_length
 
 

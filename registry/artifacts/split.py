@@ -166,6 +166,8 @@ def _write_config(live: Live, adapter: str, base: Path, folder: Path) -> None:
     from peft.utils.other import ModulesToSaveWrapper
     config = copy.deepcopy((live.configs or {})[adapter])
     config.base_model_name_or_path, config.revision, config.inference_mode = str(base), None, True
+    if config.peft_type == "ADALORA":
+        config.rank_pattern = None  # by which peft cuts the tensors that it saves; here they are whole
     if begins_from_the_base(config):
         config.init_lora_weights = True
         for name in _BEGINNINGS:

@@ -1,7 +1,7 @@
 """Structure: whether an adapter's tensors are those that its configuration means on its parent, from headers alone.
 
 Structure can exclude a parent, never choose one: it says nothing about the values of the parent's weights. Kinds of adapters
-other than LoRA, IA3 and trainable tokens are compared by their modules only.
+other than LoRA, AdaLoRA, IA3 and trainable tokens are compared by their modules only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _PART = re.compile(r"(.+?)\.(lora_A\.weight|lora_B\.weight|lora_B\.bias|lora_emb
 _OTHER_KINDS = re.compile(rf"(.+?)\.(?:{'|'.join(PARTS)})")
 _VARIANTS = ("target_parameters", "use_bdlora", "kasa_config", "monteclora_config", "velora_config")
 """Fields of a LoRA that give its tensors other names or shapes; such a one is compared by its modules only, and by the loaded model."""
-_RANK_AXIS = {"lora_A.weight": 0, "lora_B.weight": 1, "lora_embedding_A": 0, "lora_embedding_B": 1}
+_RANK_AXIS = {"lora_A.weight": 0, "lora_B.weight": 1, "lora_embedding_A": 0, "lora_embedding_B": 1, "lora_A": 0, "lora_B": 1, "lora_E": 0}
+_INIT_R = 12
+"""Of an AdaLoRA whose configuration says none."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,10 @@ def _expected(adapter: _Adapter, base: _Base) -> Iterator[tuple[str, Shape]]:
         weight = parameters.get("weight", ())
         if any(ends_with(module, name) for name in config.modules_to_save):
             yield from ((f"{module}.{parameter}", shape) for parameter, shape in parameters.items())
-        elif len(weight) < 2 or config.type not in ("LORA", "IA3") or config.says("use_bdlora") or not is_targeted(config, module):
+        elif len(weight) < 2 or config.type not in _MADE or config.says("use_bdlora") or not is_targeted(config, module):
             continue
         elif isinstance(config.targets, tuple) or config.targets.lower() != "all-linear" or _unnumbered(module) in alike:
-            yield from _lora(adapter, module, weight) if config.type == "LORA" else _ia3(adapter, module, weight)
+            yield from _MADE[config.type](adapter, module, weight)
             if "bias" in parameters and config.fields.get("bias") in ("all", "lora_only"):
                 wrapped = f"{module}.base_layer.bias"
                 yield wrapped if wrapped in adapter.shapes else f"{module}.bias", parameters["bias"]
@@ -138,6 +140,18 @@ def _ia3(adapter: _Adapter, module: str, weight: Shape) -> Iterator[tuple[str, S
     yield f"{module}.ia3_l", (1, width) if forward else (output, 1)
 
 
+def _adalora(adapter: _Adapter, module: str, weight: Shape) -> Iterator[tuple[str, Shape]]:
+    """Loaders make room for all of init_r and never read rank_pattern, by which peft itself may have cut the parts that it saved."""
+    fields = adapter.config.fields
+    output, width = (weight[1], weight[0]) if fields.get("fan_in_fan_out") else (weight[0], weight[1])
+    rank = fields.get("init_r", _INIT_R)
+    yield from ((f"{module}.lora_A", (rank, width)), (f"{module}.lora_B", (output, rank)), (f"{module}.lora_E", (rank, 1)))
+
+
+_MADE = {"LORA": _lora, "ADALORA": _adalora, "IA3": _ia3}
+"""Kinds whose tensors are known one by one."""
+
+
 def _trained_tokens(adapter: _Adapter, base: _Base, name: str, count: int) -> Iterator[tuple[str, Shape]]:
     """The rows of one group of trainable tokens; without a name, or where tables are tied, they lie at the token table."""
     part = "trainable_tokens_delta" if adapter.config.type == "TRAINABLE_TOKENS" else "token_adapter.trainable_tokens_delta"
@@ -163,7 +177,7 @@ def _fault(adapter: _Adapter, base: _Base, key: str, expected: Shapes) -> Fault 
             return Fault("shape", name, shape, known[part])
         trained = part == "bias" and adapter.config.fields.get("bias") not in (None, "none")
         return None if trained or _is_table(base, module, part, shape) else Fault("over", name)
-    other_kind = adapter.config.type not in ("LORA", "IA3", "TRAINABLE_TOKENS") or _is_variant(adapter.config)
+    other_kind = adapter.config.type not in (*_MADE, "TRAINABLE_TOKENS") or _is_variant(adapter.config)
     meant = not adapter.config.targets or is_targeted(adapter.config, module)
     return None if other_kind and meant else Fault("over", name)
 

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from registry.artifacts.adapter import KINDS, LEARN_A_PROMPT, SHARE_TENSORS
-from registry.artifacts.forms import ADAPTER, MODULES, OF_TEXTS, TOKENIZER, Form, misfit
+from registry.artifacts.forms import ADAPTER, ADAPTER_OF, MODEL, MODULES, TOKENIZER, Form, misfit
+from tests.artifacts import small
+from tests.support import naive
 
 LOADED = [kind for kind in KINDS if kind not in (*LEARN_A_PROMPT, *SHARE_TENSORS)]
 FALSE_IN_QUOTATION_MARKS, THREE = "false", "3"
@@ -21,6 +23,25 @@ FAILS_ON_NULL = ("alpha_pattern", "lora_alpha", "r")
 NOT_IN_A_FILE = {"sub_modules", "init_weight", "init_bias", "layer_weights", "tokenizer", "embedding_weights", "weight", "chunk_size",
                  "model_name_or_path", "tokenizer_name_or_path", "backend", "route_mappings", "_from_auto_load", "activation_function"}
 """Arguments that no configuration holds, or that are no matter of form."""
+LARGE = 1000000000000000019884624838656
+"""int(1e30), which transformers writes where there is no length."""
+CLASSES = {"SentenceTransformer": small.dense, "SparseEncoder": small.sparse, "CrossEncoder": small.cross, "MultiVectorEncoder": small.multi_vector}
+
+
+class Asked(dict[str, Any]):
+    """A configuration in which nothing is, and which remembers what was looked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return default
+
+    def __contains__(self, name: object) -> bool:
+        self.names.add(str(name))
+        return False
 
 
 PACKAGES = ("base", "sentence_transformer", "sparse_encoder", "cross_encoder", "multi_vector_encoder")
@@ -102,6 +123,24 @@ def test_every_work_of_a_transformer_is_known():
     assert [name for name in WORK if not MODULES["Transformer"]["transformer_task"].holds(name)] == []
 
 
-def test_what_older_and_other_libraries_write_has_a_form():
-    assert misfit({"model_max_length": 1000000000000000019884624838656, "add_prefix_space": None}, TOKENIZER, "") is None
-    assert OF_TEXTS.holds({"query": "", "document": None})
+@pytest.mark.parametrize("model_class", CLASSES)
+def test_every_setting_that_a_class_looks_for_in_its_configuration_is_known(tmp_path, model_class):
+    model, asked = naive.plain(CLASSES[model_class](tmp_path / "model"), model_class), Asked()
+    for name in ("activation_fn", "keep_in_fp32_modules", "truncate_dim", "max_active_dims"):  # looked for only where nothing was said
+        setattr(model, name, None)
+
+    model._parse_model_config(asked)
+
+    assert asked.names
+    assert asked.names <= MODEL.keys()
+
+
+@pytest.mark.parametrize(("value", "forms"), [
+    ({"model_max_length": LARGE, "add_prefix_space": None}, TOKENIZER), ({"model_max_length": 1e30}, TOKENIZER),
+    ({"max_seq_length": LARGE, "do_lower_case": False}, MODULES["Transformer"]), ({"prompts": {"query": "", "document": None}}, MODEL),
+    ({"model_type": "ColBERT", "similarity_fn_name": "MaxSim", "query_prefix": "[Q] ", "document_prefix": "[D] ", "query_length": 32,
+      "document_length": 180, "attend_to_expansion_tokens": False, "skiplist_words": ["!"], "do_query_expansion": True}, MODEL),
+    ({"rank_pattern": {"encoder.layer.0.attention.self.query.lora_E": [True, False]}}, {**ADAPTER, **ADAPTER_OF["ADALORA"]}),
+], ids=["no length", "no length as a real number", "no length for a transformer", "prompts", "PyLate", "AdaLoRA"])
+def test_what_older_and_other_libraries_write_has_a_form(value, forms):
+    assert misfit(value, forms, "a.json") is None

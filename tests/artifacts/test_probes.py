@@ -12,7 +12,7 @@ from registry.artifacts import probes
 from registry.artifacts.loading import load
 from registry.artifacts.resize import resize
 from registry.digest import canonical
-from registry.errors import InvalidManifest, NewerFormat
+from registry.errors import InvalidManifest, NewerFormat, NotLoadable
 from registry.facts import Token
 from tests.artifacts import small
 
@@ -25,6 +25,14 @@ def resized(tmp_path_factory: pytest.TempPathFactory) -> Resized:
     report = resize(small.dense(folder / "parent"), small.NEW, folder / "model", model_class="SentenceTransformer")
     model = load(folder / "model", "SentenceTransformer", device="cpu")
     return folder / "model", report.tokens, probes.record(model, report.tokens)
+
+
+def test_a_model_that_cannot_make_ids_of_a_text_is_said_to_be_one(tmp_path: Path) -> None:
+    model = load(small.dense(tmp_path / "model"), "SentenceTransformer", device="cpu")
+    model.max_seq_length = 30.0
+
+    with pytest.raises(NotLoadable, match="it loads and cannot encode '': TypeError: 'float' object cannot be interpreted as an integer"):
+        probes.record(model)
 
 
 @pytest.mark.parametrize(("build", "model_class"), [

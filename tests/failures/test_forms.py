@@ -11,8 +11,9 @@ from tests.artifacts import small
 from tests.artifacts.hand import edit
 from tests.support import lively
 
-ADAPTER, SENTENCE, POOLING, WHOLE = ("adapter_config.json", "sentence_bert_config.json", "1_Pooling/config.json",
-                                     "config_sentence_transformers.json")
+ADAPTER, SENTENCE, POOLING, WHOLE, TOKENIZER, ROUTER = (
+    "adapter_config.json", "sentence_bert_config.json", "1_Pooling/config.json", "config_sentence_transformers.json", "tokenizer_config.json",
+    "router_config.json")
 
 
 def spoil(folder: Path, file: str, **values: object) -> None:
@@ -36,6 +37,7 @@ def test_the_library_takes_another_form_for_another_value_and_it_is_refused_here
     (POOLING, "embedding_dimension", None, "has the embedding_dimension None"),
     (WHOLE, "prompts", ["query: "], r"has the prompts \['query: '\]; it is an object of texts"),
     (WHOLE, "truncate_dim", "8", "has the truncate_dim '8'"),
+    (TOKENIZER, "model_max_length", 30.0, "has the model_max_length 30.0; it is a whole number above 0 or null"),
     (ADAPTER, "lora_alpha", None, "has the lora_alpha None; it is a number"),
     (ADAPTER, "lora_alpha", 10 ** 400, "has the lora_alpha 10000.*; it is a number"),
     (ADAPTER, "alpha_pattern", None, "has the alpha_pattern None; it is an object of numbers"),
@@ -57,6 +59,35 @@ def test_a_module_of_a_full_model_is_looked_at_too(reg, tmp_path):
 
     with pytest.raises(NotLoadable, match="1_Pooling/config.json has the include_prompt 'false'.*check setting-forms"):
         reg.add(folder, "model")
+
+
+def test_a_late_interaction_model_whose_queries_are_not_to_be_filled_up_is(reg, tmp_path):
+    plain, quoted = (small.multi_vector(tmp_path / name) for name in ("plain", "quoted"))
+    spoil(plain, WHOLE, query_length=32, do_query_expansion=False)
+    spoil(quoted, WHOLE, query_length=32, do_query_expansion="false")
+    one, other = (lively.loaded(folder, "MultiVectorEncoder").encode_query(["the cat"])[0] for folder in (plain, quoted))
+    assert one.shape != other.shape
+
+    with pytest.raises(NotLoadable, match="has the do_query_expansion 'false'; it is true, false or null, without quotation marks"):
+        reg.add(quoted, "quoted", measure=False)
+    assert reg.add(plain, "plain", measure=False).warnings == ()
+
+
+def test_a_router_is_asked_for_what_it_is_made_with(reg, tmp_path):
+    folder = small.routed(tmp_path / "routed")
+    edit(folder / ROUTER, lambda config: config["parameters"].update(default_route=None, allow_empty_key="false"))
+    assert lively.loaded(folder, "SparseEncoder")[0].default_route == "query"  # with false there is none
+
+    with pytest.raises(NotLoadable, match="router_config.json has the allow_empty_key 'false'; it is true or false, without quotation marks"):
+        reg.add(folder, "routed", measure=False)
+
+
+def test_a_length_that_cuts_nothing_is_one(reg, tmp_path):
+    folder = small.dense(tmp_path / "endless", small.byte_level(), "ModernBertModel")
+    spoil(folder, SENTENCE, max_seq_length=10 ** 30)
+
+    reg.add(folder, "endless")
+
 
 
 def test_an_adapter_that_only_generated_text_switches_on_changes_nothing_and_is_refused(reg, made, copied):

@@ -26,6 +26,18 @@ def lokr() -> Any:
     return LoKrConfig(r=2, target_modules=TARGETS)
 
 
+def allocated(model: Any, kept: list[bool]) -> dict[str, list[bool]]:
+    """Ranks taken away as AdaLoRA does it in a training; the pattern as peft writes it into the configuration."""
+    import torch
+    found = {}
+    for name, parameter in model.transformers_model.named_parameters():
+        if "lora_E" in name:
+            found[f"base_model.model.{name.removesuffix('.default')}"] = kept
+            with torch.no_grad():
+                parameter.mul_(torch.tensor(kept).unsqueeze(-1))
+    return found
+
+
 def block_diagonal() -> Any:
     from peft.tuners.lora.config import BdLoraConfig
     return lora(use_bdlora=BdLoraConfig(target_modules_bd_a=["query"], target_modules_bd_b=["value"], nblocks=2))
@@ -86,6 +98,36 @@ def test_what_the_library_loads_right_is_kept_from_a_folder_and_from_memory(reg,
 
     assert added.warnings == ()
     assert [naive.encodings(reg.load(f"{name}@1", device="cpu")) for name in ("folder", "memory")] == [live, live]
+
+
+def test_ranks_that_were_allocated_are_kept_where_their_tensors_are_whole(reg, saved, tmp_path):
+    _, model = saved(adalora())
+    pattern = allocated(model, [True, False, True])
+    folder = lively.save(model, tmp_path / "allocated")
+    edit(folder / "adapter_config.json", lambda fields: fields.update(rank_pattern=pattern))
+    live = naive.encodings(model)
+    model.transformers_model.peft_config["default"].rank_pattern = pattern
+
+    added = reg.add(folder, "folder")
+    reg.save(model, "memory")
+
+    assert added.warnings == ()
+    assert [naive.encodings(reg.load(f"{name}@1", device="cpu")) for name in ("folder", "memory")] == [live, live]
+
+
+def test_ranks_that_were_cut_off_when_they_were_saved_have_no_place_in_what_is_loaded(reg, saved):
+    from safetensors.torch import load_file, save_file
+    folder, model = saved(adalora())
+    pattern = allocated(model, [True, False, True])
+    edit(folder / "adapter_config.json", lambda fields: fields.update(rank_pattern=pattern))
+    weights = folder / "adapter_model.safetensors"
+    save_file({name: tensor[:, [0, 2]] if "lora_B" in name else tensor[[0, 2]] for name, tensor in load_file(weights).items()}, weights,
+              metadata={"format": "pt"})
+    with pytest.raises(RuntimeError):
+        lively.loaded(folder, "SentenceTransformer")
+
+    with pytest.raises(NotLoadable, match="lora_A' has the rank 2 .* says 3: peft saved only the ranks that it allocated.*registry.save"):
+        reg.add(folder, "medical", measure=False)
 
 
 def test_rows_of_another_table_are_no_tokens_and_those_of_the_tokens_are_looked_at_all_the_same(reg, saved):

@@ -111,9 +111,13 @@ def shapes_are_its_parents(candidate: Candidate) -> str | None:
 def rank_is_its_configurations(candidate: Candidate) -> str | None:
     """The rank of every tensor is that of `r` or of rank_pattern."""
     found = _faults(candidate, "rank")
-    return (f"the adapter's {found[0].name!r} has the rank {found[0].found}{_more(found)}, and "
-            f"adapter_config.json says {found[0].wanted}; take the configuration that was saved with these "
-            "weights") if found else None
+    if not found:
+        return None
+    config = config_of(candidate)
+    said = f"the adapter's {found[0].name!r} has the rank {found[0].found}{_more(found)}, and adapter_config.json says {found[0].wanted}"
+    if config is not None and config.type == "ADALORA" and config.says("rank_pattern"):
+        return f"{said}: peft saved only the ranks that it allocated, and loaders make room for all; save the model from memory with registry.save"
+    return f"{said}; take the configuration that was saved with these weights"
 
 
 @check("adapter-missing", "no tensor is missing", "protects from layers that are left unadapted with a log line", NotLoadable)
@@ -183,7 +187,7 @@ def patterns_mean_something(candidate: Candidate) -> str | None:
     modules = {tensor.name.removeprefix(_PREFIX).rpartition(".lora_")[0] for tensor in own_tensors(candidate) if ".lora_" in tensor.name}
     for field in ("rank_pattern", "alpha_pattern"):
         for key in config.fields.get(field) or {}:
-            if not any(re.match(rf"(.*\.)?({key})$", module) for module in modules):
+            if config.type != "ADALORA" and not any(re.match(rf"(.*\.)?({key})$", module) for module in modules):
                 return f"{key!r} in {field} of adapter_config.json matches no module that the adapter changes"
     return None
 

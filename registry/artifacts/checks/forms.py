@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ...errors import NotLoadable
 from ..configuration import read_object
 from ..encoder.belongs import SENTENCE_CONFIGS, join
-from ..encoder.modules import TRANSFORMERS, Module
-from ..forms import MODEL, MODULES, TOKENIZER, Forms, misfit
+from ..encoder.modules import ROUTER_CONFIGS, ROUTERS, TRANSFORMERS, Module
+from ..forms import MODEL, MODULES, ROUTER, TOKENIZER, Forms, misfit
 from .check import Candidate, checks
 from .files import MADE_FROM
 
@@ -19,18 +20,25 @@ CHECKS, check = checks()
        "protects from a setting that a loader takes for another, as \"false\" in quotation marks is taken for true", NotLoadable)
 def settings_have_their_form(candidate: Candidate) -> str | None:
     """What is true or false, a number, a text or a list in the libraries is so in the configurations too."""
-    for path, forms in _read(candidate):
+    found = (misfit(value, forms, path) for path, value, forms in _settings(candidate))
+    return next((said for said in found if said is not None), None)
+
+
+def _settings(candidate: Candidate) -> Iterator[tuple[str, Mapping[str, Any], Forms]]:
+    """(path of a configuration, its settings, their forms) of each that belongs; what a Router is made with lies one level deeper."""
+    for path, forms in _places(candidate):
         if path in candidate.layout.belongs:
-            found = misfit(read_object(candidate.files, path), forms, path)
-            if found is not None:
-                return found
-    return None
+            value = read_object(candidate.files, path)
+            yield path, value, forms
+            if forms is ROUTER and isinstance(value.get("parameters"), dict):
+                yield path, value["parameters"], MODULES["Router"]
 
 
-def _read(candidate: Candidate) -> Iterator[tuple[str, Forms]]:
+def _places(candidate: Candidate) -> Iterator[tuple[str, Forms]]:
     layout = candidate.layout
     yield "config_sentence_transformers.json", MODEL
     yield join(layout.tokenizer, "tokenizer_config.json"), TOKENIZER
     for module in layout.modules or (Module("Transformer", layout.transformer),):
-        names = SENTENCE_CONFIGS if module.type in TRANSFORMERS else (MADE_FROM.get(module.type, "config.json"),)
-        yield from ((module.at(name), MODULES.get(module.type, {})) for name in names)
+        router, transformer = module.type in ROUTERS, module.type in TRANSFORMERS
+        names = ROUTER_CONFIGS if router else SENTENCE_CONFIGS if transformer else (MADE_FROM.get(module.type, "config.json"),)
+        yield from ((module.at(name), ROUTER if router else MODULES.get(module.type, {})) for name in names)

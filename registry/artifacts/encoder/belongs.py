@@ -14,7 +14,7 @@ from ...errors import InvalidManifest, NotLoadable, UnsafeFile
 from ...facts import Files
 from .. import weights as _weights
 from ..configuration import read_if_there, read_object
-from .modules import MODULES, ROUTERS, Module
+from .modules import MODULES, ROUTER_CONFIGS, ROUTERS, Module
 
 ROOT = ("README.md", MODULES, "config_sentence_transformers.json")
 WEIGHTS, INDEX, ADAPTER_WEIGHTS = "model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors"
@@ -67,7 +67,7 @@ def of_transformer(files: Files, there: set[str], folder: str) -> Belonging:
 def of_module(files: Files, there: set[str], module: Module) -> Belonging:
     """What belongs of any other module's folder. Raises as of_transformer does, and for a type of module that is not known."""
     if module.type in ROUTERS:
-        return Belonging(tuple(path for name in ("router_config.json", "config.json") if (path := module.at(name)) in there)[:1])
+        return Belonging(tuple(path for name in ROUTER_CONFIGS if (path := module.at(name)) in there)[:1])
     if module.type in _SETTINGS_ONLY:
         return Belonging(tuple({module.at("config.json")} & there))
     if module.type not in _WITH_WEIGHTS:

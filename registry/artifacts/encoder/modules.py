@@ -12,6 +12,8 @@ from ..configuration import parse, read_object
 
 MODULES = "modules.json"
 ROUTERS = ("Router", "Asym")
+ROUTER_CONFIGS = ("router_config.json", "config.json")
+"""The loader takes the first that is there."""
 TRANSFORMERS = ("Transformer", "MLMTransformer", "CLIPModel")
 _OURS = re.compile(r"sentence_transformers(\.[A-Za-z_]\w*)+", re.ASCII)
 _PYLATE = {"pylate.models.Dense.Dense": "Dense"}
@@ -59,7 +61,7 @@ def _parts(files: Files, there: set[str], router: Module) -> Iterator[Module]:
     """The modules within a Router."""
     if router.type not in ROUTERS:
         return
-    path = next((router.at(name) for name in ("router_config.json", "config.json") if router.at(name) in there), None)
+    path = next((router.at(name) for name in ROUTER_CONFIGS if router.at(name) in there), None)
     if path is None:
         raise NotLoadable(f"the {router.type} has no {router.at('router_config.json')}")
     types = read_object(files, path).get("types")

@@ -99,12 +99,12 @@ def _refuse_unsound(model: Any, made: Sequence[Probe]) -> None:
 def _probe(model: Any, text: str | tuple[str, ...], prompt: str | None, *, encoded: bool) -> Probe:
     pair = type(model).__name__ == "CrossEncoder"
     item: Any = text if not pair else tuple(text) if isinstance(text, tuple) else (TEXTS[3], text)
-    ids = tuple(_ids(model, item, prompt or ""))
     kept = tuple(item) if pair else (item,)
-    if not encoded or not ids:  # a text without a piece breaks some models, and says nothing of their weights
-        return Probe(kept, prompt, ids)
     import numpy as np
     try:
+        ids = tuple(_ids(model, item, prompt or ""))
+        if not encoded or not ids:  # a text without a piece breaks some models, and says nothing of their weights
+            return Probe(kept, prompt, ids)
         values = np.ascontiguousarray(encoding(model, item, prompt or ""), dtype="<f4")
     except Exception as error:  # the libraries raise whatever they like, and each means the same: it cannot encode
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]

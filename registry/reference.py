@@ -113,8 +113,9 @@ def path_of(text: str | os.PathLike[str]) -> Path:
         os.lstat(os.path.abspath(path))
     except RuntimeError:
         raise FolderNotFound(f"{given} begins with the folder of a user who is not known here; write the whole path") from None
-    except ValueError:
-        raise FolderNotFound(f"{given} can be no path: it holds a null character") from None
+    except ValueError as error:
+        held = "half a character (a lone surrogate)" if isinstance(error, UnicodeError) else "a null character"
+        raise FolderNotFound(f"{given} can be no path: it holds {held}") from None
     except OSError as error:
         if error.errno == ENAMETOOLONG:
             raise FolderNotFound(f"{given} can be no path: {reason(error)}") from None

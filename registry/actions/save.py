@@ -138,10 +138,10 @@ def _full(home: Home, version: Version) -> Version | None:
 def _base(home: Home, live: Live, name: str, work: Path, origins: list[Known], options: SaveOptions,
           progress: Progress, *, trained: bool = True) -> tuple[Version, Added | None]:
     """(the version that the base is, what was registered for it, None where it was known before)."""
-    from ..artifacts import live as _live, split
+    from ..artifacts import live as _live, returning
     progress("comparing the base", 0, None)
     for version in [*(known.version for known in origins), *_named(home, name)]:
-        if split.stands_on(live, home_checkout(home, version, progress=progress).folder, facts_of(home, version)):
+        if returning.stands_on(live, home_checkout(home, version, progress=progress).folder, facts_of(home, version)):
             return version, None
     biased = next((adapter for adapter in live.adapters if _live.trained_biases(live, adapter)), None)
     if biased is not None and trained:
@@ -162,13 +162,12 @@ def _named(home: Home, name: str) -> list[Version]:
 
 def _register_same(home: Home, live: Live, name: str, origins: list[Known], options: SaveOptions) -> Added | None:
     """A full model in which nothing is new is the version it came from, under this name too; None where something is."""
-    from ..artifacts import returning, split
-    for known in origins:
-        version, folder = known.version, home_checkout(home, known.version).folder
-        if version.model_class != live.model_class or not split.stands_on(live, folder, facts_of(home, version)):
+    from ..artifacts import returning
+    for version in (known.version for known in origins):
+        if version.model_class != live.model_class:
             continue
-        if (back := returning.whole(live, folder)) is not None:
-            facts = facts_of(home, version)
+        facts = facts_of(home, version)
+        if (back := returning.whole(live, home_checkout(home, version).folder, facts)) is not None:
             edges = tuple(Edge(parent.role, parent.digest, parent.evidence, parent.reference) for parent in version.parents)
             same = Prepared(manifest_of(home, version), facts, home.blobs.read(facts.vocabulary.digest), edges, (), {}, (), None,
                             forced=version.forced)

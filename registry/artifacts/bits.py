@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..digest import real
+from ..errors import NotLoadable
 from .live import Live, adapter_tensors, own_tensors
-from .loading import encode, quiet
+from .loading import encode, first_line, quiet
 from .probes import encoding
 from .switching import activate, untouched
 from .unlike import reasons
@@ -78,7 +79,11 @@ def _inputs(live: Live) -> Sequence[Any]:
 
 
 def _encoded(model: Any, inputs: Sequence[Any]) -> list[Any]:
-    return [next(encode(model, [item])) for item in inputs]
+    """Raises NotLoadable for a model that cannot encode."""
+    try:
+        return [next(encode(model, [item])) for item in inputs]
+    except Exception as error:  # the libraries raise whatever they like, and each means the same: it cannot encode
+        raise NotLoadable(f"the model cannot encode as it is in memory: {type(error).__name__}: {first_line(error)}") from error
 
 
 def _first_other(inputs: Sequence[Any], now: Sequence[Any], back: Any) -> Any | None:

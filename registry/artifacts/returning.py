@@ -1,4 +1,4 @@
-"""Returning: a folder that was written from a live model, loaded as users do, is that model again, bit for bit."""
+"""Returning: whether what lies in a folder, loaded as users do, is the live model again, bit for bit, or the base that its adapters stand on."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NotLoadable
+from ..facts import Facts
 from .bits import CUT, circumstances, measured
-from .live import Live, adapter_tensors, own_tensors, take_apart
-from .loading import first_line, load
+from .live import Live, adapter_tensors, own_tensors, take_apart, trained_biases
+from .loading import first_line, load, rows
 from .proof import bits_equal
 from .shortened import differing
 from .switching import fast_tokenizer
@@ -20,6 +21,10 @@ from .unlike import built_otherwise, ranked_otherwise, refilled, scaled_otherwis
 _SAID_OF_IT = ("truncation_side", "padding_side", "split_special_tokens", "model_input_names")
 _PARTS = ("normalizer", "pre_tokenizer", "post_processor", "model", "added_tokens")
 """Of tokenizer.json."""
+_VOLATILE = ("_name_or_path", "name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures", "use_cache", "_attn_implementation")
+"""Of config.json: what another save of the same model may write otherwise."""
+_LENGTHS = ("truncation", "padding")
+"""Of tokenizer.json: how the last texts were cut and filled up."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,18 @@ def prove(live: Live, folder: Path, adapter: str | None) -> Returned:
     return Returned(back, remarks)
 
 
-def whole(live: Live, folder: Path) -> Returned | None:
+def stands_on(live: Live, folder: Path, facts: Facts) -> bool:
+    """Whether transformer and tokenizer of a live model, adapters apart, are bit for bit those of the folder; facts are the folder's.
+
+    Biases that an adapter trains in place are the adapter's, and no difference.
+    """
+    return _same_base(live, folder, facts) is not None
+
+
+def whole(live: Live, folder: Path, facts: Facts) -> Returned | None:
     """What lies in the folder, where all of a live model without adapters is that, what is around its transformer included; else None."""
-    back = load(folder, live.model_class, device="cpu")
-    if live.model._get_model_config() != back._get_model_config():
+    back = _same_base(live, folder, facts)
+    if back is None or live.model._get_model_config() != back._get_model_config():
         return None
     problem, remarks = _compared(live, back, None)
     return Returned(back, remarks) if problem is None else None
@@ -62,6 +75,22 @@ def together(live: Live, back: Any, adapters: Mapping[str, str]) -> str | None:
     if live.model.device.type != "cpu":
         return None
     return measured(live, take_apart(back), adapters)[0]
+
+
+def _same_base(live: Live, folder: Path, facts: Facts) -> Any | None:
+    """What lies in the folder, where a live model stands on it; else None."""
+    if (found := rows(live.model)) is not None and facts.rows is not None and found != facts.rows:
+        return None  # the commonest case, told without loading anything
+    back = load(folder, facts.model_class, device="cpu")
+    parts = take_apart(back)
+    if type(parts.inner) is not type(live.inner) or _settings(parts.inner) != _settings(live.inner):
+        return None
+    mine, theirs = ({key: value for key, value in _tokenizer_json(model).items() if key not in _LENGTHS} for model in (live.model, back))
+    if mine != theirs:
+        return None
+    apart = {name.replace(".base_layer.", ".") for adapter in live.adapters for name in trained_biases(live, adapter)}
+    mine, theirs = ({name: tensor for name, tensor in own_tensors(part.inner).items() if name not in apart} for part in (live, parts))
+    return back if next(_tensors(mine, theirs, "parameter"), None) is None else None
 
 
 def _compared(live: Live, back: Any, adapter: str | None) -> tuple[str | None, tuple[str, ...]]:
@@ -114,10 +143,18 @@ def _said_of_the_model(mine: Any, back: Any) -> tuple[dict[str, Any], dict[str, 
 
 
 def _of_the_tokenizer(model: Any) -> dict[str, Any]:
-    tokenizer, backend = getattr(model[0], "tokenizer", None), fast_tokenizer(model)
-    whole = json.loads(backend.to_str()) if backend is not None else {}
-    said = {name: getattr(tokenizer, name, None) for name in _SAID_OF_IT}
+    said, whole = {name: getattr(getattr(model[0], "tokenizer", None), name, None) for name in _SAID_OF_IT}, _tokenizer_json(model)
     return {"max_seq_length": getattr(model, "max_seq_length", None), **said, **{name: whole.get(name) for name in _PARTS}}
+
+
+def _tokenizer_json(model: Any) -> dict[str, Any]:
+    """tokenizer.json of what is in memory; empty where there is no fast tokenizer."""
+    backend = fast_tokenizer(model)
+    return dict(json.loads(backend.to_str())) if backend is not None else {}
+
+
+def _settings(inner: Any) -> Any:
+    return None if inner is None else {key: value for key, value in inner.config.to_dict().items() if key not in _VOLATILE}
 
 
 def _tensors(mine: dict[str, Any], theirs: dict[str, Any], what: str) -> Iterator[str]:

@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ..errors import NotLoadable, RegistryError
-from ..facts import Facts
 from .adapter import CONFIG, WEIGHTS
-from .live import Live, adapter_tensors, begins_from_the_base, own_tensors, take_apart, trained_biases
-from .loading import load, quiet, rows
+from .live import Live, adapter_tensors, begins_from_the_base, own_tensors, trained_biases
+from .loading import quiet
 from .proof import bits_equal
 from .switching import fast_tokenizer, untouched
 
-_VOLATILE = ("_name_or_path", "name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures", "use_cache", "_attn_implementation")
-_ROWS_AND_LENGTHS = ("truncation", "padding")
 _BEGINNINGS = ("loftq_config", "corda_config", "lora_ga_config")
 """What an adapter that has begun needs no more; it may name files of this machine."""
 
@@ -59,25 +55,6 @@ def _writing() -> Iterator[None]:
         raise
     except Exception as error:  # the libraries raise whatever they like, and each means the same: it cannot be written
         raise NotLoadable(f"the model cannot be kept exactly: the library cannot write it: {' '.join(str(error).split()):.300}") from error
-
-
-def stands_on(live: Live, folder: Path, facts: Facts) -> bool:
-    """Whether transformer and tokenizer of a live model, adapters apart, are bit for bit those of the folder; facts are the folder's.
-
-    Biases that an adapter trains in place are the adapter's, and no difference.
-    """
-    if (found := rows(live.model)) is not None and facts.rows is not None and found != facts.rows:
-        return False  # the commonest case, told without loading anything
-    other = load(folder, facts.model_class, device="cpu")
-    known = take_apart(other)
-    if (known.inner is None) != (live.inner is None) or type(known.inner) is not type(live.inner):
-        return False
-    if _settings(known.inner) != _settings(live.inner) or _tokenizer(other) != _tokenizer(live.model):
-        return False
-    mine, theirs = own_tensors(live.inner), own_tensors(known.inner)
-    apart = {name.replace(".base_layer.", ".") for adapter in live.adapters for name in trained_biases(live, adapter)}
-    return mine.keys() == theirs.keys() and all(
-        bits_equal(tensor.cpu(), theirs[name]) for name, tensor in mine.items() if name not in apart)
 
 
 def _skeleton(inner: Any) -> Any:
@@ -180,16 +157,3 @@ def _write_config(live: Live, adapter: str, base: Path, folder: Path) -> None:
     config.save_pretrained(str(folder))
     if not (folder / CONFIG).is_file():
         raise NotLoadable(f"peft wrote no {CONFIG} for the adapter {adapter!r}")
-
-
-def _settings(inner: Any) -> Any:
-    return None if inner is None else {key: value for key, value in inner.config.to_dict().items() if key not in _VOLATILE}
-
-
-def _tokenizer(model: Any) -> Any:
-    """What the model's tokenizer does, as values that can be compared."""
-    tokenizer = getattr(model[0], "tokenizer", None)
-    backend: Any = getattr(tokenizer, "backend_tokenizer", tokenizer)
-    if not hasattr(backend, "to_str"):
-        return None
-    return {key: value for key, value in json.loads(backend.to_str()).items() if key not in _ROWS_AND_LENGTHS}

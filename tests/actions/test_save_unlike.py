@@ -83,6 +83,10 @@ def heads_edited(model: Any) -> None:
     model.transformers_model.config.num_attention_heads = 4
 
 
+def length_edited(model: Any) -> None:
+    model.max_seq_length = 30.0
+
+
 def rows_edited(model: Any) -> None:
     model.transformers_model.config.vocab_size = 5
 
@@ -174,6 +178,7 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
     "positions": (positions_turned, "minilm", "the buffer embeddings.position_ids, which is in no file, has other numbers"),
     "normalizer": (cased, "minilm", "the tokenizer's normalizer.lowercase is False in memory and True when it is loaded"),
     "shared layers": (one_layer_twice, "minilm", "the library cannot write it: .*shared tensors"),
+    "no length": (length_edited, "minilm", "cannot encode as it is in memory: TypeError: 'float' object cannot be interpreted as an integer"),
     "no JSON": (no_json, "minilm", "the library cannot write it: Object of type object is not JSON serializable"),
     "compiled part": (a_part_compiled, "minilm", "encoder.layer.0 was put into torch.compile's wrapper"),
     "peft in peft": (one_in_another, "minilm", "one model of peft lies in another"),

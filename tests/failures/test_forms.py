@@ -88,6 +88,7 @@ def test_a_length_that_cuts_nothing_is_one(reg, tmp_path):
 
     reg.add(folder, "endless")
 
+    assert lively.encodings(reg.load("endless@1", device="cpu")) == lively.encodings(lively.loaded(folder, "SentenceTransformer"))
 
 
 def test_an_adapter_that_only_generated_text_switches_on_changes_nothing_and_is_refused(reg, made, copied):

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..digest import real
+from ..facts import Files
+from .configuration import read_if_there
+from .encoder.belongs import SENTENCE_CONFIGS, join
 
 DEFAULTS: Mapping[str, object] = {"module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding", "include_prompt": True}
 """By the last part of a setting's name. Source: sentence_transformers 6.2, sentence_transformer/modules."""
@@ -13,10 +16,14 @@ SIMILARITY: Mapping[str, str] = {"SentenceTransformer": "cosine", "SparseEncoder
 """By class: the similarity of a model that names none, or one by the name PyLate has for it. Source: sentence_transformers 6.2, the four classes."""
 
 SILENT = ("_name_or_path", "name_or_path", "transformers_version", "adapters", "model_type", "vocab_size", "use_cache", "gradient_checkpointing",
-           "tie_word_embeddings", "is_decoder", "add_cross_attention", "classifier_dropout", "finetuning_task", "initializer_range",
+           "tie_word_embeddings", "add_cross_attention", "classifier_dropout", "finetuning_task", "initializer_range",
            "_num_labels", "output_past", "torchscript", "problem_type", "cross_attention_hidden_size", "use_bfloat16", "architectures",
            "hidden_dropout_prob", "attention_probs_dropout_prob", "id2label", "label2id", "dtype", "bos_token_id", "eos_token_id", "pad_token_id")
 """Of config.json: what does not change what comes out, or stands elsewhere."""
+HANDED_ON = ("_args", "_kwargs", "_length")
+"""Ends of the fields in which sentence_bert_config.json hands something to other libraries; one that is absent changes nothing."""
+NO_READER = ("max_seq_length", "do_lower_case")
+"""Of sentence_bert_config.json: what stands elsewhere, or what no library reads any more."""
 RENAMED = {"word_embedding_dimension": "embedding_dimension", "torch_dtype": "dtype"}
 """Names of older libraries to today's."""
 POOLING = {"pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max", "pooling_mode_mean_tokens": "mean",
@@ -50,6 +57,21 @@ def setting(settings: Mapping[str, Any], key: str, model_class: str) -> Any:
     if key == "similarity_fn_name":
         return similarity(found, model_class)
     return DEFAULTS.get(key.rpartition(".")[2]) if found is None else found
+
+
+def same(key: str, one: Any, other: Any) -> bool:
+    """Whether two values of a setting are one: an absent list, object or false and an empty one are written by different library versions."""
+    empty: tuple[object, ...] = (None, [], {}, False)
+    # accents that nothing is said of go the way of the case
+    return bool(one == other or (key != "strip_accents" and one in empty and other in empty))
+
+
+def handed_on(files: Files, folder: str) -> dict[str, Any]:
+    """What sentence_bert_config.json says of how the transformer in a folder is made and read, flat."""
+    there = set(files.paths())
+    path = next((join(folder, name) for name in SENTENCE_CONFIGS if join(folder, name) in there), None)
+    said = dict(flat(read_if_there(files, path, there))) if path is not None else {}
+    return {key: value for key, value in said.items() if key.partition(".")[0] not in NO_READER}
 
 
 def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from ...facts import Facts
 from ..configuration import read_if_there
-from ..defaults import SILENT, flat, setting, todays
-from ..encoder.belongs import SENTENCE_CONFIGS, join
+from ..defaults import HANDED_ON, SILENT, flat, handed_on, same, setting, todays
+from ..encoder.belongs import join
 from ..tokenizer import settings_of, side_of, special_tokens
 from .around import pooling, spoken
 from .check import Candidate, ParentView, checks
@@ -19,10 +19,6 @@ from .check import Candidate, ParentView, checks
 CHECKS, check = checks()
 _IN_FACTS = ("__version__", "model_type", "prompts", "default_prompt_name", "similarity_fn_name", "truncate_dim")
 """Of config_sentence_transformers.json: what is compared as facts, or says nothing of encodings."""
-_LENGTHS = ("max_seq_length", "do_lower_case")
-"""Of sentence_bert_config.json: what is compared elsewhere, or what no library reads any more."""
-_HANDED_ON = ("_args", "_kwargs", "_length")
-"""Ends of the fields in which a configuration hands something to other libraries; one that is absent changes nothing."""
 _SIDES = ("truncation", "padding")
 _PARTS = ("normalizer", "pre_tokenizer", "post_processor")
 
@@ -79,10 +75,9 @@ def _of_its_class(candidate: Candidate, parent: ParentView) -> Iterator[str]:
 
 def _handed_on(candidate: Candidate, parent: ParentView) -> Iterator[str]:
     """What sentence_bert_config.json says of how the transformer is made and read."""
-    own, other = (_sentence(view) for view in (candidate, parent))
+    own, other = (handed_on(view.files, view.layout.transformer) for view in (candidate, parent))
     for key in sorted(own.keys() | other.keys()):
-        first = key.partition(".")[0]
-        if first not in _LENGTHS and (first.endswith(_HANDED_ON) or (key in own and key in other)):
+        if key.partition(".")[0].endswith(HANDED_ON) or (key in own and key in other):
             yield from _said(key, own.get(key), other.get(key))
 
 
@@ -127,15 +122,8 @@ def _other_weights(candidate: Candidate, parent: ParentView) -> Iterator[str]:
 
 
 def _said(key: str, own: Any, other: Any) -> Iterator[str]:
-    # an absent list or object and an empty one are written by different library versions
-    if own != other and not (own in (None, [], {}, False) and other in (None, [], {}, False)):
+    if not same(key, own, other):
         yield f"{key} is {own!r:.80} (there {other!r:.80})"
-
-
-def _sentence(view: Candidate | ParentView) -> dict[str, Any]:
-    there = set(view.files.paths())
-    path = next((join(view.layout.transformer, name) for name in SENTENCE_CONFIGS if join(view.layout.transformer, name) in there), None)
-    return dict(flat(read_if_there(view.files, path, there))) if path is not None else {}
 
 
 def _tokenizer_config(view: Candidate | ParentView) -> Mapping[str, Any]:

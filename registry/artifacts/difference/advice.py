@@ -18,6 +18,8 @@ _SAID = 3
 """Reasons that the line itself gives; the first are those that weigh most."""
 _ROUNDING = {"F16": 2.0 ** -11, "BF16": 2.0 ** -8}
 """The largest relative change of a number that is rounded to the nearest one of a dtype."""
+_ROUNDED = ("attn_implementation", "unpad_inputs")
+"""Ends of settings of how the same is computed."""
 _HARMLESS = ("similarity", "dtype", "prompts", "adapter")
 """Areas that are judged one by one, or by what they do to the weights."""
 
@@ -69,7 +71,7 @@ def _why_kept(tensors: Sequence[TensorChange], effects: Sequence[Effect], notes:
 
 def _by_settings(settings: Sequence[SettingChange]) -> Iterator[str]:
     for change in settings:
-        if change.area in _HARMLESS or change.key == "max_seq_length":
+        if change.area in _HARMLESS or change.key == "max_seq_length" or change.key.endswith(_ROUNDED):
             continue
         both = change.before is not None and change.after is not None
         if change.area == "configuration" and not both:
@@ -163,6 +165,8 @@ def _notes(settings: Sequence[SettingChange], tensors: Sequence[TensorChange]) -
         yield f"the same values lie in {cast[0].dtypes[1]} instead of {cast[0].dtypes[0]}, so vectors differ by rounding alone"
     elif any(change.area == "dtype" for change in settings) and not any(item.dtypes[0] != item.dtypes[1] for item in tensors):
         yield "it computes in another dtype, so vectors differ by rounding alone"
+    elif any(change.key.endswith(_ROUNDED) for change in settings):
+        yield "it computes the same in another way, so vectors differ by rounding alone"
 
 
 def _named(change: SettingChange) -> str:

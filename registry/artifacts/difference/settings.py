@@ -13,10 +13,10 @@ from ...differences import SettingChange, TextChange
 from ...digest import digest_of
 from ...facts import read
 from ..configuration import parse, read_if_there
-from ..defaults import DEFAULTS, SILENT, flat, similarity, todays
+from ..defaults import DEFAULTS, HANDED_ON, SILENT, flat, handed_on, same, similarity, todays
 from ..encoder.belongs import SENTENCE_CONFIGS, join
 from ..encoder.modules import TRANSFORMERS
-from ..tokenizer import settings_of
+from ..tokenizer import settings_of, side_of, special_tokens
 from .side import Side
 
 _AREAS = {"Pooling": "pooling", "SpladePooling": "pooling", "Normalize": "normalisation"}
@@ -24,6 +24,7 @@ _DEFAULTS: Mapping[str, object] = {**DEFAULTS, "position_embedding_type": "absol
 _ADAPTER_SILENT = ("base_model_name_or_path", "revision", "inference_mode", "auto_mapping", "peft_version", "task_type", "lora_dropout",
                    "init_lora_weights", "runtime_config", "loftq_config", "corda_config", "eva_config", "megatron_config", "megatron_core",
                    "qalora_group_size", "use_qalora", "ensure_weight_tying", "arrow_config", "lora_ga_config", "monteclora_config", "velora_config")
+_DTYPE = (".dtype", ".torch_dtype")
 _TEXT_LIMIT = 1 << 20
 
 
@@ -31,7 +32,7 @@ def compare(before: Side, after: Side) -> list[SettingChange]:
     """Every setting with another value, by area."""
     old, new = _settings(before), _settings(after)
     found = [SettingChange(area, key, old.get((area, key)), new.get((area, key))) for area, key in sorted(old.keys() | new.keys())
-             if _differ(key, old.get((area, key)), new.get((area, key)))]
+             if _differ(area, key, old.get((area, key)), new.get((area, key)))]
     if before.tokenizer_digest != after.tokenizer_digest:
         found += _tokenizer_json(before, after)
     return found
@@ -66,20 +67,33 @@ def _settings(side: Side) -> dict[tuple[str, str], Any]:
     found["length", "max_seq_length"] = _length(side, own)
     config = read_if_there(side.full.files, join(side.full.layout.transformer, "config.json"), full)
     found["dtype", "dtype"] = config.get("dtype", config.get("torch_dtype"))
+    found["configuration", "is_decoder"] = False
     found |= {("configuration", key): value for key, value in flat(config) if key.partition(".")[0] not in SILENT
               and key not in ("torch_dtype",)}
     if side.config is not None:
         found |= {("adapter", key): value for key, value in flat(side.config.fields) if key.partition(".")[0] not in _ADAPTER_SILENT}
-    config_path = join(side.layout.tokenizer, "tokenizer_config.json")
-    found |= {("tokenizer", key): value for key, value in settings_of(read_if_there(side.files, config_path, own)).items()}
-    return found
+    return found | _reading(side, own)
 
 
-def _differ(key: str, old: Any, new: Any) -> bool:
+def _reading(side: Side, own: set[str]) -> dict[tuple[str, str], Any]:
+    """What is said of how texts become ids, and of how the transformer is made and read."""
+    folder = side.layout.tokenizer
+    config = read_if_there(side.files, join(folder, "tokenizer_config.json"), own)
+    inputs = config.get("model_input_names")
+    said = {**settings_of(config), **special_tokens(side.files, folder), "split_special_tokens": bool(config.get("split_special_tokens")),
+            **{f"{name}_side": side_of(side.files, folder, name) for name in ("truncation", "padding")},
+            "model_input_names": inputs if isinstance(inputs, list) and "attention_mask" not in inputs else None}
+    handed = handed_on(side.files, side.layout.transformer)
+    return {("tokenizer", key): value for key, value in said.items()} | {
+        ("dtype" if key.endswith(_DTYPE) else "transformer", key): value for key, value in handed.items()}
+
+
+def _differ(area: str, key: str, old: Any, new: Any) -> bool:
+    if area == "transformer" and not key.partition(".")[0].endswith(HANDED_ON) and None in (old, new):
+        return False  # older versions had no such setting
     default = _DEFAULTS.get(key)
     old, new = (default if value is None else value for value in (old, new))
-    # an absent list or object and an empty one are written by different library versions
-    return bool(old != new and not (old in (None, [], {}, False) and new in (None, [], {}, False)))
+    return not same(key, old, new)
 
 
 def _length(side: Side, there: set[str]) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +38,8 @@ def audit(home: Home, *, full: bool, probes: bool, receipt: str | os.PathLike[st
         with looked.snapshot or contextlib.nullcontext(), looked.indexes or contextlib.nullcontext():
             chain = read_chain(home, looked.last, looked.at, looked.counted, progress)
             findings = [*concerning(chain, names_by_entry(looked.snapshot, chain.whole)), *strays(home)]
-            findings += _against(chain, earlier) if earlier is not None else []
+            rewritten = _against(chain, earlier) if earlier is not None else []
+            findings += rewritten
             found, more = _content(home, looked, chain, full=full, hashing=hashing, progress=progress)
     findings += more
     if probes:
@@ -46,8 +48,8 @@ def audit(home: Home, *, full: bool, probes: bool, receipt: str | os.PathLike[st
     found.notes += beside(home)
     head = chain.receipt(now())
     if place is not None:
-        found.notes.append(_write(place, head, chain))
-    if earlier is not None and not _against(chain, earlier):
+        found.notes.append(_write(place, head, [*chain.findings, *rewritten]))
+    if earlier is not None and not rewritten:
         found.notes.append(f"agrees with the receipt of {earlier.time}: nothing up to entry {earlier.number} was rewritten")
     return Audited(tuple(findings), chain.read, len(found.sizes), sum(found.sizes.values()), full, head, tuple(found.notes))
 
@@ -108,9 +110,10 @@ def _read(path: Path) -> Receipt:
     return parse_receipt(content.rstrip(b"\n"), f"{str(path)!r}")
 
 
-def _write(path: Path, head: Receipt | None, chain: Chain) -> str:
-    if head is None or chain.findings:
-        raise Corrupt(f"no receipt is written for a journal that is broken: {chain.findings[0].what if chain.findings else 'it is empty'}")
+def _write(path: Path, head: Receipt | None, faults: Sequence[Finding]) -> str:
+    """Not for a journal with faults: the receipt that it may take the place of is the proof of them."""
+    if head is None or faults:
+        raise Corrupt(f"no receipt is written for a journal that is broken or was rewritten: {faults[0].what if faults else 'it is empty'}")
     with writing(path, "the receipt") as out:
         out.write(head.to_bytes() + b"\n")
     return f"receipt of entry {head.number}, {head.digest.short}, written to {str(path)!r}; keep it where nobody who writes here can"

@@ -31,8 +31,12 @@ def test_a_journal_written_anew_from_the_middle_on_is_told_by_the_receipt_alone(
     shutil.rmtree(copied.settings.home / "catalog")
     copied.list()
 
+    proof = (tmp_path / "head.json").read_bytes()
     assert names(copied) == []
     assert names(copied, against=tmp_path / "head.json") == ["journal-rewritten"]
+    with pytest.raises(Corrupt, match="no receipt is written for a journal that is broken or was rewritten: the receipt of .* says entry 4 is"):
+        copied.audit(against=tmp_path / "head.json", receipt=tmp_path / "head.json")
+    assert (tmp_path / "head.json").read_bytes() == proof
 
 
 def test_a_receipt_of_another_registry_is_told(copied, tmp_path):

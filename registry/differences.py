@@ -60,6 +60,8 @@ class TensorChange:
     """Of a table, or a resized tensor: old rows that both have, compared by token where there is one for each row."""
     changed_rows: int | None = None
     new_rows: int | None = None
+    not_finite: int = 0
+    """Of the changed values those that are NaN or infinite on one of the two sides; they have no size, and no rounding explains them."""
 
     @property
     def module(self) -> str:
@@ -95,6 +97,7 @@ class ModuleChange:
     mean: float
     norm: float
     relative: float | None
+    not_finite: int
 
 
 @dataclass(frozen=True)
@@ -208,4 +211,4 @@ def _module(name: str, tensors: Sequence[TensorChange]) -> ModuleChange:
     return ModuleChange(
         name, tuple(sorted({item.kind for item in tensors})), len(tensors), values, sum(item.changed for item in tensors),
         max(item.largest for item in tensors), sum(item.total for item in tensors) / values if values else 0.0, norm,
-        norm / before if before else None)
+        norm / before if before else None, sum(item.not_finite for item in tensors))

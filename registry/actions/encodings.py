@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..differences import Advice, Difference
-from ..errors import Invalid
+from ..errors import Invalid, NotLoadable
 from ..home import Home
 from ..movement import COSINE, SCORE, Encodings, MovedText
 from ..plural import counted
@@ -28,7 +28,7 @@ Chosen = tuple[list[Text], str]
 def with_encodings(home: Home, before: Given, after: Given, difference: Difference, texts: Chosen | None, progress: Progress) -> Difference:
     """The difference with how far the texts moved, and the advice with what that shows of it.
 
-    Raises Invalid where one of the two scores pairs and the other encodes texts.
+    Raises Invalid where one of the two scores pairs and the other encodes texts, NotLoadable where an encoding is no number.
     """
     found = _measured(home, before, after, difference, texts, progress)
     return replace(difference, encodings=found, advice=_advice(difference.advice, found))
@@ -84,6 +84,10 @@ def _encoded(home: Home, given: Given, texts: Sequence[Text], progress: Progress
     progress(f"loading {given.side.title}", 0, None)
     model = _loaded(home, given, progress)
     made = moving.encode(model, texts, lambda done: progress(f"encoding with {given.side.title}", done, len(texts)))
+    strange = moving.first_not_finite(made)
+    if strange is not None:
+        raise NotLoadable(f"{given.side.title} encodes {texts[strange]!r:.60} to NaN or infinity, so nobody can say how far that moved; its training "
+                          "diverged, or its weights were damaged: take an earlier checkpoint, or leave out --encodings to see which weights differ")
     del model
     gc.collect()  # the other model needs the room
     return made

@@ -174,7 +174,8 @@ def _module_line(item: ModuleChange, tensors: Sequence[TensorChange]) -> str:
         said.append(f"the adapter's product merged in, rounded by {item.relative or 0:.1e} of its norm")
     elif item.changed:
         share = f", {item.relative:.2%} of its norm" if item.relative is not None else ""
-        said.append(f"{item.changed} of {counted(item.values, 'value')} changed{share}, largest {item.largest:.3g}, mean {item.mean:.3g}")
+        odd = f", {item.not_finite} of them NaN or infinite on one side" if item.not_finite else ""
+        said.append(f"{item.changed} of {counted(item.values, 'value')} changed{odd}{share}, largest {item.largest:.3g}, mean {item.mean:.3g}")
     return f"{item.name}: " + "; ".join(said)
 
 
@@ -204,7 +205,7 @@ def _tensor(item: TensorChange) -> dict[str, Any]:
     return {"name": item.name, "module": item.module, "change": item.kind, "dtypes": list(item.dtypes),
             "shapes": [None if shape is None else list(shape) for shape in item.shapes], "values": item.values, "changed": item.changed,
             "largest": item.largest, "mean": item.mean, "norm": item.norm, "relative": item.relative, "rows": item.rows,
-            "changed_rows": item.changed_rows, "new_rows": item.new_rows}
+            "changed_rows": item.changed_rows, "new_rows": item.new_rows, "not_finite": item.not_finite}
 
 
 def _token(token: Any) -> dict[str, Any] | None:

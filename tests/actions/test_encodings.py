@@ -9,7 +9,7 @@ import numpy
 import pytest
 
 import registry
-from registry.errors import FolderNotFound, Invalid
+from registry.errors import FolderNotFound, Invalid, NotLoadable
 from registry.movement import COSINE, MAXSIM, SCORE, Encodings
 from tests.actions.test_every_class import loaded
 from tests.artifacts import small
@@ -322,6 +322,35 @@ def test_what_else_asks_for_new_vectors_leaves_nothing_to_cut(reg, tmp_path):
     assert "; length truncate_dim is 8, was none; " in reg.diff(before, both).advice.line
     assert reg.diff(before, both).advice.everything
     assert reg.diff(before, prompted).advice.line.partition("; ")[2].startswith("the other vectors are cut, each to its first 8 numbers, ")
+
+
+def test_encodings_that_are_no_numbers_are_measured_by_nobody(reg, tmp_path):
+    before, after = small.dense(tmp_path / "before"), tmp_path / "after"
+    shutil.copytree(before, after)
+    with_one(after, "encoder.layer.1.output.LayerNorm.weight", float("nan"))
+
+    with pytest.raises(NotLoadable, match=r"^after encodes 'a' to NaN or infinity"):
+        reg.diff(before, after, encodings=True)
+
+    assert reg.diff(before, after).advice.line.endswith("LayerNorm.weight, and 1 value is NaN or infinite on one side")
+
+
+def test_what_overflows_in_another_dtype_is_not_explained_by_rounding(reg, tmp_path):
+    before = small.dense(tmp_path / "before")
+    with_one(before, "embeddings.position_embeddings.weight", 1e6)
+
+    advice = reg.diff(before, cast(before, tmp_path / "half", "float16")).advice
+
+    assert "no more than rounding" not in advice.line
+    assert ", and 1 value is NaN or infinite on one side" in advice.line
+
+
+def with_one(folder, name, value):
+    """One number of a model's weights, another."""
+    def change(found):
+        found[name] = found[name].copy()
+        found[name].flat[-1] = value
+    rewrite(folder / "model.safetensors", change)
 
 
 @pytest.mark.parametrize(("value", "said"), [

@@ -96,7 +96,7 @@ def _by_weights(after: Side, tensors: Sequence[TensorChange]) -> Iterator[str]:
     if changed:
         most = max(changed, key=lambda item: item.relative or 0.0)
         told = f", by {most.relative:.2g} of its norm in {most.name}" if most.relative is not None else ""
-        yield f"{counted(len(changed), 'tensor')} changed{told}{_by_rounding(changed)}"
+        yield f"{counted(len(changed), 'tensor')} changed{told}{_not_finite(changed) or _by_rounding(changed)}"
     reshaped = [item for item in tensors if item.kind == "resized" and item.rows is None]
     if reshaped:
         yield f"{reshaped[0].name} has the shape {reshaped[0].shapes[1]}, had {reshaped[0].shapes[0]}"
@@ -104,6 +104,11 @@ def _by_weights(after: Side, tensors: Sequence[TensorChange]) -> Iterator[str]:
         found = [item for item in tensors if item.kind == kind and not item.name.startswith(("pooler.", "cls.")) and not is_part(item.name)]
         if found:
             yield f"{counted(len(found), 'tensor')} {kind}, {found[0].name} first"
+
+
+def _not_finite(changed: Sequence[TensorChange]) -> str:
+    found = sum(item.not_finite for item in changed)
+    return f", and {counted(found, 'value is', 'values are')} NaN or infinite on one side" if found else ""
 
 
 def _by_rounding(changed: Sequence[TensorChange]) -> str:

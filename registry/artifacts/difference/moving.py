@@ -56,6 +56,13 @@ def encode(model: Any, texts: Sequence[Text], progress: Any) -> Encoded:
     return Encoded(kind, np.concatenate(found).astype(np.float64), similarity)
 
 
+def first_not_finite(encoded: Encoded) -> int | None:
+    """Number of the first text whose encoding has a NaN or an infinity; None where all are numbers."""
+    import numpy as np
+    rows = (item[1] if isinstance(item, tuple) else item for item in encoded.values)
+    return next((number for number, row in enumerate(rows) if not np.isfinite(row).all()), None)
+
+
 def measure(texts: Sequence[Text], before: Encoded, after: Encoded) -> tuple[str, list[MovedText], int, int, str | None]:
     """(what was measured, each text, how many nearest were looked at, among how many texts, what the plane shows)."""
     if before.model_class == "CrossEncoder":

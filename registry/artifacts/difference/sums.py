@@ -30,6 +30,8 @@ class Sums:
     before: float = 0.0
     """Sum of the squares of the values before."""
     changed_rows: int = 0
+    not_finite: int = 0
+    """Changed values that are NaN or infinite on a side."""
 
     def add(self, other: Sums) -> None:
         """Take another run's into this."""
@@ -40,6 +42,7 @@ class Sums:
         self.squares += other.squares
         self.before += other.before
         self.changed_rows += other.changed_rows
+        self.not_finite += other.not_finite
 
 
 def runs(count: int, width: int = 1) -> Iterator[tuple[int, int]]:
@@ -96,6 +99,9 @@ def difference(old: Array, new: Array, width: int | None = None) -> Sums:
         found.squares = dot(gap)
         np.abs(gap, out=gap)
         if not np.isfinite(gap.max()):
+            changed &= ~(np.isnan(old) & np.isnan(new))
+            found.changed = int(np.count_nonzero(changed))
+            found.not_finite = int(np.count_nonzero(changed & ~(np.isfinite(old) & np.isfinite(new))))
             gap = np.append(gap[np.isfinite(gap)], 0)
         found.largest, found.total = float(gap.max()), float(gap.sum())
         if width:

@@ -80,7 +80,7 @@ def _with_adapters(task: _Task, before: Side, after: Side, reader: Reader) -> _T
 
 def _but_for_rounding(change: TensorChange | None) -> TensorChange | None:
     """The change, called merged where it is what storing a sum in its dtype rounds."""
-    if change is None or change.relative is None:
+    if change is None or change.relative is None or change.not_finite:
         return change
     coarsest = max(_ROUNDING.get(dtype or "", 0.0) for dtype in change.dtypes)
     return replace(change, kind="merged") if change.relative <= coarsest else change
@@ -166,4 +166,4 @@ def _change(task: _Task, sums: Sums) -> TensorChange | None:
     return TensorChange(
         task.name, kind, (before.dtype, after.dtype), (before.shape, after.shape), sums.values, sums.changed, sums.largest, sums.total,
         math.sqrt(sums.squares), math.sqrt(sums.before), rows.count if rows is not None else None,
-        sums.changed_rows if rows is not None else None, rows.new if rows is not None else None)
+        sums.changed_rows if rows is not None else None, rows.new if rows is not None else None, sums.not_finite)

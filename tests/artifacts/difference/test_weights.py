@@ -216,9 +216,25 @@ def test_values_that_are_no_numbers_are_counted_and_have_no_size(base, copy):
 
     spoiled = change(differences(base, copy), QUERY)
 
-    assert spoiled.changed == 3
+    assert (spoiled.changed, spoiled.not_finite) == (3, 2)
     assert (spoiled.largest, spoiled.norm) == pytest.approx((9 - old[0, 2], 9 - old[0, 2]))
     assert numpy.isfinite(change(differences(copy, base), QUERY).before)
+
+
+def test_what_is_no_number_on_both_sides_is_the_same(base, copy):
+    def spoil(third):
+        def change(found):
+            query = found[QUERY].copy()
+            query[0, :3] = numpy.nan, numpy.inf, third
+            found[QUERY] = query
+        return change
+
+    rewrite(base / "model.safetensors", spoil(8))
+    rewrite(copy / "model.safetensors", spoil(9))
+
+    spoiled = change(differences(base, copy), QUERY)
+
+    assert (spoiled.changed, spoiled.not_finite, spoiled.largest) == (1, 0, 1)
 
 
 def test_a_file_that_lies_on_no_disk_is_read_too():

@@ -46,7 +46,9 @@ def checkout(home: Home, version: VersionLike, folder: Path | None, *, for_path:
         pieces += [_store.Piece(f".registry/base/{piece.path}", piece.digest, piece.size, piece.rendered) for piece in _pieces(home, base, None)]
     with home.store_lock.shared(timeout=60.0):
         marker = _marker(found, base, for_path or str(target))
-        _store.materialise(target, pieces, home.blobs, links=False, marker=marker, progress=progress, replace=True)
+        aside = _store.materialise(target, pieces, home.blobs, links=False, marker=marker, progress=progress, replace=True)
+    if aside is not None:
+        home.warn(f"what {str(target)!r} held was not all a checkout's own, and is kept in {str(aside)!r}")
     return Checkout(target, found, True)
 
 
@@ -100,13 +102,14 @@ def _ready(home: Home, version: Version, base_folder: Path | None, progress: Pro
     problems = _store.verify(folder) if there else []
     if there and not problems:
         return folder, False
-    if problems:
-        home.warn(f"the checkout of {version.reference} was changed on disk ({problems[0]}); it is made anew")
     make_private(folder.parent)
     pieces = _pieces(home, version, base_path(home, base, base_folder) if base is not None and base_folder is not None else None)
     with home.store_lock.shared(timeout=60.0):
-        _store.materialise(folder, pieces, home.blobs, links=True, marker=_marker(version, base, str(folder)), progress=progress,
-                           replace=bool(problems))
+        aside = _store.materialise(folder, pieces, home.blobs, links=True, marker=_marker(version, base, str(folder)), progress=progress,
+                                   replace=bool(problems))
+    if problems:
+        kept = f", and what was there is kept in {str(aside)!r}" if aside is not None else ""
+        home.warn(f"the checkout of {version.reference} was changed on disk ({problems[0]}); it is made anew{kept}")
     return folder, True
 
 

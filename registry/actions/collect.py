@@ -20,6 +20,7 @@ from ..home import WRITE_WAIT, Home
 from ..plural import counted
 from ..progress import Progress
 from ..results import Collected, Kept
+from ..store.aside import is_aside
 from ..store.checkout import is_ours, place_mark
 
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ def _shorter(young: Sequence[tuple[float, int]], older_than: float) -> tuple[tup
 
 
 def _collect_checkouts(home: Home, needs: Needs, *, dry_run: bool) -> tuple[int, int, list[Kept]]:
-    """Checkouts of versions that were deleted, of a place where the home no longer lies, or half made; and what those that stay take."""
+    """Checkouts of versions that were deleted, of a place where the home no longer lies, or half made; and what those that stay take,
+    and those that were moved aside, which nothing but their owner takes away."""
     count = size = 0
     kept = []
     root = home.root / "checkouts"
@@ -136,6 +138,8 @@ def _collect_checkouts(home: Home, needs: Needs, *, dry_run: bool) -> tuple[int,
         if kind == "sha256" and users and mark == place_mark(home.root):
             kept.append(Kept(taken, f"the checkout of {users[0]}"))
             continue
+        if is_aside(folder.name):
+            kept.append(Kept(taken, f"moved aside with what is not the version's: {folder}; rm -r it when nobody needs that"))
         if not is_ours(folder.name):
             continue  # somebody else's; audit names it
         count, size = count + 1, size + taken

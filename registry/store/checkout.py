@@ -7,13 +7,12 @@ was hashed: size, times and inode. A later look compares stamps and hashes only 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace as changed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -23,6 +22,8 @@ from ..errors import BlobNotFound, DigestMismatch, InvalidManifest, NewerFormat,
 from ..filenames import LEFT_BY_DESKTOPS
 from ..stamp import Stamp, stamp_of
 from ..there import read_file, stream_of
+from .aside import TAKEN, move_aside
+from .reflink import reflink, reflinkable
 
 if TYPE_CHECKING:
     from .blobs import Blobs
@@ -33,8 +34,9 @@ LARGE = 1 << 20
 """Bytes from which a home checkout links to the blob instead of copying it."""
 FRESH = 1_000_000_000
 """Nanoseconds: a file changed within the last second may change again without its times showing it, so it gets no stamp."""
+_OWN = re.compile(r"\.registry/marker\.json(\.[0-9a-f]{8})?", re.ASCII)
+"""The marker, and what was to become it."""
 _NAME = re.compile(r"sha256-[0-9a-f]{64}-[0-9a-f]{8}|\.sha256-[0-9a-f]{64}-[0-9a-f]{8}\.[0-9a-f]{16}", re.ASCII)
-_FICLONE = 0x40049409
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,10 @@ def place_mark(home: Path) -> str:
 
 
 def materialise(target: Path, pieces: Sequence[Piece], blobs: Blobs, *, links: bool, marker: Marker,
-                progress: Callable[[str, int, int | None], object] | None = None, replace: bool = False) -> None:
+                progress: Callable[[str, int, int | None], object] | None = None, replace: bool = False) -> Path | None:
     """Unpack into a new folder. Whoever finds it there already, made by another, is content; with replace it is exchanged.
 
+    What is exchanged goes away if all of it is a checkout's own, else it is moved aside: comes back as the folder that it is in now.
     With links (the home's own checkouts) large files are reflinks or links to the blob, and all are read-only. Each byte that is
     copied is checked. Raises DigestMismatch for a damaged blob, StoreUnavailable.
     """
@@ -108,12 +111,17 @@ def materialise(target: Path, pieces: Sequence[Piece], blobs: Blobs, *, links: b
         digests = {piece.path: _unpack(beside, piece, blobs, links, progress) for piece in pieces}
         (beside / ".registry").mkdir(exist_ok=True)
         _write_marker(beside, changed(marker, files={path: (digest, None) for path, digest in digests.items()}))
-        _put(beside, target, replace=replace)
+        old = move_aside(target) if replace and target.exists() else None   # a crash from here on leaves it there
+        _put(beside, target)
     except OSError as error:
         raise StoreUnavailable(f"cannot make the checkout {str(target)!r}: {reason(error)}") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     _stamp(target)
+    if old is None or _foreign(old, digests):
+        return old
+    shutil.rmtree(old, ignore_errors=True)
+    return None
 
 
 def verify(folder: Path, *, trust_stamps: bool = True) -> list[str]:
@@ -158,7 +166,7 @@ def _unpack(beside: Path, piece: Piece, blobs: Blobs, links: bool, progress: Cal
     else:
         digest = piece.digest
         blob = blobs.path(digest)
-        if links and blob is not None and piece.size >= LARGE and os.getuid() != 0 and not _reflinkable(blob, beside):
+        if links and blob is not None and piece.size >= LARGE and os.getuid() != 0 and not reflinkable(blob, beside):
             if not blobs.verify(digest):
                 raise DigestMismatch(f"the stored bytes of {piece.path!r} ({digest}) are damaged; adding the same files again mends them")
             place.symlink_to(blob)
@@ -174,7 +182,7 @@ def _unpack(beside: Path, piece: Piece, blobs: Blobs, links: bool, progress: Cal
 def _copy(piece: Piece, place: Path, blobs: Blobs) -> None:
     """Copy and hash in one pass; where the file system can, share the bytes and hash them where they lie."""
     with _opened(piece, blobs) as source, place.open("xb") as out:
-        if _reflink(source.fileno() if blobs.path(piece.digest) is not None else -1, out.fileno()):
+        if reflink(source.fileno() if blobs.path(piece.digest) is not None else -1, out.fileno()):
             digest, _ = digest_of_stream(source.read)
         else:
             digest, _ = digest_of_stream(source.read, out.write)
@@ -190,39 +198,34 @@ def _opened(piece: Piece, blobs: Blobs) -> BinaryIO:
                              "registry repair --from a home, a bundle or a folder that has them") from None
 
 
-def _reflink(source: int, target: int) -> bool:
-    if source < 0:
-        return False
-    try:
-        fcntl.ioctl(target, _FICLONE, source)
-    except OSError:
-        return False
-    return True
-
-
-def _reflinkable(blob: Path, folder: Path) -> bool:
-    trial = folder / ".registry-reflink"
-    with stream_of(blob) as source, trial.open("wb") as out:
-        possible = _reflink(source.fileno(), out.fileno())
-    trial.unlink()
-    return possible
-
-
-def _put(beside: Path, target: Path, *, replace: bool) -> None:
-    if replace and target.exists():
-        old = target.parent / f".{target.name}.{secrets.token_hex(8)}"
-        target.rename(old)
-        with contextlib.suppress(FileExistsError, OSError):
-            beside.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-        if not target.exists():
-            beside.rename(target)
-        return
+def _put(beside: Path, target: Path) -> None:
     try:
         beside.rename(target)
-    except OSError:
-        if not (target / MARKER).is_file():
+    except OSError as error:
+        if (target / MARKER).is_file():
+            return
+        if error.errno not in TAKEN or target.exists():
             raise
+        _put(beside, target)  # who had put something there is just now exchanging it
+
+
+def _foreign(folder: Path, digests: Mapping[str, Digest]) -> bool:
+    """Whether it holds anything but what its marker names, and what is about to take its place."""
+    try:
+        marker = read_marker(folder)
+    except NewerFormat:
+        return True
+    own = {path: {digest} for path, digest in digests.items()}
+    for path, (digest, _) in marker.files.items() if marker is not None else ():
+        own.setdefault(path, set()).add(digest)
+    return bool(_extra(folder, own)) or any(os.path.lexists(folder / path) and not _is_one_of(folder / path, known) for path, known in own.items())
+
+
+def _is_one_of(place: Path, digests: set[Digest]) -> bool:
+    try:
+        return _hash(place) in digests
+    except OSError:
+        return place.is_symlink() and not place.exists()   # a link to a blob that is lost holds nothing
 
 
 def _stamp(folder: Path) -> None:
@@ -230,8 +233,9 @@ def _stamp(folder: Path) -> None:
     marker = read_marker(folder)
     if marker is None:
         return
-    files = {path: (digest, _settled(folder / path, _stamp_of(folder / path))) for path, (digest, _) in marker.files.items()}
-    _try_marker(folder, changed(marker, files=files))
+    with contextlib.suppress(FileNotFoundError):  # it may be exchanged at this moment
+        files = {path: (digest, _settled(folder / path, _stamp_of(folder / path))) for path, (digest, _) in marker.files.items()}
+        _try_marker(folder, changed(marker, files=files))
 
 
 def _settled(place: Path, before: Stamp) -> Stamp | None:
@@ -254,8 +258,9 @@ def _extra(folder: Path, known: dict[str, Any]) -> list[str]:
     for root, folders, files in os.walk(folder):
         relative = Path(root).relative_to(folder)
         folders[:] = [name for name in folders if name != "__pycache__"]
-        found += [str(relative / name) for name in files
-                  if str(relative / name) not in known and relative / name != MARKER and name not in LEFT_BY_DESKTOPS]
+        links = [name for name in folders if (Path(root) / name).is_symlink()]
+        found += [str(relative / name) for name in (*files, *links)
+                  if str(relative / name) not in known and not _OWN.fullmatch(str(relative / name)) and name not in LEFT_BY_DESKTOPS]
     return sorted(found)
 
 

@@ -56,6 +56,42 @@ def test_a_file_dropped_into_a_checkout_is_noticed(registered):
     assert not (folder / "adapter_config.json").exists()
 
 
+def test_what_a_training_left_in_a_checkout_is_kept_and_the_warning_says_where(copied):
+    folder = copied.checkout("medical@1").folder
+    (folder / "output").mkdir()
+    (folder / "output" / "r.txt").write_text("result")
+
+    again = copied.checkout("medical@1")
+
+    aside = folder.parent / f"{folder.name}-changed-1"
+    assert again.fresh and not (folder / "output").exists()
+    assert (aside / "output" / "r.txt").read_text() == "result"
+    assert any("output/r.txt was not there before" in line and str(aside) in line for line in copied.warnings)
+    copied.delete("medical@1")
+    assert any(str(aside) in kept.why for kept in copied.collect(older_than=0).kept)
+    assert (aside / "output" / "r.txt").read_text() == "result"
+    assert copied.audit(full=True).findings == ()
+
+
+def test_a_checkout_whose_files_were_lost_leaves_nothing_aside(copied):
+    folder = copied.checkout("medical@1").folder
+    (folder / "adapter_model.safetensors").unlink()
+
+    copied.checkout("medical@1")
+
+    assert list(folder.parent.glob("*-changed-*")) == []
+
+
+def test_force_keeps_what_is_no_checkouts_own(registered, tmp_path):
+    registered.checkout("medical@1", tmp_path / "out")
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+
+    registered.checkout("minilm@1", tmp_path / "out", force=True)
+
+    assert (tmp_path / "out-changed-1" / "mine.txt").read_text() == "mine"
+    assert any("out-changed-1" in line for line in registered.warnings)
+
+
 def test_a_named_folder_holds_the_line(registered, tmp_path):
     done = registered.checkout("medical@1", tmp_path / "out")
 

@@ -2,6 +2,7 @@ import json
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -129,12 +130,61 @@ def test_of_two_who_make_it_at_once_both_are_content(blobs, tmp_path):
 
 def test_replacing_leaves_nothing_of_the_old(blobs, tmp_path):
     folder = made(blobs, tmp_path / "out")
-    (folder / "extra").write_text("x")
+    (folder / "config.json").unlink()
+    (folder / ".DS_Store").write_bytes(b"Bud1")
+    (folder / ".registry" / "marker.json.0123abcd").write_bytes(b"{")
 
     made(blobs, tmp_path / "out", replace=True)
 
     assert checkout.verify(folder) == []
     assert sorted(item.name for item in tmp_path.iterdir()) == ["out", "store"]
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda folder: (folder / "output" / "deep").mkdir(parents=True) or (folder / "output" / "deep" / "result.txt").write_text("mine"),
+    lambda folder: (folder / "config.json").chmod(0o644) or (folder / "config.json").write_text("mine"),
+    lambda folder: (folder / checkout.MARKER).unlink() or (folder / "notes").write_text("mine"),
+    lambda folder: (folder / "data").symlink_to(folder.parent),
+], ids=["added", "changed", "without a marker", "a link to a folder"])
+def test_what_is_not_the_versions_is_moved_aside(blobs, tmp_path, spoil):
+    folder = made(blobs, tmp_path / "out")
+    spoil(folder)
+    held = {path.relative_to(folder): path.is_symlink() or path.read_bytes() for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()}
+    marker = checkout.Marker(digest_of(b"manifest"), "/here")
+
+    aside = checkout.materialise(folder, pieces(blobs), blobs, links=True, marker=marker, replace=True)
+
+    assert aside == tmp_path / "out-changed-1"
+    assert {path.relative_to(aside): path.is_symlink() or path.read_bytes() for path in aside.rglob("*")
+            if not path.is_dir() or path.is_symlink()} == held
+    assert checkout.verify(folder) == []
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["out", "out-changed-1", "store"]
+
+
+def test_what_was_moved_aside_before_stays(blobs, tmp_path):
+    for number in ("1", "2"):
+        (made(blobs, tmp_path / "out", replace=True) / "mine").write_text(number)
+
+    made(blobs, tmp_path / "out", replace=True)
+
+    assert [(tmp_path / f"out-changed-{number}" / "mine").read_text() for number in ("1", "2")] == ["1", "2"]
+
+
+def test_of_two_who_exchange_it_at_once_both_are_content_and_nothing_is_lost(blobs, tmp_path):
+    (made(blobs, tmp_path / "out") / "mine").write_text("mine")
+    start = threading.Barrier(4)
+
+    def race():
+        start.wait()
+        made(blobs, tmp_path / "out", replace=True)
+
+    with ThreadPoolExecutor(4) as pool:
+        for racer in [pool.submit(race) for _ in range(4)]:
+            racer.result()
+
+    assert checkout.verify(tmp_path / "out") == []
+    assert [path.read_text() for path in tmp_path.glob("out-changed-*/mine")] == ["mine"]
+    assert sorted(item.name for item in tmp_path.iterdir() if not (item / "mine").exists()) == ["out", "store"]
 
 
 def test_whoever_is_not_root_gets_a_link_to_the_blob(blobs, tmp_path):
@@ -149,7 +199,7 @@ def test_whoever_is_not_root_gets_a_link_to_the_blob(blobs, tmp_path):
         become_nobody()
         checkout.materialise(tmp_path / "out", wanted, blobs, links=True, marker=checkout.Marker(digest_of(b""), "/here"))
         weights = tmp_path / "out" / "model.safetensors"
-        clones = checkout._reflinkable(blobs.path(wanted[-1].digest), tmp_path)
+        clones = checkout.reflinkable(blobs.path(wanted[-1].digest), tmp_path)
         linked = weights.is_symlink() != clones
         return 0 if linked and checkout.verify(tmp_path / "out") == [] else 1
 

@@ -15,6 +15,7 @@ from ...helpers import processors
 from ...home import Home
 from ...progress import Progress
 from ...store import checkout as _store
+from ...store.aside import aside, is_aside
 from ...store.files import StoredFiles
 from ...version import Version
 from ..common import line_of
@@ -79,14 +80,14 @@ def check_checkouts(home: Home, connection: Connection) -> list[Finding]:
     findings = []
     root = home.root / "checkouts"
     for folder in sorted(root.iterdir()) if root.is_dir() else []:
-        marker = _store.read_marker(folder) if not folder.name.startswith(".") else None
+        marker = _store.read_marker(folder) if not folder.name.startswith(".") and not is_aside(folder.name) else None
         if marker is None:
-            continue   # never used by a load, and collect takes it away
+            continue   # never used by a load; collect takes it away, or names what was moved aside
         versions = [version.reference for version in queries.with_manifest(connection, marker.manifest)]
         wrong = [*_marker_problems(home, folder.name, marker), *_store.verify(folder, trust_stamps=False)]
         if wrong and versions:
             findings.append(Finding("checkout-changed", f"the checkout of {versions[0]} was changed on disk: {wrong[0]}", tuple(versions),
-                                    f"rm -r {quote(str(folder))}; the next load makes it anew"))
+                                    f"mv {quote(str(folder))} {quote(str(aside(folder)))}; the next load makes it anew"))
     return findings
 
 

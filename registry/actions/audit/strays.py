@@ -17,6 +17,7 @@ from ...filenames import LEFT_BY_DESKTOPS
 from ...findings import Finding
 from ...home import OURS, Home
 from ...store import checkout as _checkout
+from ...store.aside import is_aside
 
 _LOCAL = re.compile(r"sources\.jsonl|config\.json|config\.\d+\.tmp|set-aside-[0-9a-f]{8}", re.ASCII)
 
@@ -26,7 +27,7 @@ def strays(home: Home) -> list[Finding]:
     from ...catalog.schema import is_ours
     found = stray_among(home, "journal", (), home.journal.strays(), "journal-stray", "is no entry")
     places: list[Path] = []
-    for folder, ours in (("catalog", is_ours), ("checkouts", _checkout.is_ours), ("local", _LOCAL.fullmatch)):
+    for folder, ours in (("catalog", is_ours), ("checkouts", lambda name: _checkout.is_ours(name) or is_aside(name)), ("local", _LOCAL.fullmatch)):
         places += [place for place in _within(home.root / folder) if not ours(place.name)]
     return found + [Finding("stray-file", f"{str(place.relative_to(home.root))!r} is no part of a registry", (),
                             f"rm -r {quote(str(place))}") for place in places]

@@ -237,7 +237,7 @@ class Registry:
 
     def _home_if_there(self) -> Home | None:
         """The open folder behind everything, if there is one; looking at a folder does not make it. Raises HomeNotFound for a named one."""
-        from .home import is_home
+        from .site import is_home
         there = is_home(self.settings.home)
         return self.home if there or self.settings.home_was_named else None
 

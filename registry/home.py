@@ -22,12 +22,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from .catalog.opened import Opened
+from .catalog.opened import Opened, last_known
 from .catalog.writer import head
 from .entry import Body, Entry, Init, now
-from .errors import BrokenChain, Busy, CatalogDiverged, HomeNotFound, RegistryError, StoreUnavailable, reason
-from .filenames import LEFT_BY_DESKTOPS
+from .errors import BrokenChain, Busy, CatalogDiverged, HomeNotFound, RegistryError
+from .plural import counted
 from .settings import Settings, read_config
+from .site import FIRST_ENTRY, is_home, make_private, refuse_foreign
 from .store.blobs import Blobs
 from .store.journal import Journal
 from .store.local import LocalBackend, try_place
@@ -48,9 +49,6 @@ WRITE_WAIT = 60.0
 """Seconds a writer waits for its turn."""
 READ_WAIT = 0.1
 """Seconds a reader that is behind waits for the writer before it answers as of an older entry."""
-OURS = frozenset({"journal", "blobs", "staging", "catalog", "checkouts", "local", "write.lock", "store.lock"})
-"""What lies in a home."""
-FIRST_ENTRY = Path("journal") / f"{1:020}.json"
 
 
 class Home:
@@ -69,9 +67,9 @@ class Home:
 
     @classmethod
     def create(cls, settings: Settings, backend: Backend | None = None) -> Home:
-        """A new home, or the one that is there. Raises StoreUnavailable where a home cannot be."""
+        """A new home, or the one that is there. Raises StoreUnavailable where a home cannot be, BrokenChain where one lacks its first entry."""
         if is_home(settings.home):
-            return cls(settings, backend)
+            return cls(settings, backend).begun()
         make_private(settings.home)
         refuse_foreign(settings.home)
         try_place(settings.home)
@@ -83,7 +81,7 @@ class Home:
 
     @classmethod
     def open(cls, settings: Settings) -> Home:
-        """The home that is there; the default one makes itself. Raises HomeNotFound."""
+        """The home that is there, be it damaged; the default one makes itself. Raises HomeNotFound."""
         if is_home(settings.home):
             return cls(settings)
         if settings.home_was_named:
@@ -156,6 +154,7 @@ class Home:
     def catch_up(self) -> None:
         """Fold what the catalog has not seen. Raises CatalogDiverged if the journal is not the one it was folded from."""
         with self.write_lock.exclusive(WRITE_WAIT):
+            self.begun()
             self._catalog.follow()
             self._catalog.writer()
             self.journal.sync()
@@ -175,6 +174,7 @@ class Home:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """A snapshot of the catalog, brought up to the journal if that takes no waiting; else a warning says how old it is."""
+        self.begun()
         if self._catalog.reader() is None:
             self.catch_up()
         number = self._healed(self._catalog.head_for_reading)
@@ -223,6 +223,17 @@ class Home:
             from .catalog.engine import Catalog
             self.refuse_gap(Catalog.head(connection)[0])
 
+    def begun(self) -> Home:
+        """This home, unless its journal lacks the first entry, whatever the catalog still knows. Raises BrokenChain."""
+        if not (self.root / FIRST_ENTRY).exists():
+            last = self.journal.last()
+            if last and not self.journal.has(1):  # asked again: a whole journal may just have come
+                self.refuse_gap(0)
+            if not last and (known := last_known(self.root)):
+                raise BrokenChain(f"the journal of {str(self.root)!r} is gone, and its catalog knows {counted(known, 'entry', 'entries')}; "
+                                  "registry repair puts back what the catalog has; registry audit tells more")
+        return self
+
     def refuse_gap(self, number: int) -> None:
         """Raises BrokenChain where the journal has entries beyond the last that follows: what they registered is not lost, and not seen.
 
@@ -230,8 +241,8 @@ class Home:
         """
         last = self.journal.last()
         if last > number:
-            raise BrokenChain(f"the journal of {str(self.root)!r} lacks entry {number + 1}, and has later ones up to {last}; a home or a bundle that "
-                              "has it brings it back: registry repair --from HOME; registry audit tells more")
+            raise BrokenChain(f"the journal of {str(self.root)!r} lacks entry {number + 1}, and has later ones up to {last}; registry repair "
+                              "puts it back where the catalog has it, else registry repair --from HOME, or a bundle; registry audit tells more")
 
     def renew(self, *, reader: Reader | None = None) -> Path:
         """The file of a new generation of the catalog, made from the journal alone; the old one stays for whoever has it open."""
@@ -249,29 +260,6 @@ class Home:
             found = "is missing" if entry is None else f"has the digest {entry.digest.short}"
             raise CatalogDiverged(f"the catalog was made from another journal: entry {number} {found}; registry audit tells more, registry repair "
                                   "mends the journal, and if this journal is the right one: registry repair --accept-journal")
-
-
-def is_home(folder: Path) -> bool:
-    """Whether a home lies there. Raises StoreUnavailable where this user may not look."""
-    try:
-        return (folder / FIRST_ENTRY).exists()
-    except OSError as error:
-        raise StoreUnavailable(f"cannot look into {str(folder)!r}: {reason(error)}") from error
-
-
-def make_private(folder: Path) -> None:
-    """The folder, made if it is missing, for this user alone. Raises StoreUnavailable."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise StoreUnavailable(f"cannot make the folder {str(folder)!r}: {reason(error)}") from error
-
-
-def refuse_foreign(folder: Path) -> None:
-    """Raises StoreUnavailable if a folder holds anything that is no part of a home."""
-    foreign = sorted(item.name for item in folder.iterdir() if item.name not in OURS | LEFT_BY_DESKTOPS and not item.name.startswith(".try-"))
-    if foreign:
-        raise StoreUnavailable(f"{str(folder)!r} is not empty: it holds {foreign[0]!r}; a registry is made in a new or empty folder")
 
 
 def _git_user() -> str | None:

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from ..errors import Invalid, InvalidPath, NotEmpty, NotLoadable
 from ..filenames import ADAPTER_CONFIG
-from ..home import Home, make_private
+from ..home import Home
 from ..manifest import Manifest
 from ..progress import Progress, silent
 from ..reference import short
 from ..results import Checkout
+from ..site import make_private
 from ..store import checkout as _store
 from ..version import Version
 from .common import VersionLike, at_a_glance, line_here, line_of, look_up, manifest_of, resolve, stored, warn_if_yanked

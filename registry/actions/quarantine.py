@@ -18,11 +18,12 @@ from typing import BinaryIO
 
 from ..digest import Digest, digest_of
 from ..errors import DigestMismatch, FolderNotFound, StoreUnavailable, reason
-from ..home import Home, make_private
+from ..home import Home
 from ..hub import fetching
 from ..hub.fetching import Fetched, Wanted
 from ..hub.remote import Remote, git_blob_of
 from ..manifest import check_paths
+from ..site import make_private
 from ..store.lock import Lock
 from .counting import Bytes
 from .places import as_registered

@@ -14,9 +14,10 @@ from .. import reference as _reference
 from ..digest import Digest
 from ..errors import FolderNotFound, InvalidTokens, ParentMismatch, reason
 from ..facts import Token
-from ..home import Home, make_private
+from ..home import Home
 from ..progress import Progress
 from ..results import Added
+from ..site import make_private
 from ..version import Version
 from .add import AddOptions, Prepared, prepare
 from .checkout import home_checkout

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..facts import Files
-from ..home import Home, make_private
+from ..home import Home
+from ..site import make_private
 
 LARGE = 1 << 20
 """Bytes from which a file is linked instead of copied."""

@@ -287,5 +287,8 @@ def _ask(home: Path, question: Callable[[sqlite3.Connection], Answer]) -> Answer
 
 def _is_up_to_date(connection: sqlite3.Connection, home: Path) -> bool:
     (head,) = connection.execute("SELECT max(number) FROM entries").fetchone()
-    journal = home / "journal"
-    return bool(head) and (journal / f"{head:020}.json").exists() and not (journal / f"{head + 1:020}.json").exists()
+    return bool(head) and _has_entry(home, 1) and _has_entry(home, head) and not _has_entry(home, head + 1)
+
+
+def _has_entry(home: Path, number: int) -> bool:
+    return (home / "journal" / f"{number:020}.json").exists()

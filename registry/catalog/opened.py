@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from ..digest import Digest
 from ..errors import CatalogBehind, StoreUnavailable
 from .schema import newest
-from .writer import Writer
+from .sqlite import connect_readonly
+from .writer import Writer, head
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -105,6 +106,16 @@ class Opened:
     def _note(self, opened: Catalog | Writer | None) -> None:
         if self._file is None and opened is not None:
             self._file = _identity(opened.path)
+
+
+def last_known(home: Path) -> int:
+    """The number of the last entry that the newest catalog of a home knows; 0 without one, or one that cannot be read."""
+    _, path = newest(home / "catalog")
+    with contextlib.suppress(sqlite3.Error, OSError):
+        if path is not None:
+            with contextlib.closing(connect_readonly(path, timeout=1.0)) as connection:
+                return head(connection)[0]
+    return 0
 
 
 def _identity(path: Path | None) -> tuple[Path, int, int] | None:

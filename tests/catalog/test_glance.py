@@ -150,7 +150,8 @@ def test_completion_offers_the_newest_of_many(tmp_path: Path) -> None:
     for number in range(1, 120):
         journal.register("many", number, "same")
     (tmp_path / "journal").mkdir()
-    (tmp_path / "journal" / f"{len(journal.entries):020}.json").touch()
+    for number in (1, len(journal.entries)):
+        (tmp_path / "journal" / f"{number:020}.json").touch()
 
     offered = glance.complete(tmp_path, "many@")
 
@@ -202,7 +203,8 @@ def test_what_was_just_written_and_not_yet_put_into_the_file_is_seen(tmp_path: P
     (tmp_path / "journal").mkdir()
     journal.register("a", 1)
     journal.write(Delete("a", 1))
-    (tmp_path / "journal" / f"{3:020}.json").touch()
+    for number in (1, 3):
+        (tmp_path / "journal" / f"{number:020}.json").touch()
 
     assert glance.list_models(tmp_path) == []
 

@@ -55,6 +55,16 @@ def test_repair_of_a_broken_journal_without_a_catalog_says_both_ways_on(run, hom
     assert "registry repair --from HOME|BUNDLE" in ran.err and "registry repair --accept-journal" in ran.err
 
 
+@pytest.mark.parametrize("command", [["list"], ["list", "medical"], ["show", "medical@1"], ["init"]])
+def test_a_home_without_its_first_entry_is_damaged_for_each_command_alike(run, home, command):
+    (home / "journal" / f"{1:020}.json").unlink()
+
+    ran = run(*command, home=home)
+
+    assert (ran.code, ran.out) == (5, "")
+    assert "lacks entry 1, and has later ones up to 6; registry repair puts it back" in ran.err
+
+
 def test_repair_makes_the_catalog_anew(run, home):
     shutil.rmtree(home / "catalog")
 

@@ -42,7 +42,7 @@ def audit(home: Home, *, full: bool, probes: bool, receipt: str | os.PathLike[st
             findings += rewritten
             found, more = _content(home, looked, chain, full=full, hashing=hashing, progress=progress)
     findings += more
-    if probes:
+    if probes and home.journal.has(1):   # else nothing loads, which is found already
         from .deep import check_probes
         findings += check_probes(home, progress)
     found.notes += beside(home)

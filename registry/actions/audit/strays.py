@@ -15,7 +15,8 @@ from shlex import quote
 
 from ...filenames import LEFT_BY_DESKTOPS
 from ...findings import Finding
-from ...home import OURS, Home
+from ...home import Home
+from ...site import OURS
 from ...store import checkout as _checkout
 from ...store.aside import is_aside
 

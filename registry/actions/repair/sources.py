@@ -15,11 +15,12 @@ from ...digest import Digest, digest_of_stream
 from ...entry import Entry
 from ...errors import DigestMismatch, FolderNotFound, InvalidPath, RegistryError
 from ...facts import Files
-from ...home import Home, is_home, make_private
+from ...home import Home
 from ...hub import fetching, line
 from ...hub.remote import Remote, Tree
 from ...manifest import Manifest, check_path
 from ...reference import path_of
+from ...site import is_home, make_private
 from ...store.blobs import Blobs
 from ...store.bundle import Bundle, is_bundle
 from ...store.checkout import folder_name

@@ -14,9 +14,10 @@ from pathlib import Path
 from ...entry import Entry
 from ...errors import BlobNotFound, Busy, StoreUnavailable, WrongStore, reason
 from ...findings import Unbundled
-from ...home import FIRST_ENTRY, WRITE_WAIT, Home, is_home, make_private, refuse_foreign
+from ...home import WRITE_WAIT, Home
 from ...progress import Progress
 from ...settings import Settings
+from ...site import FIRST_ENTRY, is_home, make_private, refuse_foreign
 from ...store.bundle import Bundle
 from ...store.journal import Journal
 from ...store.local import LocalBackend, try_place
@@ -24,10 +25,10 @@ from .blobs import take_blobs
 
 
 def restore(settings: Settings, opened: Callable[[], Home], bundle: Bundle, progress: Progress) -> Unbundled:
-    """What came in. Raises WrongStore where another registry is, or one that went another way."""
+    """What came in. Raises WrongStore where another registry is, or one that went another way, BrokenChain where one lost its beginning."""
     entries = bundle.entries()
     if is_home(settings.home):
-        return _restore(opened(), bundle, entries, progress)
+        return _restore(opened().begun(), bundle, entries, progress)
     was_there = settings.home.exists()
     home = _new(settings)
     try:
@@ -112,8 +113,8 @@ def _put_journal(home: Home, place: Path) -> None:
     home.close()
     try:
         if (home.root / FIRST_ENTRY).exists():
+            shutil.rmtree(home.root / "catalog", ignore_errors=True)  # first: without a journal it would tell of entries that are lost
             (home.root / "journal").rename(place / "made-by-init")
-            shutil.rmtree(home.root / "catalog", ignore_errors=True)
         elif (home.root / "journal").exists():
             (home.root / "journal").rmdir()
         (place / "journal").rename(home.root / "journal")

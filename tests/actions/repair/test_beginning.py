@@ -1,0 +1,66 @@
+"""A home whose journal lost its beginning is damaged, and not none: everything says so, audit finds it, repair mends it."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+import registry
+from registry.errors import BrokenChain
+
+from ..audit.damage import entry_file, names
+
+DAMAGED = r"lacks entry 1, and has later ones up to 4; registry repair puts it back .* --from HOME"
+
+
+def headless(reg) -> None:
+    reg.close()
+    entry_file(reg, 1).unlink()
+
+
+@pytest.mark.parametrize("ask", [
+    lambda reg: reg.list(), lambda reg: reg.list("medical"), lambda reg: reg.show("medical@1"), lambda reg: reg.resolve("medical"),
+    lambda reg: reg.log(), lambda reg: reg.du(), lambda reg: reg.checkout("minilm@1"), lambda reg: reg.annotate("medical@1", {"a": "b"}),
+    lambda reg: reg.collect(), lambda reg: registry.init(reg.settings.home),
+])
+def test_a_home_without_its_first_entry_is_a_damaged_one_for_whoever_reads_writes_or_would_make_it_anew(copied, ask):
+    headless(copied)
+
+    with pytest.raises(BrokenChain, match=DAMAGED):
+        ask(copied)
+
+    assert not entry_file(copied, 1).exists()
+
+
+def test_a_lost_first_entry_is_found_and_comes_back_from_the_catalog_or_a_bundle(copied, tmp_path):
+    copied.bundle(output=tmp_path / "all.tar", everything=True)
+    content = entry_file(copied, 1).read_bytes()
+    headless(copied)
+
+    assert names(copied, probes=True)[0] == "entry-missing"
+    assert [item.source for item in copied.repair().mended] == ["the catalog"]
+    assert entry_file(copied, 1).read_bytes() == content
+
+    headless(copied)
+    shutil.rmtree(copied.settings.home / "catalog")
+    with pytest.raises(BrokenChain, match=DAMAGED):
+        registry.pull(str(tmp_path / "all.tar"), home=copied.settings.home)
+    assert [item.source for item in copied.repair([tmp_path / "all.tar"]).mended] == [str(tmp_path / "all.tar")]
+    assert entry_file(copied, 1).read_bytes() == content
+    assert names(copied, full=True) == []
+
+
+def test_a_journal_that_is_gone_comes_back_from_the_catalog(copied):
+    before = {path.name: path.read_bytes() for path in (copied.settings.home / "journal").iterdir()}
+    copied.close()
+    shutil.rmtree(copied.settings.home / "journal")
+
+    for ask in (copied.list, lambda: registry.init(copied.settings.home)):
+        with pytest.raises(BrokenChain, match="is gone, and its catalog knows 4 entries; registry repair puts back"):
+            ask()
+    assert names(copied) == ["journal-truncated"]
+    copied.repair()
+
+    assert {path.name: path.read_bytes() for path in (copied.settings.home / "journal").iterdir()} == before
+    assert names(copied) == []

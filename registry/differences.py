@@ -151,13 +151,13 @@ class Advice:
     """What to do with stored vectors: `line` says it and why."""
 
     keep: bool
-    """No stored vector has to be computed anew."""
+    """Every stored vector stays as it is."""
     everything: bool
-    """All have to; where both are False, only some, and the line says which."""
+    """All have to be computed anew; where both are False, only some, or they are cut, and the line says which."""
     line: str
     reasons: tuple[str, ...] = ()
     cut: int | None = None
-    """How many of its first numbers each vector that is kept has from now on; None where it stays as long as it is."""
+    """How many of its first numbers each vector has from now on that is not computed anew; None where it stays as long as it is."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -23,9 +23,8 @@ def head(found: Difference) -> str:
 
 def _advice(advice: Advice) -> str:
     """What to do with stored vectors, and the reasons, one below the other."""
-    kept = "Keep the stored vectors" if advice.cut is None else "Cut the stored vectors"
-    state, mark, title = (("keep", "✓", kept) if advice.keep else ("all", "!", "Re-encode everything") if advice.everything
-                          else ("some", "…", "Re-encode some texts"))
+    state, mark, title = (("keep", "✓", "Keep the stored vectors") if advice.keep else ("all", "!", "Re-encode everything") if advice.everything
+                          else ("some", "…", "Re-encode some texts" if advice.line.startswith("re-encode") else "Cut the stored vectors"))
     reasons = advice.reasons or (advice.line.partition(": ")[2].partition(": ")[2] or advice.line,)
     listed = "".join(f"<li>{said(reason[:1].upper() + reason[1:], 500)}</li>" for reason in reasons)
     return (f'<div class="advice {state}"><span class="mark" aria-hidden="true">{mark}</span>'

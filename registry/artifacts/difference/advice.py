@@ -47,7 +47,7 @@ def advise(before: Side, after: Side, tokens: Sequence[TokenChange], tensors: Se
         others = f"are cut, {cutting[0]}" if cutting else "keep, since weights and settings are the same"
         return Advice(False, False, f"re-encode: {'; '.join(some)}; the other vectors {others}", reasons, cut)
     said = "; ".join([*cutting, _why_kept(tensors, effects, notes)])
-    return Advice(True, False, f"stored vectors: {'cut' if cutting else 'keep'}: {said}", reasons, cut)
+    return Advice(cut is None, False, f"stored vectors: {'cut' if cutting else 'keep'}: {said}", reasons, cut)
 
 
 def _cut(before: Side, after: Side, settings: Sequence[SettingChange]) -> int | None:

@@ -28,6 +28,7 @@ from .entry import Body, Entry, Init, now
 from .errors import BrokenChain, Busy, CatalogDiverged, HomeNotFound, RegistryError
 from .plural import counted
 from .settings import Settings, read_config
+from .shown import shell_word
 from .site import FIRST_ENTRY, is_home, make_private, refuse_foreign
 from .store.blobs import Blobs
 from .store.journal import Journal
@@ -85,7 +86,7 @@ class Home:
         if is_home(settings.home):
             return cls(settings)
         if settings.home_was_named:
-            raise HomeNotFound(f"there is no registry at {str(settings.home)!r}; to make one: registry init {_quoted(settings.home)}")
+            raise HomeNotFound(f"there is no registry at {str(settings.home)!r}; to make one: registry init {shell_word(str(settings.home))}")
         return cls.create(settings)
 
     def close(self) -> None:
@@ -277,8 +278,3 @@ def _login() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return str(os.getuid())
-
-
-def _quoted(path: Path) -> str:
-    import shlex
-    return shlex.quote(str(path))

@@ -29,6 +29,16 @@ def plain(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
+def shell_word(text: str) -> str:
+    """The text as one word of a command that somebody types or pastes; what does not print as bash, zsh and ksh spell its bytes."""
+    import os
+    from shlex import quote
+    if text.isprintable():
+        return quote(text)
+    return "$'" + "".join(f"\\{one}" if one in "\\'" else one if one.isprintable() else "".join(f"\\{byte:03o}" for byte in os.fsencode(one))
+                          for one in text) + "'"
+
+
 def html_table(rows: Told) -> str:
     """Rows of a name and a value as an HTML table; everything is escaped."""
     from html import escape

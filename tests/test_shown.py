@@ -1,9 +1,13 @@
 """Results at a prompt and in a notebook: a line that tells, a table that is escaped."""
 
+import os
+import subprocess
+
 import pytest
 
 import registry
 from registry.cli.text import plain as printable
+from registry.shown import shell_word
 from tests.support import plain
 
 
@@ -38,3 +42,14 @@ def test_what_people_wrote_is_no_html(results):
 
 def test_one_version_is_no_plural(results):
     assert repr(registry.Model("minilm", 1, 1, "base", "SentenceTransformer")) == "<Model minilm 1 version, latest 1>"
+
+
+@pytest.mark.parametrize("name", ["plain", "a b", "it's", "a\nb", "a\\nb\n'x'", "tab\there", "\x1b[31mred", "\u202egnp",
+                                  os.fsdecode(b"\xff1\n"), "é", ""])
+def test_a_shell_reads_a_word_as_the_name_it_stands_for_and_it_is_one_printable_line(name):
+    word = shell_word(name)
+
+    done = subprocess.run(["bash", "-c", f"printf %s {word}"], capture_output=True, check=True)
+
+    assert done.stdout == os.fsencode(name)
+    assert word.isprintable()

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from .. import entry as _entry, reference as _reference
@@ -19,6 +18,7 @@ from ..hub import cache
 from ..manifest import Manifest, Parent
 from ..progress import Progress
 from ..results import Added, Verdict
+from ..shown import shell_word
 from ..store.files import StoredFiles
 from .common import VersionLike
 from .kinds import kind_of, parent_candidate, parent_view
@@ -151,7 +151,7 @@ def _find_or_add_parent(home: Home, folder: Path, name: str, files: Files, optio
     suggested = f"{name}-base"
     if not options.with_parents:
         raise ParentNotFound(f"the base of {str(folder)!r} is {found.named!r}, which is not registered; to register it: "
-                             f"registry add {quote(str(found.folder))} --as {suggested}; or take it along: --with-parents")
+                             f"registry add {shell_word(str(found.folder))} --as {suggested}; or take it along: --with-parents")
     base_options = AddOptions(message=f"base of {name}, taken from {found.named if found.named.startswith('hf://') else _last_part(found.folder)}",
                               run=options.run, dry_run=options.dry_run, measured=options.measured)
     added = add(home, found.folder, suggested, prefix=None, options=base_options, progress=progress)

@@ -10,7 +10,6 @@ import contextlib
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from .. import there
@@ -20,6 +19,7 @@ from ..facts import Facts, Files, read
 from ..filenames import ADAPTER_CONFIG, TOKENIZER_FILES
 from ..home import Home
 from ..progress import Progress
+from ..shown import shell_word
 from ..version import Version
 from .add import AddOptions, Prepared, prepare
 from .checkout import home_checkout
@@ -101,13 +101,13 @@ def _parent(home: Home, folder: Path, model: Path, name: str, options: AddOption
             raise
         said = str(error).partition("; ")[0]
         shown = ", ".join(version.reference for version in fitting[:_CANDIDATES])
-        raise ParentNotFound(f"{said}; its tensors and tokens fit {shown}; if you know which it is: registry add {quote(str(folder))} --fix "
+        raise ParentNotFound(f"{said}; its tensors and tokens fit {shown}; if you know which it is: registry add {shell_word(str(folder))} --fix "
                              f"--as {name} --parent {fitting[0].reference}") from None
     if isinstance(known, Known):
         return known, []
     if not options.with_parents:
         raise ParentNotFound(f"the base of {str(folder)!r} is {known.named!r}, which is not registered; to register it: registry add "
-                             f"{quote(str(known.folder))} --as NAME, then say --parent NAME@1; or take it along: --with-parents")
+                             f"{shell_word(str(known.folder))} --as NAME, then say --parent NAME@1; or take it along: --with-parents")
     from .add import add
     options_of_base = AddOptions(message=f"what {name} was trained on", run=options.run, dry_run=options.dry_run, measured=options.measured)
     base = add(home, known.folder, f"{name}-parent", prefix=None, options=options_of_base, progress=progress)

@@ -14,7 +14,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 
 from .. import there
 from ..digest import Digest
@@ -22,6 +21,7 @@ from ..errors import FolderNotFound, ParentNotFound, RegistryError
 from ..home import Home
 from ..hub import cache
 from ..reference import path_of, short
+from ..shown import shell_word
 from ..store import checkout as _checkout
 from ..version import Version
 
@@ -102,8 +102,8 @@ def _at_path(home: Home, folder: Path, place: Path, vocabulary: Callable[[], Dig
     if pinned is None and _newest(place) > _newest(folder):
         said = f"the base at {str(place)!r} was changed after {str(folder)!r} was saved, so it may be another one now"
         if registered is None:
-            raise ParentNotFound(f"{said}; if you know that it is the one: registry add {quote(str(place))} --as BASE, then "
-                                 f"registry add {quote(str(folder))} --as NAME --parent BASE@1")
+            raise ParentNotFound(f"{said}; if you know that it is the one: registry add {shell_word(str(place))} --as BASE, then "
+                                 f"registry add {shell_word(str(folder))} --as NAME --parent BASE@1")
         raise ParentNotFound(said + _command(folder, [registered], home, vocabulary))
     return Known(registered, "path") if registered is not None else Unregistered(place, str(place))
 
@@ -192,8 +192,8 @@ def _command(folder: Path, found: Sequence[Version], home: Home, vocabulary: Cal
     """The end of a refusal: which registered versions are not excluded, and what to type."""
     if not found:
         return (f"; no registered model has its token list ({vocabulary().short}); register the base first: registry add BASE_FOLDER --as NAME, "
-                f"then say which it is: registry add {quote(str(folder))} --as NAME --parent NAME@1")
+                f"then say which it is: registry add {shell_word(str(folder))} --as NAME --parent NAME@1")
     shown = ", ".join(version.reference for version in found[:CANDIDATES_SHOWN]) + (", …" if len(found) > CANDIDATES_SHOWN else "")
-    return f"; if you know that it is {shown}: registry add {quote(str(folder))} --as NAME --parent {found[0].reference}"
+    return f"; if you know that it is {shown}: registry add {shell_word(str(folder))} --as NAME --parent {found[0].reference}"
 
 

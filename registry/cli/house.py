@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
 
 from ..plural import counted
+from ..shown import shell_word
 from . import values
 from .commands import command
 from .parameters import Duration, Folder
@@ -36,7 +36,7 @@ def init(session: Session, /, folder: str | None) -> None:
     from .. import api
     made = session.adopt(api.init(folder if folder is not None else session.home))
     session.put({"home": str(made.settings.home)}, [str(made.settings.home)])
-    place = "" if folder is None else f" --home {quote(folder)}"
+    place = "" if folder is None else f" --home {shell_word(folder)}"
     session.note(f"next: registry add FOLDER --as NAME{place}" + ("; or let REGISTRY_HOME name it" if place else ""))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from ... import manifest as _manifest
@@ -14,6 +13,7 @@ from ...findings import Finding
 from ...helpers import processors
 from ...home import Home
 from ...progress import Progress
+from ...shown import shell_word
 from ...store import checkout as _store
 from ...store.aside import aside, is_aside
 from ...store.files import StoredFiles
@@ -87,7 +87,7 @@ def check_checkouts(home: Home, connection: Connection) -> list[Finding]:
         wrong = [*_marker_problems(home, folder.name, marker), *_store.verify(folder, trust_stamps=False)]
         if wrong and versions:
             findings.append(Finding("checkout-changed", f"the checkout of {versions[0]} was changed on disk: {wrong[0]}", tuple(versions),
-                                    f"mv {quote(str(folder))} {quote(str(aside(folder)))}; the next load makes it anew"))
+                                    f"mv {shell_word(str(folder))} {shell_word(str(aside(folder)))}; the next load makes it anew"))
     return findings
 
 

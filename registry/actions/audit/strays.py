@@ -1,4 +1,4 @@
-"""Strays: what lies in the home and is no part of it. Staging is not looked at: what is there is on its way, or collect takes it.
+"""Strays: what lies in the home and is no part of it. What has a name that is made in staging is on its way there, or collect takes it.
 
 Among the registry's own, where a file could be taken for one of theirs, it is a finding. In the home's root nothing reads what is not
 named as theirs, so it is told, and no fault: people lay a note there. What desktops leave in every folder is passed over.
@@ -11,14 +11,15 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from shlex import quote
 
 from ...filenames import LEFT_BY_DESKTOPS
 from ...findings import Finding
 from ...home import Home
+from ...shown import shell_word
 from ...site import OURS
 from ...store import checkout as _checkout
 from ...store.aside import is_aside
+from ..staging import is_ours as is_staged
 
 _LOCAL = re.compile(r"sources\.jsonl|config\.json|config\.\d+\.tmp|set-aside-[0-9a-f]{8}", re.ASCII)
 
@@ -28,10 +29,11 @@ def strays(home: Home) -> list[Finding]:
     from ...catalog.schema import is_ours
     found = stray_among(home, "journal", (), home.journal.strays(), "journal-stray", "is no entry")
     places: list[Path] = []
-    for folder, ours in (("catalog", is_ours), ("checkouts", lambda name: _checkout.is_ours(name) or is_aside(name)), ("local", _LOCAL.fullmatch)):
+    for folder, ours in (("catalog", is_ours), ("checkouts", lambda name: _checkout.is_ours(name) or is_aside(name)), ("local", _LOCAL.fullmatch),
+                         ("staging", is_staged)):
         places += [place for place in _within(home.root / folder) if not ours(place.name)]
     return found + [Finding("stray-file", f"{str(place.relative_to(home.root))!r} is no part of a registry", (),
-                            f"rm -r {quote(str(place))}") for place in places]
+                            f"rm -r {shell_word(str(place))}") for place in places]
 
 
 def beside(home: Home) -> list[str]:
@@ -46,7 +48,7 @@ def stray_among(home: Home, prefix: str, forms: Sequence[str], files: Iterable[s
     found = dict.fromkeys(folders, "rm -r")
     left = (name for name in files if name.rpartition("/")[2] not in LEFT_BY_DESKTOPS)
     found |= {name: "rm" for name in left if not any(name.startswith(f"{folder}/") for folder in folders)}
-    return [Finding(finding, f"{name!r} {said}", (), f"{remove} {quote(str(home.root / name))}{more}") for name, remove in sorted(found.items())]
+    return [Finding(finding, f"{name!r} {said}", (), f"{remove} {shell_word(str(home.root / name))}{more}") for name, remove in sorted(found.items())]
 
 
 def _folders(place: Path, forms: Sequence[str]) -> Iterator[Path]:

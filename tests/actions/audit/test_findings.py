@@ -6,12 +6,14 @@ import itertools
 import shlex
 import shutil
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from registry.entry import Annotate, Delete, Entry, now, parse
 from registry.home import Home
+from registry.shown import plain
 
 from .damage import blob, catalog_file, entry_file, flipped, names, overwrite, place_of
 
@@ -130,7 +132,7 @@ def test_an_added_blob_is_told_and_is_no_fault(copied):
 
 
 @pytest.mark.parametrize("place", ["journal/two words; ls", "journal/my notes.txt", "journal/00000000000000000002.json.bak", "catalog/other.db",
-                                   "checkouts/notes.txt", "local/notes.txt"])
+                                   "checkouts/notes.txt", "local/notes.txt", "staging/notes.txt"])
 def test_a_file_that_is_no_part_of_a_registry_is_found(copied, place):
     (copied.settings.home / place).parent.mkdir(exist_ok=True)
     (copied.settings.home / place).write_text("mine")
@@ -140,6 +142,19 @@ def test_a_file_that_is_no_part_of_a_registry_is_found(copied, place):
     assert finding.name in ("stray-file", "journal-stray")
     assert Path(place).name in finding.what
     assert shlex.split(finding.mend)[-1] == str(copied.settings.home / place)
+
+
+@pytest.mark.parametrize("folder", ["journal", "checkouts"])
+def test_what_mends_a_name_with_a_line_end_is_of_that_file_and_no_other(copied, folder):
+    home = copied.settings.home
+    (home / folder).mkdir(exist_ok=True)
+    (home / folder / "a\nb").write_text("mine")
+    (finding,) = copied.audit().findings
+    (home / folder / "a\\nb").write_text("another's")
+
+    subprocess.run(["bash", "-c", plain(finding.mend)], check=True)
+
+    assert [path.name for path in (home / folder).iterdir() if path.name.startswith("a")] == ["a\\nb"]
 
 
 @pytest.mark.parametrize("filled", [False, True])

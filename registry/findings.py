@@ -143,7 +143,7 @@ class Usage:
     shared: int
     """Of those of them that other versions need too."""
     freed: int
-    """What collect would free if it were deleted, its checkout not counted; of the whole registry, what nobody needs."""
+    """What collect would free if it were deleted, its checkout not counted; of the whole registry, all that collect would free now."""
     checkouts: int
     """Of its own unpacked folder in this home; links to blobs count nothing."""
     details: Mapping[str, int]

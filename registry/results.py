@@ -239,8 +239,12 @@ class Deleted:
 
     versions: tuple[Version, ...]
     freed: int
-    """Bytes that the next collect can free because of it."""
+    """Bytes that collect can free because of it, checkouts not counted; what `du` said of one."""
     notes: Mapping[str, str] = field(default_factory=dict)
+    young: int = 0
+    """Of them, those that are not yet an hour old, which collect leaves until they are."""
+    checkouts: int = 0
+    """Bytes of unpacked folders that collect frees too."""
 
 
 @dataclass(frozen=True)

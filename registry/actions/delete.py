@@ -11,6 +11,7 @@ from ..home import Home
 from ..results import Deleted
 from ..version import Version
 from .common import VersionLike, look_up_named, pointed_at
+from .freeing import Freed, freed_by
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -34,7 +35,7 @@ def delete(home: Home, versions: Sequence[VersionLike], *, keep_last: int | None
     if not dry_run:
         for version in doomed:
             home.commit(lambda connection, version=version: _decide(connection, version, message))  # type: ignore[misc]
-    return Deleted(tuple(doomed), freed, kept)
+    return Deleted(tuple(doomed), freed.size, kept, freed.young, freed.checkouts)
 
 
 def _chosen(connection: Connection, versions: Sequence[VersionLike], keep_last: int | None) -> list[Version]:
@@ -96,11 +97,8 @@ def _decide(connection: Connection, version: Version, message: str | None) -> _e
     return _entry.Delete(version.name, version.number, message)
 
 
-def _freed(home: Home, doomed: Sequence[Version]) -> int:
-    """Bytes of the files that only these versions need."""
+def _freed(home: Home, doomed: Sequence[Version]) -> Freed:
     from ..catalog import queries
     with home.reading() as connection:
         needs = queries.needs(connection)
-        gone = {version.reference for version in doomed}
-        files = {file.digest: file.size for version in doomed for file in queries.files(connection, version.digest)}
-    return sum(size for digest, size in files.items() if digest not in needs.journal and set(needs.users_of(digest)) <= gone)
+    return freed_by(home, needs, {version.reference: version.digest for version in doomed}, home.blobs.stat)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,6 @@ from ..facts import Token
 from ..home import Home
 from ..progress import Progress
 from ..results import Added
-from ..site import make_private
 from ..version import Version
 from .add import AddOptions, Prepared, prepare
 from .checkout import home_checkout
@@ -27,6 +24,7 @@ from .parents import Known
 from .provenance import provenance
 from .recognise import open_folder
 from .registering import register
+from .staging import staging
 
 RECIPE_FORMAT = 1
 
@@ -65,9 +63,7 @@ def resize(home: Home, version: VersionLike, name: str, tokens: os.PathLike[str]
 def _resize(home: Home, parent: Version, name: str, tokens: Any, options: ResizeOptions, progress: Progress) -> Added:
     from ..artifacts import resize as _artifacts
     source = home_checkout(home, parent, progress=progress).folder
-    make_private(home.root / "staging")
-    work = Path(tempfile.mkdtemp(prefix="resize-", dir=home.root / "staging"))
-    try:
+    with staging(home, "resize-") as work:
         report = _artifacts.resize(source, tokens, work / "model", model_class=parent.model_class, init=options.init, seed=options.seed,
                                    special=options.special, single_word=options.single_word, normalized=options.normalized,
                                    skip_existing=options.skip_existing, say=lambda plan: progress(plan, 0, None))
@@ -78,8 +74,6 @@ def _resize(home: Home, parent: Version, name: str, tokens: Any, options: Resize
         record = provenance(run=options.run, how="resize", recipe={"format": RECIPE_FORMAT, **report.recipe()})
         said = AddOptions(alias=options.alias, message=options.message, run=options.run, dry_run=options.dry_run)
         return register(home, name, prepared, source=record, options=said, plan=report.plan.text, warnings=report.warnings, probes=probes)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _measure(home: Home, folder: Path, model_class: str, added: Sequence[Token], progress: Progress) -> Digest:

@@ -6,6 +6,7 @@ Small files are copied, large ones are links to where they lie; nothing there is
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,12 +18,20 @@ from ..site import make_private
 
 LARGE = 1 << 20
 """Bytes from which a file is linked instead of copied."""
+PREFIXES = ("fix-", "measure-", "merge-", "resize-", "save-")
+_NAME = re.compile(rf"[0-9a-f]{{32}}|pull-[0-9a-f]{{16}}(\.lock)?|restore-[0-9a-f]{{16}}|repair|({'|'.join(PREFIXES)})[a-z0-9_]{{8}}", re.ASCII)
+
+
+def is_ours(name: str) -> bool:
+    """Whether a name in a home's staging is one that is made there: what is left of it collect takes away."""
+    return _NAME.fullmatch(name) is not None
 
 
 @contextlib.contextmanager
 def staging(home: Home | None, prefix: str) -> Iterator[Path]:
     """An empty folder that goes away again: in the home's staging, or without a home in the system's place for such folders."""
     if home is not None:
+        assert prefix in PREFIXES
         make_private(home.root / "staging")
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=home.root / "staging" if home is not None else None))
     try:

@@ -84,7 +84,7 @@ def du(session: Session, /, version: str | None, at: str | None) -> None:
     """Say what a version costs on disk, and what deleting it would free.
 
     Its own bytes, what of them others need too, what collect would free if it were deleted, and its checkout.
-    Without REF each version, and last the whole registry: there, freed is what collect would free now.
+    Without REF each version, and last the whole registry: there, freed is all that collect would free now, checkouts and leftovers too.
 
     \b
     Examples:

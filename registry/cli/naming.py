@@ -95,7 +95,13 @@ def delete(session: Session, /, versions: tuple[str, ...], keep_last: int | None
     _tell_kept(session, gone)
     references = [version.reference for version in gone.versions]
     session.put(values.deleted(gone, dry_run=dry_run), references, references)
-    session.note(f"the next collect {'would free' if dry_run else 'frees'} {size(gone.freed)} of it")
+    session.note(_freed(gone, dry_run=dry_run))
+
+
+def _freed(gone: Deleted, *, dry_run: bool) -> str:
+    unpacked = f", and {size(gone.checkouts)} of checkouts" if gone.checkouts else ""
+    later = f"; {size(gone.young)} more once that is an hour old, or now with --older-than 0" if gone.young else ""
+    return f"the next collect {'would free' if dry_run else 'frees'} {size(gone.freed - gone.young)} of it{unpacked}{later}"
 
 
 def _agreed(session: Session, versions: tuple[str, ...], keep_last: int | None) -> bool:

@@ -88,7 +88,8 @@ def move(result: AliasMove) -> dict[str, Any]:
 
 def deleted(result: Deleted, *, dry_run: bool) -> dict[str, Any]:
     """Versions that were forgotten, and why others were kept."""
-    return {"deleted": [item.reference for item in result.versions], "freed": result.freed, "kept": dict(result.notes),
+    return {"deleted": [item.reference for item in result.versions], "freed": result.freed, "young": result.young,
+            "checkouts": result.checkouts, "kept": dict(result.notes),
             "dry_run": dry_run}
 
 

@@ -82,11 +82,15 @@ class Blobs:
 
     def has(self, digest: Digest) -> bool:
         """Whether the blob is there."""
-        return self._backend.stat(_name(digest)) is not None
+        return self.stat(digest) is not None
+
+    def stat(self, digest: Digest) -> Stat | None:
+        """Size and age of the blob; None if it is not there."""
+        return self._backend.stat(_name(digest))
 
     def size(self, digest: Digest) -> int:
         """Bytes of the content. Raises BlobNotFound."""
-        stat = self._backend.stat(_name(digest))
+        stat = self.stat(digest)
         if stat is None:
             raise BlobNotFound(f"the store lacks {digest}")
         return stat.size

@@ -1,5 +1,8 @@
+import os
+
 import pytest
 
+from registry.actions import staging
 from registry.errors import Busy
 from registry.home import Home
 from tests.support import plain
@@ -60,7 +63,7 @@ def test_a_dry_run_tells_and_frees_nothing(reg):
 
 
 def test_what_died_on_its_way_in_goes(reg):
-    left = reg.home.root / "staging" / "left-behind"
+    left = reg.home.root / "staging" / ("0" * 32)
     left.parent.mkdir(exist_ok=True)
     left.write_bytes(b"half a file")
 
@@ -68,6 +71,32 @@ def test_what_died_on_its_way_in_goes(reg):
 
     assert collected.staging == len(b"half a file")
     assert not left.exists()
+
+
+def test_what_somebody_put_into_staging_stays_and_audit_names_it(reg):
+    mine = reg.home.root / "staging" / "note.txt"
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+    os.utime(mine, (0, 0))
+
+    collected = reg.collect(older_than=0)
+
+    assert collected.staging == 0
+    assert mine.read_text() == "mine"
+    assert [finding.name for finding in reg.audit().findings] == ["stray-file"]
+
+
+@pytest.mark.parametrize("prefix", staging.PREFIXES)
+def test_every_folder_that_is_made_in_staging_is_known_as_ours(reg, prefix):
+    with staging.staging(reg.home, prefix) as folder:
+        assert folder.parent == reg.home.root / "staging"
+        assert staging.is_ours(folder.name)
+
+
+def test_a_staged_blob_is_known_as_ours(reg):
+    with reg.home.backend.stage():
+        (staged,) = (reg.home.root / "staging").iterdir()
+        assert staging.is_ours(staged.name)
 
 
 def test_the_checkout_of_a_deleted_version_goes(registered):

@@ -101,9 +101,54 @@ def test_all_of_them_and_the_whole_come_without_a_reference(copied):
     *versions, whole = copied.du()
 
     assert [item.reference for item in versions] == ["medical@1", "minilm@1", "minilm-medical@1"]
-    assert (whole.reference, whole.freed) == (None, len(b"nobody needs this"))
+    assert (whole.reference, whole.freed) == (None, 0)
+    assert whole.details["needed by nobody"] == whole.details["of it not yet an hour old"] == len(b"nobody needs this")
     assert whole.checkouts == sum(item.checkouts for item in versions) > 0
-    assert whole.own + whole.freed + whole.details["manifests and facts"] == sum(stat.size for _, stat in copied.home.blobs.all())
+    everything = sum(stat.size for _, stat in copied.home.blobs.all())
+    assert whole.own + whole.details["needed by nobody"] + whole.details["manifests and facts"] == everything
+
+
+def freed(collected) -> int:
+    return collected.size + collected.checkouts_size + collected.staging + collected.catalogs
+
+
+def test_what_du_says_of_the_whole_is_what_collect_would_free_at_that_moment(copied):
+    copied.checkout("medical@1")
+    old = copied.home.blobs.path(copied.home.blobs.add(b"nobody needs this, and it is old"))
+    os.utime(old, (0, 0))
+    left = copied.settings.home / "staging" / ("0" * 32)
+    left.write_bytes(b"half a file")
+    os.utime(left, (0, 0))
+    copied.delete("medical@1")
+
+    whole, told = copied.du()[-1], copied.collect(dry_run=True)
+
+    assert whole.freed == freed(told) == freed(copied.collect()) > told.checkouts_size > 0
+    assert whole.details["of it not yet an hour old"] == told.young > 0
+
+
+@pytest.mark.parametrize("hours", [0, 2])
+def test_delete_says_what_du_said_and_collect_frees(copied, hours):
+    copied.checkout("medical@1")
+    copied.check("medical@1", record=True)
+    for digest, _ in copied.home.blobs.all():
+        os.utime(copied.home.blobs.path(digest), (time.time() - hours * 3600,) * 2)
+    usage = copied.du("medical@1")[0]
+
+    gone = copied.delete("medical@1")
+
+    assert (gone.freed, gone.checkouts) == (usage.freed, usage.checkouts)
+    assert gone.young == (0 if hours else gone.freed)
+    assert copied.collect(dry_run=True).size == gone.freed - gone.young
+    assert copied.collect(older_than=0).size == gone.freed
+
+
+def test_what_several_free_together_is_said_once_and_is_what_collect_frees(copied):
+    alone = sum(copied.du(name)[0].freed for name in ("medical@1", "minilm-medical@1"))
+
+    gone = copied.delete(["medical@1", "minilm-medical@1"])
+
+    assert copied.collect(older_than=0).size == gone.freed > alone
 
 
 def test_a_version_that_is_not_there_is_said(copied):

@@ -7,7 +7,7 @@ facts blob ever registered is needed by whoever folds the journal.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select
@@ -35,7 +35,7 @@ class Needs:
     """Manifest to what could not be read of it, so that nobody knows all it needs."""
     _children: dict[str, list[str]] = field(default_factory=dict)
     _owners: dict[Digest, list[str]] = field(default_factory=dict)
-    _few: dict[str, list[str]] = field(default_factory=dict)
+    _few: dict[tuple[str, int], list[str]] = field(default_factory=dict)
 
     def blobs(self) -> dict[Digest, int | None]:
         """Every blob that a version needs, and those the journal does, with sizes where they are known."""
@@ -59,29 +59,24 @@ class Needs:
         """Every blob of a manifest and of all its ancestors."""
         return {digest for item in _closed([manifest], self.parents) for digest in self.own.get(item, {})}
 
-    def only_user(self, digest: Digest) -> str | None:
-        """The one version that needs a blob; None where several do, or none."""
-        only: str | None = None
-        for manifest in self.owners(digest):
-            for name in self._few_users(manifest):
-                if only not in (None, name):
-                    return None
-                only = name
-        return only
+    def needed_only_by(self, digest: Digest, references: Set[str]) -> bool:
+        """Whether a blob is needed, and by no version but these."""
+        found = [self._few_users(manifest, len(references) + 1) for manifest in self.owners(digest)]
+        return any(found) and all(references >= set(users) for users in found)
 
-    def _few_users(self, manifest: str) -> list[str]:
-        """As users, but at most two: whether there is one or there are more is all that is asked."""
-        if manifest not in self._few:
+    def _few_users(self, manifest: str, enough: int) -> list[str]:
+        """As users, but at most so many: whether there are more is all that is asked."""
+        if (manifest, enough) not in self._few:
             found: list[str] = []
             seen, waiting = {manifest}, [manifest]
-            while waiting and len(found) < 2:
+            while waiting and len(found) < enough:
                 item = waiting.pop()
                 found += self.alive.get(item, ())
                 below = [child for child in self._below(item) if child not in seen]
                 seen.update(below)
                 waiting += below
-            self._few[manifest] = found[:2]
-        return self._few[manifest]
+            self._few[manifest, enough] = found[:enough]
+        return self._few[manifest, enough]
 
     def _below(self, manifest: str) -> Sequence[str]:
         if not self._children:

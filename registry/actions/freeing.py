@@ -1,0 +1,135 @@
+"""Freeing: what collect takes away, and what it would after a delete. collect, delete and du all ask here, so that they say the same."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..digest import Digest
+from ..home import Home
+from ..progress import Progress, silent
+from ..store.aside import is_aside
+from ..store.checkout import folder_name, is_ours, place_mark
+from . import staging as _staging
+
+if TYPE_CHECKING:
+    from ..catalog.queries import Needs
+    from ..store.backend import Stat
+
+NEVER_OLD = 0.0
+HOUR = 3600.0
+"""Seconds after which collect takes what nobody needs, unless it is told otherwise."""
+
+
+@dataclass
+class Blobs:
+    """Every blob with its size: those that somebody needs, and of the others those that are old enough and those that are not."""
+
+    needed: dict[Digest, int] = field(default_factory=dict)
+    old: dict[Digest, int] = field(default_factory=dict)
+    young: list[tuple[float, int]] = field(default_factory=list)
+    """(age in seconds, bytes)."""
+
+
+@dataclass
+class Checkouts:
+    """Unpacked folders with their bytes: by manifest those of versions that are here, and those that nobody uses or that were moved aside."""
+
+    used: dict[str, int] = field(default_factory=dict)
+    idle: dict[Path, int] = field(default_factory=dict)
+    aside: dict[Path, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Freed:
+    """Bytes that deleting versions sets free: of files, of those that are not yet an hour old, and of checkouts."""
+
+    size: int
+    young: int
+    checkouts: int
+
+
+def blobs(home: Home, needs: Needs, older_than: float, progress: Progress = silent) -> Blobs:
+    """All of them, by what becomes of them. older_than is in seconds; 0 takes also what a wrong clock made in the future."""
+    needed, found, now = needs.blobs(), Blobs(), time.time()
+    for count, (digest, stat) in enumerate(home.blobs.all()):
+        progress("looking", count, None)
+        age = now - stat.modified_ns / 1e9
+        if digest in needed:
+            found.needed[digest] = stat.size
+        elif older_than > NEVER_OLD and age < older_than:
+            found.young.append((age, stat.size))
+        else:
+            found.old[digest] = stat.size
+    return found
+
+
+def checkouts(home: Home, needs: Needs) -> Checkouts:
+    """Those of versions that were deleted, of a place where the home no longer lies, and half made ones are idle. What is no checkout is left out."""
+    found = Checkouts()
+    for folder in _within(home.root / "checkouts"):
+        kind, _, rest = folder.name.partition("-")
+        digest, _, mark = rest.partition("-")
+        if is_aside(folder.name):
+            found.aside[folder] = size_of(folder)
+        elif kind == "sha256" and f"sha256:{digest}" in needs.alive and mark == place_mark(home.root):
+            found.used[f"sha256:{digest}"] = size_of(folder)
+        elif is_ours(folder.name):
+            found.idle[folder] = size_of(folder)
+    return found
+
+
+def staged(home: Home, older_than: float) -> dict[Path, int]:
+    """What died on its way in, with its bytes. What somebody else put there is left out."""
+    return {place: size_of(place) for place in _within(home.root / "staging") if _staging.is_ours(place.name) and _is_old(place, older_than)}
+
+
+def catalogs(home: Home, older_than: float) -> dict[Path, int]:
+    """Catalogs that a newer generation took the place of, and those that were never done, with their bytes."""
+    from ..catalog.schema import left_behind
+    return {path: size_of(path) for path in left_behind(home.root / "catalog") if _is_old(path, older_than)}
+
+
+def freed_by(home: Home, needs: Needs, doomed: Mapping[str, str], stat: Callable[[Digest], Stat | None]) -> Freed:
+    """What collect takes once these are deleted, and not before. doomed are references with their manifests."""
+    alone = {digest for manifest in doomed.values() for digest in needs.line_blobs(manifest)
+             if digest not in needs.journal and needs.needed_only_by(digest, doomed.keys())}
+    found = [item for item in map(stat, alone) if item is not None]
+    now = time.time()
+    young = sum(item.size for item in found if now - item.modified_ns / 1e9 < HOUR)
+    gone = {manifest for manifest in doomed.values() if manifest in needs.alive and doomed.keys() >= set(needs.alive[manifest])}
+    return Freed(sum(item.size for item in found), young, sum(_unpacked(home, manifest) for manifest in gone))
+
+
+def size_of(place: Path) -> int:
+    """Bytes of a file, or of all files in a folder; a link counts as itself, and what goes away meanwhile as nothing."""
+    if not place.is_dir() or place.is_symlink():
+        return _size(place)
+    return sum(_size(path) for path in place.rglob("*") if not path.is_dir() or path.is_symlink())
+
+
+def _size(place: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        return place.lstat().st_size
+    return 0
+
+
+def _is_old(place: Path, older_than: float) -> bool:
+    if older_than <= NEVER_OLD:
+        return True
+    with contextlib.suppress(FileNotFoundError):
+        return place.lstat().st_mtime <= time.time() - older_than
+    return False
+
+
+def _unpacked(home: Home, manifest: str) -> int:
+    folder = home.root / "checkouts" / folder_name(home.root, Digest(manifest))
+    return size_of(folder) if folder.is_dir() else 0
+
+
+def _within(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []

@@ -102,7 +102,8 @@ class ModuleChange:
 
 @dataclass(frozen=True)
 class Effect:
-    """What an adapter does to one weight: Euclidean norms of alpha/r·BA, before and after, and of their difference."""
+    """What adapters do to one weight: Euclidean norms of what is added to it before and after (of LoRA alpha/r·BA; of DoRA and IA3 the weight
+    that they make, less the base's), and of the difference of the two."""
 
     module: str
     before: float

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .side import LowRank, Side
+from .effects import applied
+from .side import Side
 from .values import Reader
 
 if TYPE_CHECKING:
@@ -24,23 +25,15 @@ def changed_rows(before: Side, after: Side, ids: Sequence[int]) -> list[int]:
     if old is None or new is None:
         return []
     one, other = before.sources[old], after.sources[new]
-    pair = [side.low_ranks.get(name.removesuffix(".weight")) for side, name in ((before, old), (after, new))]
+    pair = [side.added.get(name.removesuffix(".weight")) for side, name in ((before, old), (after, new))]
     same_tables = one is other or (one.identity is not None and one.identity == other.identity)
     if (same_tables and pair == [None, None]) or one.shape[1:] != other.shape[1:]:
         return []
     within = np.array([id for id in ids if id < min(one.shape[0], other.shape[0])], dtype=np.int64)
     with Reader() as reader:
-        rows = [reader.rows(source, within).astype(np.float64) for source in (one, other)]
-        for place, low_rank in enumerate(pair):
-            if low_rank is not None and low_rank.embedding:
-                rows[place] += _added(low_rank, within, reader)
+        tables = [source if added is None else applied(source, added, reader) for source, added in zip((one, other), pair, strict=True)]
+        rows = [reader.rows(table, within).astype(np.float64) for table in tables]
     gap = np.abs(rows[1] - rows[0]).max(axis=1, initial=0.0)
     allowed = _MERGED * np.abs(rows[0]).max(axis=1, initial=0.0) if after.kind == "merged" else np.zeros(len(within))
     changed: list[int] = within[gap > allowed].tolist()
     return changed
-
-
-def _added(low_rank: LowRank, ids: Array, reader: Reader) -> Array:
-    """What a LoRA on the table adds to rows, (len(ids), width)."""
-    added: Array = low_rank.scaling * (reader.whole(low_rank.b) @ reader.whole(low_rank.a)[:, ids]).T
-    return added

@@ -21,10 +21,11 @@ from ..inspect import EMBEDDINGS
 from ..targets import check_patterns, ends, live_names, rank_of
 from ..tokenizer import Tokenizer, parse_vocabulary, read_vocabulary
 from ..weights import read_header
-from .values import Patched, Source, Stored
+from .sources import Patched, Source, Stored
 
 _PREFIX = "base_model.model."
-_LOW_RANK = {"lora_A.weight": "A", "lora_B.weight": "B", "lora_embedding_A": "A", "lora_embedding_B": "B"}
+_LOW_RANK = {"lora_A.weight": "A", "lora_B.weight": "B", "lora_embedding_A": "A", "lora_embedding_B": "B",
+             "lora_magnitude_vector.weight": "magnitude", "lora_magnitude_vector": "magnitude"}
 _ROWS = ("token_adapter.trainable_tokens_delta", "trainable_tokens_delta")
 
 
@@ -41,11 +42,25 @@ class LowRank:
     """Of a token table: columns of `a` are tokens."""
     turned: bool = False
     """The weight is stored as (in, out)."""
+    magnitude: Stored | None = None
+    """Of DoRA: the length that each output of the sum is brought to; of a token table each column."""
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether it can be added to a weight of this shape."""
+        outer, inner = self.b.shape[0], math.prod(self.a.shape[1:])
+        wanted = (inner, outer) if self.embedding or self.turned else (outer, inner)
+        return (shape[0], math.prod(shape[1:])) == wanted and (self.magnitude is None or math.prod(self.magnitude.shape) == outer)
+
+    @property
+    def parts(self) -> tuple[Stored, ...]:
+        """Its tensors."""
+        return (self.a, self.b) if self.magnitude is None else (self.a, self.b, self.magnitude)
 
     @property
     def identity(self) -> object:
         """What two equal ones have in common; None where it takes reading to tell."""
-        return (self.a.digest, self.b.digest, self.scaling) if self.a.digest and self.b.digest else None
+        digests = [part.digest for part in self.parts]
+        return (*digests, self.scaling) if all(digests) else None
 
 
 @dataclass(frozen=True)
@@ -53,6 +68,29 @@ class Scale:
     """The numbers that an IA3 adapter multiplies a weight's rows or columns by."""
 
     values: Stored
+
+    @property
+    def by_row(self) -> bool:
+        """Whether there is one for each row, (out, 1), else for each column, (1, in)."""
+        return self.values.shape[0] != 1
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether a weight of this shape can be multiplied by it."""
+        return len(shape) == 2 and self.values.shape == ((shape[0], 1) if self.by_row else (1, shape[1]))
+
+    @property
+    def parts(self) -> tuple[Stored, ...]:
+        """Its tensor."""
+        return (self.values,)
+
+    @property
+    def identity(self) -> object:
+        """What two equal ones have in common; None where it takes reading to tell."""
+        return self.values.digest
+
+
+Added = LowRank | Scale
+"""What an adapter does to one weight."""
 
 
 class Side:
@@ -129,9 +167,10 @@ class Side:
                 module = name.removesuffix("." + part).removesuffix(".base_layer")
                 parts.setdefault(module, {})[_LOW_RANK[part]] = stored
                 embeddings |= {module} if part.startswith("lora_embedding") else set()
-        return {self._live.get(module, module): LowRank(pair["A"], pair["B"], self._scaling(module), module in embeddings,
-                                                         self.config is not None and self.config.fields.get("fan_in_fan_out") is True)
-                for module, pair in parts.items() if len(pair) == 2}
+        return {self._live.get(module, module): LowRank(own["A"], own["B"], self._scaling(module), module in embeddings,
+                                                         self.config is not None and self.config.fields.get("fan_in_fan_out") is True,
+                                                         own.get("magnitude"))
+                for module, own in parts.items() if own.keys() >= {"A", "B"}}
 
     @cached_property
     def scales(self) -> dict[str, Scale]:
@@ -140,12 +179,27 @@ class Side:
                 for module in [name.removesuffix(".ia3_l").removesuffix(".base_layer")]}
 
     @cached_property
+    def added(self) -> dict[str, Added]:
+        """What the adapter does to each weight, by the name of the weight's module. What does not fit that is left out."""
+        found: dict[str, Added] = {}
+        items: list[tuple[str, Added]] = [*self.low_ranks.items(), *self.scales.items()]
+        for module, item in items:
+            weight = self.full.weight(module)
+            if item.fits(weight.shape) if weight is not None else isinstance(item, LowRank) and item.magnitude is None:
+                found[module] = item
+        return found
+
+    @cached_property
     def others(self) -> dict[str, Source]:
         """The adapter's tensors whose effect is not computed here, by their own names."""
-        taken = {id(stored) for pair in self.low_ranks.values() for stored in (pair.a, pair.b)} | {id(item.values) for item in self.scales.values()}
+        taken = {id(stored) for added in self.added.values() for stored in added.parts}
         for source in self.sources.values():
             taken |= {id(source.delta), id(source.under)} if isinstance(source, Patched) else {id(source)}
         return {name: stored for name, stored in self._adapter_tensors.items() if id(stored) not in taken}
+
+    def weight(self, module: str) -> Source | None:
+        """A module's weight, if it has one."""
+        return self.sources.get(f"{module}.weight")
 
     @cached_property
     def table(self) -> str | None:

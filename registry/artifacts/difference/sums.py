@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..weights import BITS
-from .values import BLOCK, Reader, Source, Stored, dot, width_of
+from .sources import Source, Stored, width_of
+from .values import BLOCK, Reader, dot
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,13 +9,11 @@ import contextlib
 import io
 import mmap
 import threading
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ...digest import Digest
-from ...facts import Files
-from ..weights import BITS, Header
+from ..weights import BITS
+from .sources import Factored, Patched, Source, Stored, Summed, width_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,82 +27,6 @@ _STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8"
            "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "u1", "F8_E5M2": "u1", "F8_E4M3": "u1", "F8_E8M0": "u1"}
 _TINY, _HUGE = 1e-30, 1e30
 """Between these a sum of float32 squares is exact enough; beyond, it is made again in float64."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A tensor where it lies. digest is the tensor digest, if it is known without reading."""
-
-    files: Files = field(repr=False)
-    path: str
-    header: Header
-    digest: Digest | None = None
-
-    @property
-    def dtype(self) -> str:
-        """As safetensors spells it."""
-        return self.header.dtype
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """As stored."""
-        return self.header.shape
-
-    @property
-    def identity(self) -> object:
-        """What two equal tensors have in common; None where it takes reading to tell."""
-        return self.digest
-
-
-@dataclass(frozen=True)
-class Patched:
-    """A table some of whose rows an adapter replaces: row ids[i] is row i of `delta`."""
-
-    under: Stored
-    delta: Stored
-    ids: tuple[int, ...]
-
-    @property
-    def dtype(self) -> str:
-        """That of the table."""
-        return self.under.dtype
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """That of the table."""
-        return self.under.shape
-
-    @property
-    def identity(self) -> object:
-        """What two equal ones have in common."""
-        return (self.under.digest, self.ids, self.delta.digest) if self.under.digest and self.delta.digest else None
-
-
-@dataclass(frozen=True)
-class Summed:
-    """A weight with what an adapter adds to it, b times a: (out, rank) and (rank, in), the scaling within b."""
-
-    under: Stored | Patched
-    a: Array
-    b: Array
-
-    @property
-    def dtype(self) -> str:
-        """That of the weight."""
-        return self.under.dtype
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """That of the weight."""
-        return self.under.shape
-
-    @property
-    def identity(self) -> object:
-        """It takes reading to tell."""
-        return None
-
-
-Source = Stored | Patched | Summed
 
 
 class Reader:
@@ -126,7 +48,9 @@ class Reader:
         """`count` values from the one numbered `start` on, flat, as float32 or float64. Valid until release()."""
         if isinstance(source, Stored):
             return wide(self.raw(source, start, count), source.dtype)
-        return self._patched(source, start, count) if isinstance(source, Patched) else self._summed(source, start, count)
+        if isinstance(source, Patched):
+            return self._patched(source, start, count)
+        return self._summed(source, start, count) if isinstance(source, Summed) else self._factored(source, start, count)
 
     def raw(self, source: Stored, start: int, count: int) -> Array:
         """The same as it is stored, bfloat16 as its 16 bits."""
@@ -163,8 +87,9 @@ class Reader:
 
     def release(self, source: Source, start: int, count: int) -> None:
         """Give back to the system what a run of values took."""
-        stored = source.under if isinstance(source, Summed) else source
-        stored = stored.under if isinstance(stored, Patched) else stored
+        stored = source
+        while not isinstance(stored, Stored):
+            stored = stored.under
         size = BITS[stored.dtype] // 8
         self._map(stored).release(stored.header.offset + start * size, count * size)
 
@@ -191,13 +116,19 @@ class Reader:
                 found[first - start:last - start] = self.numbers(source.delta, place * width + first - row * width, last - first)
         return found
 
-
     def _summed(self, source: Summed, start: int, count: int) -> Array:
         """The product is formed for the rows that are asked for, in float64."""
         width = width_of(source)
         first, last = start // width, -(-(start + count) // width)
         product = (source.b[first:last] @ source.a).reshape(-1)
         found: Array = self.numbers(source.under, start, count) + product[start - first * width:start - first * width + count]
+        return found
+
+    def _factored(self, source: Factored, start: int, count: int) -> Array:
+        import numpy as np
+        places = np.arange(start, start + count)
+        width = width_of(source)
+        found: Array = self.numbers(source.under, start, count) * source.factors[places // width if source.by_row else places % width]
         return found
 
 
@@ -276,11 +207,3 @@ def _eight(dtype: str) -> Array:
     made = np.where(exponent > 0, np.ldexp(1 + mantissa / 8, exponent - 7), np.ldexp(mantissa / 8, -6)) * sign
     made[[0x7F, 0xFF]] = np.nan
     return made.astype(np.float32)
-
-
-def width_of(source: Source) -> int:
-    """Values of a row."""
-    width = 1
-    for length in source.shape[1:]:
-        width *= length
-    return width

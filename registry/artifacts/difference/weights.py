@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...differences import TensorChange
-from .effects import summed
+from .effects import applied
 from .side import Side, matched
+from .sources import Source
 from .sums import Sums, compare_rows, compare_run, runs, total
-from .values import Reader, Source
+from .values import Reader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,10 +72,10 @@ def compare(before: Side, after: Side, reader: Reader, progress: Callable[[int],
 def _with_adapters(task: _Task, before: Side, after: Side, reader: Reader) -> _Task | None:
     """The task with what adapters add to its tensor; None where none does."""
     module, _, parameter = task.name.rpartition(".")
-    found = [side.low_ranks.get(module) if parameter == "weight" else None for side in (before, after)]
+    found = [side.added.get(module) if parameter == "weight" else None for side in (before, after)]
     if found == [None, None]:
         return None
-    old, new = (source if pair is None else summed(source, pair, reader) for source, pair in zip((task.before, task.after), found, strict=True))
+    old, new = (source if added is None else applied(source, added, reader) for source, added in zip((task.before, task.after), found, strict=True))
     return replace(task, before=old, after=new)
 
 

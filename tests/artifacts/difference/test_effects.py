@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
+
 import numpy
 import pytest
 
+from tests.artifacts import small
 from tests.artifacts.difference.making import bfloat16, differences, side, write
 from tests.artifacts.hand import edit, rewrite, tensors
 from tests.support import plain
@@ -153,3 +157,109 @@ def test_a_merged_model_with_other_numbers_is_changed(tmp_path, base, adapter):
     wanted = 1 - product(adapter, "query", 2)
     assert (query.kind, query.norm) == ("changed", pytest.approx(numpy.linalg.norm(wanted), rel=1e-6))
     assert [item.module for item in found.effects] == [f"{SELF}value"]
+
+
+SCALES = {"rows": numpy.linspace(0.5, 2, 8, dtype="float32").reshape(8, 1), "columns": numpy.linspace(0.5, 2, 8, dtype="float32").reshape(1, 8)}
+WHOLE = numpy.arange(64, dtype="float32").reshape(8, 8) / 64
+
+
+def made(folder, base, kind):
+    """An adapter on the query's weight alone, and on a LoRA's also that of the value."""
+    plain.adapter(folder, base, seed=7 if kind == "other lora" else 5)
+    if kind in SCALES:
+        edit(folder / "adapter_config.json", lambda config: config.update(peft_type="IA3", target_modules=["query"], feedforward_modules=[]))
+        plain.write_safetensors(folder / "adapter_model.safetensors", {f"{PREFIX}query.ia3_l": SCALES[kind]})
+    if kind == "whole":
+        edit(folder / "adapter_config.json", lambda config: config.update(modules_to_save=["query"], target_modules=["value"]))
+        rewrite(folder / "adapter_model.safetensors", lambda found: [found.pop(name) for name in list(found) if "query" in name]
+                and found.update({f"{PREFIX}query.weight": WHOLE}))
+    if kind == "dora":
+        edit(folder / "adapter_config.json", lambda config: config.update(use_dora=True))
+        rewrite(folder / "adapter_model.safetensors", lambda found: found.update(
+            {f"{PREFIX}{module}.lora_magnitude_vector.weight": numpy.linspace(1, 3, 8, dtype="float32") for module in ("query", "value")}))
+    return folder
+
+
+def query_of(folder, base, kind):
+    """The query's weight as numpy makes it of the files."""
+    weight = tensors(base / "model.safetensors")[f"{SELF}query.weight"].astype("float64")
+    if kind in SCALES:
+        return weight * SCALES[kind]
+    if kind in ("base", "whole"):
+        return weight if kind == "base" else WHOLE.astype("float64")
+    weight = weight + product(folder, "query", 2)
+    if kind == "dora":
+        magnitude = tensors(folder / "adapter_model.safetensors")[f"{PREFIX}query.lora_magnitude_vector.weight"].astype("float64")
+        weight = magnitude[:, None] * weight / numpy.linalg.norm(weight, axis=1)[:, None]
+    return weight
+
+
+KINDS = ["base", "lora", "other lora", "dora", "rows", "columns", "whole"]
+
+
+@pytest.mark.parametrize(("one", "other"), [*itertools.permutations(KINDS, 2)])
+def test_of_two_kinds_each_module_has_one_line_with_the_norm_that_numpy_finds(tmp_path, base, one, other):
+    folders = [base if kind == "base" else made(tmp_path / kind, base, kind) for kind in (one, other)]
+
+    found = differences(*(folder if kind == "base" else side(folder, side(base)) for folder, kind in zip(folders, (one, other), strict=True)))
+
+    lines = [(item.module, item.change) for item in found.effects] + [(item.module, item.norm) for item in found.tensors]
+    plain_, old, new = (query_of(folder, base, kind) for folder, kind in zip((base, *folders), ("base", one, other), strict=True))
+    assert len({module for module, _ in lines}) == len(lines)
+    assert dict(lines)[f"{SELF}query"] == pytest.approx(numpy.linalg.norm(new - old), rel=1e-5)
+    for item in found.effects:
+        if item.module == f"{SELF}query":
+            assert (item.before, item.after) == pytest.approx((numpy.linalg.norm(old - plain_), numpy.linalg.norm(new - plain_)), rel=1e-5)
+            assert item.relative == pytest.approx(numpy.linalg.norm(new - old) / numpy.linalg.norm(plain_), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["dora", "rows", "columns"])
+def test_a_model_with_any_adapter_merged_is_what_the_adapter_was_but_for_rounding(tmp_path, base, kind):
+    folder = made(tmp_path / "adapter", base, kind)
+    merged = plain.base(tmp_path / "merged")
+    rewrite(merged / "model.safetensors", lambda found: found.update({f"{SELF}query.weight": query_of(folder, base, kind).astype("float32")}))
+
+    found = differences(side(folder, side(base)), merged)
+
+    assert {item.kind for item in found.tensors if item.module == f"{SELF}query"} <= {"merged"}
+    assert f"{SELF}query" not in {item.module for item in found.effects}
+
+
+@pytest.mark.parametrize("config", [{"target_modules": ["query", "word_embeddings"], "use_dora": True},
+                                    {"target_modules": ["query", "word_embeddings"]}], ids=["DoRA", "LoRA"])
+def test_the_effect_is_what_peft_makes_of_the_weights(tmp_path, config):
+    """With magnitudes, and products, as after a training; of a linear layer and of the table."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import BertModel
+    base = small.dense(tmp_path / "base")
+    model = BertModel.from_pretrained(base)
+    old = {name: value.detach().double().numpy() for name, value in model.state_dict().items()}
+    model = get_peft_model(model, LoraConfig(r=3, lora_alpha=5, **config))
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                parameter.add_(torch.rand_like(parameter))
+    model.save_pretrained(tmp_path / "adapter")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(base / name, tmp_path / "adapter")
+    merged = {name: value.detach().double().numpy() for name, value in model.merge_and_unload().state_dict().items()}
+
+    found = differences(base, side(tmp_path / "adapter", side(base)))
+
+    assert {item.module for item in found.effects} == {TABLE, *(f"encoder.layer.{layer}.attention.self.query" for layer in range(2))}
+    for item in found.effects:
+        assert item.change == pytest.approx(numpy.linalg.norm(merged[f"{item.module}.weight"] - old[f"{item.module}.weight"]), rel=1e-5)
+    assert not found.tensors
+
+
+def test_an_adapter_that_does_not_fit_its_weight_is_told_as_not_computed(base, adapter):
+    edit(adapter / "adapter_config.json", lambda config: config.update(use_dora=True))
+    rewrite(adapter / "adapter_model.safetensors", lambda found: found.update(
+        {f"{PREFIX}query.lora_magnitude_vector.weight": numpy.ones(5, "float32")}))
+
+    found = differences(base, side(adapter, side(base)))
+
+    assert [item.module for item in found.effects] == [f"{SELF}value"]
+    assert "3 tensors of an adapter whose effect is not computed here are added" in found.advice.line

@@ -8,7 +8,8 @@ import shutil
 import numpy
 import pytest
 
-from registry.artifacts.difference.values import Reader, Stored, wide
+from registry.artifacts.difference.sources import Stored
+from registry.artifacts.difference.values import Reader, wide
 from registry.artifacts.weights import Header
 from tests.artifacts.difference.making import bfloat16, change, differences, expected, from_bfloat16, told, write
 from tests.artifacts.hand import rewrite, tensors

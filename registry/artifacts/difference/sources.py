@@ -1,0 +1,123 @@
+"""Sources: where the numbers of a tensor come from: a file, or one with what an adapter does to it. Nothing is read here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ...digest import Digest
+from ...facts import Files
+from ..weights import Header
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor where it lies. digest is the tensor digest, if it is known without reading."""
+
+    files: Files = field(repr=False)
+    path: str
+    header: Header
+    digest: Digest | None = None
+
+    @property
+    def dtype(self) -> str:
+        """As safetensors spells it."""
+        return self.header.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As stored."""
+        return self.header.shape
+
+    @property
+    def identity(self) -> object:
+        """What two equal tensors have in common; None where it takes reading to tell."""
+        return self.digest
+
+
+@dataclass(frozen=True)
+class Patched:
+    """A table some of whose rows an adapter replaces: row ids[i] is row i of `delta`."""
+
+    under: Stored
+    delta: Stored
+    ids: tuple[int, ...]
+
+    @property
+    def dtype(self) -> str:
+        """That of the table."""
+        return self.under.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the table."""
+        return self.under.shape
+
+    @property
+    def identity(self) -> object:
+        """What two equal ones have in common."""
+        return (self.under.digest, self.ids, self.delta.digest) if self.under.digest and self.delta.digest else None
+
+
+@dataclass(frozen=True)
+class Summed:
+    """A weight with what an adapter adds to it, b times a: (out, rank) and (rank, in), the scaling within b."""
+
+    under: Stored | Patched
+    a: Array
+    b: Array
+
+    @property
+    def dtype(self) -> str:
+        """That of the weight."""
+        return self.under.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the weight."""
+        return self.under.shape
+
+    @property
+    def identity(self) -> object:
+        """It takes reading to tell."""
+        return None
+
+
+@dataclass(frozen=True)
+class Factored:
+    """A weight whose rows, or columns, are multiplied by a number each."""
+
+    under: Stored | Patched | Summed
+    factors: Array
+    by_row: bool
+
+    @property
+    def dtype(self) -> str:
+        """That of the weight."""
+        return self.under.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the weight."""
+        return self.under.shape
+
+    @property
+    def identity(self) -> object:
+        """It takes reading to tell."""
+        return None
+
+
+Source = Stored | Patched | Summed | Factored
+
+
+def width_of(source: Source) -> int:
+    """Values of a row."""
+    width = 1
+    for length in source.shape[1:]:
+        width *= length
+    return width

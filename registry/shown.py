@@ -35,7 +35,8 @@ def shell_word(text: str) -> str:
     from shlex import quote
     if text.isprintable():
         return quote(text)
-    return "$'" + "".join(f"\\{one}" if one in "\\'" else one if one.isprintable() else "".join(f"\\{byte:03o}" for byte in os.fsencode(one))
+    known = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\t": "\\t"}
+    return "$'" + "".join(known.get(one) or (one if one.isprintable() else "".join(f"\\{byte:03o}" for byte in os.fsencode(one)))
                           for one in text) + "'"
 
 

@@ -121,7 +121,7 @@ ADAPTER: Forms = {
 a real one where people write such a one, and what the library takes null for false may be null.
 """
 ADAPTER_OF: Mapping[str, Forms] = {
-    "LORA": {"r": POSITIVE, "lora_alpha": NUMBER, "bias": one_of("none", "all", "lora_only")},
+    "LORA": {"r": POSITIVE, "rank_pattern": OF_RANKS, "lora_alpha": NUMBER, "bias": one_of("none", "all", "lora_only")},
     "ADALORA": {"r": WHOLE, "lora_alpha": NUMBER, "bias": one_of("none", "all", "lora_only"), "total_step": POSITIVE,
                 "rank_pattern": OF_FLAGS | NULL},
     **{kind: {"r": POSITIVE, "alpha": NUMBER, "rank_pattern": OF_RANKS} for kind in ("LOHA", "LOKR")},

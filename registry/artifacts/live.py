@@ -5,6 +5,7 @@ Nothing of the model is changed or copied: what is given out are views of its te
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from .adapter import LEARN_A_PROMPT, LEAVES_THE_BASE, SHARE_TENSORS
 from .loading import CLASSES
 
 _OURS = "sentence_transformers."
+_OF_ANOTHER_PART = re.compile(r"\.(lora_[AB]|modules_to_save|original_module)\.")
+"""In the name of a bias that is kept with a part of the adapter."""
 _WRAPS = ("_orig_mod", "module")
 """Where what is put around a whole model keeps it: torch.compile, data parallel."""
 
@@ -82,7 +85,7 @@ def trained_biases(live: Live, adapter: str) -> dict[str, Any]:
         return {}
     inside = tuple(f"{name}." for name, module in live.inner.named_modules() if isinstance(module, BaseTunerLayer))
     return {name: tensor.detach() for name, tensor in live.inner.named_parameters()
-            if name.endswith(".bias") and (kind == "all" or name.startswith(inside)) and ".lora_" not in name}
+            if name.endswith(".bias") and (kind == "all" or name.startswith(inside)) and not _OF_ANOTHER_PART.search(name)}
 
 
 def refuse_what_cannot_be_kept(live: Live) -> None:

@@ -39,14 +39,14 @@ class Fault:
     wanted: object = None
 
 
-def faults(config: AdapterConfig, own: Shapes, parent: Shapes, table: str | None) -> list[Fault]:
+def faults(config: AdapterConfig, own: Shapes, parent: Shapes, table: str | None, prefix: str | None = None) -> list[Fault]:
     """What does not fit between an adapter's tensors and its parent's, by name; none for an adapter that fits.
 
-    Names are as in the files of adapter and transformer; table is the parent's tensor of token rows. The regular expressions of
-    the configuration must have passed check_patterns.
+    Names are as in the files of adapter and transformer; table is the parent's tensor of token rows, prefix its base_prefix. The regular
+    expressions of the configuration must have passed check_patterns.
     """
     adapter = _Adapter(config, own)
-    base = _Base.seen_by(adapter, parent, table)
+    base = _Base.seen_by(adapter, parent, table, prefix)
     expected = dict(_expected(adapter, base))
     found = [fault for key in sorted(adapter.shapes) if (fault := _fault(adapter, base, key, expected)) is not None]
     missing = [] if _is_variant(config) else [Fault("missing", _PREFIX + key) for key in sorted(expected.keys() - adapter.shapes.keys())]
@@ -73,12 +73,12 @@ class _Base:
     rows: Shape | None
 
     @classmethod
-    def seen_by(cls, adapter: _Adapter, parent: Shapes, table: str | None) -> _Base:
+    def seen_by(cls, adapter: _Adapter, parent: Shapes, table: str | None, prefix: str | None) -> _Base:
         stored: dict[str, dict[str, Shape]] = {}
         for name, shape in parent.items():
             module, _, parameter = name.rpartition(".")
             stored.setdefault(module, {})[parameter] = shape
-        live = live_names((module for module, _ in adapter.parts.values()), stored)
+        live = live_names((module for module, _ in adapter.parts.values()), stored, prefix)
         named = next((name for name, own in live.items() if table is not None and own == table.rpartition(".")[0]), None)
         return cls({name: stored[own] for name, own in live.items()}, named, parent.get(table) if table is not None else None)
 

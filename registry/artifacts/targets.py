@@ -12,6 +12,15 @@ from typing import Any
 from ..errors import NotLoadable
 from .adapter import AdapterConfig
 
+_BASE_PREFIX = {
+    **{name: name for name in ("albert", "bert", "convbert", "deberta", "distilbert", "electra", "ernie", "fnet", "funnel", "gte", "ibert",
+                               "layoutlm", "longformer", "luke", "mobilebert", "mpnet", "mra", "nomic_bert", "nystromformer", "rembert",
+                               "roberta", "roformer", "splinter", "yoso")},
+    **dict.fromkeys(("camembert", "xlm-roberta"), "roberta"), **dict.fromkeys(("big_bird", "megatron-bert"), "bert"), "deberta-v2": "deberta",
+    **dict.fromkeys(("eurobert", "gemma", "gemma2", "gemma3_text", "llama", "mistral", "modernbert", "phi", "qwen2", "qwen3"), "model"),
+    **dict.fromkeys(("bloom", "flaubert", "gpt2", "mt5", "squeezebert", "t5", "xlm", "xlnet"), "transformer"),
+}
+"""By model_type. Source: transformers 5.23, base_model_prefix of the classes."""
 _LENGTH, _REPEATS = 1_000, 12
 _MAY_BE_PATTERNS = ("target_modules", "exclude_modules", "feedforward_modules")
 _REPEATED_GROUP = re.compile(r"\)(?:[*+]|\{\d*,\d*\})")
@@ -67,17 +76,23 @@ def rank_of(config: AdapterConfig, module: str) -> int | None:
     return rank if type(rank) is int else None
 
 
-def live_names(own: Iterable[str], parent: Mapping[str, Any]) -> dict[str, str]:
+def base_prefix(model_type: object) -> str | None:
+    """What a class with a head calls the model within it, as `bert`; None for an architecture that is not listed."""
+    return _BASE_PREFIX.get(model_type) if isinstance(model_type, str) else None
+
+
+def live_names(own: Iterable[str], parent: Mapping[str, Any], prefix: str | None = None) -> dict[str, str]:
     """The parent's modules by the names that they have in the class the adapter was trained on: {live name: name in the file}.
 
-    A file may carry the prefix of its base model (`bert.`) where the adapter's class has none, or lack it where that has one.
+    A file may carry the prefix of its base model (`bert.`) where the adapter's class has none, or lack it where that has one; which
+    that can be is said by prefix, and any can where that is None.
     """
     meant = set(own)
     prefixes = {name.partition(".")[0] + "." for name in (*meant, *parent) if "." in name}
     best = {name: name for name in parent}
-    for prefix in sorted(prefixes):
-        stripped = {name.removeprefix(prefix): name for name in parent if name.startswith(prefix)}
-        prefixed = {prefix + name: name for name in parent}
+    for item in sorted(prefixes):
+        stripped = {name.removeprefix(item): name for name in parent if name.startswith(item)}
+        prefixed = {item + name: name for name in parent} if prefix is None or item == f"{prefix}." else {}
         best = max((best, stripped, prefixed), key=lambda names: len(meant & names.keys()))
     return best
 

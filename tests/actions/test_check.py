@@ -241,6 +241,17 @@ def test_drift_from_another_version_is_measured_and_has_a_limit(registered):
     assert itself.passed and itself.drift == pytest.approx(0, abs=1e-9)
 
 
+def test_no_drift_is_measured_between_two_dimensions(reg, line, tmp_path):
+    reg.add(line.base, "minilm")
+    shorter = shutil.copytree(line.base, tmp_path / "shorter")
+    edit(shorter / "config_sentence_transformers.json", lambda config: config.update(truncate_dim=4))
+    reg.add(shorter, "shorter")
+
+    found = [item for item in reg.check("shorter@1", against="minilm@1", max_drift=2).outcomes if item.check == "drift"]
+
+    assert [(item.verdict, item.expected, item.found, item.difference) for item in found] == [("failed", "8 numbers", "4 numbers", None)]
+
+
 def test_metrics_that_were_kept_are_required(reg, line):
     reg.add(line.base, "minilm", metrics={"eval_dev_spearman_cosine": 0.87})
 

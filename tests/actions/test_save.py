@@ -122,6 +122,8 @@ SHAPES: dict[str, tuple[Any, str, Any]] = {
     "sparse": (small.sparse, SPARSE, lambda model: naive.adapt(naive.grow(model), lora())),
     "multi-vector": (small.multi_vector, MULTI, lambda model: naive.adapt(naive.grow(model), lora())),
     "trained biases": (small.dense, DENSE, lambda model: naive.adapt(model, lora(bias="all"))),
+    "trained biases and a whole module": (small.cross, "CrossEncoder",
+                                          lambda model: naive.adapt(model, lora(bias="all", modules_to_save=["classifier"]))),
 }
 
 

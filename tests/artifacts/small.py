@@ -85,7 +85,8 @@ def transformer_folder(folder: Path, tokenizer: Any, architecture: str = "BertMo
     """A transformers model as its library saves it; rows may be more than the tokenizer has tokens."""
     import torch
     import transformers
-    kind = {"Bert": transformers.BertConfig, "Robe": transformers.RobertaConfig, "Mode": transformers.ModernBertConfig}
+    kind = {"Bert": transformers.BertConfig, "Robe": transformers.RobertaConfig, "Mode": transformers.ModernBertConfig,
+            "EsmM": transformers.EsmConfig}
     torch.manual_seed(0)
     config = kind[architecture[:4]](
         vocab_size=rows or len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,

@@ -89,3 +89,16 @@ def test_a_prefix_on_either_side_is_seen_through(own, stored, expected):
 def test_a_field_of_another_form_is_refused_by_its_name(fields):
     with pytest.raises(NotLoadable, match=next(iter(fields))):
         check_patterns(config_of({"peft_type": "LORA", "target_modules": ["query"], **fields}))
+
+
+def test_what_a_class_with_a_head_calls_its_model_is_what_the_library_says():
+    import transformers
+    from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES as CLASSES
+
+    from registry.artifacts.targets import base_prefix
+    told = {kind: getattr(transformers, name if isinstance(name, str) else name[0]).base_model_prefix for kind, name in CLASSES.items()
+            if base_prefix(kind) is not None}
+
+    assert len(told) > 40
+    assert {kind: base_prefix(kind) for kind in told} == told
+    assert base_prefix("of another library") is None

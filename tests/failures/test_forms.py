@@ -134,3 +134,17 @@ def test_a_length_that_is_said_no_more_is_told(reg, tmp_path):
     spoil(folder, "tokenizer_config.json", model_max_length=None)
 
     assert any("it reads 40 tokens (there 32)" in said for said in reg.add(folder, "longer", parent="base@1").warnings)
+
+
+@pytest.mark.parametrize(("values", "said"), [
+    ({"layers_pattern": "layer"}, "has a layers_pattern and no layers_to_transform, which peft refuses"),
+    ({"arrow_config": {}}, "has an arrow_config: such an adapter chooses among others"),
+    ({"rank_pattern": None}, "has the rank_pattern None; it is an object of whole numbers above 0"),
+])
+def test_what_is_no_adapter_by_itself_is_refused_from_the_file(reg, copied, values, said):
+    spoil(copied, ADAPTER, **values)
+    with pytest.raises(Exception, match="."):  # whatever a library says of it
+        lively.loaded(copied, "SentenceTransformer")
+
+    with pytest.raises(NotLoadable, match=said):
+        reg.add(copied, "medical", measure=False)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy
 import pytest
 from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from registry.errors import NoEffect, NotLoadable, ParentMismatch, RegistryError
 from tests.artifacts import small
@@ -163,12 +164,48 @@ def test_names_of_another_architecture(reg, copied, library):
         reg.add(copied, "medical")
 
 
-def test_names_that_only_the_loaded_model_can_tell(reg, copied, library):
-    renamed(copied, lambda name: name.replace(PREFIX, f"{PREFIX}model."))
+@pytest.mark.parametrize("beginning", ["model.", "encoder.", "roberta.", "wrapped."])
+def test_names_that_begin_otherwise_than_any_class_of_the_architecture(reg, copied, library, beginning):
+    renamed(copied, lambda name: name.replace(PREFIX, f"{PREFIX}{beginning}"))
     assert library(copied) > 1e-3
 
+    with pytest.raises(ParentMismatch, match=rf"changes '{beginning}encoder.layer.0.*' \(and 7 more\).*begin otherwise.*--fix.*adapter-targets"):
+        reg.add(copied, "medical", measure=False)
+    fixed = reg.add(copied, "medical", fix=True)
+    assert any(f"{beginning!r} at the beginning" in said for said in fixed.fixed)
+
+
+def test_names_of_the_class_with_a_head_are_its_own(reg, copied, library):
+    renamed(copied, lambda name: name.replace(PREFIX, f"{PREFIX}bert."))
+    assert library(copied) == 0
+
+    assert reg.add(copied, "medical").warnings == ()
+
+
+def test_names_that_only_the_loaded_model_can_tell(reg, tmp_path):
+    """Of an architecture that is not listed nobody knows how a class with a head calls the model within it."""
+    base = small.dense(tmp_path / "base", small.word_piece(), "EsmModel", mask_token_id=4)
+    lively.save_adapter(base, "SentenceTransformer", lora(), tmp_path / "adapter")
+    renamed(tmp_path / "adapter", lambda name: name.replace(PREFIX, f"{PREFIX}model."))
+    reg.add(base, "esm")
+
     with pytest.raises(NoEffect, match=r"same bits: '.*model.encoder.layer.0.*' and 7 more did not land.*adapter-effect"):
-        reg.add(copied, "medical")
+        reg.add(tmp_path / "adapter", "medical", parent="esm@1")
+
+
+def test_a_whole_table_with_other_rows_than_its_bases(reg, made, copied, library):
+    """The library writes it over the base's, and of an adapter that trains rows it drops it."""
+    base = load_file(made.resized / "model.safetensors")
+    name = next(key for key in base if key.endswith("word_embeddings.weight"))
+    table = base[name].copy()
+    rewrite(copied / WEIGHTS, lambda own: own.update({f"{PREFIX}{name}": table}))
+    assert reg.add(copied, "same", measure=False).warnings  # the parent's very rows: of no effect, which is told
+
+    table[5:20] = table[5:20][::-1]
+    rewrite(copied / WEIGHTS, lambda own: own.update({f"{PREFIX}{name}": table}))
+    assert library(copied) > 1e-3
+    with pytest.raises(ParentMismatch, match="carries the whole table '.*word_embeddings.weight', and its rows are not those of resized@1"):
+        reg.add(copied, "medical", measure=False)
 
 
 def test_an_adapter_that_was_never_trained(reg, copied):

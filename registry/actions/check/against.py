@@ -61,6 +61,10 @@ def drift(models: Models, stage: Stage, other: Version, recorded: Sequence[Probe
         for probe in _texts(model, recorded):
             text: Any = probe.text if len(probe.text) > 1 else probe.text[0]
             one, two = (_encoding(item, text, probe.prompt) for item in (model, against))
+            if type(model).__name__ != "SparseEncoder" and one.shape[-1:] != two.shape[-1:]:  # only a vocabulary's dimensions can be told apart
+                yield Outcome(DRIFT, "drift", stage.name, FAILED, other.reference, f"{two.shape[-1]} numbers", f"{one.shape[-1]} numbers",
+                              message="encodings of two dimensions cannot be compared")
+                return
             amount = apart(one, two)
             good = most is None or amount <= most
             yield Outcome(DRIFT, "drift", stage.name, OK if good else FAILED, f"{text_of(probe)} (beside {other.reference})", shown(two),

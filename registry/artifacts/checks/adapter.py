@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from ...errors import NotLoadable, ParentMismatch
 from ...facts import Tensor
-from ..adapter import KINDS, LEARN_A_PROMPT, SHARE_TENSORS, WEIGHTS
+from ..adapter import KINDS, LEARN_A_PROMPT, SHARE_TENSORS, WEIGHTS, is_part
 from ..encoder.modules import TRANSFORMERS
 from ..inspect import table_of
 from ..structure import Fault, Shape, ends_with, faults
-from .check import Candidate, checks
-from .common import config_of, own_tensors, parent_of, token_groups, within
+from .check import Candidate, ParentView, checks
+from .common import config_of, own_tensors, parent_of, prefix_of, token_groups, within
 
 CHECKS, check = checks()
 _PREFIX = "base_model.model."
@@ -42,6 +42,12 @@ def kind_can_be_loaded(candidate: Candidate) -> str | None:
     if config is not None and config.says("alora_invocation_tokens"):
         return (f"adapter_config.json says alora_invocation_tokens {config.fields['alora_invocation_tokens']!r:.80}: such an adapter acts on what a "
                 "model writes after these tokens, and sentence-transformers never switches it on; train without them")
+    if config is not None and config.says("arrow_config"):
+        return ("adapter_config.json has an arrow_config: such an adapter chooses among others that are loaded beside it, and is none by itself; "
+                "register the others, and load them together with --adapter")
+    if config is not None and config.says("layers_pattern") and not config.says("layers_to_transform"):
+        return ("adapter_config.json has a layers_pattern and no layers_to_transform, which peft refuses; name the layers, or set layers_pattern "
+                "to null")
     return None
 
 
@@ -89,12 +95,32 @@ def token_table_is_its_parents(candidate: Candidate) -> str | None:
             "the resized base that it was trained on and name it with --parent, or, if that was never saved: registry add --fix")
 
 
+@check("adapter-rows", "the rows of a table that it carries are its parent's",
+       "protects from trained rows that a loader drops, or writes over the base's", ParentMismatch)
+def rows_of_a_table_are_its_parents(candidate: Candidate) -> str | None:
+    """A whole token table among its tensors, which the library adds to a file by itself, is the parent's bit for bit."""
+    config, parent = config_of(candidate), candidate.parent
+    if config is None or parent is None or parent.facts.rows is None:
+        return None
+    shape, known = (parent.facts.rows, parent.facts.width), {tensor.digest for tensor in parent.facts.weights.tensors}
+    saved = [tensor for tensor in own_tensors(candidate) if tensor.shape == shape and not is_part(tensor.name) and tensor.name.endswith(".weight")
+             and not any(ends_with(tensor.name.rpartition(".")[0], name) for name in config.modules_to_save)]
+    other = next((tensor for tensor in saved if tensor.digest not in known), None)
+    return (f"the adapter carries the whole table {other.name!r}, and its rows are not those of {parent.reference}: a loader drops them or writes "
+            "them over the base's, as it comes; keep the model with registry.save while it is in memory, which makes a base of them, or take "
+            "that tensor out of the file") if other is not None else None
+
+
 @check("adapter-targets", "what it changes is in its parent", "protects from an adapter that is applied to nothing", ParentMismatch)
 def modules_are_its_parents(candidate: Candidate) -> str | None:
     """Every module that it changes is one of the parent's."""
     found = _faults(candidate, "module")
-    return (f"the adapter changes {found[0].name!r}{_more(found)}, and {parent_of(candidate)} has no such "
-            "module: it was trained on another base; name that with --parent") if found else None
+    if not found:
+        return None
+    said = f"the adapter changes {found[0].name!r}{_more(found)}, and {parent_of(candidate)} has no such module: "
+    if candidate.parent is not None and _within_another(found[0].name, candidate.parent):
+        return f"{said}its names begin otherwise, as within a wrapper; registry add --fix takes that away"
+    return f"{said}it was trained on another base; name that with --parent"
 
 
 @check("adapter-shapes", "its shapes are its parent's", "protects from an adapter of a base of another width", ParentMismatch)
@@ -208,8 +234,15 @@ def _faults(candidate: Candidate, kind: str) -> list[Fault]:
         return []
     base = within(parent.facts.weights.tensors, parent.layout)
     table = table_of(base)
-    found = faults(config, _shapes(own_tensors(candidate)), _shapes(base), table.name if table is not None else None)
+    found = faults(config, _shapes(own_tensors(candidate)), _shapes(base), table.name if table is not None else None, prefix_of(parent))
     return [fault for fault in found if fault.kind == kind]
+
+
+def _within_another(module: str, parent: ParentView) -> bool:
+    """Whether a name ends with that of one of the parent's modules."""
+    modules = {tensor.name.rpartition(".")[0] for tensor in within(parent.facts.weights.tensors, parent.layout)}
+    parts = module.split(".")
+    return any(".".join(parts[start:]) in modules for start in range(1, len(parts)))
 
 
 def _shapes(tensors: Sequence[Tensor]) -> dict[str, Shape]:

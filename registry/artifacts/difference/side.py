@@ -15,10 +15,11 @@ from ...digest import Digest
 from ...facts import Facts, Files, Token
 from ..adapter import WEIGHTS as ADAPTER_WEIGHTS, AdapterConfig, is_part, read_config
 from ..compare import BUFFERS
+from ..configuration import read_if_there
 from ..encoder.belongs import join
 from ..encoder.layout import Layout
 from ..inspect import EMBEDDINGS
-from ..targets import check_patterns, ends, live_names, rank_of
+from ..targets import base_prefix, check_patterns, ends, live_names, rank_of
 from ..tokenizer import Tokenizer, parse_vocabulary, read_vocabulary
 from ..weights import read_header
 from .sources import Patched, Source, Stored
@@ -233,7 +234,8 @@ class Side:
         if self.base is None:
             return {}
         own = {_module_of(name) for name in self._adapter_tensors}
-        return live_names(own, {name.rpartition(".")[0]: None for name in self.base.sources})
+        said = read_if_there(self.base.files, join(self.base.layout.transformer, "config.json"), set(self.base.files.paths()))
+        return live_names(own, {name.rpartition(".")[0]: None for name in self.base.sources}, base_prefix(said.get("model_type")))
 
     def _replaced(self, name: str, stored: Stored, there: Mapping[str, Source]) -> dict[str, Source]:
         """The tensors that one of the adapter's stands in for: a whole one, or some rows of a table."""

@@ -12,8 +12,9 @@ from registry import entry as _entry
 from registry.artifacts import probes
 from registry.errors import FolderNotFound, Invalid, NotLoadable, VersionNotFound
 from registry.verdicts import FAILED, FORCED, OK, UNMEASURED, WARNED, Outcome, Report
+from tests.artifacts import small
 from tests.artifacts.hand import edit
-from tests.support import plain
+from tests.support import lively, plain
 
 from .conftest import ADDED
 
@@ -241,15 +242,13 @@ def test_drift_from_another_version_is_measured_and_has_a_limit(registered):
     assert itself.passed and itself.drift == pytest.approx(0, abs=1e-9)
 
 
-def test_no_drift_is_measured_between_two_dimensions(reg, line, tmp_path):
-    reg.add(line.base, "minilm")
-    shorter = shutil.copytree(line.base, tmp_path / "shorter")
-    edit(shorter / "config_sentence_transformers.json", lambda config: config.update(truncate_dim=4))
-    reg.add(shorter, "shorter")
+def test_no_drift_is_measured_between_two_dimensions(reg, tmp_path):
+    reg.add(small.dense(tmp_path / "sixteen"), "sixteen")
+    reg.add(lively.with_dense(tmp_path / "eight"), "eight")
 
-    found = [item for item in reg.check("shorter@1", against="minilm@1", max_drift=2).outcomes if item.check == "drift"]
+    found = of(reg.check("eight@1", against="sixteen@1", max_drift=2), "drift")
 
-    assert [(item.verdict, item.expected, item.found, item.difference) for item in found] == [("failed", "8 numbers", "4 numbers", None)]
+    assert [(item.verdict, item.expected, item.found, item.difference) for item in found] == [("failed", "16 numbers", "8 numbers", None)]
 
 
 def test_metrics_that_were_kept_are_required(reg, line):

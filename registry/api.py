@@ -389,7 +389,8 @@ class Registry:
     def repair(self, sources: Sequence[PathLike] = (), *, accept_journal: bool = False, progress: Progress = silent) -> Repaired:
         """The catalog made anew; lost or damaged bytes fetched by digest from sources: homes, bundles, folders.
 
-        With accept_journal the journal is taken as it is, though a catalog says it was longer or another.
+        With accept_journal the journal is taken as it is, though a catalog says it was longer or another; an entry that breaks it, and
+        all that follow, are set aside in the home's folder local.
         """
         from .actions.repair import repair
         return repair(self.home, [os.fspath(item) for item in sources], accept_journal=accept_journal, progress=progress)

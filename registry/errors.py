@@ -6,7 +6,7 @@ RegistryError            exit 1
 ├─ NotFound              3   HomeNotFound ModelNotFound VersionNotFound AliasNotFound BlobNotFound
 │                            RemoteNotFound ParentNotFound FolderNotFound EntryNotFound
 ├─ Conflict              4   Busy WrongStore AmbiguousParent AliasMoved RemoteMoved NumberTaken NameTaken
-├─ Corrupt               5   DigestMismatch BrokenChain CatalogDiverged ProbeMismatch
+├─ Corrupt               5   DigestMismatch BrokenChain EntryRefused CatalogDiverged ProbeMismatch
 ├─ Refused               6   UnsafeFile ForeignCode ParentMismatch NotLoadable NoEffect InUse NotEmpty LocalPath
 └─ Unavailable           7   HubUnavailable StoreUnavailable CatalogBehind SchemaBehind MissingExtra
 
@@ -145,6 +145,10 @@ class DigestMismatch(Corrupt):
 
 class BrokenChain(Corrupt):
     """A journal entry does not follow from its predecessor."""
+
+
+class EntryRefused(Corrupt):
+    """A journal entry, whole and in its place, says what cannot be so after those before it."""
 
 
 class CatalogDiverged(Corrupt):

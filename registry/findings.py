@@ -124,12 +124,15 @@ class Repaired:
     """Blobs that versions or the journal need and that are there, each hashed."""
     size: int = 0
     """Bytes of those that are there."""
+    set_aside: tuple[Path, ...] = ()
+    """With accept_journal: where the entries lie now that broke the journal, or followed what broke it."""
 
     def to_dict(self) -> dict[str, Any]:
         """What `repair --json` prints."""
         return {"entries": self.entries, "blobs": self.blobs, "size": self.size, "catalog": self.catalog.name if self.catalog is not None else None,
                 "mended": [{"what": item.what, "source": item.source} for item in self.mended],
-                "lost": [{"what": item.what, "versions": list(item.versions)} for item in self.lost], "forgotten": list(self.forgotten)}
+                "lost": [{"what": item.what, "versions": list(item.versions)} for item in self.lost], "forgotten": list(self.forgotten),
+                "set_aside": list(map(str, self.set_aside))}
 
 
 @dataclass(frozen=True)

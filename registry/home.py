@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, TypeVar
 from .catalog.opened import Opened, last_known
 from .catalog.writer import head
 from .entry import Body, Entry, Init, now
-from .errors import BrokenChain, Busy, CatalogDiverged, HomeNotFound, RegistryError
+from .errors import BrokenChain, Busy, CatalogDiverged, EntryRefused, HomeNotFound, InvalidName, RegistryError
 from .plural import counted
 from .settings import Settings, read_config
 from .shown import shell_word
@@ -166,7 +166,7 @@ class Home:
                 if self.journal.has(number + 2):
                     self.refuse_gap(number)
                 return
-            with self._catalog.transaction() as connection:
+            with _refusal_told(), self._catalog.transaction() as connection:
                 for entry in self.journal.follow(number, digest):
                     self._fold(connection, entry, self.blobs.read_or_miss)
 
@@ -218,7 +218,7 @@ class Home:
         from .catalog.folding import fill
         from .helpers import helped
         reader = reader or Reader(self.blobs)
-        with helped(self.journal, self.backend, reader, until or self.journal.last()) as ahead:
+        with _refusal_told(), helped(self.journal, self.backend, reader, until or self.journal.last()) as ahead:
             fill(connection, itertools.islice(self.journal.follow(0, None, ahead.entry), until), reader.read, ahead.made)
         if until is None:
             from .catalog.engine import Catalog
@@ -261,6 +261,16 @@ class Home:
             found = "is missing" if entry is None else f"has the digest {entry.digest.short}"
             raise CatalogDiverged(f"the catalog was made from another journal: entry {number} {found}; registry audit tells more, registry repair "
                                   "mends the journal, and if this journal is the right one: registry repair --accept-journal")
+
+
+@contextlib.contextmanager
+def _refusal_told() -> Iterator[None]:
+    """Around a fold of what the journal holds. Raises EntryRefused that names the command with which everything before is read again."""
+    try:
+        yield
+    except (EntryRefused, InvalidName) as error:
+        raise EntryRefused(f"the journal cannot be read to its end: {error}; registry audit tells more, and to set that entry and what follows "
+                           "it aside: registry repair --accept-journal") from None
 
 
 def _git_user() -> str | None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..digest import Digest
 from ..entry import Alias, Annotate, Delete, Entry, Init, Probes, Publish, Register, Yank
-from ..errors import BlobNotFound, BrokenChain, DigestMismatch, InvalidManifest, InvalidName, InvalidPath
+from ..errors import BlobNotFound, BrokenChain, DigestMismatch, EntryRefused, InvalidManifest, InvalidName, InvalidPath
 from . import shapes as t
 from .content import FactsRows, ManifestRows, rows_of_facts, rows_of_manifest
 from .rows import Rows, StoredRows
@@ -42,11 +42,13 @@ def apply(connection: sqlite3.Connection, entry: Entry, read_blob: ReadBlob) -> 
 def fold(rows: Rows, entry: Entry, read_blob: ReadBlob, made: Made = NOTHING_MADE) -> None:
     """Fold one entry, the next one, into rows wherever they are kept. What is made already is not read again.
 
-    Raises BrokenChain if the entry does not follow, InvalidName for a name that differs only by case from one that is there,
-    NewerFormat for a manifest or facts that a newer package wrote.
+    Raises BrokenChain if the entry does not follow, EntryRefused if it says what cannot be so then, InvalidName for a name that
+    differs only by case from one that is there, NewerFormat for a manifest or facts that a newer package wrote.
     """
     _record(rows, entry)
     body = entry.body
+    if (entry.number == 1) != isinstance(body, Init):
+        raise EntryRefused(f"entry {entry.number} is {entry.kind}; a journal begins with Init, and nothing else is one")
     if isinstance(body, Init):
         return
     if isinstance(body, Register):
@@ -55,7 +57,7 @@ def fold(rows: Rows, entry: Entry, read_blob: ReadBlob, made: Made = NOTHING_MAD
         _read_facts(rows, body.facts, read_blob, made)
         return
     if not (isinstance(body, Alias) and body.number is None) and not _is_open(rows, body.name, body.number):
-        raise BrokenChain(f"entry {entry.number} is about {body.name}@{body.number}, which is not registered there")
+        raise EntryRefused(f"entry {entry.number} is about {body.name}@{body.number}, which is not registered there")
     if isinstance(body, Alias):
         _alias(rows, entry.number, body)
     elif isinstance(body, Yank):
@@ -89,9 +91,9 @@ def _register(rows: Rows, number: int, body: Register) -> None:
     key = {"name": body.name, "number": body.number}
     for manifest, until in rows.registered(body.name, body.number):
         if until is None:
-            raise BrokenChain(f"entry {number} registers {body.name}@{body.number}, which is registered already")
+            raise EntryRefused(f"entry {number} registers {body.name}@{body.number}, which is registered already")
         if manifest != body.manifest:
-            raise BrokenChain(f"entry {number} registers {body.name}@{body.number} anew with another content; "
+            raise EntryRefused(f"entry {number} registers {body.name}@{body.number} anew with another content; "
                               "numbers are not used twice")
     rows.add(t.versions, [{
         **key, "manifest": body.manifest, "probes": body.probes, "message": body.message, "source": body.source,

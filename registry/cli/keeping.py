@@ -49,7 +49,9 @@ def audit(session: Session, /, full: bool, probes: bool, receipt: str | None, ag
 @command("repair")
 @click.option("--from", "sources", metavar="SOURCE", type=File(), multiple=True,
               help="Another home, a bundle, or a folder of a model, that may have lost bytes; again for more.")
-@click.option("--accept-journal", is_flag=True, help="Take the journal as it is, though a catalog or a later entry says it was longer or other.")
+@click.option("--accept-journal", is_flag=True,
+              help="Take the journal as it is, though a catalog or a later entry says it was longer or other; what breaks it is set aside, and all "
+                   "that follows.")
 @click.pass_obj
 def repair(session: Session, /, sources: tuple[str, ...], accept_journal: bool) -> None:
     """Make the catalog anew from the journal, and fetch lost or damaged bytes by their digest.
@@ -67,12 +69,14 @@ def repair(session: Session, /, sources: tuple[str, ...], accept_journal: bool) 
         result = session.registry.repair(sources, accept_journal=accept_journal, progress=progress)
     lines = [f"mended {plain(item.what)} from {plain(item.source)}" for item in result.mended]
     lines += [f"lost {plain(item.what)}{_of(item.versions)}" for item in result.lost]
+    lines += [f"set aside {plain(str(item))}" for item in result.set_aside]
     lines += [f"forgotten {plain(item)}" for item in result.forgotten]
     session.put(result.to_dict(), [*lines, _outcome(result)])
     if result.lost:
         session.note("what is lost comes back from whoever has it: " + (
             "registry repair --from HOME|BUNDLE|FOLDER, or add the same folder again" if result.catalog is not None else
-            "registry repair --from HOME|BUNDLE; to go on without it and all that came after: registry repair --accept-journal"))
+            "registry repair --from HOME|BUNDLE; to set what breaks the journal, and all that came after, aside: "
+            "registry repair --accept-journal"))
         session.exit_code = Corrupt.exit_code
 
 

@@ -14,7 +14,7 @@ import registry.home
 from registry.catalog import queries
 from registry.digest import digest_of
 from registry.entry import Alias, Annotate, Delete, Probes, Publish, Register, Yank
-from registry.errors import BrokenChain, InvalidName
+from registry.errors import EntryRefused, InvalidName
 from registry.facts import Facts, Token, Vocabulary, Weights
 from registry.home import Home
 from registry.manifest import File, Manifest, Parent
@@ -98,7 +98,7 @@ class AnyHistory(RuleBasedStateMachine):
             assert moments[-1] == self.home.journal.last()
 
     def commit(self, body: object) -> bool:
-        with contextlib.suppress(BrokenChain, InvalidName):
+        with contextlib.suppress(EntryRefused, InvalidName):
             self.home.commit(lambda connection: body)
             return True
         return False

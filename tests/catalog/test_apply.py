@@ -13,7 +13,7 @@ from registry.catalog.engine import Catalog
 from registry.catalog.schema import REVISION, file_name, packaged
 from registry.digest import canonical, digest_of
 from registry.entry import Alias, Annotate, Body, Delete, Entry, Init, Probes, Publish, Register, Yank
-from registry.errors import BrokenChain, DigestMismatch, InvalidName, NewerFormat
+from registry.errors import BrokenChain, DigestMismatch, EntryRefused, InvalidName, NewerFormat
 from registry.facts import Token
 from registry.version import Version
 
@@ -68,7 +68,7 @@ def dump(catalog: Catalog) -> dict[str, list[tuple[object, ...]]]:
 def refused(journal: Journal, body: Body) -> str:
     """The message with which a body is refused; nothing of it is kept."""
     before = dump(journal.catalogs[0])
-    with pytest.raises(BrokenChain) as caught:
+    with pytest.raises(EntryRefused) as caught:
         journal.write(body)
     assert dump(journal.catalogs[0]) == before
     return str(caught.value)

@@ -11,7 +11,7 @@ from registry.catalog.comparing import Snapshot, golden
 from registry.catalog.engine import Catalog
 from registry.catalog.folding import Tallying, fill
 from registry.entry import Alias, Annotate, Delete, Probes, Publish, Yank
-from registry.errors import BrokenChain
+from registry.errors import EntryRefused
 from registry.facts import Token
 
 from .writing import Journal, a_digest, a_journal
@@ -40,7 +40,7 @@ def written(steps: list[tuple[object, str]], folder: Path) -> Journal:
                                  source={"metrics": {"mrr": "0.25"}, "hub": {"repository": "org/one", "commit": "d" * 40}})
             else:
                 journal.write(step, time=time)
-        except BrokenChain:
+        except EntryRefused:
             continue
     return journal
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...digest import Digest
 from ...entry import Entry, Init, Register
-from ...errors import RegistryError
+from ...errors import EntryRefused, InvalidName, RegistryError
 from ...findings import Finding, Receipt
 from ...garbage import uncollected
 from ...helpers import Helped, helped
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ...catalog.comparing import Counted
     from ...catalog.folding import Tally, Tallying
 
-ANY_SOURCE = "registry repair, where the catalog has it; else registry repair --from SOURCE, a home or a bundle that has it"
+ANY_SOURCE = ("registry repair, where the catalog has it; else registry repair --from SOURCE, a home or a bundle that has it; "
+              "to go on without it and all that follows: registry repair --accept-journal")
+SET_ASIDE = "registry repair --accept-journal, which sets it and all that follows aside, into the home's folder local"
 STEP = 500
 
 
@@ -105,10 +107,8 @@ def _problem(chain: Chain, number: int, found: Entry | RegistryError | None, see
     previous = chain.digest(number - 1)
     if number > 1 and previous is not None and found.previous != previous:
         return _broken("chain-broken", f"entry {number} follows {found.previous}, and entry {number - 1} is {previous}")
-    if (number == 1) != isinstance(found.body, Init):
-        return _broken("chain-broken", f"entry {number} is {found.kind}; a journal begins with Init, and nothing else is one")
     if found.id in seen:
-        return _broken("entry-repeated", f"entry {number} has the id {found.id!r} of an earlier one")
+        return Finding("entry-repeated", f"entry {number} has the id {found.id!r} of an earlier one", (), SET_ASIDE)
     seen.add(found.id)
     return None
 
@@ -117,7 +117,8 @@ def _fold(tallying: Tallying, entry: Entry) -> Finding | None:
     try:
         tallying.fold(entry)
     except RegistryError as error:
-        return _broken("entry-refused", f"entry {entry.number} cannot be folded: {error}")
+        return Finding("entry-refused", f"entry {entry.number} cannot be folded: {error}", (),
+                       SET_ASIDE if isinstance(error, (EntryRefused, InvalidName)) else ANY_SOURCE)
     return None
 
 

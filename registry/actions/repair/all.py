@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ... import manifest as _manifest
 from ...digest import Digest, digest_of, digest_of_stream
-from ...errors import BrokenChain, CatalogDiverged, RegistryError, StoreUnavailable, reason
+from ...errors import BrokenChain, CatalogDiverged, EntryRefused, RegistryError, StoreUnavailable, reason
 from ...findings import Lost, Mended, Repaired
 from ...garbage import uncollected
 from ...home import WRITE_WAIT, Home
@@ -63,7 +63,8 @@ def repair(home: Home, sources: Sequence[str], *, accept_journal: bool, progress
     lost = [Lost(needs.what(digest), tuple(needs.users_of(digest))) for digest in bad]
     whole = [digest for digest in needs.blobs() if digest not in bad]
     size = sum(sizes[digest] if digest in sizes else home.blobs.size(digest) for digest in whole)
-    return Repaired(home.journal.last(), path, (*journal.mended, *mended, *found), tuple(lost), tuple(journal.forgotten), len(whole), size)
+    return Repaired(home.journal.last(), path, (*journal.mended, *mended, *found), tuple(lost), tuple(journal.forgotten), len(whole), size,
+                    tuple(journal.set_aside))
 
 
 def _agree(home: Home, snapshot: Snapshot | None) -> bool:
@@ -80,7 +81,7 @@ def _fold_at_once(home: Home, reader: Reader) -> Path | None:
     """The new catalog, if the journal is whole: folding reads it all anyway."""
     try:
         return home.renew(reader=reader)
-    except (BrokenChain, CatalogDiverged, StoreUnavailable):
+    except (BrokenChain, EntryRefused, CatalogDiverged, StoreUnavailable):
         return None    # what it is, and whether it can be mended, the journal is asked entry by entry
 
 

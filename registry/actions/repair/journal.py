@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ... import entry as _entry
 from ...digest import Digest, canonical
 from ...entry import Entry, Register
-from ...errors import CatalogDiverged, NewerFormat, RegistryError, StoreUnavailable
+from ...errors import BrokenChain, CatalogDiverged, EntryRefused, InvalidName, NewerFormat, RegistryError, StoreUnavailable
 from ...findings import Lost, Mended
 from ...home import Home
 from .sources import Source
@@ -27,13 +29,16 @@ class Journaled:
     mended: list[Mended] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+    set_aside: list[Path] = field(default_factory=list)
+    """Where entries lie now that break the journal, or follow what breaks it."""
 
 
 def mend_journal(home: Home, snapshot: Snapshot | None, sources: Sequence[Source], *, accept_journal: bool) -> Journaled:
-    """Entries put back where their digest is known. With accept_journal what follows a break is set aside, and no catalog is asked.
+    """Entries put back where their digest is known. With accept_journal a break and what follows it are set aside, and no catalog is asked.
 
+    A break is an entry that is lost, damaged, of another chain, or refused by the fold.
     Raises CatalogDiverged where the catalog and a whole journal tell two stories, and nobody said which counts; NewerFormat and
-    StoreUnavailable for an entry that this package, or this machine, cannot read and another may.
+    StoreUnavailable for an entry that this package, or this machine, cannot read and another may; BrokenChain where nothing would be left.
     """
     known = _Rows(snapshot)
     last = home.journal.last()
@@ -51,9 +56,9 @@ def mend_journal(home: Home, snapshot: Snapshot | None, sources: Sequence[Source
         if there is None or (expected is not None and there.digest != expected):
             there = _put_back(home, number, wanted, known, sources, result)
         expected = there.previous if there is not None else None
-    broken = _break(home, until)
+    broken = _break(home, until) or _refused(home, until)
     if broken is not None:
-        _give_up(home, broken, until, known, result, accept_journal=accept_journal)
+        _give_up(home, *broken, until, known, result, accept_journal=accept_journal)
     if accept_journal:
         result.forgotten += known.registered_after(home.journal.last())
     return result
@@ -74,31 +79,50 @@ def _fits(home: Home, entry: Entry) -> bool:
     return entry.number == 1 or (before is not None and entry.previous == before.digest)
 
 
-def _break(home: Home, until: int) -> int | None:
-    """The first number that is missing, damaged, or does not follow."""
+def _break(home: Home, until: int) -> tuple[int, str] | None:
+    """The first number that is missing, damaged, or does not follow, and why it is one."""
     previous: Digest | None = None
     for number in range(1, until + 1):
         entry = _read(home, number)
         if entry is None or entry.previous != previous:
-            return number
+            return number, "is missing or damaged" if entry is None else f"follows another than entry {number - 1}"
         previous = entry.digest
     return None
 
 
-def _give_up(home: Home, broken: int, until: int, known: _Rows, result: Journaled, *, accept_journal: bool) -> None:
+def _refused(home: Home, until: int) -> tuple[int, str] | None:
+    """The first entry that no registry can have written after those before it, and why; what another package may read is none."""
+    from ...catalog.folding import Tallying
+    tallying, seen = Tallying(home.blobs.read_or_miss), set[str]()
+    for entry in itertools.islice(home.journal.follow(0, None), until):
+        try:
+            tallying.fold(entry)
+        except (EntryRefused, InvalidName) as error:
+            return entry.number, f"cannot be folded: {error}"
+        if entry.id in seen:
+            return entry.number, f"has the id {entry.id!r} of an earlier one"
+        seen.add(entry.id)
+    return None
+
+
+def _give_up(home: Home, broken: int, why: str, until: int, known: _Rows, result: Journaled, *, accept_journal: bool) -> None:
     """Say what a break costs; or, where that is accepted, set what follows it aside, so that the journal ends before it."""
     after = [entry for number in range(broken, until + 1) if (entry := _read(home, number)) is not None]
     costs = [f"{entry.body.name}@{entry.body.number}" for entry in after if isinstance(entry.body, Register)]
     costs = list(dict.fromkeys([*costs, *known.registered_after(broken - 1)]))
     if not accept_journal:
-        result.lost.append(Lost(f"entry {broken} of the journal, and with it what follows up to entry {until}", tuple(costs)))
+        result.lost.append(Lost(f"entry {broken} of the journal, which {why}, and with it what follows up to entry {until}", tuple(costs)))
         return
+    if broken == 1:
+        raise BrokenChain(f"entry 1 of the journal of {str(home.root)!r} {why}, and nothing begins without it; a home or a bundle that has it: "
+                          "registry repair --from SOURCE")
     aside = home.root / "local" / f"set-aside-{secrets.token_hex(4)}"
     aside.mkdir(parents=True, mode=0o700)
     for number in range(broken, until + 1):
         file = home.root / "journal" / f"{number:020}.json"
         if file.exists():
             file.rename(aside / file.name)
+            result.set_aside.append(aside / file.name)
     home.journal.sync()
     result.forgotten += costs
 

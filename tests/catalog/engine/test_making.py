@@ -14,7 +14,7 @@ from registry.catalog.engine import Catalog
 from registry.catalog.folding import fill
 from registry.catalog.schema import REVISION, Migrations, file_name, packaged
 from registry.catalog.writer import head
-from registry.entry import Entry, Init
+from registry.entry import Alias, Entry, Init
 from registry.errors import BrokenChain, SchemaBehind, StoreUnavailable
 
 from ..writing import Journal, head_of, names_of, opened, writing
@@ -102,7 +102,7 @@ def test_sixteen_processes_open_a_cold_folder_at_once(tmp_path: Path) -> None:
             number, previous = head(connection)
             apply(
                 connection,
-                Entry(number + 1, f"{who:032x}", "2026-01-02T03:04:05.000006Z", "anna", Init("0"), previous),
+                Entry(number + 1, f"{who:032x}", "2026-01-02T03:04:05.000006Z", "anna", Alias("a", "b", None) if number else Init("0"), previous),
                 Journal().read,
             )
 

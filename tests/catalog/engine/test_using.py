@@ -18,7 +18,7 @@ from registry.catalog import tables
 from registry.catalog.apply import apply
 from registry.catalog.engine import Catalog
 from registry.catalog.writer import Writer
-from registry.entry import Entry, Init
+from registry.entry import Alias, Entry
 from registry.errors import CatalogDiverged, StoreUnavailable
 
 from ..writing import Journal, fold, head_of, opened, writing
@@ -84,7 +84,7 @@ def test_what_a_failing_block_wrote_is_undone(journal: Journal) -> None:
     with pytest.raises(KeyError), writing(catalog) as connection:
         apply(
             connection,
-            Entry(3, "c" * 32, "2026-01-02T03:04:05.000006Z", "anna", Init("0"), journal.entries[-1].digest),
+            Entry(3, "c" * 32, "2026-01-02T03:04:05.000006Z", "anna", Alias("a", "b", None), journal.entries[-1].digest),
             journal.read,
         )
         raise KeyError
@@ -134,7 +134,7 @@ def test_a_child_process_writes_by_a_connection_of_its_own(journal: Journal) -> 
 
     def work() -> None:
         with writer.transaction() as connection:
-            apply(connection, Entry(number + 1, "c" * 32, "2026-01-02T03:04:05.000006Z", "anna", Init("0"), previous), journal.read)
+            apply(connection, Entry(number + 1, "c" * 32, "2026-01-02T03:04:05.000006Z", "anna", Alias("a", "b", None), previous), journal.read)
 
     code = in_a_child(work)
 

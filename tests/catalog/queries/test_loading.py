@@ -14,7 +14,7 @@ from registry import reference
 from registry.catalog import queries
 from registry.digest import Digest
 from registry.entry import Alias, Annotate, Body, Delete, Register, Yank
-from registry.errors import AliasNotFound, BrokenChain, ModelNotFound, NotFound, VersionNotFound
+from registry.errors import AliasNotFound, EntryRefused, ModelNotFound, NotFound, VersionNotFound
 
 from ..writing import Journal, a_journal, a_manifest, fold, some_facts
 
@@ -136,7 +136,7 @@ def written(folder: Path, wanted: list[Body]) -> tuple[Journal, list[State]]:
         possible = state.take(body)
         try:
             journal.write(body)
-        except BrokenChain:
+        except EntryRefused:
             assert not possible, body
         else:
             assert possible or (isinstance(body, Alias) and body.number is None), body

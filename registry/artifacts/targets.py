@@ -10,9 +10,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import NotLoadable
+from ..facts import Files
 from .adapter import AdapterConfig
+from .configuration import read_if_there
+from .encoder.belongs import join
 
-_BASE_PREFIX = {
+BASE_PREFIX = {
     **{name: name for name in ("albert", "bert", "convbert", "deberta", "distilbert", "electra", "ernie", "fnet", "funnel", "gte", "ibert",
                                "layoutlm", "longformer", "luke", "mobilebert", "mpnet", "mra", "nomic_bert", "nystromformer", "rembert",
                                "roberta", "roformer", "splinter", "yoso")},
@@ -76,9 +79,10 @@ def rank_of(config: AdapterConfig, module: str) -> int | None:
     return rank if type(rank) is int else None
 
 
-def base_prefix(model_type: object) -> str | None:
-    """What a class with a head calls the model within it, as `bert`; None for an architecture that is not listed."""
-    return _BASE_PREFIX.get(model_type) if isinstance(model_type, str) else None
+def base_prefix(files: Files, folder: str) -> str | None:
+    """What a class with a head calls the transformer in a folder, as `bert`; None for an architecture that is not listed."""
+    model_type = read_if_there(files, join(folder, "config.json"), set(files.paths())).get("model_type")
+    return BASE_PREFIX.get(model_type) if isinstance(model_type, str) else None
 
 
 def live_names(own: Iterable[str], parent: Mapping[str, Any], prefix: str | None = None) -> dict[str, str]:

@@ -11,8 +11,9 @@ from ..adapter import KINDS, LEARN_A_PROMPT, SHARE_TENSORS, WEIGHTS, is_part
 from ..encoder.modules import TRANSFORMERS
 from ..inspect import table_of
 from ..structure import Fault, Shape, ends_with, faults
+from ..targets import base_prefix
 from .check import Candidate, ParentView, checks
-from .common import config_of, own_tensors, parent_of, prefix_of, token_groups, within
+from .common import config_of, own_tensors, parent_of, token_groups, within
 
 CHECKS, check = checks()
 _PREFIX = "base_model.model."
@@ -234,7 +235,8 @@ def _faults(candidate: Candidate, kind: str) -> list[Fault]:
         return []
     base = within(parent.facts.weights.tensors, parent.layout)
     table = table_of(base)
-    found = faults(config, _shapes(own_tensors(candidate)), _shapes(base), table.name if table is not None else None, prefix_of(parent))
+    prefix = base_prefix(parent.files, parent.layout.transformer)
+    found = faults(config, _shapes(own_tensors(candidate)), _shapes(base), table.name if table is not None else None, prefix)
     return [fault for fault in found if fault.kind == kind]
 
 

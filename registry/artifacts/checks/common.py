@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 from ...facts import Tensor
 from ..adapter import AdapterConfig, read_config
-from ..configuration import read_if_there
-from ..encoder.belongs import join
 from ..encoder.layout import Layout
 from ..inspect import table_of
-from ..targets import base_prefix, check_patterns, ends
+from ..targets import check_patterns, ends
 from .check import Candidate, ParentView
 
 
@@ -26,12 +24,6 @@ def config_of(candidate: Candidate) -> AdapterConfig | None:
 def own_tensors(candidate: Candidate) -> list[Tensor]:
     """The tensors of the adapter, or of a full model's transformer, without its folder in front."""
     return within(candidate.inspection.facts.weights.tensors, candidate.layout)
-
-
-def prefix_of(view: ParentView) -> str | None:
-    """What a class with a head calls this model within it, where that is known of its architecture."""
-    path = join(view.layout.transformer, "config.json")
-    return base_prefix(read_if_there(view.files, path, set(view.files.paths())).get("model_type"))
 
 
 def within(tensors: Sequence[Tensor], layout: Layout) -> list[Tensor]:

@@ -9,13 +9,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from ...digest import Digest
 from ...facts import Facts, Files, Token
 from ..adapter import WEIGHTS as ADAPTER_WEIGHTS, AdapterConfig, is_part, read_config
 from ..compare import BUFFERS
-from ..configuration import read_if_there
 from ..encoder.belongs import join
 from ..encoder.layout import Layout
 from ..inspect import EMBEDDINGS
@@ -163,8 +163,7 @@ class Side:
         parts: dict[str, dict[str, Stored]] = {}
         embeddings = set()
         for name, stored in self._adapter_tensors.items():
-            part = next((part for part in _LOW_RANK if name.endswith("." + part)), None)
-            if part is not None:
+            if (part := next((part for part in _LOW_RANK if name.endswith("." + part)), None)) is not None:
                 module = name.removesuffix("." + part).removesuffix(".base_layer")
                 parts.setdefault(module, {})[_LOW_RANK[part]] = stored
                 embeddings |= {module} if part.startswith("lora_embedding") else set()
@@ -183,8 +182,7 @@ class Side:
     def added(self) -> dict[str, Added]:
         """What the adapter does to each weight, by the name of the weight's module. What does not fit that is left out."""
         found: dict[str, Added] = {}
-        items: list[tuple[str, Added]] = [*self.low_ranks.items(), *self.scales.items()]
-        for module, item in items:
+        for module, item in chain[tuple[str, Added]](self.low_ranks.items(), self.scales.items()):
             weight = self.full.weight(module)
             if item.fits(weight.shape) if weight is not None else isinstance(item, LowRank) and item.magnitude is None:
                 found[module] = item
@@ -234,8 +232,8 @@ class Side:
         if self.base is None:
             return {}
         own = {_module_of(name) for name in self._adapter_tensors}
-        said = read_if_there(self.base.files, join(self.base.layout.transformer, "config.json"), set(self.base.files.paths()))
-        return live_names(own, {name.rpartition(".")[0]: None for name in self.base.sources}, base_prefix(said.get("model_type")))
+        prefix = base_prefix(self.base.files, self.base.layout.transformer)
+        return live_names(own, {name.rpartition(".")[0]: None for name in self.base.sources}, prefix)
 
     def _replaced(self, name: str, stored: Stored, there: Mapping[str, Source]) -> dict[str, Source]:
         """The tensors that one of the adapter's stands in for: a whole one, or some rows of a table."""

@@ -40,23 +40,34 @@ class Stored:
         return self.digest
 
 
+class _Over:
+    """What an adapter makes of a tensor: of its dtype and shape, and otherwise to be read."""
+
+    under: Any
+
+    @property
+    def dtype(self) -> str:
+        """That of the tensor."""
+        return str(self.under.dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the tensor."""
+        return tuple(self.under.shape)
+
+    @property
+    def identity(self) -> object:
+        """What two equal ones have in common; None, for it takes reading to tell."""
+        return None
+
+
 @dataclass(frozen=True)
-class Patched:
+class Patched(_Over):
     """A table some of whose rows an adapter replaces: row ids[i] is row i of `delta`."""
 
     under: Stored
     delta: Stored
     ids: tuple[int, ...]
-
-    @property
-    def dtype(self) -> str:
-        """That of the table."""
-        return self.under.dtype
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """That of the table."""
-        return self.under.shape
 
     @property
     def identity(self) -> object:
@@ -65,51 +76,21 @@ class Patched:
 
 
 @dataclass(frozen=True)
-class Summed:
+class Summed(_Over):
     """A weight with what an adapter adds to it, b times a: (out, rank) and (rank, in), the scaling within b."""
 
     under: Stored | Patched
     a: Array
     b: Array
 
-    @property
-    def dtype(self) -> str:
-        """That of the weight."""
-        return self.under.dtype
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """That of the weight."""
-        return self.under.shape
-
-    @property
-    def identity(self) -> object:
-        """It takes reading to tell."""
-        return None
-
 
 @dataclass(frozen=True)
-class Factored:
+class Factored(_Over):
     """A weight whose rows, or columns, are multiplied by a number each."""
 
     under: Stored | Patched | Summed
     factors: Array
     by_row: bool
-
-    @property
-    def dtype(self) -> str:
-        """That of the weight."""
-        return self.under.dtype
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """That of the weight."""
-        return self.under.shape
-
-    @property
-    def identity(self) -> object:
-        """It takes reading to tell."""
-        return None
 
 
 Source = Stored | Patched | Summed | Factored

@@ -16,10 +16,10 @@ from ...facts import Files, Tensor
 from ...plural import counted
 from ..adapter import WEIGHTS, AdapterConfig, read_config
 from ..checks.check import ParentView
-from ..checks.common import prefix_of, within
+from ..checks.common import within
 from ..inspect import table_of
 from ..structure import ends_with, faults
-from ..targets import check_patterns
+from ..targets import base_prefix, check_patterns
 from ..weights import tensors
 
 PREFIX = "base_model.model."
@@ -137,7 +137,8 @@ def _lost(names: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]], confi
     table = table_of(base)
     own = {new: shapes[old] for old, new in names.items() if is_adapters_own(new)
            or any(ends_with(new.rpartition(".")[0], module) for module in config.modules_to_save)}
-    found = faults(config, own, {tensor.name: tensor.shape for tensor in base}, table.name if table is not None else None, prefix_of(parent))
+    prefix = base_prefix(parent.files, parent.layout.transformer)
+    found = faults(config, own, {tensor.name: tensor.shape for tensor in base}, table.name if table is not None else None, prefix)
     # a table resized in memory has more rows than the parent's; that is looked at by itself
     return any(fault.kind in ("module", "missing", "over") for fault in found)
 

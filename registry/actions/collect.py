@@ -112,6 +112,7 @@ def _shorter(young: Sequence[tuple[float, int]], older_than: float) -> tuple[tup
 def _unpacked(needs: Needs, checkouts: freeing.Checkouts) -> list[Kept]:
     """What unpacked folders take that stay, those too that were moved aside, which nobody but their owner takes away."""
     kept = [Kept(size, f"the checkout of {needs.alive[manifest][0]}") for manifest, size in checkouts.used.items()]
+    kept += [Kept(size, f"the checkout of {needs.alive[manifest][0]} from where this home lay before") for manifest, size in checkouts.before.items()]
     kept += [Kept(size, f"moved aside with what is not the version's: {folder}; rm -r it when nobody needs that")
              for folder, size in checkouts.aside.items()]
     return sorted(kept, key=lambda item: -item.size)

@@ -48,7 +48,7 @@ def _whole(home: Home, needs: Needs) -> Usage:
                "checkouts moved aside": sum(checkouts.aside.values()),
                "journal": _folder(home, "journal"), "catalog": _folder(home, "catalog"), "staging": _folder(home, "staging")}
     freed = sum(blobs.old.values()) + unpacked + sum(left.values())
-    return Usage(None, versions, 0, freed, sum(checkouts.used.values()), details)
+    return Usage(None, versions, 0, freed, sum(checkouts.used.values()) + sum(checkouts.before.values()), details)
 
 
 def _folder(home: Home, name: str) -> int:

@@ -13,7 +13,7 @@ from ..digest import Digest
 from ..home import Home
 from ..progress import Progress, silent
 from ..store.aside import is_aside
-from ..store.checkout import folder_name, is_ours, place_mark
+from ..store.checkout import folder_name, folders_of, is_ours, place_mark
 from . import staging as _staging
 
 if TYPE_CHECKING:
@@ -37,9 +37,13 @@ class Blobs:
 
 @dataclass
 class Checkouts:
-    """Unpacked folders with their bytes: by manifest those of versions that are here, and those that nobody uses or that were moved aside."""
+    """Unpacked folders with their bytes: by manifest those of versions that are here, and those that nobody uses or that were moved aside.
+
+    Of a version that has none since the home was moved, those from before stay: repair finds bytes there.
+    """
 
     used: dict[str, int] = field(default_factory=dict)
+    before: dict[str, int] = field(default_factory=dict)
     idle: dict[Path, int] = field(default_factory=dict)
     aside: dict[Path, int] = field(default_factory=dict)
 
@@ -69,15 +73,16 @@ def blobs(home: Home, needs: Needs, older_than: float, progress: Progress = sile
 
 
 def checkouts(home: Home, needs: Needs) -> Checkouts:
-    """Those of versions that were deleted, of a place where the home no longer lies, and half made ones are idle. What is no checkout is left out."""
-    found = Checkouts()
+    """Those of versions that were deleted, or are unpacked again since the home was moved, and half made ones are idle. What is none is left out."""
+    found, mark = Checkouts(), place_mark(home.root)
     for folder in _within(home.root / "checkouts"):
-        kind, _, rest = folder.name.partition("-")
-        digest, _, mark = rest.partition("-")
+        manifest, is_whole = f"sha256:{folder.name[7:71]}", is_ours(folder.name) and not folder.name.startswith(".")
         if is_aside(folder.name):
             found.aside[folder] = size_of(folder)
-        elif kind == "sha256" and f"sha256:{digest}" in needs.alive and mark == place_mark(home.root):
-            found.used[f"sha256:{digest}"] = size_of(folder)
+        elif is_whole and manifest in needs.alive and folder.name.endswith(f"-{mark}"):
+            found.used[manifest] = size_of(folder)
+        elif is_whole and manifest in needs.alive and folder in _kept(home, manifest):
+            found.before[manifest] = found.before.get(manifest, 0) + size_of(folder)
         elif is_ours(folder.name):
             found.idle[folder] = size_of(folder)
     return found
@@ -127,8 +132,13 @@ def _is_old(place: Path, older_than: float) -> bool:
 
 
 def _unpacked(home: Home, manifest: str) -> int:
-    folder = home.root / "checkouts" / folder_name(home.root, Digest(manifest))
-    return size_of(folder) if folder.is_dir() else 0
+    return sum(map(size_of, _kept(home, manifest)))
+
+
+def _kept(home: Home, manifest: str) -> list[Path]:
+    """The checkouts of a version that stay while it does: the one that loads use, else those from where the home lay before."""
+    folders = folders_of(home.root, Digest(manifest))
+    return folders[:1] if folders and folders[0].name == folder_name(home.root, Digest(manifest)) else folders
 
 
 def _within(folder: Path) -> list[Path]:

@@ -127,7 +127,7 @@ def _rows(result: Collected) -> list[tuple[Cell, ...]]:
     freed = "would free" if result.dry_run else "freed"
     rows: list[tuple[Cell, ...]] = [
         (freed, Size(result.size), counted(result.blobs, 'file that nobody needs', 'files that nobody needs')),
-        (freed, Size(result.checkouts_size), counted(result.checkouts, 'checkout of what is gone', 'checkouts of what is gone')),
+        (freed, Size(result.checkouts_size), counted(result.checkouts, 'checkout that nothing uses', 'checkouts that nothing uses')),
         (freed, Size(result.staging), "half written"),
         (freed, Size(result.catalogs), "catalogs that a newer one took the place of"),
         ("kept", Size(result.young), "not needed, and not yet old"),

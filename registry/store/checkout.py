@@ -86,6 +86,13 @@ def folder_name(home: Path, manifest: Digest) -> str:
     return f"sha256-{manifest.hex}-{place_mark(home)}"
 
 
+def folders_of(home: Path, manifest: Digest) -> list[Path]:
+    """The home's own checkouts of a manifest: first the one for where it lies now, then those from where it lay before, which no load uses."""
+    here = home / "checkouts" / folder_name(home, manifest)
+    before = sorted(folder for folder in here.parent.glob(f"sha256-{manifest.hex}-*") if is_ours(folder.name) and folder != here)
+    return [folder for folder in (here, *before) if folder.is_dir()]
+
+
 def is_ours(name: str) -> bool:
     """Whether a name among a home's checkouts is that of one, here or where the home lay before, whole or in the making."""
     return _NAME.fullmatch(name) is not None

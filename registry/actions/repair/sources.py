@@ -23,7 +23,7 @@ from ...reference import path_of
 from ...site import is_home, make_private
 from ...store.blobs import Blobs
 from ...store.bundle import Bundle, is_bundle
-from ...store.checkout import folder_name
+from ...store.checkout import folders_of
 from ...store.journal import Journal
 from ...store.local import LocalBackend
 from ..places import the_hub
@@ -152,8 +152,13 @@ def _open(place: Path) -> BinaryIO:
     return place.open("rb")
 
 
+def _as_stored(place: Path, path: str, parent: Digest | None) -> BinaryIO:
+    from ...artifacts.encoder import location_free
+    return io.BytesIO(location_free(path, there.read_file(place), parent=parent)[0])
+
+
 class OwnCheckouts:
-    """The unpacked folders of this home, which hold copies of most files."""
+    """The unpacked folders of this home, which hold copies of most files, those too from where it lay before it was moved or copied."""
 
     name = "the checkouts of this registry"
 
@@ -161,12 +166,15 @@ class OwnCheckouts:
         self._home = home
 
     def candidates(self, wanted: Wanted) -> Iterator[Opener]:
-        """The file of each version that has it, unless it is a link to the very blob."""
-        for digest, _, path in wanted.places:
+        """The file of each version that has it, unless it is a link to the very blob; and in the form in which it is stored."""
+        blobs = (self._home.root / "blobs").resolve()
+        for digest, manifest, path in wanted.places:
             with contextlib.suppress(InvalidPath):
-                place = self._home.root / "checkouts" / folder_name(self._home.root, digest) / check_path(path)
-                if place.is_file() and not place.is_symlink():
+                places = [folder / check_path(path) for folder in folders_of(self._home.root, digest)]
+                for place in (item for item in places if item.is_file() and not item.resolve().is_relative_to(blobs)):
                     yield partial(_open, place)
+                    if is_rewritten(path, place.stat().st_size):
+                        yield partial(_as_stored, place, path, next((parent.digest for parent in manifest.parents), None))
 
     def entry(self, number: int) -> Entry | None:
         """None: a checkout has no journal."""

@@ -16,6 +16,7 @@ from ..manifest import Manifest, Parent
 from ..plural import counted
 from ..progress import Progress
 from ..results import Added
+from ..source import FORMAT
 from ..version import Version
 from .add import AddOptions, prepare
 from .checkout import base_of, home_checkout
@@ -26,9 +27,6 @@ from .provenance import provenance
 from .recognise import open_folder
 from .registering import register
 from .staging import staging
-
-FORMAT = 1
-"""Of `merge` in the source of the entry."""
 
 
 @dataclass(frozen=True, kw_only=True)

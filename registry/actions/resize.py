@@ -15,6 +15,7 @@ from ..facts import Token
 from ..home import Home
 from ..progress import Progress
 from ..results import Added
+from ..source import FORMAT
 from ..version import Version
 from .add import AddOptions, Prepared, prepare
 from .checkout import home_checkout
@@ -25,8 +26,6 @@ from .provenance import provenance
 from .recognise import open_folder
 from .registering import register
 from .staging import staging
-
-RECIPE_FORMAT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +70,7 @@ def _resize(home: Home, parent: Version, name: str, tokens: Any, options: Resize
                            write=not options.dry_run, progress=progress, linted=True)
         _refuse_changed_rows(parent, prepared)
         probes = None if options.dry_run else _measure(home, work / "model", parent.model_class, report.tokens, progress)
-        record = provenance(run=options.run, how="resize", recipe={"format": RECIPE_FORMAT, **report.recipe()})
+        record = provenance(run=options.run, how="resize", recipe={"format": FORMAT, **report.recipe()})
         said = AddOptions(alias=options.alias, message=options.message, run=options.run, dry_run=options.dry_run)
         return register(home, name, prepared, source=record, options=said, plan=report.plan.text, warnings=report.warnings, probes=probes)
 

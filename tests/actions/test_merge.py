@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import registry
+from registry.source import check_source
 from tests.artifacts import small
 from tests.support import lively
 
@@ -84,6 +85,7 @@ def test_a_merged_model_encodes_as_the_adapter_on_its_base(copied, tmp_path, mod
     assert lively.distance(lively.encodings(lively.loaded(plain, model_class)), live) < 1e-5
     assert (merged.kind, [parent.role for parent in merged.parents], merged.model_class) == ("merged", ["adapter", "base"], model_class)
     assert 0 <= float(merged.source["merge"]["difference"]) <= float(merged.source["merge"]["tolerance"]) == 1e-5
+    assert check_source(merged.source)["merge"] == merged.source["merge"]
     assert merged.probes is not None
     assert not any("adapter" in path.name for path in plain.rglob("*"))
 

@@ -68,6 +68,7 @@ def test_a_newer_format_is_not_guessed_at():
     lambda value: value["line"][0]["edges"][0].update(evidence="believed"),
     lambda value: value["line"][0]["edges"].append({**value["line"][0]["edges"][0], "role": 5}),
     lambda value: value["line"][0].update(source={"fix": 5}),
+    lambda value: value["line"][0].update(source={"recipe": {"format": 1, "tokens": 5}}),
     lambda value: value["line"][0].update(source=[["how", "add"]]),
     lambda value: value["line"][0].update(rendered=["other.json"]),
     lambda value: value["line"][0].pop("facts"),

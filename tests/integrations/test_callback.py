@@ -12,6 +12,7 @@ import registry
 from registry.actions.metrics import metrics_of
 from registry.errors import DigestMismatch, Invalid, InvalidName
 from registry.integrations import RegistryCallback, said
+from registry.source import check_source
 from tests.artifacts import small
 from tests.integrations import trainings
 from tests.support import lively, naive
@@ -59,6 +60,7 @@ def test_the_naive_flow_ends_with_the_best_checkpoint_as_a_version(reg, tmp_path
     version = callback.saved.version
     assert (version.reference, version.latest, version.aliases, version.parents[0].reference) == ("medical@1", True, ("prod",), "medical-base@1")
     assert (version.source["metrics"], version.source["training"]["kept"], version.source["training"]["step"]) == ({"eval_score": "1.0"}, "best", 2)
+    assert check_source(version.source)["training"] == version.source["training"]
     assert naive.encodings(reg.load("medical@1", device="cpu")) == naive.encodings(model) == trainings.at_best(tmp_path / "out", model_class)
     assert (tmp_path / "out" / "checkpoint-2" / "adapter_model.safetensors").stat().st_size < 8000
     assert not {file.path for file in reg.show("medical@1").files} & {"optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin"}

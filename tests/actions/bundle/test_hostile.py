@@ -126,7 +126,10 @@ def test_a_bundle_with_anything_else_in_it_is_refused_whole(other, medical, tmp_
     (lambda value: value["blobs"].append(value["blobs"][0]), UnsafeFile),
     (lambda value: value.update(journal={"entries": 1, "digest": value["blobs"][0][0]}), UnsafeFile),
     (lambda value: value.update(what="home", journal={"entries": 1, "digest": value["blobs"][0][0]}), Corrupt),
-], ids=range(17))
+    (lambda value: value["versions"][0]["source"].update(recipe={"format": 1, "seed": []}), UnsafeFile),
+    (lambda value: value["versions"][0]["source"].update(recipe={"format": 1, "tokens": [{"id": 1, "content": []}]}), UnsafeFile),
+    (lambda value: value["versions"][0]["source"].update(recipe={"format": 2}), NewerFormat),
+], ids=range(20))
 def test_an_index_that_lies_is_refused_whole(other, medical, change, error):
     rewritten(medical, with_index(change))
 

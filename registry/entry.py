@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from .digest import Digest, canonical, digest_of, known, parse_canonical, rendered
 from .errors import Invalid, InvalidManifest, NewerFormat
+from .written import written
 
 FORMAT = 1
 
@@ -139,6 +140,8 @@ Body = Init | Register | Probes | Alias | Yank | Annotate | Publish | Delete
 BODIES: dict[str, type[Body]] = {body.kind: body for body in (Init, Register, Probes, Alias, Yank, Annotate, Publish, Delete)}
 _FIELDS = {kind: frozenset(item.name for item in dataclasses.fields(body)) for kind, body in BODIES.items()}
 
+_FORMS = {kind: written(body) for kind, body in BODIES.items()}
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -232,6 +235,9 @@ def _parse(value: dict[str, Any], content: bytes, what: str) -> Entry:
     entry.__dict__.update(_within(content, value))
     if entry.digest != value["digest"]:
         raise _damaged(value, what, entry.digest)
+    for name, holds in _FORMS[value["kind"]].items():
+        if name in value["body"] and not holds(value["body"][name]):
+            raise InvalidManifest(f"{what}, a {value['kind']}, has the {name} {value['body'][name]!r:.80}, which no registry wrote")
     return entry
 
 
@@ -276,4 +282,6 @@ def _edge(item: dict[str, Any]) -> Edge:
     edge = Edge(item["role"], Digest(item["digest"]), item["evidence"], item["reference"])
     if len(item) > 4:
         raise InvalidManifest(f"an edge has the fields {', '.join(sorted(item))}")
+    if not all(isinstance(item, str) for item in (edge.role, edge.evidence, edge.reference)):
+        raise InvalidManifest(f"an edge has the role {edge.role!r:.40}, the evidence {edge.evidence!r:.40} and the reference {edge.reference!r:.40}")
     return edge

@@ -126,6 +126,14 @@ def test_a_flipped_bit_in_a_word_is_damage_and_no_newer_word(content: bytes) -> 
     (signed(body=body(edges=[{"role": "base", "digest": ONE, "evidence": "given", "reference": "a@1", "note": ""}])),
      "an edge has the fields digest, evidence, note, reference, role"),
     (signed(previous="no"), "'no' is no digest"),
+    (signed(body=body(source=[5])), r"entry 3, a Register, has the source \[5\], which no registry wrote"),
+    (signed(body=body(number="1")), "entry 3, a Register, has the number '1'"),
+    (signed(body=body(name=None)), "entry 3, a Register, has the name None"),
+    (signed(body=body(forced=[1])), r"entry 3, a Register, has the forced \[1\]"),
+    (signed(body=body(checkpoint=1)), "entry 3, a Register, has the checkpoint 1"),
+    (signed(body=body(edges=[{"role": 7, "digest": ONE, "evidence": "given", "reference": "a@1"}])), "an edge has the role 7"),
+    (signed(kind="Annotate", body={"name": "medical", "number": 1, "notes": {"dim": 3}}), "entry 3, a Annotate, has the notes {'dim': 3}"),
+    (signed(kind="Alias", body={"name": "medical", "alias": "prod", "number": True}), "entry 3, a Alias, has the number True"),
 ])
 def test_bytes_that_are_no_entry_are_refused(content: bytes, message: str) -> None:
     with pytest.raises(InvalidManifest, match=message):

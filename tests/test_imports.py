@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 WORDS = {"verdicts",
          "digest", "reference", "manifest", "entry", "version", "facts", "settings", "errors", "results", "progress", "differences", "published",
-         "filenames", "garbage", "findings", "moment", "movement", "order", "page", "plural", "saved", "shown", "source", "stamp", "there"}
+         "filenames", "garbage", "findings", "moment", "movement", "order", "page", "plural", "saved", "shown", "source", "stamp", "there", "written"}
 ROOMS = {"store", "catalog", "artifacts", "hub"}
 PUBLIC = {"", "api", "functions"}
 """The empty name is the package itself."""

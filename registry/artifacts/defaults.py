@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..digest import real
 from ..facts import Files
 from .configuration import read_if_there
 from .encoder.belongs import SENTENCE_CONFIGS, join
+from .landing import TORCH
 
 DEFAULTS: Mapping[str, object] = {"module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding", "include_prompt": True}
 """By the last part of a setting's name. Source: sentence_transformers 6.2, sentence_transformer/modules."""
@@ -44,6 +45,11 @@ def todays(settings: Mapping[str, Any]) -> dict[str, Any]:
         elif value:
             modes.setdefault(f"{module}{dot}pooling_mode", []).append(POOLING[last])
     return {**{key: named[0] if len(named) == 1 else named for key, named in modes.items()}, **found}
+
+
+def computed_in(named: Any, stored: Iterable[str]) -> Any:
+    """The dtype of a model in memory: what its config.json names, else that in which its weights lie, as safetensors spells those."""
+    return named or next((TORCH[dtype] for dtype in stored if dtype in TORCH), None)
 
 
 def similarity(named: Any, model_class: str) -> Any:

@@ -52,3 +52,18 @@ def test_a_model_of_pylate_has_the_similarity_that_pylate_calls_otherwise(tmp_pa
         opened.add(folder, "base")
 
         assert opened.load("base@1").similarity_fn_name == "maxsim"
+
+
+def test_a_dtype_that_no_file_names_is_that_of_the_weights(tmp_path: Path) -> None:
+    named = small.dense(tmp_path / "named")
+    silent = Path(shutil.copytree(named, tmp_path / "silent"))
+    edit(silent / "config.json", lambda config: config.pop("dtype"))
+    assert str(lively.loaded(silent, "SentenceTransformer").dtype) == "torch.float32"
+
+    with registry.init(tmp_path / "home") as opened:
+        opened.add(silent, "base", measure=False)
+        added = opened.add(named, "model", parent="base@1", measure=False)
+        found = opened.diff("base@1", "model@1")
+
+    assert added.warnings == ()
+    assert not found.settings and found.advice.keep

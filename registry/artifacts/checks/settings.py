@@ -10,7 +10,7 @@ from typing import Any
 
 from ...facts import Facts
 from ..configuration import read_if_there
-from ..defaults import HANDED_ON, SILENT, flat, handed_on, same, setting, todays
+from ..defaults import HANDED_ON, SILENT, computed_in, flat, handed_on, same, setting, todays
 from ..encoder.belongs import join
 from ..tokenizer import settings_of, side_of, special_tokens
 from .around import pooling, spoken
@@ -57,6 +57,8 @@ def _places(view: Candidate | ParentView) -> int | None:
 
 def _other_settings(own: Facts, parent: Facts) -> Iterator[str]:
     mine, theirs = todays(own.settings), todays(parent.settings)
+    for side, facts in ((mine, own), (theirs, parent)):
+        side["dtype"] = computed_in(side.get("dtype"), (tensor.dtype for tensor in facts.weights.tensors))
     for key in sorted({*mine, *theirs}):
         pools = key.startswith("Pooling.") and not key.endswith(".include_prompt")
         if pools or key.rpartition(".")[2] == "embedding_dimension" or (key == "dtype" and own.adapter is not None):

@@ -13,7 +13,7 @@ from ...differences import SettingChange, TextChange
 from ...digest import digest_of
 from ...facts import read
 from ..configuration import parse, read_if_there
-from ..defaults import DEFAULTS, HANDED_ON, SILENT, flat, handed_on, same, similarity, todays
+from ..defaults import DEFAULTS, HANDED_ON, SILENT, computed_in, flat, handed_on, same, similarity, todays
 from ..encoder.belongs import SENTENCE_CONFIGS, join
 from ..encoder.modules import TRANSFORMERS
 from ..tokenizer import settings_of, side_of, special_tokens
@@ -66,7 +66,7 @@ def _settings(side: Side) -> dict[tuple[str, str], Any]:
     found["length", "truncate_dim"] = whole.get("truncate_dim")
     found["length", "max_seq_length"] = _length(side, own)
     config = read_if_there(side.full.files, join(side.full.layout.transformer, "config.json"), full)
-    found["dtype", "dtype"] = config.get("dtype", config.get("torch_dtype"))
+    found["dtype", "dtype"] = computed_in(config.get("dtype", config.get("torch_dtype")), (item.dtype for item in side.full.sources.values()))
     found["configuration", "is_decoder"] = False
     found |= {("configuration", key): value for key, value in flat(config) if key.partition(".")[0] not in SILENT
               and key not in ("torch_dtype",)}

@@ -107,6 +107,8 @@ class Lost:
 
     what: str
     versions: tuple[str, ...]
+    mend: str = "registry repair --from HOME|BUNDLE|FOLDER, or add the same folder again"
+    """How it comes back from whoever has it."""
 
 
 @dataclass(frozen=True)

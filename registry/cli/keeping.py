@@ -73,10 +73,7 @@ def repair(session: Session, /, sources: tuple[str, ...], accept_journal: bool) 
     lines += [f"forgotten {plain(item)}" for item in result.forgotten]
     session.put(result.to_dict(), [*lines, _outcome(result)])
     if result.lost:
-        session.note("what is lost comes back from whoever has it: " + (
-            "registry repair --from HOME|BUNDLE|FOLDER, or add the same folder again" if result.catalog is not None else
-            "registry repair --from HOME|BUNDLE; to set what breaks the journal, and all that came after, aside: "
-            "registry repair --accept-journal"))
+        session.note(f"what is lost comes back from whoever has it: {result.lost[0].mend}")
         session.exit_code = Corrupt.exit_code
 
 

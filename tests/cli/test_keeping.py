@@ -55,6 +55,16 @@ def test_repair_of_a_broken_journal_without_a_catalog_says_both_ways_on(run, hom
     assert "registry repair --from HOME|BUNDLE" in ran.err and "registry repair --accept-journal" in ran.err
 
 
+def test_repair_without_the_first_entry_and_a_catalog_says_only_what_can_be_followed(run, home):
+    shutil.rmtree(home / "catalog")
+    (home / "journal" / f"{1:020}.json").unlink()
+
+    ran = run("repair", home=home)
+
+    assert ran.code == 5
+    assert "registry repair --from HOME|BUNDLE" in ran.err and "--accept-journal" not in ran.err
+
+
 @pytest.mark.parametrize("command", [["list"], ["list", "medical"], ["show", "medical@1"], ["init"]])
 def test_a_home_without_its_first_entry_is_damaged_for_each_command_alike(run, home, command):
     (home / "journal" / f"{1:020}.json").unlink()

@@ -15,7 +15,7 @@ from ...findings import Audited, Finding, Receipt, parse_receipt
 from ...home import WRITE_WAIT, Home
 from ...progress import Progress
 from ...store.output import output_place, writing
-from .answers import REPAIR, check_catalog, names_by_entry, state
+from .answers import OTHER_JOURNAL, REPAIR, check_catalog, names_by_entry, state
 from .blobs import Begun, Bytes, begun, check_blobs
 from .chain import Chain, against as _against, concerning, read_chain
 from .strays import beside, strays
@@ -40,7 +40,7 @@ def audit(home: Home, *, full: bool, probes: bool, receipt: str | os.PathLike[st
             findings = [*concerning(chain, names_by_entry(looked.snapshot, chain.whole)), *strays(home)]
             rewritten = _against(chain, earlier) if earlier is not None else []
             findings += rewritten
-            found, more = _content(home, looked, chain, full=full, hashing=hashing, progress=progress)
+            found, more = _content(home, looked, chain, rewritten, full=full, hashing=hashing, progress=progress)
     findings += more
     if probes and home.journal.has(1):   # else nothing loads, which is found already
         from .deep import check_probes
@@ -84,17 +84,19 @@ def _look(home: Home) -> _Looked:
             return _Looked(path, None, None, None, error, 0, last)
 
 
-def _content(home: Home, looked: _Looked, chain: Chain, *, full: bool, hashing: Begun, progress: Progress) -> tuple[Bytes, list[Finding]]:
+def _content(home: Home, looked: _Looked, chain: Chain, rewritten: list[Finding], *, full: bool, hashing: Begun,
+             progress: Progress) -> tuple[Bytes, list[Finding]]:
     """The catalog and the blobs."""
     progress("comparing the catalog", 0, None)
     if looked.error is not None:
         answers = [Finding("catalog-damaged", str(looked.error).partition("; to make it")[0], (), REPAIR)]
     else:
         answers = check_catalog(home, looked.snapshot, looked.counted, looked.indexes, chain)
+    lost = bool(chain.findings or rewritten) or any(item.name in OTHER_JOURNAL for item in answers)
     with state(home, looked.path, chain, sound=not answers and chain.whole == looked.at == looked.last) as connection:
         from ...catalog.queries import needs
         needed = needs(connection)
-        found = check_blobs(home, needed, chain, full=full, begun=hashing, progress=progress)
+        found = check_blobs(home, needed, chain, lost=lost, full=full, begun=hashing, progress=progress)
         findings = [*answers, *found.findings]
         if full:
             from .deep import check_checkouts, check_facts

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ...catalog.comparing import Counted, Difference, IndexCheck, Snapshot
 
 REPAIR = "registry repair"
+OTHER_JOURNAL = ("journal-truncated", "catalog-diverged")
+"""Findings that say that the catalog knows entries which the journal has not."""
 SHOWN = 3
 
 

@@ -36,12 +36,12 @@ class Bytes:
     """Missing, of a wrong size, or damaged."""
 
 
-def check_blobs(home: Home, needs: Needs, chain: Chain, *, full: bool, begun: Begun, progress: Progress) -> Bytes:
-    """All blobs, against what the versions need; with full each is hashed, or was begun to be."""
+def check_blobs(home: Home, needs: Needs, chain: Chain, *, lost: bool, full: bool, begun: Begun, progress: Progress) -> Bytes:
+    """All blobs, against what the versions need; with full each is hashed, or was begun to be. lost says that entries are."""
     found = Bytes(sizes={digest: stat.size for digest, stat in home.blobs.all()})
     needed = needs.blobs()
-    lost = {**dict.fromkeys(chain.unreadable), **{digest: size for digest, size in needed.items() if digest not in found.sizes}}
-    for digest in sorted(lost):
+    gone = {**dict.fromkeys(chain.unreadable), **{digest: size for digest, size in needed.items() if digest not in found.sizes}}
+    for digest in sorted(gone):
         state = "is missing" if digest not in found.sizes else "is damaged"
         _bad(found, needs, digest, "blob-missing" if digest not in found.sizes else "blob-damaged", f"{needs.what(digest)} {state}")
     for digest, size in needed.items():
@@ -56,7 +56,9 @@ def check_blobs(home: Home, needs: Needs, chain: Chain, *, full: bool, begun: Be
     idle = [digest for digest in found.sizes if digest not in needed and digest not in needs.journal]
     if idle:
         taken = counted(sum(found.sizes[digest] for digest in idle), "byte")
-        found.notes.append(f"{counted(len(idle), 'blob')}, {taken}, needed by no version; registry collect frees what is an hour old")
+        found.notes.append(f"{counted(len(idle), 'blob')}, {taken}, needed by no version; " + (
+            "they may be those of lost entries: no registry collect before the journal is mended" if lost else
+            "registry collect frees what is an hour old"))
     return found
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 ANY_SOURCE = ("registry repair, where the catalog has it; else registry repair --from SOURCE, a home or a bundle that has it; "
               "to go on without it and all that follows: registry repair --accept-journal")
 SET_ASIDE = "registry repair --accept-journal, which sets it and all that follows aside, into the home's folder local"
+BEGINNING = ("registry repair, where the catalog has entry 1; else registry repair --from SOURCE, a home or a bundle that has it: nothing begins "
+             "without it")
+CONTINUED = "registry repair, where the catalog has them; else registry pull BACKUP.tar, a bundle --all whose journal goes on from this one"
 STEP = 500
 
 
@@ -51,6 +54,10 @@ class Chain:
     def digest(self, number: int) -> Digest | None:
         """The digest of an entry; None for one that could not be read or is not there."""
         return self.digests[number - 1] if 1 <= number <= len(self.digests) else None
+
+    def mend(self, otherwise: str) -> str:
+        """What mends a fault after the last whole entry: before all else a lost beginning."""
+        return otherwise if self.whole else BEGINNING
 
     def receipt(self, time: str) -> Receipt | None:
         """The head, if there is one."""
@@ -101,14 +108,14 @@ def _walk(home: Home, chain: Chain, ahead: Helped, tallying: Tallying, at: int, 
 
 def _problem(chain: Chain, number: int, found: Entry | RegistryError | None, seen: set[str]) -> Finding | None:
     if found is None:
-        return _broken("entry-missing", f"entry {number} of the journal is missing, and entry {chain.last} is there")
+        return _broken(chain, "entry-missing", f"entry {number} of the journal is missing, and entry {chain.last} is there")
     if isinstance(found, RegistryError):
-        return _broken("entry-damaged", str(found))
+        return _broken(chain, "entry-damaged", str(found))
     previous = chain.digest(number - 1)
     if number > 1 and previous is not None and found.previous != previous:
-        return _broken("chain-broken", f"entry {number} follows {found.previous}, and entry {number - 1} is {previous}")
+        return _broken(chain, "chain-broken", f"entry {number} follows {found.previous}, and entry {number - 1} is {previous}")
     if found.id in seen:
-        return Finding("entry-repeated", f"entry {number} has the id {found.id!r} of an earlier one", (), SET_ASIDE)
+        return Finding("entry-repeated", f"entry {number} has the id {found.id!r} of an earlier one", (), chain.mend(SET_ASIDE))
     seen.add(found.id)
     return None
 
@@ -122,8 +129,8 @@ def _fold(tallying: Tallying, entry: Entry) -> Finding | None:
     return None
 
 
-def _broken(name: str, what: str) -> Finding:
-    return Finding(name, what, (), ANY_SOURCE)
+def _broken(chain: Chain, name: str, what: str) -> Finding:
+    return Finding(name, what, (), chain.mend(ANY_SOURCE))
 
 
 def against(chain: Chain, receipt: Receipt) -> list[Finding]:
@@ -133,12 +140,12 @@ def against(chain: Chain, receipt: Receipt) -> list[Finding]:
         return [Finding("journal-rewritten", f"the receipt is of the store {receipt.store}, this journal begins the store {chain.store}", (),
                         "compare with the receipt of this registry, or restore a bundle --all of the other")]
     if chain.last < receipt.number:
-        return [Finding("journal-truncated", f"{said}, and the journal ends with entry {chain.last}", (), ANY_SOURCE)]
+        return [Finding("journal-truncated", f"{said}, and the journal ends with entry {chain.last}", (), chain.mend(CONTINUED))]
     if chain.digest(receipt.number) != receipt.digest:
         return [Finding("journal-rewritten", f"{said}, here it is {chain.digest(receipt.number) or 'unreadable'}", (),
                         "restore a bundle --all, or a home, from before; nothing here can prove what was changed")]
     if chain.whole < receipt.number:
-        return [Finding("journal-rewritten", f"{said}, and the chain up to it is broken after entry {chain.whole}", (), ANY_SOURCE)]
+        return [Finding("journal-rewritten", f"{said}, and the chain up to it is broken after entry {chain.whole}", (), chain.mend(ANY_SOURCE))]
     return []
 
 

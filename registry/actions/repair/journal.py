@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from ...catalog.comparing import Snapshot
 
 
+BEGINNING = "registry repair --from HOME|BUNDLE; nothing begins without entry 1"
+ENTRIES = ("registry repair --from HOME|BUNDLE; to set what breaks the journal, and all that came after, aside: "
+           "registry repair --accept-journal")
+
+
 @dataclass
 class Journaled:
     """What became of the journal."""
@@ -111,7 +116,8 @@ def _give_up(home: Home, broken: int, why: str, until: int, known: _Rows, result
     costs = [f"{entry.body.name}@{entry.body.number}" for entry in after if isinstance(entry.body, Register)]
     costs = list(dict.fromkeys([*costs, *known.registered_after(broken - 1)]))
     if not accept_journal:
-        result.lost.append(Lost(f"entry {broken} of the journal, which {why}, and with it what follows up to entry {until}", tuple(costs)))
+        result.lost.append(Lost(f"entry {broken} of the journal, which {why}, and with it what follows up to entry {until}", tuple(costs),
+                                ENTRIES if broken > 1 else BEGINNING))
         return
     if broken == 1:
         raise BrokenChain(f"entry 1 of the journal of {str(home.root)!r} {why}, and nothing begins without it; a home or a bundle that has it: "

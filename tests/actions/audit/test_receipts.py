@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+import registry
 from registry.entry import Entry, parse
 from registry.errors import Corrupt, FolderNotFound, InvalidManifest, NewerFormat
 
@@ -81,4 +82,22 @@ def test_an_old_catalog_copied_back_over_a_truncated_journal_needs_a_receipt(cop
         shutil.copytree(tmp_path / "old" / part, copied.settings.home / part)
 
     assert names(copied) == []
-    assert names(copied, against=tmp_path / "head.json") == ["journal-truncated"]
+    (finding,) = copied.audit(against=tmp_path / "head.json").findings
+    assert finding.name == "journal-truncated"
+    assert "registry pull BACKUP.tar" in finding.mend and "--accept-journal" not in finding.mend
+
+
+def test_later_entries_that_only_a_receipt_knows_come_back_with_the_pull_that_is_printed(copied, tmp_path):
+    copied.audit(receipt=tmp_path / "head.json")
+    copied.bundle(output=tmp_path / "all.tar", everything=True)
+    copied.close()
+    shutil.rmtree(copied.settings.home / "catalog")
+    entry_file(copied, 4).unlink()
+
+    audited = copied.audit(against=tmp_path / "head.json")
+
+    assert "registry pull BACKUP.tar" in next(item.mend for item in audited.findings if item.name == "journal-truncated")
+    assert ["may be those of lost entries" in note for note in audited.notes] == [True]
+    assert copied.repair().mended == ()
+    registry.pull(str(tmp_path / "all.tar"), home=copied.settings.home)
+    assert names(copied, against=tmp_path / "head.json") == []

@@ -64,3 +64,14 @@ def test_a_journal_that_is_gone_comes_back_from_the_catalog(copied):
 
     assert {path.name: path.read_bytes() for path in (copied.settings.home / "journal").iterdir()} == before
     assert names(copied) == []
+
+
+def test_without_the_first_entry_and_the_catalog_only_what_brings_it_back_is_printed(copied):
+    headless(copied)
+    shutil.rmtree(copied.settings.home / "catalog")
+
+    audited, repaired = copied.audit(), copied.repair()
+
+    assert "registry repair --from SOURCE" in audited.findings[0].mend and "HOME|BUNDLE" in repaired.lost[0].mend
+    assert not [mend for mend in (*(item.mend for item in audited.findings), repaired.lost[0].mend) if "--accept-journal" in mend]
+    assert ["may be those of lost entries" in note for note in audited.notes] == [True]

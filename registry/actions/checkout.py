@@ -20,6 +20,7 @@ from ..reference import short
 from ..results import Checkout
 from ..site import make_private
 from ..store import checkout as _store
+from ..store.output import refuse_within
 from ..version import Version
 from .common import VersionLike, at_a_glance, line_here, line_of, look_up, manifest_of, resolve, stored, warn_if_yanked
 
@@ -36,12 +37,13 @@ def checkout(home: Home, version: VersionLike, folder: Path | None, *, for_path:
         return home_checkout(home, found, progress=progress)
     if for_path is not None and (not for_path.startswith("/") or "\0" in for_path):
         raise InvalidPath(f"--for takes an absolute path, e.g. /app/model, not {short(for_path)}")
+    target = Path(os.path.abspath(folder))
+    refuse_within(home.root, target, f"cannot check out to {str(folder)!r}", "folder")
     with home.reading() as connection:
         found = look_up(connection, version)
         base = base_of(home, line_of(connection, found))
     warn_if_yanked(home, found)
     _refuse_used(folder, force)
-    target = Path(os.path.abspath(folder))
     pieces = _pieces(home, found, base_path(home, base, Path(for_path or target) / ".registry" / "base") if base else None)
     if base is not None:
         pieces += [_store.Piece(f".registry/base/{piece.path}", piece.digest, piece.size, piece.rendered) for piece in _pieces(home, base, None)]

@@ -41,9 +41,14 @@ def output_place(given: str | os.PathLike[str], what: str, home: Path) -> Path:
     if text.endswith("/") or (mode is not None and not S_ISREG(mode)):
         kind = "a folder" if text.endswith("/") else kind_of(mode or 0)
         raise Invalid(f"{cannot}: it is {kind}; name a file")
-    if place.is_relative_to(os.path.realpath(home)):
-        raise Invalid(f"{cannot}: it lies in the registry's home, where only registry writes; name a file elsewhere")
+    refuse_within(home, place, cannot, "file")
     return place
+
+
+def refuse_within(home: Path, place: Path, cannot: str, kind: str) -> None:
+    """Raises Invalid for a place in the home, links followed. cannot and kind are for the message: `cannot write the bundle 'x'`, `file`."""
+    if Path(os.path.realpath(place)).is_relative_to(os.path.realpath(home)):
+        raise Invalid(f"{cannot}: it lies in the registry's home, where only registry writes; name a {kind} elsewhere")
 
 
 @contextlib.contextmanager

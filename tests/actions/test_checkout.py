@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import registry
-from registry.errors import InvalidPath, NotEmpty
+from registry.errors import Invalid, InvalidPath, NotEmpty
 from tests.support import plain
 
 
@@ -111,6 +111,18 @@ def test_for_names_the_place_where_the_folder_will_lie(registered, tmp_path):
 def test_for_takes_an_absolute_path(registered, tmp_path):
     with pytest.raises(InvalidPath, match="'app/model'"):
         registered.checkout("medical@1", tmp_path / "out", for_path="app/model")
+
+
+@pytest.mark.parametrize("place", ["home", "home/mine", "home/journal/mine", "home/checkouts/mine", "link/staging/mine"])
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_in_the_home_is_refused_and_not_made(registered, tmp_path, place, force):
+    (tmp_path / "link").symlink_to("home")
+    before = sorted(tmp_path.rglob("*"))
+
+    with pytest.raises(Invalid, match="it lies in the registry's home, where only registry writes; name a folder elsewhere"):
+        registered.checkout("medical@1", tmp_path / place, force=force)
+
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_folder_with_files_is_refused_and_left_alone(registered, tmp_path):

@@ -38,6 +38,9 @@ from .staging import staging
 if TYPE_CHECKING:
     from ..artifacts.live import Live
 
+_MIXED = ("the mixed precision of the training is around the model in memory still, which encodes in fewer bits than what was saved does; "
+          "trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False) takes it away")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SaveOptions:
@@ -65,7 +68,7 @@ def save(home: Home, model: Any, name: str, *, options: SaveOptions, progress: P
     live = _live.take_apart(model)
     names = _names(name, live.adapters, options)
     _live.refuse_what_cannot_be_kept(live)
-    acting = switching.acting(model)
+    acting, mixed = switching.acting(model), switching.computes_in_mixed_precision(model)
     with switching.untouched(model), home.store_lock.shared(timeout=60.0), staging(home, "save-") as work:
         origins = list(_origins(home, live, options.parent))
         if not live.adapters:
@@ -77,7 +80,8 @@ def save(home: Home, model: Any, name: str, *, options: SaveOptions, progress: P
             versions = {adapter: _version(part) for adapter, part in zip(live.adapters, parts, strict=True)}
             remarks = beside.remarks(home, live, acting, base, versions, progress)
             saved = Saved(tuple(versions.values()), base, (*([added] if added else []), *parts), remarks)
-    saved = replace(saved, warnings=tuple(dict.fromkeys((*saved.warnings, *(said for part in saved.added for said in part.warnings)))))
+    more = (_MIXED,) if mixed else ()
+    saved = replace(saved, warnings=tuple(dict.fromkeys((*saved.warnings, *more, *(said for part in saved.added for said in part.warnings)))))
     is_version(home, model, saved.base or saved.version, dict(zip(live.adapters, saved.versions, strict=False)) if live.adapters else {})
     return saved
 

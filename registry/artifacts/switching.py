@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import Invalid, NotLoadable
 from .live import take_apart
 
+_UNWRAPPED = "_original_forward"
 _FLAGS = ("_active_adapter", "_disable_adapters")
 
 
@@ -77,9 +78,25 @@ def acting(model: Any) -> tuple[str, ...]:
     return together
 
 
+def computes_in_mixed_precision(model: Any) -> bool:
+    """Whether a training's mixed precision is wrapped around the model still. Source: accelerate 1.15, Accelerator.prepare_model."""
+    return _UNWRAPPED in vars(model)
+
+
+def _take_off_mixed_precision(model: Any) -> None:
+    unwrapped = vars(model).pop(_UNWRAPPED, None)
+    if unwrapped is not None:
+        vars(model).pop("forward", None)
+        if getattr(unwrapped, "__func__", None) is not type(model).forward:
+            model.forward = unwrapped
+
+
 @contextlib.contextmanager
 def untouched(model: Any) -> Iterator[None]:
-    """While this holds the model may be switched, run and read; afterwards it is as it was: modes, adapters, gradients, random numbers."""
+    """While this holds the model may be switched, run and read; afterwards it is as it was: modes, adapters, gradients, random numbers.
+
+    A training's mixed precision is off meanwhile, so that the model computes as one that was loaded does.
+    """
     import torch
     live = take_apart(model)
     flags = [(wrapper, {name: wrapper.__dict__.get(name) for name in _FLAGS}) for wrapper in (wrappers(live.inner) if live.inner is not None else ())]
@@ -89,6 +106,7 @@ def untouched(model: Any) -> Iterator[None]:
     backend = fast_tokenizer(model)
     lengths = (backend.truncation, backend.padding) if backend is not None else None
     drawn = random.getstate()
+    _take_off_mixed_precision(model)
     with torch.random.fork_rng(devices=_devices(model)):
         try:
             yield

@@ -173,6 +173,23 @@ def test_without_a_best_the_last_step_is_kept_and_a_full_model_too(reg, tmp_path
     assert naive.encodings(reg.load("tuned@1", device="cpu")) == naive.encodings(model)
 
 
+@pytest.mark.parametrize("model_class", ["SentenceTransformer", "CrossEncoder"])
+def test_a_training_in_mixed_precision_is_kept_as_what_it_trained(reg, tmp_path, model_class):
+    model = naive.plain(CLASSES[model_class](tmp_path / "base"), model_class)
+    model.add_adapter(lora())
+    callback = RegistryCallback("medical", home=tmp_path / "home")
+
+    trainer = trainings.train(model, tmp_path / "out", [callback], bf16=True)
+
+    wrapped = vars(model)["forward"]
+    assert any("mixed precision of the training" in said for said in callback.saved.warnings)
+    registry.save(model, "again", home=tmp_path / "home")
+    assert vars(model)["forward"] is wrapped
+    plain = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == lively.encodings(plain)
+    assert not any("mixed precision" in said for said in registry.save(plain, "plain", home=tmp_path / "home").warnings)
+
+
 def test_a_best_checkpoint_that_was_damaged_is_not_called_best(reg, tmp_path):
     from safetensors.torch import load_file, save_file
     from transformers import TrainerCallback

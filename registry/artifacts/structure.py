@@ -50,8 +50,7 @@ def faults(config: AdapterConfig, own: Shapes, parent: Shapes, table: str | None
     expected = dict(_expected(adapter, base))
     found = [fault for key in sorted(adapter.shapes) if (fault := _fault(adapter, base, key, expected)) is not None]
     missing = [] if _is_variant(config) else [Fault("missing", _PREFIX + key) for key in sorted(expected.keys() - adapter.shapes.keys())]
-    return found + missing + [Fault("missing", name) for name in config.modules_to_save if not any(
-        ends_with(module, name) for module, _ in adapter.parts.values())]
+    return found + missing
 
 
 class _Adapter:
@@ -207,9 +206,11 @@ def _may_be_new(adapter: _Adapter, base: _Base, module: str, part: str, shape: S
     """A module that the parent's file need not have: a head saved with the adapter, or an output tied to the token table."""
     if any(ends_with(module, name) for name in adapter.config.modules_to_save) or _is_table(base, module, part, shape):
         return True
-    wanted = {"lora_A.weight": (1, base.rows[1]), "lora_B.weight": (0, base.rows[0])} if base.rows and _is_output(module) else {}
+    if base.rows is None or not _is_output(module):
+        return False
+    wanted = {"lora_A.weight": (1, base.rows[1]), "lora_B.weight": (0, base.rows[0])}
     axis, length = wanted.get(part, (0, -1))
-    return len(shape) == 2 and shape[axis] == length
+    return (len(shape) == 2 and shape[axis] == length) or (part == "bias" and shape == base.rows[:1])
 
 
 def _is_output(module: str) -> bool:

@@ -104,7 +104,6 @@ def test_an_adapter_that_fits_has_no_fault(fields, own):
             Fault("missing", "base_model.model.encoder.layer.0.output.dense.lora_A.weight"),
         ),
         ({**QUERY, "use_dora": True}, LORA, Fault("missing", f"base_model.model.{QUERIES[0]}.lora_magnitude_vector.weight")),
-        ({**QUERY, "modules_to_save": ["classifier"]}, LORA, Fault("missing", "classifier")),
         (
             {**QUERY, "trainable_token_indices": [29]},
             LORA,

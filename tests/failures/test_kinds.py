@@ -9,7 +9,8 @@ import pytest
 
 from registry.artifacts.adapter import LEARN_A_PROMPT, PARTS, SHARE_TENSORS
 from registry.errors import NotLoadable, ParentMismatch
-from tests.artifacts.hand import edit
+from tests.artifacts import small
+from tests.artifacts.hand import edit, rewrite
 from tests.support import lively, naive
 from tests.support.live import TARGETS, lora
 
@@ -175,3 +176,38 @@ def test_an_option_on_which_the_library_stumbles_is_no_traceback(reg, copied):
 
     with pytest.raises(NotLoadable, match="SentenceTransformer cannot load it: .*Target"):
         reg.add(copied, "medical")
+
+
+@pytest.mark.parametrize("wrap", ["add_adapter", "get_peft_model"])
+def test_a_head_that_peft_names_and_no_model_has_is_not_missed(reg, tmp_path, wrap):
+    """For SEQ_CLS peft always writes modules_to_save classifier and score, and skips the one that is not there."""
+    from peft import get_peft_model
+    base = small.cross(tmp_path / "cross")
+    reg.add(base, "cross")
+    model, config = lively.loaded(base, "CrossEncoder"), lora(task_type="SEQ_CLS", modules_to_save=["classifier", "score"])
+    if wrap == "get_peft_model":
+        model[0].model = get_peft_model(model[0].model, config)
+    else:
+        naive.adapt(model, config)
+    lively.train(model)
+    before = lively.encodings(model)
+    folder = lively.save(model, tmp_path / "adapter")
+    assert lively.encodings(lively.loaded(folder, "CrossEncoder")) == before
+
+    assert reg.add(folder, "medical", parent="cross@1").version.kind == "adapter"
+    assert lively.encodings(reg.load("medical@1", device="cpu")) == before
+
+
+def test_an_output_that_is_tied_in_the_base_is_a_module_of_it(reg, tmp_path):
+    """save_embedding_layers writes it with its bias; the base's file has neither, being tied."""
+    base = small.sparse(tmp_path / "sparse")
+    reg.add(base, "sparse")
+    model = naive.adapt(lively.loaded(base, "SparseEncoder"), lora())
+    before = lively.encodings(model)
+    folder = lively.save(model, tmp_path / "adapter")
+    own, name = model[0].model.state_dict(), "cls.predictions.decoder"
+    rewrite(folder / "adapter_model.safetensors", lambda tensors: tensors.update({
+        f"base_model.model.{name}.{part}": own[f"{name}.{part}"].numpy() for part in ("weight", "bias")}))
+    assert lively.distance(lively.encodings(lively.loaded(folder, "SparseEncoder")), before) == 0
+
+    assert reg.add(folder, "medical", parent="sparse@1").version.kind == "adapter"

@@ -81,10 +81,15 @@ def trains_the_added_tokens(candidate: Candidate) -> str | None:
     if not ids:
         return None
     words = {token.id: token.content for token in parent.tokens}
-    added = [token.id for token in parent.facts.vocabulary.added] or sorted(words)[-len(ids):]
+    known = [token.id for token in parent.facts.vocabulary.added]
+    added = known or sorted(words)[-len(ids):]
     over, under = sorted(set(ids) - set(added)), sorted(set(added) - set(ids))
     if not over and not under:
         return None
+    if not known:
+        return (f"the adapter trains the rows of {counted(len(ids), 'id')}, {_range(ids)}, and {parent.reference} has no added tokens: "
+                f"{_spoken(over or ids, words)} {'is' if len(over or ids) == 1 else 'are'} of its own; register the base that the tokens "
+                "were added to and name it with --parent")
     said = []
     if over:
         said.append(f"{_spoken(over, words)} {'is no added token' if len(over) == 1 else 'are no added tokens'}")

@@ -73,6 +73,8 @@ def _by_settings(settings: Sequence[SettingChange]) -> Iterator[str]:
     for change in settings:
         if change.area in _HARMLESS or change.key == "max_seq_length" or change.key.endswith(_ROUNDED):
             continue
+        if change.area == "tokenizer" and change.key.partition(".")[0] == "decoder":
+            continue  # it makes texts of ids
         both = change.before is not None and change.after is not None
         if change.area == "configuration" and not both:
             continue  # the library's default, spelled out by one version and not by another

@@ -185,3 +185,14 @@ def test_the_naive_flow_is_told_from_other_tokens_by_the_table_it_carries(adapte
 
     with pytest.raises(ParentMismatch, match="with 29 rows, and minilm@1 has 27: the table was resized in memory"):
         warnings(adapter, small)
+
+
+def test_rows_of_a_base_without_added_tokens_are_said_to_be_its_own(tmp_path):
+    base = plain.base(tmp_path / "base")
+    adapter = plain.adapter(tmp_path / "medical", base)
+    edit(adapter / "adapter_config.json", lambda config: config.update(trainable_token_indices=[5, 6]))
+    rows = zeros({"base_model.model.embeddings.word_embeddings.token_adapter.trainable_tokens_delta": (2, 8)})
+    rewrite(adapter / "adapter_model.safetensors", lambda own: own.update(rows))
+
+    with pytest.raises(ParentMismatch, match=r"trains the rows of 2 ids, \[5, 6\], and minilm@1 has no added tokens: '5 .*' are of its own"):
+        warnings(adapter, base)

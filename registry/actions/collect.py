@@ -42,6 +42,8 @@ def collect(home: Home, *, older_than: float, dry_run: bool, progress: Progress)
         idle = _freed(checkouts.idle, dry_run=dry_run)
         with home.write_lock.exclusive(WRITE_WAIT):  # under which somebody may be making a new generation
             catalogs = _freed(freeing.catalogs(home, older_than), dry_run=dry_run)
+    for folder in checkouts.mixed:
+        home.warn(f"{str(folder)!r} holds what is not the version's that was unpacked there, so it stays, though no version uses it")
     kept = (*bill(needs, blobs.needed), *_unpacked(needs, checkouts))
     return Collected(len(blobs.old), sum(blobs.old.values()), len(checkouts.idle), idle, staging, kept, sum(size for _, size in blobs.young), dry_run,
                      catalogs, _shorter(blobs.young, older_than))
@@ -110,9 +112,11 @@ def _shorter(young: Sequence[tuple[float, int]], older_than: float) -> tuple[tup
 
 
 def _unpacked(needs: Needs, checkouts: freeing.Checkouts) -> list[Kept]:
-    """What unpacked folders take that stay, those too that were moved aside, which nobody but their owner takes away."""
+    """What unpacked folders take that stay, those too that hold what is not the version's, which nobody but their owner takes away."""
     kept = [Kept(size, f"the checkout of {needs.alive[manifest][0]}") for manifest, size in checkouts.used.items()]
     kept += [Kept(size, f"the checkout of {needs.alive[manifest][0]} from where this home lay before") for manifest, size in checkouts.before.items()]
+    kept += [Kept(size, f"no version uses {folder}, and it holds what is not the version's; rm -r it when nobody needs that")
+             for folder, size in checkouts.mixed.items()]
     kept += [Kept(size, f"moved aside with what is not the version's: {folder}; rm -r it when nobody needs that")
              for folder, size in checkouts.aside.items()]
     return sorted(kept, key=lambda item: -item.size)

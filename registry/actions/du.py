@@ -44,7 +44,8 @@ def _whole(home: Home, needs: Needs) -> Usage:
     young = sum(size for _, size in blobs.young)
     unpacked, left = sum(checkouts.idle.values()), {**freeing.staged(home, freeing.HOUR), **freeing.catalogs(home, freeing.HOUR)}
     details = {"versions": versions, "manifests and facts": journal, "needed by nobody": sum(blobs.old.values()) + young,
-               "of it not yet an hour old": young, "checkouts that nobody uses": unpacked,
+               "of it not yet an hour old": young, "checkouts that nobody uses": unpacked + sum(checkouts.mixed.values()),
+               "of those, kept for what is not a version's": sum(checkouts.mixed.values()),
                "checkouts moved aside": sum(checkouts.aside.values()),
                "journal": _folder(home, "journal"), "catalog": _folder(home, "catalog"), "staging": _folder(home, "staging")}
     freed = sum(blobs.old.values()) + unpacked + sum(left.values())

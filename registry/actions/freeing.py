@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..digest import Digest
+from ..errors import RegistryError
 from ..home import Home
+from ..manifest import parse
 from ..progress import Progress, silent
 from ..store.aside import is_aside
-from ..store.checkout import folder_name, folders_of, is_ours, place_mark
+from ..store.checkout import folder_name, folders_of, holds_other, is_ours, place_mark
 from . import staging as _staging
 
 if TYPE_CHECKING:
@@ -39,12 +41,14 @@ class Blobs:
 class Checkouts:
     """Unpacked folders with their bytes: by manifest those of versions that are here, and those that nobody uses or that were moved aside.
 
-    Of a version that has none since the home was moved, those from before stay: repair finds bytes there.
+    Of a version that has none since the home was moved, those from before stay: repair finds bytes there. Mixed are those that nobody
+    uses and that hold what is not the version's.
     """
 
     used: dict[str, int] = field(default_factory=dict)
     before: dict[str, int] = field(default_factory=dict)
     idle: dict[Path, int] = field(default_factory=dict)
+    mixed: dict[Path, int] = field(default_factory=dict)
     aside: dict[Path, int] = field(default_factory=dict)
 
 
@@ -73,7 +77,10 @@ def blobs(home: Home, needs: Needs, older_than: float, progress: Progress = sile
 
 
 def checkouts(home: Home, needs: Needs) -> Checkouts:
-    """Those of versions that were deleted, or are unpacked again since the home was moved, and half made ones are idle. What is none is left out."""
+    """Those of versions that were deleted, or are unpacked again since the home was moved, and half made ones are idle, unless they are mixed.
+
+    What is none is left out.
+    """
     found, mark = Checkouts(), place_mark(home.root)
     for folder in _within(home.root / "checkouts"):
         manifest, is_whole = f"sha256:{folder.name[7:71]}", is_ours(folder.name) and not folder.name.startswith(".")
@@ -83,6 +90,8 @@ def checkouts(home: Home, needs: Needs) -> Checkouts:
             found.used[manifest] = size_of(folder)
         elif is_whole and manifest in needs.alive and folder in _kept(home, manifest):
             found.before[manifest] = found.before.get(manifest, 0) + size_of(folder)
+        elif is_whole and _is_mixed(home, manifest, folder):
+            found.mixed[folder] = size_of(folder)
         elif is_ours(folder.name):
             found.idle[folder] = size_of(folder)
     return found
@@ -132,7 +141,15 @@ def _is_old(place: Path, older_than: float) -> bool:
 
 
 def _unpacked(home: Home, manifest: str) -> int:
-    return sum(map(size_of, _kept(home, manifest)))
+    return sum(size_of(folder) for folder in _kept(home, manifest) if not _is_mixed(home, manifest, folder))
+
+
+def _is_mixed(home: Home, manifest: str, folder: Path) -> bool:
+    """The version's files count as its own also where the marker was lost."""
+    own: dict[str, Digest] = {}
+    with contextlib.suppress(RegistryError):
+        own = {file.path: file.digest for file in parse(home.blobs.read(Digest(manifest))).files}
+    return holds_other(folder, own, trust_stamps=True)
 
 
 def _kept(home: Home, manifest: str) -> list[Path]:

@@ -125,7 +125,7 @@ def materialise(target: Path, pieces: Sequence[Piece], blobs: Blobs, *, links: b
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     _stamp(target)
-    if old is None or _foreign(old, digests):
+    if old is None or holds_other(old, digests, trust_stamps=False):
         return old
     shutil.rmtree(old, ignore_errors=True)
     return None
@@ -155,6 +155,22 @@ def verify(folder: Path, *, trust_stamps: bool = True) -> list[str]:
     if not problems and stamped != marker.files:
         _try_marker(folder, changed(marker, files=stamped))
     return problems
+
+
+def holds_other(folder: Path, own: Mapping[str, Digest], *, trust_stamps: bool) -> bool:
+    """Whether it holds anything but what its marker names, and what `own` does: the version's files, or those about to take its place."""
+    if not folder.is_dir():
+        return folder.exists()
+    try:
+        marker = read_marker(folder)
+    except NewerFormat:
+        return True
+    files = marker.files if marker is not None else {}
+    known = {path: {digest} for path, digest in own.items()}
+    for path, (digest, _) in files.items():
+        known.setdefault(path, set()).add(digest)
+    asked = [path for path in known if not (trust_stamps and path in files and _is_stamped(folder / path, files[path][1]))]
+    return bool(_extra(folder, known)) or any(os.path.lexists(folder / path) and not _is_one_of(folder / path, known[path]) for path in asked)
 
 
 def add_environment(folder: Path, environment: str) -> None:
@@ -216,16 +232,11 @@ def _put(beside: Path, target: Path) -> None:
         _put(beside, target)  # who had put something there is just now exchanging it
 
 
-def _foreign(folder: Path, digests: Mapping[str, Digest]) -> bool:
-    """Whether it holds anything but what its marker names, and what is about to take its place."""
+def _is_stamped(place: Path, stamp: Stamp | None) -> bool:
     try:
-        marker = read_marker(folder)
-    except NewerFormat:
-        return True
-    own = {path: {digest} for path, digest in digests.items()}
-    for path, (digest, _) in marker.files.items() if marker is not None else ():
-        own.setdefault(path, set()).add(digest)
-    return bool(_extra(folder, own)) or any(os.path.lexists(folder / path) and not _is_one_of(folder / path, known) for path, known in own.items())
+        return stamp is not None and stamp == _stamp_of(place)
+    except OSError:
+        return False
 
 
 def _is_one_of(place: Path, digests: set[Digest]) -> bool:

@@ -1,7 +1,9 @@
 import os
+import shutil
 
 import pytest
 
+import registry
 from registry.actions import staging
 from registry.errors import Busy
 from registry.home import Home
@@ -107,6 +109,68 @@ def test_the_checkout_of_a_deleted_version_goes(registered):
 
     assert collected.checkouts == 1
     assert not folder.exists()
+
+
+def lose_marker(folder):
+    shutil.rmtree(folder / ".registry")
+
+
+@pytest.mark.parametrize("damage", [lambda folder: None, lose_marker], ids=["whole", "without its marker"])
+def test_a_file_that_somebody_left_in_the_checkout_of_a_deleted_version_stays(copied, damage):
+    folder = copied.checkout("minilm@1").folder
+    (folder / "out").mkdir()
+    (folder / "out" / "result").write_text("mine")
+    damage(folder)
+    copied.delete(["medical@1", "minilm-medical@1"])
+    usage = copied.du("minilm@1")[0]
+    gone = copied.delete("minilm@1")
+
+    whole, told, collected = copied.du()[-1], copied.collect(dry_run=True), copied.collect(older_than=0)
+
+    assert (folder / "out" / "result").read_text() == "mine"
+    assert usage.checkouts == gone.checkouts == told.checkouts == collected.checkouts == collected.checkouts_size == 0
+    assert whole.details["of those, kept for what is not a version's"] == whole.details["checkouts that nobody uses"] > 0
+    assert [any(str(folder) in item.why for item in result.kept) for result in (told, collected)] == [True, True]
+    assert any(f"{str(folder)!r} holds what is not the version's" in line for line in copied.warnings)
+    assert copied.audit(full=True).findings == ()
+
+
+@pytest.mark.parametrize("name", ["config.json", "a whole"])
+def test_what_somebody_wrote_over_a_checkout_of_a_deleted_version_stays(copied, name):
+    folder = copied.checkout("medical@1").folder
+    mine = folder / "adapter_config.json"
+    if name == "a whole":
+        shutil.rmtree(folder)
+        mine = folder
+    else:
+        mine.chmod(0o644)
+    mine.write_text("mine")
+    copied.delete("medical@1")
+
+    assert copied.collect(older_than=0).checkouts == 0
+    assert mine.read_text() == "mine"
+
+
+def test_a_checkout_without_its_marker_goes_if_all_in_it_is_the_versions(copied):
+    folder = copied.checkout("minilm@1").folder
+    lose_marker(folder)
+    copied.delete(["medical@1", "minilm-medical@1", "minilm@1"])
+
+    assert copied.collect(older_than=0).checkouts == 1
+    assert not folder.exists()
+
+
+def test_a_file_that_was_left_where_the_home_lay_before_stays(copied, tmp_path):
+    folder = copied.checkout("medical@1").folder
+    (folder / "result").write_text("mine")
+    copied.close()
+    copied.settings.home.rename(tmp_path / "there")
+    with registry.open(tmp_path / "there") as moved:
+        moved.checkout("medical@1")
+        collected = moved.collect(older_than=0)
+
+    assert collected.checkouts == 1   # the base's
+    assert (tmp_path / "there" / "checkouts" / folder.name / "result").read_text() == "mine"
 
 
 BUSY = 7

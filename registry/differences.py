@@ -103,19 +103,19 @@ class ModuleChange:
 @dataclass(frozen=True)
 class Effect:
     """What adapters do to one weight: Euclidean norms of what is added to it before and after (of LoRA alpha/r·BA; of DoRA and IA3 the weight
-    that they make, less the base's), and of the difference of the two."""
+    that they make, less the base's), and of the difference of the two; None where an adapter is of a kind whose effect is not computed."""
 
     module: str
-    before: float
-    after: float
-    change: float
+    before: float | None
+    after: float | None
+    change: float | None
     weight: float | None
     """Norm of the base's weight, if it has one of that name; `relative` is the change in it."""
 
     @property
     def relative(self) -> float | None:
         """The change in the norm of the weight that it is added to."""
-        return self.change / self.weight if self.weight else None
+        return self.change / self.weight if self.weight and self.change is not None else None
 
 
 @dataclass(frozen=True)
@@ -192,9 +192,15 @@ class Difference(Shown):
         yield "difference", f"{self.before.title} to {self.after.title}"
         yield from (("tokens", counted(len(self.tokens), "change") if self.tokens else None),
                     ("weights", f"{counted(len(self.tensors), 'tensor')}, {self.same_tensors} the same" if self.tensors else None),
-                    ("adapter", counted(len(self.effects), "module") if self.effects else None),
+                    ("adapter", self.changed_modules if self.effects else None),
                     ("settings", ", ".join(f"{item.area} {item.key}" for item in self.settings[:SETTINGS_TOLD])),
                     ("encodings", self.encodings.sentence if self.encodings is not None else None), ("advice", self.advice.line))
+
+    @property
+    def changed_modules(self) -> str:
+        """How many modules adapters change, and for how many of them that is not computed."""
+        unknown = sum(effect.change is None for effect in self.effects)
+        return counted(len(self.effects), "module") + (f", {unknown} of them in a way that is not computed" if unknown else "")
 
     @property
     def modules(self) -> tuple[ModuleChange, ...]:

@@ -101,6 +101,13 @@ def is_part(name: str) -> bool:
     return any(f".{part}" in name for part in PARTS)
 
 
+def module_of(name: str) -> str:
+    """The module that a tensor of an adapter is for, by the name that it has there."""
+    own = OWN_TENSOR.search(name)
+    module = name[:own.start()].removesuffix(".token_adapter") if own is not None else name.rpartition(".")[0]
+    return module.removesuffix(".base_layer")
+
+
 def location_free_config(content: bytes, parent: Digest | None) -> bytes:
     """The canonical bytes, the base named by the parent's manifest; without a parent it is null. Raises NotLoadable."""
     value = _object(content)

@@ -17,7 +17,7 @@ from .session import Session
 from .text import plain
 
 if TYPE_CHECKING:
-    from ..differences import Difference, ModuleChange, TensorChange, TokenChange
+    from ..differences import Difference, Effect, ModuleChange, TensorChange, TokenChange
     from ..movement import Encodings
 
 SHOWN = 10
@@ -99,9 +99,8 @@ def _areas(found: Difference) -> Iterator[tuple[str, str, Sequence[str]]]:
         told = [_counted([item.kind for item in found.tensors])] if found.tensors else []
         yield "weights", ", ".join([*told, f"{counted(found.same_tensors, 'tensor')} same"]), _some(modules)
     if found.effects:
-        effects = [f"{item.module}: norm {item.change:.4g}" + (f", {item.relative:.2%} of the weight's" if item.relative is not None else "")
-                   + (f" (was {item.before:.4g}, is {item.after:.4g})" if item.before else "") for item in found.effects]
-        yield "adapter", f"changes {counted(len(found.effects), 'module')}, the most in {found.effects[0].module}", _some(effects)
+        most = f", the most in {found.effects[0].module}" if found.effects[0].change is not None else ""
+        yield "adapter", f"changes {found.changed_modules}{most}", _some([_effect_line(item) for item in found.effects])
     if found.settings:
         yield ("settings", ", ".join(dict.fromkeys(item.area for item in found.settings)),
                _some([f"{item.area} {item.key}: {_short(item.before)} → {_short(item.after)}" for item in found.settings]))
@@ -112,6 +111,16 @@ def _areas(found: Difference) -> Iterator[tuple[str, str, Sequence[str]]]:
         yield "metrics", counted(len(found.metrics), 'differs', 'differ'), _some(metrics)
     if found.files:
         yield "files", counted(len(found.files), 'other differs', 'others differ'), _some(list(found.files))
+
+
+def _effect_line(item: Effect) -> str:
+    share = f", {item.relative:.2%} of the weight's" if item.relative is not None else ""
+    was = f" (was {_norm(item.before)}, is {_norm(item.after)})" if item.before != 0 else ""
+    return f"{item.module}: norm {_norm(item.change)}{share}{was}"
+
+
+def _norm(value: float | None) -> str:
+    return "not computed" if value is None else f"{value:.4g}"
 
 
 def _moved(found: Encodings, *, stat: bool) -> Iterator[str]:

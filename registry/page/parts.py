@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..differences import Advice, Difference
+from ..differences import Advice, Difference, Effect
 from ..movement import COSINE, NOISE, SCORE, Encodings
 from .svg import bars, points
 from .words import counted, measured, number, said, share
@@ -97,11 +97,15 @@ def pieces(found: Difference) -> str:
     return _section("Tokens before and after", "; ".join(told) or "The same tokens, found otherwise in a text.", body)
 
 
+def _norm(item: Effect) -> str:
+    return "not computed" if item.change is None else number(item.change)
+
+
 def details(found: Difference) -> str:
     """Weights, adapter, settings, README, metrics: what was compared without encoding anything."""
     parts = []
     if found.effects:
-        rows = (f'<tr><th scope="row">{said(item.module)}</th><td class="number">{number(item.change)}</td>'
+        rows = (f'<tr><th scope="row">{said(item.module)}</th><td class="number">{_norm(item)}</td>'
                 f'<td class="number">{share(item.relative)}</td></tr>' for item in found.effects[:LINES])
         parts.append(_detail("What the adapter adds, by module", len(found.effects), _table(
             "What the adapter adds", ("Module", "Norm of the change", "Of the weight's"), "".join(rows))))

@@ -124,7 +124,7 @@ def _by_rounding(changed: Sequence[TensorChange]) -> str:
 
 
 def _by_effects(effects: Sequence[Effect]) -> Iterator[str]:
-    real = [effect for effect in effects if effect.change > 0]
+    real = [effect for effect in effects if effect.change]
     if real:
         share = f", {real[0].relative:.2g} of the weight's norm" if real[0].relative is not None else ""
         yield f"the adapter changes {counted(len(real), 'module')}, most in {real[0].module} (norm {real[0].change:.3g}{share})"

@@ -8,6 +8,7 @@ formed in blocks, and so is whatever else stands beside it.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...differences import Effect
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def effects(before: Side, after: Side, reader: Reader, formed: set[str]) -> list[Effect]:
-    """Of each module that an adapter of either side changes otherwise than that of the other, the largest change first.
+    """Of each module that an adapter of either side changes otherwise than that of the other, the largest change first, what is not computed last.
 
     formed are modules whose weights were compared with what adapters do to them.
     """
@@ -35,8 +36,14 @@ def effects(before: Side, after: Side, reader: Reader, formed: set[str]) -> list
             continue
         effect = _effect(module, one, other, before.full.weight(module), after.full.weight(module), reader)
         if effect is not None:
-            found.append(effect)
-    return sorted(found, key=lambda effect: (-effect.change, effect.module))
+            found.append(_known(effect, before, after))
+    return sorted(found, key=lambda effect: (effect.change is None, -(effect.change or 0.0), effect.module))
+
+
+def _known(effect: Effect, before: Side, after: Side) -> Effect:
+    """The effect without the norms that are not what is there: a side also does, or only, what is not computed here."""
+    old, new = (effect.module in side.not_computed for side in (before, after))
+    return replace(effect, before=None if old else effect.before, after=None if new else effect.after, change=None if old or new else effect.change)
 
 
 def _effect(module: str, one: Added | None, other: Added | None, before: Source | None, after: Source | None, reader: Reader) -> Effect | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ...digest import Digest
 from ...facts import Facts, Files, Token
-from ..adapter import WEIGHTS as ADAPTER_WEIGHTS, AdapterConfig, is_part, read_config
+from ..adapter import WEIGHTS as ADAPTER_WEIGHTS, AdapterConfig, is_part, module_of, read_config
 from ..compare import BUFFERS
 from ..encoder.belongs import join
 from ..encoder.layout import Layout
@@ -196,6 +196,11 @@ class Side:
             taken |= {id(source.delta), id(source.under)} if isinstance(source, Patched) else {id(source)}
         return {name: stored for name, stored in self._adapter_tensors.items() if id(stored) not in taken}
 
+    @cached_property
+    def not_computed(self) -> frozenset[str]:
+        """The modules that those are for."""
+        return frozenset(self._live.get(module, module) for module in map(module_of, self.others))
+
     def weight(self, module: str) -> Source | None:
         """A module's weight, if it has one."""
         return self.sources.get(f"{module}.weight")
@@ -231,7 +236,7 @@ class Side:
         """The base's modules by the names that the adapter has for them."""
         if self.base is None:
             return {}
-        own = {_module_of(name) for name in self._adapter_tensors}
+        own = {module_of(name) for name in self._adapter_tensors}
         prefix = base_prefix(self.base.files, self.base.layout.transformer)
         return live_names(own, {name.rpartition(".")[0]: None for name in self.base.sources}, prefix)
 
@@ -273,13 +278,6 @@ class Side:
         if name.endswith(".gamma"):
             return name[:-5] + "weight"
         return name[:-4] + "bias" if name.endswith(".beta") else name
-
-
-def _module_of(name: str) -> str:
-    for part in (*_LOW_RANK, *_ROWS, "ia3_l"):
-        if name.endswith("." + part):
-            return name.removesuffix("." + part).removesuffix(".base_layer")
-    return name.rpartition(".")[0].removesuffix(".base_layer")
 
 
 def matched(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:

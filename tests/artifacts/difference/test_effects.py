@@ -8,6 +8,8 @@ import shutil
 import numpy
 import pytest
 
+from registry.cli.diffing import lines, value as value_of
+from registry.page.parts import details
 from tests.artifacts import small
 from tests.artifacts.difference.making import bfloat16, differences, side, write
 from tests.artifacts.hand import edit, rewrite, tensors
@@ -263,3 +265,32 @@ def test_an_adapter_that_does_not_fit_its_weight_is_told_as_not_computed(base, a
 
     assert [item.module for item in found.effects] == [f"{SELF}value"]
     assert "3 tensors of an adapter whose effect is not computed here are added" in found.advice.line
+
+
+def loha(folder, base, targets):
+    """The adapter of `plain` as a LoHa on the targets: tensors of the names that peft writes."""
+    plain.adapter(folder, base, targets=targets)
+    edit(folder / "adapter_config.json", lambda config: config.update(peft_type="LOHA"))
+    rewrite(folder / "adapter_model.safetensors", lambda found: [
+        found.update({name.replace("lora_A.weight", "hada_w1_b"): found.pop(name)} if "lora_A" in name else
+                     {name.replace("lora_B.weight", "hada_w1_a"): found.pop(name)}) for name in list(found)])
+    return folder
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["LoHa after", "LoHa before"])
+def test_a_module_that_the_other_side_changes_in_a_way_that_is_not_computed_has_no_norm_there(tmp_path, base, adapter, turned):
+    sides = [side(adapter, side(base)), side(loha(tmp_path / "loha", base, ["value"]), side(base))]
+
+    found = differences(*reversed(sides)) if turned else differences(*sides)
+
+    query, value = found.effects
+    norm = pytest.approx(numpy.linalg.norm(product(adapter, "value", 2)))
+    assert query.module == f"{SELF}query" and query.change > 0
+    assert (value.module, value.change, value.relative) == (f"{SELF}value", None, None)
+    assert ((value.after, value.before) if turned else (value.before, value.after)) == (norm, None)
+    assert "2 modules, 1 of them in a way that is not computed" in dict(found.told())["adapter"]
+    assert "the adapter changes 1 module, most in" in found.advice.line
+    told = "\n".join(lines(found, stat=False))
+    assert f"{SELF}value: norm not computed (was " in told and "is 0)" not in told.partition(f"{SELF}value: norm")[2].partition("\n")[0]
+    assert [item["change"] for item in value_of(found)["adapter"]][1:] == [None]
+    assert "<td class=\"number\">not computed</td>" in details(found)

@@ -81,14 +81,21 @@ def check_checkouts(home: Home, connection: Connection) -> list[Finding]:
     root = home.root / "checkouts"
     for folder in sorted(root.iterdir()) if root.is_dir() else []:
         marker = _store.read_marker(folder) if not folder.name.startswith(".") and not is_aside(folder.name) else None
-        if marker is None:
+        manifest = marker.manifest if marker is not None else _named_by(home, folder.name)
+        if manifest is None:
             continue   # never used by a load; collect takes it away, or names what was moved aside
-        versions = [version.reference for version in queries.with_manifest(connection, marker.manifest)]
-        wrong = [*_marker_problems(home, folder.name, marker), *_store.verify(folder, trust_stamps=False)]
+        versions = [version.reference for version in queries.with_manifest(connection, manifest)]
+        wrong = [*(_marker_problems(home, folder.name, marker) if marker is not None else ()), *_store.verify(folder, trust_stamps=False)]
         if wrong and versions:
             findings.append(Finding("checkout-changed", f"the checkout of {versions[0]} was changed on disk: {wrong[0]}", tuple(versions),
                                     f"mv {shell_word(str(folder))} {shell_word(str(aside(folder)))}; the next load makes it anew"))
     return findings
+
+
+def _named_by(home: Home, name: str) -> Digest | None:
+    """The manifest whose checkout a load looks for under this name."""
+    manifest = Digest(f"sha256:{name[7:71]}") if _store.is_ours(name) and not name.startswith(".") else None
+    return manifest if manifest is not None and name == _store.folder_name(home.root, manifest) else None
 
 
 def _marker_problems(home: Home, name: str, marker: _store.Marker) -> list[str]:

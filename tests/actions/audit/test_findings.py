@@ -372,6 +372,22 @@ def test_facts_that_are_not_those_of_the_files_are_found(copied):
     assert (finding.name, finding.versions) == ("facts-differ", ("liar@1",))
 
 
+@pytest.mark.parametrize("damage", [
+    lambda folder: shutil.rmtree(folder / ".registry"), lambda folder: (folder / ".registry" / "marker.json").write_text("{"),
+    lambda folder: (shutil.rmtree(folder), folder.write_text("mine"))], ids=["lost", "damaged", "a file"])
+def test_what_a_load_would_not_take_for_a_checkout_is_found_in_its_place(copied, damage):
+    folder = copied.checkout("minilm@1").folder
+    damage(folder)
+
+    (finding,) = copied.audit(full=True).findings
+
+    assert (finding.name, finding.versions) == ("checkout-changed", ("minilm@1",))
+    assert "it has no readable marker" in finding.what
+    subprocess.run(finding.mend.partition(";")[0], shell=True, check=True)
+    copied.checkout("minilm@1")
+    assert copied.warnings == () and names(copied, full=True) == []
+
+
 def test_a_checkout_changed_on_disk_is_found_whatever_its_stamp_says(copied):
     from registry.store.checkout import MARKER, Marker, read_marker
     folder = copied.checkout("minilm@1").folder

@@ -94,7 +94,7 @@ def _walk(home: Home, chain: Chain, ahead: Helped, tallying: Tallying, at: int, 
         chain.read += entry is not None
         problem = _problem(chain, number, found, seen)
         if entry is not None and problem is None and chain.whole == number - 1:
-            problem = _fold(tallying, entry)
+            problem = _fold(chain, tallying, entry)
         if problem is not None:
             chain.findings.append(problem)
         elif entry is not None and chain.whole == number - 1:
@@ -120,12 +120,12 @@ def _problem(chain: Chain, number: int, found: Entry | RegistryError | None, see
     return None
 
 
-def _fold(tallying: Tallying, entry: Entry) -> Finding | None:
+def _fold(chain: Chain, tallying: Tallying, entry: Entry) -> Finding | None:
     try:
         tallying.fold(entry)
     except RegistryError as error:
         return Finding("entry-refused", f"entry {entry.number} cannot be folded: {error}", (),
-                       SET_ASIDE if isinstance(error, (EntryRefused, InvalidName)) else ANY_SOURCE)
+                       chain.mend(SET_ASIDE if isinstance(error, (EntryRefused, InvalidName)) else ANY_SOURCE))
     return None
 
 

@@ -7,9 +7,10 @@ import shutil
 import pytest
 
 import registry
+from registry.entry import Delete, Entry, parse
 from registry.errors import BrokenChain
 
-from ..audit.damage import entry_file, names
+from ..audit.damage import entry_file, names, overwrite
 
 DAMAGED = r"lacks entry 1, and has later ones up to 4; registry repair puts it back .* --from HOME"
 
@@ -75,3 +76,17 @@ def test_without_the_first_entry_and_the_catalog_only_what_brings_it_back_is_pri
     assert "registry repair --from SOURCE" in audited.findings[0].mend and "HOME|BUNDLE" in repaired.lost[0].mend
     assert not [mend for mend in (*(item.mend for item in audited.findings), repaired.lost[0].mend) if "--accept-journal" in mend]
     assert ["may be those of lost entries" in note for note in audited.notes] == [True]
+
+
+def test_a_first_entry_that_cannot_be_one_comes_back_with_the_mend_that_is_printed(copied, tmp_path):
+    copied.bundle(output=tmp_path / "all.tar", everything=True)
+    copied.close()
+    shutil.rmtree(copied.settings.home / "catalog")
+    first = parse(entry_file(copied, 1).read_bytes())
+    overwrite(entry_file(copied, 1), Entry(1, first.id, first.time, first.by, Delete("nothing", 7), None).to_bytes())
+
+    finding = copied.audit().findings[0]
+
+    assert (finding.name, "registry repair --from SOURCE" in finding.mend, "--accept-journal" in finding.mend) == ("entry-refused", True, False)
+    assert [item.what for item in copied.repair([tmp_path / "all.tar"]).mended] == ["entry 1"]
+    assert names(copied) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from errno import ENXIO
 from pathlib import Path
 from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISREG, S_ISSOCK
@@ -52,23 +53,22 @@ def _no_file(path: str | os.PathLike[str], mode: int) -> NoFile:
 
 def is_folder(path: Path) -> bool:
     """Whether a folder lies there, links followed."""
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
+    return _whether(path.is_dir)
 
 
 def is_file(path: Path) -> bool:
     """Whether a plain file lies there, links followed."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
+    return _whether(path.is_file)
 
 
 def is_anything(path: Path) -> bool:
     """Whether anything lies there, links followed."""
+    return _whether(path.exists)
+
+
+def _whether(ask: Callable[[], bool]) -> bool:
+    """The answer; no for a path that nothing can have, or where this user may not look."""
     try:
-        return path.exists()
+        return ask()
     except (OSError, ValueError):
         return False

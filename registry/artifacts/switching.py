@@ -21,7 +21,8 @@ _FLAGS = ("_active_adapter", "_disable_adapters")
 
 def wrappers(inner: Any) -> list[Any]:
     """Every module that an adapter has put around one of the model's own."""
-    return [module for module in inner.modules() if _is_wrapper(module)]
+    kinds = _wrapper_kinds()
+    return [module for module in inner.modules() if isinstance(module, kinds)]
 
 
 def activate(model: Any, adapters: Sequence[str]) -> None:
@@ -63,7 +64,8 @@ def acting(model: Any) -> tuple[str, ...]:
     Raises NotLoadable where none does, or not the same everywhere: no load gives a model back like that.
     """
     live = take_apart(model)
-    named = [(name, wrapper, _known(wrapper)) for name, wrapper in live.inner.named_modules() if _is_wrapper(wrapper)] if live.adapters else []
+    kinds = _wrapper_kinds()
+    named = [(name, wrapper, _known(wrapper)) for name, wrapper in live.inner.named_modules() if isinstance(wrapper, kinds)] if live.adapters else []
     parts = [(name, _acts(wrapper, known), known) for name, wrapper, known in named if known]
     together = tuple(dict.fromkeys(adapter for _, acts, _ in parts for adapter in acts))
     if parts and not together:
@@ -106,9 +108,9 @@ def untouched(model: Any) -> Iterator[None]:
     backend = fast_tokenizer(model)
     lengths = (backend.truncation, backend.padding) if backend is not None else None
     drawn = random.getstate()
-    _take_off_mixed_precision(model)
     with torch.random.fork_rng(devices=_devices(model)):
         try:
+            _take_off_mixed_precision(model)
             yield
         finally:
             random.setstate(drawn)
@@ -127,10 +129,10 @@ def untouched(model: Any) -> Iterator[None]:
                     parameter.requires_grad_(before)
 
 
-def _is_wrapper(module: Any) -> bool:
+def _wrapper_kinds() -> tuple[type[Any], ...]:
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils.other import AuxiliaryTrainingWrapper
-    return isinstance(module, (BaseTunerLayer, AuxiliaryTrainingWrapper))
+    return BaseTunerLayer, AuxiliaryTrainingWrapper
 
 
 def _acts(wrapper: Any, known: set[str]) -> list[str]:

@@ -12,7 +12,7 @@ from ...facts import Facts
 from ..configuration import read_if_there
 from ..defaults import HANDED_ON, SILENT, computed_in, flat, handed_on, same, setting, todays
 from ..encoder.belongs import join
-from ..tokenizer import settings_of, side_of, special_tokens
+from ..tokenizer import settings_of, side_of, special_tokens, splits_special
 from .around import pooling, spoken
 from .check import Candidate, ParentView, checks
 
@@ -89,7 +89,7 @@ def _sides(candidate: Candidate, parent: ParentView) -> Iterator[str]:
         yield from _said(f"{name}_side", *(side_of(view.files, view.layout.tokenizer, name) for view in (candidate, parent)))
     own, other = (_tokenizer_config(view) for view in (candidate, parent))
     if not candidate.layout.is_adapter:  # of an adapter it is refused
-        yield from _said("split_special_tokens", *(bool(config.get("split_special_tokens")) for config in (own, other)))
+        yield from _said("split_special_tokens", *(splits_special(view.files, view.layout.tokenizer) for view in (candidate, parent)))
     own_names, other_names = own.get("model_input_names"), other.get("model_input_names")
     if own_names is not None and other_names is not None:
         yield from _said("model_input_names", own_names, other_names)

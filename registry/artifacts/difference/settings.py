@@ -16,7 +16,7 @@ from ..configuration import parse, read_if_there
 from ..defaults import DEFAULTS, HANDED_ON, SILENT, computed_in, flat, handed_on, same, similarity, todays
 from ..encoder.belongs import SENTENCE_CONFIGS, join
 from ..encoder.modules import TRANSFORMERS
-from ..tokenizer import settings_of, side_of, special_tokens
+from ..tokenizer import settings_of, side_of, special_tokens, splits_special
 from .side import Side
 
 _AREAS = {"Pooling": "pooling", "SpladePooling": "pooling", "Normalize": "normalisation"}
@@ -80,7 +80,7 @@ def _reading(side: Side, own: set[str]) -> dict[tuple[str, str], Any]:
     folder = side.layout.tokenizer
     config = read_if_there(side.files, join(folder, "tokenizer_config.json"), own)
     inputs = config.get("model_input_names")
-    said = {**settings_of(config), **special_tokens(side.files, folder), "split_special_tokens": bool(config.get("split_special_tokens")),
+    said = {**settings_of(config), **special_tokens(side.files, folder), "split_special_tokens": splits_special(side.files, folder),
             **{f"{name}_side": side_of(side.files, folder, name) for name in ("truncation", "padding")},
             "model_input_names": inputs if isinstance(inputs, list) and "attention_mask" not in inputs else None}
     handed = handed_on(side.files, side.layout.transformer)

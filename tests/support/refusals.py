@@ -1,0 +1,36 @@
+"""Expect errors by what is stable about them: class, id of the failed check, quoted values. Never by prose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+_CHECK = re.compile(r"\(check ([a-z0-9-]+)")
+
+
+def text_of(error: BaseException) -> str:
+    """Return the message of an error and, on a second line, its hint, where it has one."""
+    hint = getattr(error, "hint", None)
+    return f"{error}\n{hint}" if hint else str(error)
+
+
+@contextmanager
+def raises(
+    kind: type[BaseException] | tuple[type[BaseException], ...], *quoted: str, check: str | None = None
+) -> Iterator[pytest.ExceptionInfo[Any]]:
+    """Expect an error of this class that quotes each of these values and, where one is given, names this check.
+
+    `quoted` are values (names, numbers, paths, options, digests), searched for in the message and in the hint.
+    """
+    with pytest.raises(kind) as caught:
+        yield caught
+    text = text_of(caught.value)
+    missing = [value for value in quoted if value not in text]
+    assert not missing, f"the error does not quote {missing!r}: {text}"
+    if check is not None:
+        failed = _CHECK.findall(text)
+        assert check in failed, f"the error names the checks {failed!r}, expected {check!r}: {text}"

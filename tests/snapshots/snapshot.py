@@ -1,6 +1,7 @@
-"""Compare a value with the copy of it that is stored beside the tests.
+"""Compare values with their stored copies.
 
-Run the tests with UPDATE_SNAPSHOTS=1 to write the stored copies again; a commit that does so names the change of behaviour.
+Run the tests with UPDATE_SNAPSHOTS=1 to write the stored copies again; a commit that
+does so names the change of behaviour.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ STORED = Path(__file__).parent / "stored"
 
 
 def assert_same_text(name: str, text: str) -> None:
-    """Assert that `text` equals the file `stored/<name>`; on failure show a unified diff."""
+    """Assert that a text equals the file `stored/<name>`; on failure show a diff."""
     file = STORED / name
     if os.environ.get("UPDATE_SNAPSHOTS"):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -27,5 +28,5 @@ def assert_same_text(name: str, text: str) -> None:
 
 
 def assert_same_json(name: str, value: Any) -> None:
-    """Assert that `value`, written as indented JSON with sorted keys, equals the file `stored/<name>`."""
+    """Assert that a value, as indented JSON, equals the file `stored/<name>`."""
     assert_same_text(name, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")

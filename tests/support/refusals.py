@@ -1,4 +1,4 @@
-"""Expect errors by what is stable about them: class, id of the failed check, quoted values. Never by prose."""
+"""Expect errors by class, id of the failed check and quoted values, never by prose."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CHECK = re.compile(r"\(check ([a-z0-9-]+)")
 
 
 def text_of(error: BaseException) -> str:
-    """Return the message of an error and, on a second line, its hint, where it has one."""
+    """Return the message of an error and, on a second line, its hint, if any."""
     hint = getattr(error, "hint", None)
     return f"{error}\n{hint}" if hint else str(error)
 
@@ -22,9 +22,10 @@ def text_of(error: BaseException) -> str:
 def raises(
     kind: type[BaseException] | tuple[type[BaseException], ...], *quoted: str, check: str | None = None
 ) -> Iterator[pytest.ExceptionInfo[Any]]:
-    """Expect an error of this class that quotes each of these values and, where one is given, names this check.
+    """Expect an error that quotes these values and names this check, if one is set.
 
-    `quoted` are values (names, numbers, paths, options, digests), searched for in the message and in the hint.
+    `quoted` are values (names, numbers, paths, options, digests). They are searched for
+    in the message and in the hint.
     """
     with pytest.raises(kind) as caught:
         yield caught

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 
-import click
 import pytest
 
 from registry.cli import main
+from tests.snapshots.package import command_names
 from tests.snapshots.snapshot import assert_same_text
 
 COLUMNS = 100
@@ -17,7 +17,7 @@ COLUMNS = 100
 @pytest.fixture
 def help_of(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[object]:
+) -> Callable[..., str]:
     """Return the output of a command with --help, at a fixed width, without colours."""
     monkeypatch.setenv("COLUMNS", str(COLUMNS))
     monkeypatch.setenv("NO_COLOR", "1")
@@ -29,15 +29,7 @@ def help_of(
         assert output.err == ""
         return output.out
 
-    yield run
-
-
-def command_names() -> list[str]:
-    """Return the commands of the program in the order of its help."""
-    groups = {value for name, module in [*sys.modules.items()] if name.startswith("registry.cli")
-              for value in vars(module).values() if isinstance(value, click.Group)}
-    (root,) = groups
-    return root.list_commands(click.Context(root))
+    return run
 
 
 def test_the_help_of_the_program_and_of_every_command(help_of):

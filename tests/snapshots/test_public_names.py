@@ -20,10 +20,9 @@ import pytest
 
 import registry
 import registry.errors
+from tests.snapshots.package import ROOT, module_names
 from tests.snapshots.snapshot import assert_same_json, assert_same_text
 from tests.snapshots.type_text import PACKAGE, TypeWriter, default_text
-
-ROOT = Path(registry.__file__).parent
 
 
 def public_names(container: Any) -> list[str]:
@@ -158,7 +157,8 @@ def test_the_names_of_the_loggers() -> None:
 
 def test_the_logger_of_the_libraries_is_silent_unless_a_program_listens() -> None:
     logger = logging.getLogger("registry.libraries")
-    import_every_module()
+    for name in module_names():
+        import_module(name)
 
     assert [type(handler).__name__ for handler in logger.handlers] == ["NullHandler"]
 
@@ -259,9 +259,3 @@ def sources() -> Iterator[tuple[Path, str]]:
     for path in sorted(ROOT.rglob("*.py")):
         yield from ((path, line) for line in path.read_text(encoding="utf-8").splitlines())
 
-
-def import_every_module() -> None:
-    for path in sorted(ROOT.rglob("*.py")):
-        name = ".".join(path.relative_to(ROOT.parent).with_suffix("").parts)
-        if path.name != "__main__.py":
-            import_module(name.removesuffix(".__init__"))

@@ -20,7 +20,9 @@ import json, sys
 before = set(sys.modules)
 from registry.cli import main
 code = main(sys.argv[1:])
-print(json.dumps([code, sorted(set(sys.modules) - before)]), file=sys.stderr)
+# Libraries compiled by Cython add modules without a specification, named by its release.
+names = [name for name, module in sys.modules.items() if getattr(module, "__spec__", None)]
+print(json.dumps([code, sorted(set(names) - before)]), file=sys.stderr)
 """
 COUNTS = STORED / "module_counts.json"
 """The number of modules of the package that each command loads; it may only shrink."""

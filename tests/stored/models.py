@@ -80,7 +80,7 @@ def cross(folder: Path, *, seed: int) -> Path:
 
 
 def transformer(folder: Path, architecture: str, seed: int, **settings: Any) -> Path:
-    """Save a BERT with random weights beside the folder, by transformers alone."""
+    """Save a BERT with random weights next to a folder, by transformers."""
     import torch
     import transformers
 

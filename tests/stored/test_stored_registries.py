@@ -79,7 +79,7 @@ def test_every_version_loads_and_encodes_as_recorded(copy_of, name):
             numpy.testing.assert_array_equal(encode(model), encode(plain), reference)
             assert_near(observe_encodings(plain)["vectors"], expected["vectors"])
         yanked = [
-            reference for reference, shown in stored.expected["show"].items() if shown["yanked"]
+            reference for reference, details in stored.expected["show"].items() if details["yanked"]
         ]
         assert all(any(reference in warning for reference in yanked) for warning in reg.warnings)
 

@@ -45,7 +45,7 @@ class Form:
             self.scalars.add(SCALARS[type(value)])
 
     def to_json(self) -> Any:
-        """Return the description: a text, a list of one member, an object, or `any of` these."""
+        """Return a text, a list of one member, an object, or `any of` these."""
         alternatives: list[Any] = []
         if self.scalars:
             alternatives.append(" | ".join(sorted(self.scalars)))
@@ -62,7 +62,7 @@ class Form:
 
 
 def form_of(values: Iterable[Any], data_maps: Iterable[str] = ()) -> Any:
-    """Return the description of all values, which may be different outputs of one command."""
+    """Return the description of values, e.g. of several outputs of one command."""
     form = Form()
     for value in values:
         form.add(value, frozenset(data_maps))

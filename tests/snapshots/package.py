@@ -1,4 +1,4 @@
-"""The modules and commands of the package, found without naming a module that may move."""
+"""Modules and commands of the package, without the name of a module that may move."""
 
 from __future__ import annotations
 

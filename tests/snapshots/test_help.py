@@ -1,4 +1,4 @@
-"""The help of the program and of every command stays as it is."""
+"""The help of the program and of every command does not change."""
 
 from __future__ import annotations
 

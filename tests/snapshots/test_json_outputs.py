@@ -1,7 +1,7 @@
-"""Keys and types of all `--json` outputs stay as they are, over a scenario that runs every command.
+"""Keys and types of all `--json` outputs do not change.
 
-The models are small and real. Only their making and the damage done to a copy of the
-registry go around the program.
+One scenario runs every command on small real models. Only the code that makes the
+models and damages copies of the registry does not run through the program.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ DATA_MAPS = ("aliases", "notes", "metrics", "libraries", "files", "kept")
 SPARSE = "load --encode (SparseEncoder)"
 """Prints maps from tokens to weights."""
 NOT_RUN = {"demo"}
-"""Prints a list of strings; its own test runs it on the real model, which takes longer."""
+"""Prints a list of strings; its own test runs it on the real model."""
 
 RUN_VARIABLES = ("WANDB_RUN_ID", "MLFLOW_RUN_ID")
 """Variables that would give every registered version the id of a training run."""
 HUB_MODULES = ("huggingface_hub.hf_api", "huggingface_hub.file_download", "tests.hub.ready",
                "alembic", "sqlalchemy", "yaml", *module_names())
-"""Modules that the processes of the commands that need a Hub share, already imported."""
+"""Modules that the processes of commands that need a Hub have imported."""
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Scenario:
         return self.folder / "home"
 
     def run(self, label: str, *arguments: object, code: int = 0, home: Path | None = None) -> Any:
-        """Run a command in this process, record its output as `label`, return the value."""
+        """Run a command in this process; record its output as `label` and return it."""
         words = ["--home", str(home or self.home), *map(str, arguments), "--json"]
         out, err = io.StringIO(), io.StringIO()
         sys.argv = ["registry", *words]
@@ -79,7 +79,7 @@ class Scenario:
         self.run(f"error {code}", *arguments, code=code, home=home)
 
     def record(self, label: str, returned: int, out: str, err: str, code: int) -> Any:
-        """Record what a command printed; the error line counts where there is no output."""
+        """Record the output of a command, or its error line if it has no output."""
         assert returned == code, f"{label}: exit code {returned}\n{out}{err}"
         value = json.loads(out if out else err.splitlines()[-1])
         self.outputs.append(Output(label, returned, value))
@@ -116,7 +116,7 @@ def hub_scenario(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]
 
 
 def run_without_hub(scenario: Scenario) -> Scenario:
-    """Run the part of the scenario that needs no Hub."""
+    """Run the commands that need no Hub."""
     run = scenario.run
     run("init", "init", scenario.home)
     run("config", "config")
@@ -306,14 +306,14 @@ def maintain_registry(scenario: Scenario) -> None:
 
 
 def run_with_hub(scenario: Scenario, hub: HubServer, warm: Warm) -> Scenario:
-    """Run the part of the scenario that needs a Hub, in processes that know its address."""
+    """Run the commands that need a Hub, in processes that know its address."""
     def run(label: str, *arguments: object, home: Path | None = None, code: int = 0) -> Any:
         ran = warm.run("--home", home or scenario.home, *arguments, "--json")
         return scenario.record(label, ran.code, ran.out, ran.err, code)
 
     folder, receiver = scenario.folder, scenario.folder / "receiver"
     lines.fill(scenario.home, folder / "training")
-    here, there = lines.Place(scenario.home, warm), lines.Place(receiver, warm)
+    sender_place, receiver_place = (lines.Place(home, warm) for home in (scenario.home, receiver))
     to = ("--to", "org/medical", "--parents-to", "org")
     run("status", "status")
     run("push --dry-run", "push", "medical@1", *to, "--dry-run")
@@ -324,19 +324,19 @@ def run_with_hub(scenario: Scenario, hub: HubServer, warm: Warm) -> Scenario:
     run("init", "init", home=receiver)
     run("pull", "pull", "hf://org/medical", "--aliases", home=receiver)
     run("pull", "pull", "hf://org/medical", home=receiver)
-    lines.another(here, folder / "second")
+    lines.another(sender_place, folder / "second")
     run("push --pr", "push", "minilm@2", "--pr")
     run("status", "status")
     run("push", "push", "minilm@2")
-    lines.another(there, folder / "diverged", query="query: ")
-    lines.another(there, folder / "third", query="third: ")
-    lines.another(here, folder / "fourth", query="fourth: ")
-    lines.another(here, folder / "fifth", query="fifth: ")
+    lines.another(receiver_place, folder / "diverged", query="query: ")
+    lines.another(receiver_place, folder / "third", query="third: ")
+    lines.another(sender_place, folder / "fourth", query="fourth: ")
+    lines.another(sender_place, folder / "fifth", query="fifth: ")
     run("push", "push", "minilm@4")
     run("status", "status", home=receiver)
     run("sync --dry-run", "sync", "minilm", "--dry-run", home=receiver)
     run("sync", "sync", "minilm", home=receiver)
-    lines.another(here, folder / "sixth", query="sixth: ")
+    lines.another(sender_place, folder / "sixth", query="sixth: ")
     run("sync --dry-run", "sync", "minilm", "--dry-run")
     run("sync", "sync", "minilm")
     hub.commit("org/minilm", {"modules.json": b"[]"})
@@ -367,7 +367,7 @@ def rewrite(
 
 
 def copy_of(home: Path, name: str) -> Path:
-    """Copy a registry into a folder beside it."""
+    """Copy a registry into a folder next to it."""
     return Path(shutil.copytree(home, home.with_name(name), symlinks=True))
 
 
@@ -386,7 +386,7 @@ def flip(blob: Path) -> None:
 
 
 def forms_by_label(outputs: list[Output]) -> dict[str, Any]:
-    """Return exit codes and forms by label; entries of the log have a form for each kind."""
+    """Return exit codes and forms by label; log entries have a form for each kind."""
     values: dict[str, list[Any]] = {}
     described: dict[str, dict[str, Any]] = {}
     for output in outputs:

@@ -1,4 +1,4 @@
-"""Public names, signatures, result types, errors and import paths stay as they are."""
+"""Public names, signatures, result types, errors and import paths do not change."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def test_the_public_attributes_of_an_open_registry(tmp_path: Path) -> None:
 
 def test_the_exception_tree_and_its_exit_codes() -> None:
     def lines(error: type[registry.RegistryError], depth: int = 0) -> Iterator[str]:
-        others = [base.__name__ for base in error.__bases__
-                  if not issubclass(base, registry.RegistryError) and base is not Exception]
-        more = f" ({', '.join(others)})" if others else ""
+        builtin_bases = [base.__name__ for base in error.__bases__
+                         if not issubclass(base, registry.RegistryError) and base is not Exception]
+        more = f" ({', '.join(builtin_bases)})" if builtin_bases else ""
         yield f"{'  ' * depth}{error.__name__} {error.exit_code}{more}\n"
         for child in sorted(error.__subclasses__(), key=lambda child: child.__name__):
             if getattr(registry.errors, child.__name__, None) is child:
@@ -195,7 +195,7 @@ def members_of(cls: type) -> dict[str, Any]:
 
 
 def fields_of(cls: type) -> list[str]:
-    """Return fields in their order as `name: type`, with the default where there is any."""
+    """Return fields in their order as `name: type`, with the default if it has one."""
     defaults: dict[str, str] = {}
     if dataclasses.is_dataclass(cls):
         for field in dataclasses.fields(cls):
@@ -217,7 +217,7 @@ def fields_of(cls: type) -> list[str]:
 
 
 def annotation_of(annotation: Any) -> Any:
-    """Return the annotation as written; a NamedTuple wraps it in a forward reference."""
+    """Return the annotation as written; NamedTuple makes it a forward reference."""
     return annotation.__forward_arg__ if isinstance(annotation, typing.ForwardRef) else annotation
 
 
@@ -227,7 +227,7 @@ def package_classes(cls: type) -> list[type]:
 
 
 def reachable_classes(roots: list[type]) -> list[type]:
-    """Return the classes that public methods return, directly or in fields, and `roots`."""
+    """Return the roots and the classes that methods return, with fields."""
     waiting = [*roots]
     methods = [value for value in vars(registry.Registry).values() if inspect.isfunction(value)]
     functions = [getattr(registry, name) for name in registry.__all__]

@@ -1,7 +1,7 @@
-"""Commands that read execute the same number of SQL statements, by the same query plans.
+"""Commands that read keep their number of SQL statements and their query plans.
 
-Statements are recorded in the `sqlite3` module, below SQLAlchemy, for connections to the
-catalog. Statements on databases in memory are not counted: Alembic decides on them.
+Statements are recorded in the `sqlite3` module, below SQLAlchemy, for connections to
+the catalog. Statements on databases in memory are not counted: Alembic issues them.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ print(json.dumps([executed, plans]))
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a registry `home` of 20 versions and the folders of its models."""
+    """Return a folder with a registry of 20 versions and the folders of its models."""
     root = tmp_path_factory.mktemp("statements")
     with registry.init(root / "home") as opened:
         for number in range(1, 7):
@@ -134,7 +134,7 @@ def counts_by_verb(statements: list[str]) -> dict[str, int]:
 
 
 def normalized_plan(rows: list[tuple[int, int, int, str]]) -> list[str]:
-    """Return the lines of a plan, indented by depth, without what depends on the release."""
+    """Return the lines of a plan, indented, alike for all releases of SQLite."""
     depths: dict[int, int] = {0: -1}
     lines = []
     for identifier, parent, _, text in rows:

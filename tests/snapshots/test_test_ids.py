@@ -1,9 +1,9 @@
 """Every test that existed before the redesign exists today, or another one covers it.
 
 `test_ids.json` holds the number of parameter sets of each test by file, as collected
-before the redesign. `moved_tests.json` maps old files to new ones. `merged_tests.json`
-maps a test that is gone, or has fewer parameter sets, to the one that covers it; both are
-written as `file::test`, the old one with its old file.
+before the redesign. `moved_tests.json` maps old files to new ones.
+`merged_tests.json` maps a test that was removed, or has fewer parameter sets, to the
+one that covers it; both are written as `file::test`, the old one with its old file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MERGED: dict[str, str] = json.loads((STORED / "merged_tests.json").read_text("ut
 
 
 def parameter_sets(ids: Iterable[str]) -> Counter[str]:
-    """Return the number of parameter sets by `file::test`, which may contain a class."""
+    """Return the number of parameter sets by `file::test`, with its class if any."""
     return Counter(without_parameters(identifier) for identifier in ids)
 
 
@@ -38,7 +38,7 @@ def without_parameters(identifier: str) -> str:
 
 
 def missing(today: Counter[str], moved: dict[str, str], merged: dict[str, str]) -> list[str]:
-    """Return a line for each old test that neither exists today nor is covered by another."""
+    """Return a line for each old test that does not exist and is not covered."""
     problems = []
     for file, tests in OLD.items():
         for name, count in tests.items():
@@ -65,7 +65,7 @@ def collected_ids() -> list[str]:
 
 @pytest.fixture(scope="module")
 def today(request: pytest.FixtureRequest) -> Counter[str]:
-    """Return the tests of today, collected anew unless this session has collected all old ones.
+    """Return the tests of today; collect them unless this session has all old ones.
 
     Under xdist each process collects every test, so its session is complete too.
     """

@@ -20,7 +20,8 @@ class TypeWriter:
     """Write annotations as text; collect the classes of the package that they name.
 
     String aliases and names imported under TYPE_CHECKING are resolved, which
-    `typing.get_type_hints` cannot do: `VersionLike | None` becomes `str | Version | None`.
+    `typing.get_type_hints` cannot do: `VersionLike | None` becomes
+    `str | Version | None`.
     """
 
     def __init__(self, module_name: str) -> None:
@@ -65,11 +66,13 @@ class TypeWriter:
             yield text
 
     def _keywords(self, parameter: inspect.Parameter) -> dict[str, str] | None:
-        """Return the types of an unpacked TypedDict by name, None for other parameters."""
+        """Return the types of an unpacked TypedDict by name, else None."""
         if parameter.kind is not parameter.VAR_KEYWORD:
             return None
         node = ast.parse(str(parameter.annotation), mode="eval").body
-        if not isinstance(node, ast.Subscript) or ast.unparse(node.value).split(".")[-1] != "Unpack":
+        if not isinstance(node, ast.Subscript):
+            return None
+        if ast.unparse(node.value).split(".")[-1] != "Unpack":
             return None
         typed_dict = self._evaluate(node.slice)
         writer = TypeWriter(typed_dict.__module__)
@@ -126,7 +129,7 @@ class TypeWriter:
 
 @cache
 def annotation_names(module_name: str) -> dict[str, Any]:
-    """Return what annotations of a module can name, imports under TYPE_CHECKING included."""
+    """Return the names that annotations of a module can use, for typing or not."""
     module = sys.modules[module_name]
     names = {**vars(builtins), **vars(module)}
     for node in ast.parse(inspect.getsource(module)).body:

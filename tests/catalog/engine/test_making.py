@@ -16,6 +16,7 @@ from registry.catalog.schema import REVISION, Migrations, file_name, packaged
 from registry.catalog.writer import head
 from registry.entry import Alias, Entry, Init
 from registry.errors import BrokenChain, SchemaBehind, StoreUnavailable
+from tests.support.refusals import raises
 
 from ..writing import Journal, head_of, names_of, opened, writing
 
@@ -173,7 +174,7 @@ def test_a_catalog_of_a_later_revision_only_is_left_alone(tmp_path: Path, next_r
 def test_an_older_catalog_is_not_migrated_where_nothing_may_be_written(
     tmp_path: Path, journal: Journal, next_revision: Migrations
 ) -> None:
-    with pytest.raises(SchemaBehind, match=f"'{OWN_FIRST}' is of an older version of this package, and .* is read-only"):
+    with raises(SchemaBehind, f"'{OWN_FIRST}'", f"'{tmp_path / 'catalog'}'", "registry list"):
         Catalog.open(tmp_path / "catalog", readonly=True, migrations=next_revision)
 
     assert not (tmp_path / "catalog" / NEXT_FIRST).exists()
@@ -182,7 +183,7 @@ def test_an_older_catalog_is_not_migrated_where_nothing_may_be_written(
 def test_a_place_that_is_a_file_cannot_hold_a_catalog(tmp_path: Path) -> None:
     (tmp_path / "catalog").write_text("no folder")
 
-    with pytest.raises(StoreUnavailable, match="cannot make the catalog"):
+    with raises(StoreUnavailable, f"'{tmp_path / 'catalog' / OWN_FIRST}'", "file exists"):
         Catalog.create(tmp_path / "catalog")
 
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import pytest
 from sqlalchemy import Connection
 
 from registry.catalog import queries
 from registry.errors import ModelNotFound
 from registry.manifest import File
 from registry.version import Model, ParentVersion, Version
+from tests.support.refusals import raises
 
 from ..conftest import HUB, TOKENS
 from ..writing import Journal, a_digest, a_manifest, some_facts
@@ -39,7 +39,7 @@ def test_versions_are_listed_newest_first_without_deleted_ones(catalog: Connecti
 
 
 def test_versions_of_no_model_are_an_error(catalog: Connection) -> None:
-    with pytest.raises(ModelNotFound, match="there is no model 'medicla'; did you mean medical"):
+    with raises(ModelNotFound, "'medicla'", "medical"):
         queries.versions(catalog, "medicla")
 
 

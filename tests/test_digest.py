@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 
 from registry.digest import BLOCK, Digest, canonical, digest_of, digest_of_stream, parse_canonical, parse_json, real
 from registry.errors import InvalidManifest
+from tests.support.refusals import raises
 
 EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -27,7 +28,7 @@ def test_a_digest_is_the_sha256_of_the_bytes() -> None:
 @pytest.mark.parametrize("text", [
     "", "sha256:", EMPTY[7:], EMPTY.upper(), EMPTY + "0", EMPTY[:-1], EMPTY + "\n", "sha1:" + "0" * 64, "sha256:" + "٠" * 64])
 def test_only_a_whole_digest_is_one(text: str) -> None:
-    with pytest.raises(InvalidManifest, match="is no digest; one is sha256: and 64 hex digits"):
+    with raises(InvalidManifest, repr(text), "sha256:", "64"):
         Digest(text)
 
 
@@ -60,36 +61,37 @@ def test_canonical_json_says_its_value_and_only_one_way(value: object) -> None:
 def test_the_same_value_in_another_form_is_refused(value: list, form: dict) -> None:
     content = json.dumps(value, **{"ensure_ascii": False, "sort_keys": True, "separators": (",", ":"), **form}).encode()
 
-    with pytest.raises(InvalidManifest, match="it is not canonical JSON"):
-        parse_canonical(content, "it")
+    assert parse_json(content, "the file") == value
+    with raises(InvalidManifest, "the file", "JSON"):
+        parse_canonical(content, "the file")
 
 
-@pytest.mark.parametrize(("value", "message"), [
-    (1.5, "1.5 has no canonical form; a real number is kept as text"),
-    ([math.nan], "nan has no canonical form"),
-    ({"a": b"x"}, "b'x' has no canonical form"),
-    ({1: "a"}, "key 1 is not text"),
-    (["\ud800"], "text with a lone surrogate cannot be stored"),
+@pytest.mark.parametrize(("value", "quoted"), [
+    (1.5, ["1.5"]),
+    ([math.nan], ["nan"]),
+    ({"a": b"x"}, ["b'x'"]),
+    ({1: "a"}, ["1"]),
+    (["\ud800"], ["surrogate"]),
 ])
-def test_what_has_no_canonical_form_is_refused(value: object, message: str) -> None:
-    with pytest.raises(InvalidManifest, match=message):
+def test_what_has_no_canonical_form_is_refused(value: object, quoted: list[str]) -> None:
+    with raises(InvalidManifest, *quoted):
         canonical(value)
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (b"", "the file is not JSON: Expecting value"),
-    (b"{", "the file is not JSON"),
-    (b"\xff", "the file is not JSON: 'utf-8' codec can't decode"),
-    (b"\xef\xbb\xbf{}", "the file is not JSON: Unexpected UTF-8 BOM"),
-    (b'{"a":1,"b":2,"a":1}', "the file is not JSON: key 'a' stands twice"),
-    (b'{"x":{"a":1,"a":2}}', "the file is not JSON: key 'a' stands twice"),
-    (b"[NaN]", "the file is not JSON: NaN is no JSON number"),
-    (b"[-Infinity]", "the file is not JSON: -Infinity is no JSON number"),
-    (b"[" * 100_000, "the file is not JSON: it is nested too deeply"),
-    (b"1" * 5_000, "the file is not JSON: Exceeds the limit"),
+@pytest.mark.parametrize(("content", "quoted"), [
+    (b"", ["Expecting value"]),
+    (b"{", ["line 1 column 2"]),
+    (b"\xff", ["'utf-8' codec can't decode"]),
+    (b"\xef\xbb\xbf{}", ["Unexpected UTF-8 BOM"]),
+    (b'{"a":1,"b":2,"a":1}', ["'a'"]),
+    (b'{"x":{"a":1,"a":2}}', ["'a'"]),
+    (b"[NaN]", ["NaN"]),
+    (b"[-Infinity]", ["-Infinity"]),
+    (b"[" * 100_000, []),
+    (b"1" * 5_000, ["Exceeds the limit"]),
 ])
-def test_what_is_not_json_is_refused_in_one_line(content: bytes, message: str) -> None:
-    with pytest.raises(InvalidManifest, match=message) as caught:
+def test_what_is_not_json_is_refused_in_one_line(content: bytes, quoted: list[str]) -> None:
+    with raises(InvalidManifest, "the file", "JSON", *quoted) as caught:
         parse_json(content, "the file")
 
     assert "\n" not in str(caught.value)
@@ -97,8 +99,9 @@ def test_what_is_not_json_is_refused_in_one_line(content: bytes, message: str) -
 
 @pytest.mark.parametrize("content", [b" 1", b"1\n", b"-0", b'{"b":1,"a":2}', b'"\\u00e9"', b'"\\/"', b"[1, 2]"])
 def test_json_in_another_form_is_not_canonical(content: bytes) -> None:
-    with pytest.raises(InvalidManifest, match="it is not canonical JSON"):
-        parse_canonical(content, "it")
+    parse_json(content, "the file")
+    with raises(InvalidManifest, "the file", "JSON"):
+        parse_canonical(content, "the file")
 
 
 @pytest.mark.parametrize("depth", range(900, 1000, 3))

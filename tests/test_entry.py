@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 from registry.digest import Digest, canonical, digest_of
 from registry.entry import BODIES, Alias, Annotate, Body, Delete, Edge, Entry, Init, Probes, Publish, Register, Yank, now, parse
 from registry.errors import InvalidManifest, NewerFormat
+from tests.support.refusals import raises
 
 ONE, TWO, THREE, FOUR = (Digest(f"sha256:{digit * 64}") for digit in "1234")
 TIME = "2025-06-01T12:00:00.000000Z"
@@ -81,13 +82,20 @@ def test_every_kind_has_its_word() -> None:
     assert list(BODIES) == ["Init", "Register", "Probes", "Alias", "Yank", "Annotate", "Publish", "Delete"]
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (signed(format=2), "entry 3 is of a newer kind than this registry reads: format 2, known is 1; update st-registry"),
-    (signed(kind="Attest"), "entry 3 is of a newer kind than this registry reads: 'Attest'; update st-registry"),
-    (signed(body=body(licence="MIT")), "entry 3 is of a newer kind than this registry reads: Register with licence"),
+def digest_without_signature(content: bytes) -> Digest:
+    """Return the digest that an entry of these bytes should state."""
+    value = json.loads(content)
+    del value["digest"]
+    return digest_of(canonical(value))
+
+
+@pytest.mark.parametrize(("content", "quoted"), [
+    (signed(format=2), ["format 2", " 1"]),
+    (signed(kind="Attest"), ["'Attest'"]),
+    (signed(body=body(licence="MIT")), ["Register", "licence"]),
 ])
-def test_what_a_newer_version_wrote_is_refused_as_newer(content: bytes, message: str) -> None:
-    with pytest.raises(NewerFormat, match=re.escape(message)):
+def test_what_a_newer_version_wrote_is_refused_as_newer(content: bytes, quoted: list[str]) -> None:
+    with raises(NewerFormat, "entry 3", *quoted):
         parse(content, "entry 3")
 
 
@@ -96,47 +104,54 @@ def test_what_a_newer_version_wrote_is_refused_as_newer(content: bytes, message:
     signed().replace(b'"checkpoint"', b'"checkpoinu"')], ids=["format", "kind", "field"])
 def test_a_flipped_bit_in_a_word_is_damage_and_no_newer_word(content: bytes) -> None:
     assert content != signed()
-    with pytest.raises(InvalidManifest, match="entry 3 says its digest is"):
+    content_digest = digest_without_signature(content)
+    with raises(InvalidManifest, "entry 3", GOLDEN_DIGEST, content_digest):
         parse(content, "entry 3")
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (b"", "entry 3 is not JSON"),
-    (signed()[:-1], "entry 3 is not JSON"),
-    (signed() + b"\n", "entry 3 is not canonical JSON"),
-    (b"[]", "entry 3 is malformed"),
-    (b"{}", "entry 3 is malformed: 'format'"),
-    (signed(format="1"), "entry 3 is malformed"),
-    (signed(format=0), "entry 3 has the format 0, which never was"),
-    (signed(kind=["Init"]), "entry 3 is malformed"),
-    (signed(host="laptop"), "entry 3 has the wrong fields: body, by, digest, format, host"),
-    (signed(number=0), "entry 3 has the number 0"),
-    (signed(number="3"), "entry 3 has the number '3'"),
-    (signed(number=True), "entry 3 has the number True"),
-    (signed(time="2025-06-01T12:00:00Z"), "and the time '2025-06-01T12:00:00Z'"),
-    (signed(time="2025-06-01T12:00:00.000000+02:00"), "and the time"),
-    (signed(time=5), "entry 3 is malformed"),
-    (signed(by={"a": 1, "by": "y"}), "no texts"),
-    (signed(id=7), "no texts"),
-    (signed(body=None), "entry 3 is malformed"),
-    (signed(body=[]), "entry 3 is malformed"),
-    (signed(kind="Yank", body={"name": "medical"}), "entry 3 is malformed: .*missing 1 required positional argument: 'number'"),
-    (signed(body=body(manifest="1" * 64)), "is no digest"),
-    (signed(body=body(edges=[{"role": "base"}])), "entry 3 is malformed: 'digest'"),
-    (signed(body=body(edges=[{"role": "base", "digest": ONE, "evidence": "given", "reference": "a@1", "note": ""}])),
-     "an edge has the fields digest, evidence, note, reference, role"),
-    (signed(previous="no"), "'no' is no digest"),
-    (signed(body=body(source=[5])), r"entry 3, a Register, has the source \[5\], which no registry wrote"),
-    (signed(body=body(number="1")), "entry 3, a Register, has the number '1'"),
-    (signed(body=body(name=None)), "entry 3, a Register, has the name None"),
-    (signed(body=body(forced=[1])), r"entry 3, a Register, has the forced \[1\]"),
-    (signed(body=body(checkpoint=1)), "entry 3, a Register, has the checkpoint 1"),
-    (signed(body=body(edges=[{"role": 7, "digest": ONE, "evidence": "given", "reference": "a@1"}])), "an edge has the role 7"),
-    (signed(kind="Annotate", body={"name": "medical", "number": 1, "notes": {"dim": 3}}), "entry 3, a Annotate, has the notes {'dim': 3}"),
-    (signed(kind="Alias", body={"name": "medical", "alias": "prod", "number": True}), "entry 3, a Alias, has the number True"),
+@pytest.mark.parametrize(("content", "quoted"), [
+    (b"", ["entry 3", "JSON", "line 1 column 1"]),
+    (signed()[:-1], ["entry 3", "JSON", f"char {len(signed().decode()) - 1}"]),
+    (signed() + b"\n", ["entry 3", "JSON"]),
+    (b"[]", ["entry 3"]),
+    (b"{}", ["entry 3", "'format'"]),
+    (signed(format="1"), ["entry 3"]),
+    (signed(format=0), ["entry 3", "format 0"]),
+    (signed(kind=["Init"]), ["entry 3"]),
+    (signed(host="laptop"), ["entry 3", "body, by, digest, format, host"]),
+    (signed(number=0), ["entry 3", "number 0"]),
+    (signed(number="3"), ["entry 3", "number '3'"]),
+    (signed(number=True), ["entry 3", "number True"]),
+    (signed(time="2025-06-01T12:00:00Z"), ["entry 3", "'2025-06-01T12:00:00Z'"]),
+    (signed(time="2025-06-01T12:00:00.000000+02:00"),
+     ["entry 3", "'2025-06-01T12:00:00.000000+02:00'"]),
+    (signed(time=5), ["entry 3"]),
+    (signed(by={"a": 1, "by": "y"}), ["entry 3", "{'a': 1, 'by': 'y'}", "'5f0c'"]),
+    (signed(id=7), ["entry 3", "'Ada <ada@example.org>'", "7"]),
+    (signed(body=None), ["entry 3"]),
+    (signed(body=[]), ["entry 3"]),
+    (signed(kind="Yank", body={"name": "medical"}), ["entry 3", "Yank", "'number'"]),
+    (signed(body=body(manifest="1" * 64)), [f"'{'1' * 64}'", "sha256:"]),
+    (signed(body=body(edges=[{"role": "base"}])), ["entry 3", "'digest'"]),
+    (signed(body=body(edges=[{"role": "base", "digest": ONE, "evidence": "given",
+                              "reference": "a@1", "note": ""}])),
+     ["digest, evidence, note, reference, role"]),
+    (signed(previous="no"), ["'no'", "sha256:"]),
+    (signed(body=body(source=[5])), ["entry 3", "Register", "source", "[5]"]),
+    (signed(body=body(number="1")), ["entry 3", "Register", "number", "'1'"]),
+    (signed(body=body(name=None)), ["entry 3", "Register", "name", "None"]),
+    (signed(body=body(forced=[1])), ["entry 3", "Register", "forced", "[1]"]),
+    (signed(body=body(checkpoint=1)), ["entry 3", "Register", "checkpoint", " 1"]),
+    (signed(body=body(edges=[{"role": 7, "digest": ONE, "evidence": "given",
+                              "reference": "a@1"}])),
+     ["role", " 7", "'given'", "'a@1'"]),
+    (signed(kind="Annotate", body={"name": "medical", "number": 1, "notes": {"dim": 3}}),
+     ["entry 3", "Annotate", "notes", "{'dim': 3}"]),
+    (signed(kind="Alias", body={"name": "medical", "alias": "prod", "number": True}),
+     ["entry 3", "Alias", "number", "True"]),
 ])
-def test_bytes_that_are_no_entry_are_refused(content: bytes, message: str) -> None:
-    with pytest.raises(InvalidManifest, match=message):
+def test_bytes_that_are_no_entry_are_refused(content: bytes, quoted: list[str]) -> None:
+    with raises(InvalidManifest, *quoted):
         parse(content, "entry 3")
 
 
@@ -145,7 +160,8 @@ def test_an_entry_changed_after_it_was_signed_is_refused(field: str) -> None:
     other = {"number": 4, "id": "5f0d", "time": TIME.replace("12", "13"), "by": "Eve", "previous": ONE, "body": body(number=2)}
     value = {**json.loads(signed()), field: other[field]}
 
-    with pytest.raises(InvalidManifest, match=f"says its digest is {GOLDEN_DIGEST}, its content has sha256:"):
+    content_digest = digest_without_signature(canonical(value))
+    with raises(InvalidManifest, GOLDEN_DIGEST, content_digest):
         parse(canonical(value))
 
 

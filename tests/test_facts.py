@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 from registry.digest import Digest, canonical, digest_of
 from registry.errors import InvalidManifest, NewerFormat
 from registry.facts import Adapter, Facts, Tensor, Token, Vocabulary, Weights, parse, read
+from tests.support.refusals import raises, text_of
 
 ONE, TWO, THREE, FOUR = (Digest(f"sha256:{digit * 64}") for digit in "1234")
 
@@ -114,12 +115,12 @@ def test_a_list_of_tensors_in_another_form_or_place_is_refused(content: bytes) -
 
 
 def test_a_newer_schema_is_refused_by_its_number() -> None:
-    with pytest.raises(NewerFormat, match="the facts have schema 2, this registry reads 1; update st-registry"):
+    with raises(NewerFormat, "schema 2", " 1"):
         parse(changed(schema=2, novelty="unknown"))
 
 
 def test_a_real_number_is_no_setting_unless_it_is_text() -> None:
-    with pytest.raises(InvalidManifest, match="0.5 has no canonical form; a real number is kept as text"):
+    with raises(InvalidManifest, "0.5"):
         dataclasses.replace(GOLDEN, settings={"scale": 0.5}).to_bytes()
 
 
@@ -134,8 +135,10 @@ def test_a_real_number_is_no_setting_unless_it_is_text() -> None:
     changed(adapter=[1]), changed(adapter="LORA"), changed(adapter={"rank": 1}), changed(adapter={"type": "LORA", "novelty": 1}),
 ])
 def test_bytes_that_are_no_facts_are_refused(content: bytes) -> None:
-    with pytest.raises(InvalidManifest, match=r"the facts are malformed|the blob of facts is not (canonical )?JSON|is no digest"):
+    with raises(InvalidManifest) as refused:
         parse(content)
+
+    assert any(quoted in text_of(refused.value) for quoted in ("facts", "sha256:"))
 
 
 def test_a_file_is_read_whole_and_closed() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 from registry.digest import Digest, canonical, digest_of
 from registry.errors import InvalidManifest, InvalidPath, NewerFormat
 from registry.manifest import CLASSES, FILES_LIMIT, File, Manifest, Parent, check_path, check_paths, parse
+from tests.support.refusals import raises, text_of
 
 ONE, TWO, THREE = (Digest(f"sha256:{digit * 64}") for digit in "123")
 
@@ -82,43 +83,44 @@ def test_the_questions_about_a_manifest_have_answers() -> None:
 
 
 def test_a_newer_format_is_refused_by_its_number() -> None:
-    with pytest.raises(NewerFormat, match="the manifest has format 2, this registry reads 1; update st-registry"):
+    with raises(NewerFormat, "manifest", "format 2", " 1"):
         parse(changed(format=2, novelty="unknown"))
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (b"", "the manifest is not JSON"),
-    (GOLDEN_BYTES + b"\n", "the manifest is not canonical JSON"),
-    (b"[]", "the manifest is malformed"),
-    (b"null", "the manifest is malformed"),
-    (b"{}", "the manifest is malformed: 'format'"),
-    (changed(format="1"), "the manifest is malformed"),
-    (changed(format=0), "the manifest has the wrong fields"),
-    (changed(format=True), "the manifest is not in its one form"),
-    (changed(name="medical"), "the manifest has the wrong fields: class, files, format, kind, name, parents"),
-    (changed(kind="model"), "'model' is no kind; one of base, resized, adapter, merged"),
-    (changed(**{"class": "AutoModel"}), "'AutoModel' is no class; one of SentenceTransformer"),
-    (changed(files=None), "the manifest is malformed"),
-    (changed(files=["a"]), "the manifest has a malformed file"),
-    (changed(files=[7]), "the manifest has a malformed file"),
-    (a_file(path=5), "the manifest has a malformed file"),
-    (a_file(size=-1), "the manifest has a malformed file"),
-    (a_file(size=True), "the manifest has a malformed file"),
-    (a_file(size="1"), "the manifest has a malformed file"),
-    (a_file(mode=0o755), "the manifest has a malformed file"),
-    (a_file(digest="1" * 64), "is no digest"),
-    (a_file(digest=1), "the manifest is malformed"),
-    (changed(files=list(reversed(json.loads(GOLDEN_BYTES)["files"]))), "the manifest is not in its one form"),
-    (changed(parents=[]), "a version of kind adapter cannot have the parents none"),
-    (changed(parents=[{"role": "base", "digest": ONE}] * 2), r"kind adapter cannot have the parents \['base', 'base'\]"),
-    (changed(parents=[{"role": "base", "digest": ONE, "name": "minilm"}]), "the manifest is not in its one form"),
-    (changed(parents=[{"role": "base"}]), "the manifest is malformed: 'digest'"),
-    (changed(kind="base"), "a version of kind base cannot have the parents"),
-    (changed(kind="resized"), "a version of kind resized cannot have the parents"),
-    (changed(kind="merged"), "a version of kind merged cannot have the parents"),
+@pytest.mark.parametrize(("content", "quoted"), [
+    (b"", ["manifest", "JSON", "line 1 column 1"]),
+    (GOLDEN_BYTES + b"\n", ["manifest", "JSON"]),
+    (b"[]", ["manifest"]),
+    (b"null", ["manifest"]),
+    (b"{}", ["manifest", "'format'"]),
+    (changed(format="1"), ["manifest"]),
+    (changed(format=0), ["manifest", "class, files, format, kind, parents"]),
+    (changed(format=True), ["manifest"]),
+    (changed(name="medical"), ["manifest", "class, files, format, kind, name, parents"]),
+    (changed(kind="model"), ["'model'", "base, resized, adapter, merged"]),
+    (changed(**{"class": "AutoModel"}), ["'AutoModel'", *CLASSES]),
+    (changed(files=None), ["manifest"]),
+    (changed(files=["a"]), ["manifest", "'a'"]),
+    (changed(files=[7]), ["manifest", " 7"]),
+    (a_file(path=5), ["manifest", "'path': 5"]),
+    (a_file(size=-1), ["manifest", "'size': -1"]),
+    (a_file(size=True), ["manifest", "'size': True"]),
+    (a_file(size="1"), ["manifest", "'size': '1'"]),
+    (a_file(mode=0o755), ["manifest", "'mode': 493"]),
+    (a_file(digest="1" * 64), [f"'{'1' * 64}'", "sha256:"]),
+    (a_file(digest=1), ["manifest"]),
+    (changed(files=list(reversed(json.loads(GOLDEN_BYTES)["files"]))), ["manifest", "files"]),
+    (changed(parents=[]), ["adapter"]),
+    (changed(parents=[{"role": "base", "digest": ONE}] * 2), ["adapter", "['base', 'base']"]),
+    (changed(parents=[{"role": "base", "digest": ONE, "name": "minilm"}]),
+     ["manifest", "digest, name, role"]),
+    (changed(parents=[{"role": "base"}]), ["manifest", "'digest'"]),
+    (changed(kind="base"), ["base", "['base']"]),
+    (changed(kind="resized"), ["resized", "['base']"]),
+    (changed(kind="merged"), ["merged", "['base']"]),
 ])
-def test_bytes_that_are_no_manifest_are_refused(content: bytes, message: str) -> None:
-    with pytest.raises(InvalidManifest, match=message):
+def test_bytes_that_are_no_manifest_are_refused(content: bytes, quoted: list[str]) -> None:
+    with raises(InvalidManifest, *quoted):
         parse(content)
 
 
@@ -134,7 +136,7 @@ def test_these_paths_are_allowed(path: str) -> None:
     "..//a", "a//..", "..\\a", "a\\..\\b", "..\\..\\a", "\\..\\a", "a/..\\b", "C:\\..\\a", "C:..", ".. /a", "a/.. /b", "..:a",
     "../\0", "..\n/a", ".../a", "a/..."])
 def test_no_form_of_going_up_is_a_path(path: str) -> None:
-    with pytest.raises(InvalidPath, match="no file of a version can have the path"):
+    with raises(InvalidPath, repr(path)):
         check_path(path)
 
 
@@ -142,27 +144,33 @@ def test_no_form_of_going_up_is_a_path(path: str) -> None:
     "CON", "con", "con.json", "Aux.tar.gz", "a/nul", "prn/a", "COM1", "com9.txt", "COM0", "lpt1", "LPT³.bin", "com¹", "CONIN$",
     "conout$", "nul .txt", "aux  .a.b"])
 def test_no_device_of_windows_is_a_path(path: str) -> None:
-    with pytest.raises(InvalidPath, match="it holds a device name of Windows"):
+    with raises(InvalidPath, repr(path), "Windows"):
         check_path(path)
+
+
+RELATIVE = "'.', '..'"
+CHARACTERS = '< > : " | ? * \\'
 
 
 @pytest.mark.parametrize(("path", "reason"), [
-    ("", "must be relative"), ("/", "must be relative"), ("/etc/passwd", "must be relative"),
-    ("//host/share", "must be relative"), (".", "must be relative"),
-    ("./a", "must be relative"), ("a/", "must be relative"), ("a//b", "must be relative"),
-    ("a/b/c/d/e/f/g/h/i", "it is 9 levels deep, 8 are allowed"),
-    ("C:\\a", "it holds a control character or one of"), ("C:a", "one of"), ("\\\\host\\share", "one of"), ("a\\b", "one of"),
-    ("a:stream", "one of"), ("a*", "one of"), ("a?", "one of"), ('a"', "one of"), ("a<b", "one of"), ("a|b", "one of"),
-    ("a\0b", "one of"), ("a\nb", "one of"), ("a\x1bb", "one of"), ("a\x7f", "one of"),
-    ("a.", "ends in '.'"), ("a./b", "ends in '.'"),
-    ("a ", "blank at an end"), (" a", "blank at an end"), ("a /b", "blank at an end"),
-    ("\udcff", "it is not UTF-8"), ("a" * 201, "it has more than 200 bytes"), ("é" * 101, "it has more than 200 bytes"),
+    ("", RELATIVE), ("/", RELATIVE), ("/etc/passwd", RELATIVE),
+    ("//host/share", RELATIVE), (".", RELATIVE),
+    ("./a", RELATIVE), ("a/", RELATIVE), ("a//b", RELATIVE),
+    ("a/b/c/d/e/f/g/h/i", "8"),
+    ("C:\\a", CHARACTERS), ("C:a", CHARACTERS), ("\\\\host\\share", CHARACTERS),
+    ("a\\b", CHARACTERS), ("a:stream", CHARACTERS), ("a*", CHARACTERS), ("a?", CHARACTERS),
+    ('a"', CHARACTERS), ("a<b", CHARACTERS), ("a|b", CHARACTERS), ("a\0b", CHARACTERS),
+    ("a\nb", CHARACTERS), ("a\x1bb", CHARACTERS), ("a\x7f", CHARACTERS),
+    ("a.", "'.'"), ("a./b", "'.'"),
+    ("a ", "'.'"), (" a", "'.'"), ("a /b", "'.'"),
+    ("\udcff", "UTF-8"), ("a" * 201, "200"), ("é" * 101, "200"),
 ])
 def test_a_hostile_path_is_refused_with_its_reason(path: str, reason: str) -> None:
-    with pytest.raises(InvalidPath) as caught:
+    with raises(InvalidPath, repr(path), reason) as refused:
         check_path(path)
 
-    assert reason in str(caught.value)
+    other_reasons = {RELATIVE, CHARACTERS, "UTF-8", "200"} - {reason}
+    assert not [other for other in other_reasons if other in text_of(refused.value)]
 
 
 @pytest.mark.parametrize(("one", "other"), [
@@ -170,13 +178,13 @@ def test_a_hostile_path_is_refused_with_its_reason(path: str, reason: str) -> No
     ("\u212a", "k"),
     ("\u00e9.json", "e\u0301.json"), ("\u00c9", "e\u0301"), ("\u212b", "\u00e5"), ("a/\u1e9b\u0323", "a/\u1e69")])
 def test_two_paths_that_are_one_file_on_some_system_are_refused(one: str, other: str) -> None:
-    with pytest.raises(InvalidPath, match="are one file on some systems; rename one"):
+    with raises(InvalidPath, repr(one), repr(other)):
         check_paths([one, "between", other])
 
 
 @pytest.mark.parametrize("paths", [["a", "a/b"], ["a/b/c", "a"], ["A", "a/b"], ["x/\u00e9", "x/e\u0301/y"]])
 def test_a_path_that_is_a_file_and_a_folder_is_refused(paths: list[str]) -> None:
-    with pytest.raises(InvalidPath, match="cannot be a file and, for .*, a folder; rename one"):
+    with raises(InvalidPath, *map(repr, paths)):
         check_paths(paths)
 
 
@@ -185,13 +193,13 @@ def test_paths_that_only_look_alike_are_allowed_together() -> None:
 
 
 def test_more_files_than_the_limit_are_refused() -> None:
-    with pytest.raises(InvalidPath, match="a version may have 100000 files, this one has 100001"):
+    with raises(InvalidPath, str(FILES_LIMIT), str(FILES_LIMIT + 1)):
         check_paths([str(number) for number in range(FILES_LIMIT + 1)])
 
 
 @pytest.mark.parametrize("path", [".registry/marker.json", ".registry", ".Registry/base/config.json"])
 def test_no_content_lies_where_a_checkout_keeps_its_own(path: str) -> None:
-    with pytest.raises(InvalidPath, match="'.registry' belongs to the checkout"):
+    with raises(InvalidPath, repr(path), "'.registry'"):
         Manifest("base", "SentenceTransformer", (File(path, ONE, 1),))
 
 

@@ -7,6 +7,8 @@ import sys
 import network_guard
 import pytest
 
+from tests.support.refusals import raises
+
 SWALLOWS = "import socket\ntry: socket.create_connection(('192.0.2.1', 80), timeout=1)\nexcept OSError: print('swallowed')"
 
 
@@ -18,14 +20,14 @@ def forgiven():
 
 
 def test_a_connection_to_another_machine_fails_and_is_remembered(forgiven: list[str]) -> None:
-    with pytest.raises(OSError, match="reach no other machine"):
+    with raises(OSError, "socket.getaddrinfo '192.0.2.1'"):
         socket.create_connection(("192.0.2.1", 80), timeout=1)
 
     assert forgiven == ["socket.getaddrinfo '192.0.2.1'"]
 
 
 def test_the_look_up_of_a_name_fails_and_is_remembered(forgiven: list[str]) -> None:
-    with pytest.raises(OSError, match="reach no other machine"):
+    with raises(OSError, "socket.gethostbyname 'models.example'"):
         socket.gethostbyname("models.example")
 
     assert forgiven == ["socket.gethostbyname 'models.example'"]

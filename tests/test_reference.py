@@ -7,6 +7,7 @@ from hypothesis import given, strategies as st
 
 from registry.errors import FolderNotFound, InvalidName, InvalidReference
 from registry.reference import HubReference, Reference, check_alias, check_name, looks_like_path, parse, parse_hub, path_of
+from tests.support.refusals import raises
 
 HEX = "ab12cd34" * 8
 
@@ -67,58 +68,56 @@ def test_each_form_means_what_the_design_says(text: str, meant: Reference) -> No
     assert parse(text) == meant
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("", "an empty text is no reference; write name, name@3 or name@alias"),
-    ("./medical", "'./medical' is a path, and a registered version is wanted here; write name, name@3 or name@alias"),
-    ("/srv/medical", "'/srv/medical' is a path"),
-    ("~/medical", "'~/medical' is a path"),
-    ("..", "'..' is a path"),
-    ("hf://org/medical", "'hf://org/medical' is a Hub repository, and a registered version is wanted here"),
-    ("models:/medical/3", "'models:/medical/3' has no version before ':'; did you mean medical@3?"),
-    ("s3://bucket/medical", "has a scheme; a reference is name, name@3, name@alias or name@sha256:…"),
-    ("medical:prod", "'medical:prod' has no version before ':'; did you mean medical@prod?"),
-    ("medical:3", "did you mean medical@3?"),
-    ("org/medical:v1", "did you mean org/medical@1?"),
-    ("medical:README.md", "did you mean medical@latest:README.md?"),
-    ("medical==3", "'medical==3' is no reference; did you mean medical@3?"),
-    ("medical#v3", "did you mean medical@3?"),
-    ("medical v3", "did you mean medical@3?"),
-    ("sha256:ab12cd34", "is a digest without a name; write NAME@sha256:ab12cd34; registry find sha256:ab12cd34 tells whose it is"),
-    ("médical:prod", "did you mean médical@prod?"),
-    ("medical/", "did you mean medical, or the folder ./medical/?"),
-    ("medical@v3", "'medical@v3' is no reference; did you mean medical@3?"),
-    ("medical@", "'medical@' has nothing after '@'; write a number, an alias or sha256:…"),
-    ("medical@0", "'0' is neither a number"),
-    ("medical@03", "'03' is neither a number"),
-    ("medical@-1", "'-1' is neither a number"),
-    ("medical@1.2.0", "'1.2.0' is neither a number"),
-    ("medical@٣", "'٣' is neither a number"),
-    ("medical@" + "9" * 19, "is neither a number"),
-    ("medical@3 ", "'3 ' is neither a number"),
-    ("medical@prod^1", "'prod^1' is neither a number"),
-    ("medical@3@4", "has two selectors; give one of a number or an alias, then a digest if you like"),
-    ("medical@3@prod", "has two selectors"),
-    ("medical@sha256:ab12cd34@3", "has something after its digest; the digest comes last"),
-    ("medical@sha256:ab12cd3", "has no usable digest; give sha256: and 8 to 64 hex digits"),
-    ("medical@sha256:" + "a" * 65, "has no usable digest"),
-    ("medical@sha256:hexhexhex", "has no usable digest"),
-    ("@3", "'' cannot name a model"),
-    ("medi cal", "'medi cal' cannot name a model; use 1 to 4 parts joined by '/'"),
-    ("a//b", "'a//b' cannot name a model"),
-    ("a/b/c/d/e", "'a/b/c/d/e' cannot name a model"),
-    ("a/../b", "'a/../b' cannot name a model"),
-    ("-medical", "'-medical' cannot name a model"),
-    ("a\\b", "cannot name a model"),
-    ("a" * 256, "has 256 characters; 255 are allowed"),
-    ("medical@3:", "names no file of a version: ''"),
-    ("medical@3:/etc/passwd", "names no file of a version: '/etc/passwd'"),
-    ("medical@3:a/../b", "names no file of a version: 'a/../b'"),
+@pytest.mark.parametrize(("text", "quoted"), [
+    ("", ["name@3", "name@alias"]),
+    ("./medical", ["'./medical'", "name@3", "name@alias"]),
+    ("/srv/medical", ["'/srv/medical'", "name@3", "name@alias"]),
+    ("~/medical", ["'~/medical'", "name@3", "name@alias"]),
+    ("..", ["'..'", "name@3", "name@alias"]),
+    ("hf://org/medical", ["'hf://org/medical'"]),
+    ("models:/medical/3", ["'models:/medical/3'", "medical@3"]),
+    ("s3://bucket/medical", ["'s3://bucket/medical'", "name@3", "name@alias", "name@sha256:…"]),
+    ("medical:prod", ["'medical:prod'", "medical@prod"]),
+    ("medical:3", ["'medical:3'", "medical@3"]),
+    ("org/medical:v1", ["'org/medical:v1'", "org/medical@1"]),
+    ("medical:README.md", ["'medical:README.md'", "medical@latest:README.md"]),
+    ("medical==3", ["'medical==3'", "medical@3"]),
+    ("medical#v3", ["'medical#v3'", "medical@3"]),
+    ("medical v3", ["'medical v3'", "medical@3"]),
+    ("sha256:ab12cd34", ["NAME@sha256:ab12cd34", "registry find sha256:ab12cd34"]),
+    ("médical:prod", ["'médical:prod'", "médical@prod"]),
+    ("medical/", ["'medical/'", "./medical/"]),
+    ("medical@v3", ["'medical@v3'", "medical@3"]),
+    ("medical@", ["'medical@'", "'@'", "sha256:…"]),
+    ("medical@0", ["'medical@0'", "'0'", "sha256:…"]),
+    ("medical@03", ["'medical@03'", "'03'", "sha256:…"]),
+    ("medical@-1", ["'medical@-1'", "'-1'", "sha256:…"]),
+    ("medical@1.2.0", ["'medical@1.2.0'", "'1.2.0'", "sha256:…"]),
+    ("medical@٣", ["'medical@٣'", "'٣'", "sha256:…"]),
+    ("medical@" + "9" * 19, [f"'medical@{'9' * 19}'", f"'{'9' * 19}'", "sha256:…"]),
+    ("medical@3 ", ["'medical@3 '", "'3 '", "sha256:…"]),
+    ("medical@prod^1", ["'medical@prod^1'", "'prod^1'", "sha256:…"]),
+    ("medical@3@4", ["'medical@3@4'"]),
+    ("medical@3@prod", ["'medical@3@prod'"]),
+    ("medical@sha256:ab12cd34@3", ["'medical@sha256:ab12cd34@3'"]),
+    ("medical@sha256:ab12cd3", ["'medical@sha256:ab12cd3'", "8", "64"]),
+    ("medical@sha256:" + "a" * 65, [f"'medical@sha256:{'a' * 65}'", "8", "64"]),
+    ("medical@sha256:hexhexhex", ["'medical@sha256:hexhexhex'", "8", "64"]),
+    ("@3", ["'@3'", "''"]),
+    ("medi cal", ["'medi cal'", " 1 ", " 4 ", "'/'"]),
+    ("a//b", ["'a//b'", " 1 ", " 4 ", "'/'"]),
+    ("a/b/c/d/e", ["'a/b/c/d/e'", " 1 ", " 4 ", "'/'"]),
+    ("a/../b", ["'a/../b'", " 1 ", " 4 ", "'/'"]),
+    ("-medical", ["'-medical'", " 1 ", " 4 ", "'/'"]),
+    ("a\\b", [repr("a\\b"), " 1 ", " 4 ", "'/'"]),
+    ("a" * 256, ["a" * 40, "256", "255"]),
+    ("medical@3:", ["'medical@3:'", "''"]),
+    ("medical@3:/etc/passwd", ["'medical@3:/etc/passwd'", "'/etc/passwd'"]),
+    ("medical@3:a/../b", ["'medical@3:a/../b'", "'a/../b'"]),
 ])
-def test_each_wrong_form_says_what_is_wrong_and_what_would_do(text: str, message: str) -> None:
-    with pytest.raises(InvalidReference) as caught:
+def test_each_wrong_form_says_what_is_wrong_and_what_would_do(text: str, quoted: list[str]) -> None:
+    with raises(InvalidReference, *quoted):
         parse(text)
-
-    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(("text", "meant"), [
@@ -137,7 +136,7 @@ def test_a_hub_repository_reads_back_from_its_text(text: str, meant: HubReferenc
     "", "hf://", "hf://org/repo@", "hf://org/repo/", "a/b/c", "hf://../repo", "hf://org/re..po", "hf:///etc", "http://host/a",
     "a b"])
 def test_what_is_no_hub_repository_is_refused(text: str) -> None:
-    with pytest.raises(InvalidReference, match="names no Hub repository; write hf://org/repo or hf://org/repo@revision"):
+    with raises(InvalidReference, repr(text), "hf://org/repo", "hf://org/repo@revision"):
         parse_hub(text)
 
 
@@ -153,13 +152,13 @@ def test_these_can_be_aliases(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "1", "1a", "-a", "a b", "a/b", "a@b", "é", "a" * 129, "a\n"])
 def test_these_cannot_be_aliases(text: str) -> None:
-    with pytest.raises(InvalidName, match="cannot be an alias; use a letter and then letters, digits"):
+    with raises(InvalidName, repr(text), "'.'", "'_'", "'-'"):
         check_alias(text)
 
 
 @pytest.mark.parametrize("text", ["latest", "Latest", "main", "MAIN", "sha256", "v1", "V23", "v007"])
 def test_words_with_a_meaning_of_their_own_cannot_be_aliases(text: str) -> None:
-    with pytest.raises(InvalidName, match="latest, main, sha256 and v<number> have meanings of their own"):
+    with raises(InvalidName, repr(text), "latest", "main", "sha256", "v<number>"):
         check_alias(text)
 
 
@@ -173,5 +172,5 @@ def test_a_path_of_a_user_who_is_not_known_is_not_found(tmp_path: Path, monkeypa
 
     assert path_of("~/a") == tmp_path / "a"
     assert path_of("a~") == Path("a~")
-    with pytest.raises(FolderNotFound, match="'~nobody-of-that-name/a' begins with the folder of a user"):
+    with raises(FolderNotFound, "'~nobody-of-that-name/a'"):
         path_of("~nobody-of-that-name/a")

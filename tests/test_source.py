@@ -4,6 +4,7 @@ import pytest
 
 from registry.errors import InvalidManifest, NewerFormat
 from registry.source import check_source
+from tests.support.refusals import raises
 
 WHOLE = {"how": "add", "run": "r-1", "git": {"commit": "a" * 40, "dirty": True}, "metrics": {"eval_loss": "0.25"}, "fix": ["renamed 3 tensors"],
          "recipe": {"format": 1, "init": "random", "rule": 1, "seed": 7, "plan": "spare+append", "old_rows": 9, "new_rows": 10,
@@ -55,7 +56,7 @@ def test_a_token_of_a_recipe_in_another_form_is_refused(field, value):
 
 @pytest.mark.parametrize("key", ["recipe", "merge"])
 def test_a_newer_format_is_said_to_be_one(key):
-    with pytest.raises(NewerFormat, match="has format 2, this registry reads 1; update st-registry"):
+    with raises(NewerFormat, key, "format 2", " 1"):
         check_source({key: {"format": 2, "anything": []}})
 
 

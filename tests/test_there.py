@@ -9,28 +9,31 @@ import pytest
 
 from registry.there import NoFile, open_file, read_file
 from tests.support.pipes import pipe_at, socket_at
+from tests.support.refusals import raises
 
 
 @pytest.mark.parametrize("by_link", [False, True])
-@pytest.mark.parametrize(("make", "said"), [(os.mkdir, "a folder"), (socket_at, "a socket")])
-def test_what_is_no_file_is_not_opened_and_is_said_to_be_what_it_is(tmp_path, make, said, by_link):
+@pytest.mark.parametrize(("make", "kind"), [(os.mkdir, "folder"), (socket_at, "socket")])
+def test_what_is_no_file_is_not_opened_and_is_said_to_be_what_it_is(tmp_path, make, kind, by_link):
     make(tmp_path / "place")
     (tmp_path / "link").symlink_to("place")
 
-    with pytest.raises(NoFile, match=f"it is {said}, and no file"):
-        open_file(tmp_path / ("link" if by_link else "place"))
+    path = tmp_path / ("link" if by_link else "place")
+    with raises(NoFile, kind, f"'{path}'"):
+        open_file(path)
 
 
 @pytest.mark.parametrize("by_link", [False, True])
 def test_nobody_waits_at_a_pipe(tmp_path, by_link):
     (tmp_path / "link").symlink_to("place")
 
-    with pipe_at(tmp_path / "place"), pytest.raises(NoFile, match="it is a pipe"):
-        open_file(tmp_path / ("link" if by_link else "place"))
+    path = tmp_path / ("link" if by_link else "place")
+    with pipe_at(tmp_path / "place"), raises(NoFile, "pipe", f"'{path}'"):
+        open_file(path)
 
 
 def test_a_device_is_no_file():
-    with pytest.raises(NoFile, match="it is a device"):
+    with raises(NoFile, "device", f"'{os.devnull}'"):
         open_file(os.devnull)
 
 

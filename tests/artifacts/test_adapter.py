@@ -12,6 +12,7 @@ from registry.digest import digest_of
 from registry.errors import NotLoadable
 from registry.facts import Adapter
 from tests.support import plain
+from tests.support.refusals import raises
 
 PARENT = digest_of(b"a manifest")
 
@@ -45,26 +46,32 @@ def test_facts_of_an_adapter(fields, expected):
 
 
 @pytest.mark.parametrize(
-    ("fields", "message"),
+    ("fields", "quoted"),
     [
-        ({}, "no peft_type"),
-        ({"peft_type": "LORA", "r": 0}, "has the r 0; it is a whole number above 0"),
-        ({"peft_type": "LORA", "r": "8"}, "has the r '8'; it is a whole number above 0, without quotation marks"),
-        ({"peft_type": "LORA", "lora_alpha": "x"}, "lora_alpha 'x'"),
-        ({"peft_type": "LORA", "target_modules": [1]}, "it is a text, a list of texts or null"),
-        ({"peft_type": "LORA", "base_model_name_or_path": 7}, "base_model_name_or_path 7"),
-        ({"peft_type": "LORA", "trainable_token_indices": [-1]}, "ids of tokens"),
+        ({}, ["peft_type"]),
+        ({"peft_type": "LORA", "r": 0}, ["r 0", " 0"]),
+        ({"peft_type": "LORA", "r": "8"}, ["r '8'", " 0"]),
+        ({"peft_type": "LORA", "lora_alpha": "x"}, ["lora_alpha", "'x'"]),
+        ({"peft_type": "LORA", "target_modules": [1]}, ["target_modules", "[1]", "null"]),
+        (
+            {"peft_type": "LORA", "base_model_name_or_path": 7},
+            ["base_model_name_or_path", " 7", "null"],
+        ),
+        (
+            {"peft_type": "LORA", "trainable_token_indices": [-1]},
+            ["trainable_token_indices", "[-1]", "null"],
+        ),
     ],
 )
-def test_a_field_of_the_wrong_form_is_named(fields, message):
-    with pytest.raises(NotLoadable, match=message):
+def test_a_field_of_the_wrong_form_is_named(fields, quoted):
+    with raises(NotLoadable, "adapter_config.json", *quoted):
         config_of(fields)
 
 
 def test_a_folder_without_an_adapter_is_refused(tmp_path):
     folder = plain.base(tmp_path / "base")
 
-    with pytest.raises(NotLoadable, match="adapter_config.json is missing"):
+    with raises(NotLoadable, "adapter_config.json"):
         read_config(Folder(folder))
 
 
@@ -112,7 +119,7 @@ def test_another_parent_gives_another_form():
 
 @pytest.mark.parametrize("content", [b"[]", b"{", b'{"r": NaN}', b'{"r": "\\ud800"}'])
 def test_what_has_no_canonical_form_is_refused(content):
-    with pytest.raises(NotLoadable, match="adapter_config.json"):
+    with raises(NotLoadable, "adapter_config.json"):
         location_free_config(content, PARENT)
 
 

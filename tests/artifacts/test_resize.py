@@ -22,6 +22,7 @@ from registry.artifacts.rewriting import Values, rewrite
 from registry.artifacts.rows import narrow, new_rows
 from registry.errors import FolderNotFound, InvalidTokens, NotEmpty, NotLoadable
 from tests.artifacts import small
+from tests.support.refusals import raises
 
 ROWS = "embeddings.word_embeddings.weight"
 COUNT = 107
@@ -119,7 +120,7 @@ def test_whatever_else_a_resize_changed_is_refused(name: str, dense: Path, tmp_p
     rewrite(weights, tmp_path / "new", replaced={name: Values("F32", values.shape, values.tobytes())})
     (tmp_path / "new").replace(weights)
 
-    with pytest.raises(NotLoadable, match=f"parameter .*{name} changed in the resize, and nothing may but the new rows"):
+    with raises(NotLoadable, name):
         prove(tmp_path / "out", load(dense, "SentenceTransformer", device="cpu"), report.tokens, "SentenceTransformer", COUNT)
 
 
@@ -284,7 +285,7 @@ def test_spare_rows_behind_the_used_ones_keep_their_bytes(tmp_path: Path) -> Non
 
 
 def test_a_table_that_is_too_short_already_has_no_plan() -> None:
-    with pytest.raises(NotLoadable, match="the tokenizer has 110 tokens and the table 107 rows"):
+    with raises(NotLoadable, "110", "107"):
         plan(110, 107, 3)
 
 
@@ -347,17 +348,21 @@ def test_words_of_the_same_pieces_are_warned_of(dense: Path, tmp_path: Path) -> 
     assert any("'zorvaxin' and 'Zorvaxin' have the same pieces" in warning for warning in report.warnings)
 
 
-@pytest.mark.parametrize(("options", "said"), [
-    ({"init": "random"}, "random rows need a seed"), ({"init": "clever"}, "'clever' is no rule"), ({"seed": 1}, "has no effect"),
-    ({"init": "random", "seed": -1}, "the seed -1 is negative"),
+@pytest.mark.parametrize(("options", "quoted"), [
+    ({"init": "random"}, ["random", "--seed 0", "seed=0"]),
+    ({"init": "clever"}, ["'clever'", "subwords", "mean", "random"]),
+    ({"seed": 1}, [" 1 ", "'subwords'", "random"]),
+    ({"init": "random", "seed": -1}, ["-1", "0"]),
 ])
-def test_a_rule_that_cannot_be_followed_is_refused(options: dict[str, Any], said: str, dense: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidTokens, match=said):
+def test_a_rule_that_cannot_be_followed_is_refused(
+    options: dict[str, Any], quoted: list[str], dense: Path, tmp_path: Path
+) -> None:
+    with raises(InvalidTokens, *quoted):
         resize(dense, small.NEW, tmp_path / "out", model_class="SentenceTransformer", **options)
 
 
 def test_a_refused_list_leaves_nothing_behind(dense: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidTokens, match="2 of 3 tokens cannot be added"):
+    with raises(InvalidTokens, "2 of 3 ", "'cat'", "6", "' x'"):
         resize(dense, ["cat", "zorvaxin", " x"], tmp_path / "out", model_class="SentenceTransformer")
 
     assert not (tmp_path / "out").exists()
@@ -373,7 +378,7 @@ def test_a_folder_that_holds_files_is_left_alone(dense: Path, tmp_path: Path) ->
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FolderNotFound, match="nowhere"):
+    with raises(FolderNotFound, str(tmp_path / "nowhere")):
         resize(tmp_path / "nowhere", small.NEW, tmp_path / "out", model_class="SentenceTransformer")
 
 
@@ -381,8 +386,10 @@ def test_an_adapter_is_not_resized(dense: Path, tmp_path: Path) -> None:
     _copy(dense, tmp_path / "adapter")
     (tmp_path / "adapter" / "adapter_config.json").write_text("{}")
 
-    with pytest.raises(NotLoadable, match="resize its base"):
+    with raises(NotLoadable, "adapter"):
         resize(tmp_path / "adapter", small.NEW, tmp_path / "out", model_class="SentenceTransformer")
+
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_interrupted_resize_leaves_nothing_behind(dense: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from registry.errors import NotLoadable, UnsafeFile
 from registry.facts import Token
 from tests.artifacts import small
 from tests.support import plain
+from tests.support.refusals import raises
 
 
 def made(folder: Path, **options: object) -> tokenizer.Tokenizer:
@@ -124,28 +125,29 @@ def test_the_order_of_added_tokens_counts(tmp_path):
     assert one.digest != two.digest
 
 
-@pytest.mark.parametrize(("change", "said"), [
-    (lambda value: value["added_tokens"][-1].update(id=3), "two tokens with the id 3"),
-    (lambda value: value["added_tokens"][-1].update(id=-1), "the id -1"),
-    (lambda value: value["added_tokens"][-1].update(id=4_000_000_000), "4000000000"),
-    (lambda value: value["added_tokens"][-1].update(id="5"), "'5'"),
-    (lambda value: value["added_tokens"][-1].update(id=True), "True"),
-    (lambda value: value["added_tokens"][-1].update(content=None), "None"),
-    (lambda value: value["added_tokens"][-1].update(content="the", id=99), "two ids"),
-    (lambda value: value["model"]["vocab"].update(the=6), "two tokens with the id 6"),
-    (lambda value: value["model"].update(vocab=None), "no vocabulary"),
-    (lambda value: value.update(model=[]), "no vocabulary"),
-    (lambda value: value.update(added_tokens={"a": 1}), "no list"),
+@pytest.mark.parametrize(("change", "quoted"), [
+    (lambda value: value["added_tokens"][-1].update(id=3), ["3", "'[SEP]'", "'zorvaxin'"]),
+    (lambda value: value["added_tokens"][-1].update(id=-1), ["'zorvaxin'", "-1"]),
+    (lambda value: value["added_tokens"][-1].update(id=4_000_000_000),
+     ["'zorvaxin'", "4000000000"]),
+    (lambda value: value["added_tokens"][-1].update(id="5"), ["'zorvaxin'", "'5'"]),
+    (lambda value: value["added_tokens"][-1].update(id=True), ["'zorvaxin'", "True"]),
+    (lambda value: value["added_tokens"][-1].update(content=None), ["None", "27"]),
+    (lambda value: value["added_tokens"][-1].update(content="the", id=99), ["'the'", "5", "99"]),
+    (lambda value: value["model"]["vocab"].update(the=6), ["6", "'patient'", "'the'"]),
+    (lambda value: value["model"].update(vocab=None), ["vocabulary"]),
+    (lambda value: value.update(model=[]), ["vocabulary"]),
+    (lambda value: value.update(added_tokens={"a": 1}), ["added tokens"]),
 ])
-def test_an_impossible_vocabulary_is_refused(tmp_path, change, said):
-    with pytest.raises(UnsafeFile, match=said):
+def test_an_impossible_vocabulary_is_refused(tmp_path, change, quoted):
+    with raises(UnsafeFile, "tokenizer.json", *quoted):
         changed(tmp_path / "bad", "tokenizer.json", change)
 
 
 def test_a_folder_without_a_tokenizer_is_refused_with_what_to_do(tmp_path):
     (tmp_path / "config.json").write_text("{}")
 
-    with pytest.raises(NotLoadable, match="--tokenizer DIR"):
+    with raises(NotLoadable, "tokenizer.json", "vocab.txt", "--tokenizer DIR"):
         tokenizer.read_vocabulary(Folder(tmp_path))
 
 

@@ -12,6 +12,7 @@ from registry.artifacts.lexicon import Lexicon
 from registry.artifacts.tokens import Wanted, lint, parse_tokens
 from registry.errors import InvalidTokens
 from tests.artifacts import small
+from tests.support.refusals import raises
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +20,10 @@ def bert() -> Lexicon:
     return Lexicon(small.word_piece().backend_tokenizer)
 
 
-def refusal(words: list[Any], lexicon: Lexicon, **options: Any) -> str:
-    with pytest.raises(InvalidTokens) as caught:
+def assert_refused(words: list[Any], lexicon: Lexicon, *quoted: str, **options: Any) -> None:
+    with raises(InvalidTokens, *quoted) as caught:
         lint(parse_tokens(words), lexicon, **options)
     assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_a_file_holds_one_token_a_line_or_json_with_flags() -> None:
@@ -45,44 +45,59 @@ def test_a_tokens_own_flags_win_over_those_for_all() -> None:
     assert tokens == (Wanted("a1", special=False, normalized=False), Wanted("b2", special=True, normalized=True))
 
 
-@pytest.mark.parametrize(("tokens", "said"), [
-    ({"one", "two"}, "a set has no order"), (frozenset({"one"}), "a set has no order"), ({"content": "one"}, "one value"),
-    ([], "holds no token"), ("\n\n", "holds no token"), ([3], "3 is no token"),
-    ("{not json", "token 1 starts with {"), ([{"content": "a", "colour": "red"}], "unknown key 'colour'"),
-    ([{"content": "a", "special": 1}], "special 1"), ([{"content": "a", "id": "x"}], "id 'x'"),
-    ([{"special": True}], "is no token"),
+FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
+
+
+@pytest.mark.parametrize(("tokens", "quoted"), [
+    ({"one", "two"}, ["set", "list"]),
+    (frozenset({"one"}), ["set", "list"]),
+    ({"content": "one"}, ["{'content': 'one'}", "list"]),
+    ([], ["list"]),
+    ("\n\n", ["list"]),
+    ([3], ["3", '{"content": ']),
+    ("{not json", ["token 1 ", "line 1 column 2", '{"content": "{"}']),
+    ([{"content": "a", "colour": "red"}], ["'a'", "'colour'", *FLAGS]),
+    ([{"content": "a", "special": 1}], ["'a'", "special", "1", "true", "false"]),
+    ([{"content": "a", "id": "x"}], ["'a'", "id", "'x'"]),
+    ([{"special": True}], ["{'special': True}", '{"content": ']),
 ])
-def test_what_is_no_ordered_list_of_tokens_is_refused(tokens: Any, said: str) -> None:
-    with pytest.raises(InvalidTokens, match=said):
+def test_what_is_no_ordered_list_of_tokens_is_refused(tokens: Any, quoted: list[str]) -> None:
+    with raises(InvalidTokens, *quoted):
         parse_tokens(tokens)
 
 
 def test_every_malformed_token_is_named_at_once() -> None:
-    with pytest.raises(InvalidTokens, match=r"unknown key 'x'.*3 is no token"):
+    with raises(InvalidTokens, "'a'", "'x'", *FLAGS, "3", '{"content": '):
         parse_tokens([{"content": "a", "x": 1}, 3])
 
 
-@pytest.mark.parametrize(("words", "said"), [
-    (["cat"], "'cat' is in the vocabulary already"), (["[CLS]"], "'[CLS]' is in the vocabulary already"),
-    (["Cat"], "'Cat' is 'cat' after normalisation, which is in the vocabulary already"),
-    (["zor", "Zorvaxin", "zorvaxin"], "'zorvaxin' and 'Zorvaxin' are one after normalisation"),
-    (["zorváxin", "zorvaxin"], "are one after normalisation"), (["zorvaxin", "zorvaxin"], "'zorvaxin' stands twice"),
-    (["zorvé", "zorve\u0301"], "in another Unicode spelling"),
-    ([" zorvaxin"], "' zorvaxin' has blanks outside"), (["zorvaxin\t"], "has blanks outside"), ([" "], "' ' is blank"),
-    ([""], "'' is blank"), (["\u200d"], "has no pieces"), (["😀"], "'😀' is only the unknown token"),
-    (["\ud800"], "lone surrogate"),
-    ([{"content": "zorvaxin", "id": 7}], "asks for id 7 and would get"), (["[cls]"], "is '[CLS]' after normalisation"),
+@pytest.mark.parametrize(("words", "quoted"), [
+    (["cat"], ["1 of 1 ", "'cat'", "6"]),
+    (["[CLS]"], ["1 of 1 ", "'[CLS]'", "2"]),
+    (["Cat"], ["1 of 1 ", "'Cat'", "'cat'", "6"]),
+    (["zor", "Zorvaxin", "zorvaxin"], ["2 of 3 ", "'zor'", "24", "'zorvaxin'", "'Zorvaxin'"]),
+    (["zorváxin", "zorvaxin"], ["1 of 2 ", "'zorvaxin'", "'zorváxin'"]),
+    (["zorvaxin", "zorvaxin"], ["1 of 2 ", "'zorvaxin'"]),
+    (["zorvé", "zorve\u0301"], ["1 of 2 ", "'zorvé'", "'zorve\u0301'", "Unicode"]),
+    ([" zorvaxin"], ["1 of 1 ", "' zorvaxin'", "lstrip", "rstrip"]),
+    (["zorvaxin\t"], ["1 of 1 ", r"'zorvaxin\t'", "lstrip", "rstrip"]),
+    ([" "], ["1 of 1 ", "' '"]),
+    ([""], ["1 of 1 ", "''"]),
+    (["\u200d"], ["1 of 1 ", r"'\u200d'"]),
+    (["😀"], ["1 of 1 ", "'😀'", "random"]),
+    (["\ud800"], ["1 of 1 ", r"'\ud800'"]),
+    ([{"content": "zorvaxin", "id": 7}], ["1 of 1 ", "'zorvaxin'", "7", "107"]),
+    (["[cls]"], ["1 of 1 ", "'[cls]'", "'[CLS]'", "2"]),
 ])
-def test_a_token_that_would_do_harm_is_refused(bert: Lexicon, words: list[Any], said: str) -> None:
-    assert said in refusal(words, bert)
+def test_a_token_that_would_do_harm_is_refused(
+    bert: Lexicon, words: list[Any], quoted: list[str]
+) -> None:
+    assert_refused(words, bert, *quoted)
 
 
 def test_all_bad_tokens_are_reported_in_one_line(bert: Lexicon) -> None:
-    said = refusal(["zorvaxin", "cat", " x1", "😀"], bert)
-
-    assert said.startswith("3 of 4 tokens cannot be added: 'cat'")
-    assert "' x1'" in said
-    assert "'😀'" in said
+    words = ["zorvaxin", "cat", " x1", "😀"]
+    assert_refused(words, bert, "3 of 4 ", "'cat'", "6", "' x1'", "'😀'")
 
 
 def test_tokens_that_are_there_can_be_skipped(bert: Lexicon) -> None:
@@ -93,7 +108,7 @@ def test_tokens_that_are_there_can_be_skipped(bert: Lexicon) -> None:
 
 
 def test_nothing_left_to_add_is_said(bert: Lexicon) -> None:
-    assert "2 tokens are in the vocabulary already" in refusal(["cat", "dog"], bert, skip_existing=True)
+    assert_refused(["cat", "dog"], bert, "2 ", skip_existing=True)
 
 
 def test_tokens_that_are_not_normalised_keep_their_case_apart(bert: Lexicon) -> None:
@@ -153,15 +168,17 @@ def test_a_special_token_is_meant_as_it_is_spelled(bert: Lexicon) -> None:
 
 
 def test_a_byte_level_word_with_a_blank_in_front_counts_as_there() -> None:
-    assert "is 'cat' after normalisation" in refusal(["cat"], Lexicon(small.byte_level().backend_tokenizer))
+    lexicon = Lexicon(small.byte_level().backend_tokenizer)
+
+    assert_refused(["cat"], lexicon, "1 of 1 ", "'cat'", "294")
 
 
 def test_a_unigram_word_with_a_mark_in_front_counts_as_there_and_a_lone_mark_is_no_piece() -> None:
     lexicon = Lexicon(small.unigram().backend_tokenizer)
 
-    said, linted = refusal(["cat"], lexicon), lint(parse_tokens(["zx"]), lexicon)
+    linted = lint(parse_tokens(["zx"]), lexicon)
 
-    assert "is 'cat' after normalisation" in said
+    assert_refused(["cat"], lexicon, "1 of 1 ", "'cat'", "7")
     assert [lexicon.contents[id] for id in linted.pieces[0]] == ["z", "x"]
 
 
@@ -169,7 +186,7 @@ def test_a_vocabulary_with_holes_in_its_ids_is_refused() -> None:
     from tokenizers import Tokenizer, models
     holed = Tokenizer(models.WordLevel({"[UNK]": 0, "cat": 1, "dog": 5}, unk_token="[UNK]"))
 
-    assert "the vocabulary's ids have holes: 3 entries, the highest id 5, id 2 free" in refusal(["zorvaxin"], Lexicon(holed))
+    assert_refused(["zorvaxin"], Lexicon(holed), "3", "5", "2")
 
 
 @settings(max_examples=60)

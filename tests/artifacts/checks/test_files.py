@@ -7,6 +7,7 @@ import pytest
 from registry.errors import NotLoadable
 from tests.artifacts.hand import warnings
 from tests.support import plain
+from tests.support.refusals import raises
 
 
 @pytest.fixture
@@ -15,36 +16,37 @@ def base(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "quoted"),
     [
-        ('{"a": 1', "1_Pooling/config.json is not JSON: .* line 1"),
-        ('{"a": 1, "a": 2}', "key 'a' stands twice"),
-        ("", "is not JSON"),
+        ('{"a": 1', ["line 1", "column 8"]),
+        ('{"a": 1, "a": 2}', ["'a'"]),
+        ("", ["line 1", "column 1"]),
     ],
 )
-def test_a_configuration_that_does_not_parse_is_refused(base, content, message):
+def test_a_configuration_that_does_not_parse_is_refused(base, content, quoted):
     (base / "1_Pooling" / "config.json").write_text(content)
 
-    with pytest.raises(NotLoadable, match=message):
+    with raises(NotLoadable, "1_Pooling/config.json", *quoted):
         warnings(base)
 
 
 def test_a_file_that_only_a_check_parses_is_parsed(base):
     (base / "special_tokens_map.json").write_text("{'unk': 1}")
 
-    with pytest.raises(NotLoadable, match="special_tokens_map.json is not JSON"):
+    quoted = ("special_tokens_map.json", "line 1", "column 2")
+    with raises(NotLoadable, *quoted, check="configurations"):
         warnings(base)
 
 
 def test_a_template_that_is_no_text_is_refused(base):
     (base / "chat_template.jinja").write_bytes(b"{{ \xff }}")
 
-    with pytest.raises(NotLoadable, match="chat_template.jinja is no text: byte 3"):
+    with raises(NotLoadable, "chat_template.jinja", "3", "UTF-8", check="templates"):
         warnings(base)
 
 
 def test_a_pooling_without_its_configuration_is_refused(base):
     (base / "1_Pooling" / "config.json").unlink()
 
-    with pytest.raises(NotLoadable, match="Pooling has no 1_Pooling/config.json"):
+    with raises(NotLoadable, "Pooling", "1_Pooling/config.json", check="module-files"):
         warnings(base)

@@ -10,6 +10,7 @@ import pytest
 from registry.errors import UnsafeFile
 from tests.artifacts.hand import PICKLE, add_dense, edit, lay
 from tests.support import plain
+from tests.support.refusals import raises
 
 
 def test_these_files_of_minilm_belong_and_no_others(minilm_folder):
@@ -129,7 +130,7 @@ def test_a_pickle_is_refused_where_a_loader_would_read_it(tmp_path, there, inste
     folder = plain.base(tmp_path / "base")
     (folder / there).rename(folder / instead)
 
-    with pytest.raises(UnsafeFile, match=f"'{instead}' are a pickle"):
+    with raises(UnsafeFile, f"'{instead}'", "pickle", "save_pretrained"):
         lay(folder)
 
 
@@ -144,7 +145,7 @@ def test_the_pickle_of_an_adapter_is_refused(tmp_path):
     folder = plain.adapter(tmp_path / "medical", "/training/base")
     (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
 
-    with pytest.raises(UnsafeFile, match="'adapter_model.bin' are a pickle"):
+    with raises(UnsafeFile, "'adapter_model.bin'", "pickle", "save_pretrained"):
         lay(folder)
 
 
@@ -152,7 +153,7 @@ def test_a_pickle_is_told_by_its_content(tmp_path):
     folder = plain.base(tmp_path / "base")
     (folder / "model.safetensors").write_bytes(PICKLE * 10)
 
-    with pytest.raises(UnsafeFile, match="model.safetensors is a pickle by its content"):
+    with raises(UnsafeFile, "model.safetensors", "pickle", "save_pretrained"):
         lay(folder)
 
 
@@ -160,7 +161,7 @@ def test_the_pickle_of_a_module_is_refused_where_it_would_be_read(tmp_path):
     folder = add_dense(plain.base(tmp_path / "base"))
     (folder / "3_Dense" / "pytorch_model.bin").write_bytes(PICKLE)
 
-    with pytest.raises(UnsafeFile, match="'3_Dense/pytorch_model.bin' are a pickle"):
+    with raises(UnsafeFile, "'3_Dense/pytorch_model.bin'", "pickle", "save_pretrained"):
         lay(folder)
 
 
@@ -220,7 +221,8 @@ def test_a_shard_outside_of_the_folder_is_refused(tmp_path):
         lambda index: index["weight_map"].update(a="../base/model-00001-of-00002.safetensors"),
     )
 
-    with pytest.raises(UnsafeFile, match="missing"):
+    shard = "'../base/model-00001-of-00002.safetensors'"
+    with raises(UnsafeFile, "model.safetensors.index.json", shard):
         lay(folder)
 
 

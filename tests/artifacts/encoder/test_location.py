@@ -10,6 +10,7 @@ from hypothesis import given, strategies
 from registry.artifacts.encoder import is_local, location_free
 from registry.digest import digest_of
 from registry.errors import NotLoadable
+from tests.support.refusals import raises
 
 PARENT = digest_of(b"a manifest")
 
@@ -108,7 +109,7 @@ def _emptied(value):
 
 @pytest.mark.parametrize("content", [b"{", b'{"a": 1, "a": 2}', b"\xff", b"[" * 100_000])
 def test_a_configuration_that_is_no_json_is_refused(content):
-    with pytest.raises(NotLoadable, match="config.json"):
+    with raises(NotLoadable, "config.json"):
         location_free("config.json", content, parent=None)
 
 

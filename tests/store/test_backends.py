@@ -11,6 +11,7 @@ from registry.store.local import LocalBackend, try_place
 from registry.store.memory import MemoryBackend
 from tests.support.failing import FailingBackend
 from tests.support.forked import forked
+from tests.support.refusals import raises
 
 from .contract import BackendContract
 
@@ -103,5 +104,6 @@ def test_a_good_place_is_left_as_it_was(tmp_path):
 
 
 def test_a_place_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(StoreUnavailable, match="cannot hold a registry"):
+    missing = f"'{tmp_path / 'missing'}'"
+    with raises(StoreUnavailable, missing, "no such file or directory"):
         try_place(tmp_path / "missing")

@@ -7,6 +7,7 @@ from registry import entry as _entry
 from registry.errors import BrokenChain, Busy
 from registry.store.journal import Journal
 from registry.store.local import LocalBackend
+from tests.support.refusals import raises
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_an_entry_that_is_there_with_its_own_id_is_a_success(journal):
 def test_another_entry_at_the_same_number_is_refused(journal):
     made = written(journal, 1)
 
-    with pytest.raises(Busy, match="entry 1"):
+    with raises(Busy, "entry 1"):
         journal.append(dataclasses.replace(made[0], id="f" * 32))
 
 
@@ -72,7 +73,7 @@ def test_a_journal_that_was_tampered_with_is_broken(journal, tmp_path, spoil):
 
     spoil(lambda number: tmp_path / "journal" / f"{number:020}.json")
 
-    with pytest.raises(BrokenChain, match="journal"):
+    with raises(BrokenChain, "journal", "entry 2"):
         list(journal.follow(0, None))
 
 
@@ -82,5 +83,5 @@ def test_an_entry_edited_with_its_digest_made_anew_breaks_the_next(journal, tmp_
     (tmp_path / "journal" / f"{2:020}.json").unlink()
     journal.append(forged)
 
-    with pytest.raises(BrokenChain, match="entry 3"):
+    with raises(BrokenChain, "entry 3", made[1].digest, "entry 2", forged.digest):
         list(journal.follow(0, None))

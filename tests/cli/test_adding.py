@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 
+from tests.cli.errors import is_one_error
 from tests.support import plain
 
 LINE = r"{}@{} sha256:[0-9a-f]{{64}}{}"
@@ -139,5 +140,5 @@ def test_the_same_command_works_once_the_cause_is_mended(run, home, folders, tmp
     mended = run("add", broken, "--as", "mended", home=home)
 
     assert refused.code != 0
-    assert refused.err.count("\n") == 1
+    assert is_one_error(refused.err)
     assert mended.code == 0

@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 
+from tests.cli.errors import missing
+
 
 def test_a_whole_registry_is_told_in_a_line(run, filled):
     ran = run("audit", "--full", home=filled)
@@ -72,7 +74,7 @@ def test_a_home_without_its_first_entry_is_damaged_for_each_command_alike(run, h
     ran = run(*command, home=home)
 
     assert (ran.code, ran.out) == (5, "")
-    assert "lacks entry 1, and has later ones up to 6; registry repair puts it back" in ran.err
+    assert missing(ran.err, str(home), "entry 1", "6", "registry repair") == []
 
 
 def test_repair_makes_the_catalog_anew(run, home):
@@ -99,10 +101,10 @@ def test_what_is_no_file_is_written_by_no_command(run, filled, tmp_path, command
     streamed = run(*command, "-", home=filled)
 
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.splitlines()[-1] == f"error: cannot write {what} {str(tmp_path / 'pipe')!r}: it is a pipe; name a file"
+    assert missing(ran.err, "error: ", what, repr(str(tmp_path / "pipe")), " pipe") == []
     assert (tmp_path / "pipe").is_fifo()
     assert (streamed.code, streamed.out) == (2, "")
-    assert f"cannot write {what} '-': it is there whole or not at all, so it is never sent to standard output" in streamed.err
+    assert missing(streamed.err, "error: ", what, "'-'", "./-") == []
 
 
 @WRITING

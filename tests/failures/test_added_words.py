@@ -16,6 +16,7 @@ from registry.errors import InvalidTokens, ParentMismatch
 from tests.artifacts import small
 from tests.support import lively
 from tests.support.live import lora
+from tests.support.refusals import raises
 
 FROM_A_SET = "print(*dict.fromkeys({'zorvaxin', 'cardiomab', 'heartmat'}))"
 
@@ -54,8 +55,9 @@ def test_a_set_gives_other_ids_in_every_process(reg, tmp_path):
         ids.append({word: model.tokenizer.convert_tokens_to_ids(word) for word in small.NEW})
     assert ids[0] != ids[1]
 
-    with pytest.raises(InvalidTokens, match="set"):
+    with raises(InvalidTokens, "set", "list"):
         reg.resize("base@1", "grown", set(small.NEW))
+    assert "grown" not in [model.name for model in reg.list()]
 
 
 def test_rows_made_by_default_are_alike_so_that_weights_do_not_tell_two_orders_apart(reg, made, tmp_path):
@@ -68,7 +70,8 @@ def test_rows_made_by_default_are_alike_so_that_weights_do_not_tell_two_orders_a
     assert lively.distance(*(lively.encodings(lively.loaded(folder, "SentenceTransformer"), tuple(small.NEW)) for folder in folders)) < 1e-5
 
     one, other = (reg.add(folder, "grown", parent="base@1", measure=False) for folder in folders)
-    with pytest.raises(ParentMismatch, match="not those of grown@2: id 107 is 'zorvaxin', there it is 'heartmat'"):
+    quoted = ("grown@2", "107", "'zorvaxin'", "'heartmat'", "2 ", "--parent")
+    with raises(ParentMismatch, *quoted, check="adapter-tokenizer"):
         reg.add(tmp_path / "adapter", "medical", parent="grown@2")
     reg.add(tmp_path / "adapter", "medical", parent="grown@1", measure=False)
 
@@ -127,7 +130,7 @@ def test_a_word_that_is_there_gets_other_flags_and_no_row(reg, made):
     assert model.tokenizer.add_tokens([AddedToken("zorvaxin", single_word=True, normalized=True)]) == 1
     assert (len(model.tokenizer), model.tokenizer("prezorvaxin")["input_ids"] == before) == (110, False)
 
-    with pytest.raises(InvalidTokens, match="'zorvaxin'"):
+    with raises(InvalidTokens, "1 of 1 ", "'zorvaxin'", "107"):
         reg.resize("resized@1", "again", [{"content": "zorvaxin", "single_word": True}])
 
 
@@ -144,5 +147,5 @@ def test_a_word_in_two_spellings_gets_a_row_that_no_text_finds(reg, model):
     assert model.tokenizer.add_tokens(spellings) == 2
     assert model.tokenizer(spellings[0])["input_ids"] == model.tokenizer(spellings[1])["input_ids"]
 
-    with pytest.raises(InvalidTokens, match="another Unicode spelling"):
+    with raises(InvalidTokens, "1 of 2 ", *map(repr, spellings)):
         reg.resize("base@1", "twice", spellings)

@@ -17,6 +17,7 @@ from tests.artifacts import small
 from tests.artifacts.hand import edit, edit_modules
 from tests.support import lively, naive
 from tests.support.live import lora
+from tests.support.refusals import raises
 
 SPECIAL = ("a [MASK] on the mat",)
 LONG = ("the cat sat on a mat and the heart " * 6,)
@@ -38,17 +39,25 @@ def off(one: Path, other: Path, texts: tuple[str, ...] = lively.TEXTS) -> float:
     return lively.distance(*(lively.encodings(lively.loaded(folder, "SentenceTransformer"), texts) for folder in (one, other)))
 
 
-@pytest.mark.parametrize(("spoil", "texts", "said"), [
-    (setting(SENTENCE, config_args={"num_attention_heads": 4}), lively.TEXTS, "without the adapter the model is not resized@1: .*line-adapter"),
-    (setting(TOKENIZER, truncation_side="left"), LONG, "without the adapter the model is not resized@1: .*token ids were"),
-    (setting(TOKENIZER, split_special_tokens=True), SPECIAL, "says split_special_tokens True, and that of resized@1 False: .*adapter-tokenizer"),
-    (beside("special_tokens_map.json", cls_token="the"), lively.TEXTS, r"the cls_token is 'the', and that of resized@1 '\[CLS\]'.*adapter-tokenizer"),
+@pytest.mark.parametrize(("spoil", "texts", "quoted", "check"), [
+    (setting(SENTENCE, config_args={"num_attention_heads": 4}), lively.TEXTS,
+     ["'The cat sat on the mat.'", "1e-05", "--parent", "--force line-adapter"], "line-adapter"),
+    (setting(TOKENIZER, truncation_side="left"), LONG,
+     ["'TWO patients; three doses (40 mg), 12.5 % better!'", "[2, 49, 93, ", "[2, 1, 49, ",
+      "--parent", "--force line-adapter"], "line-adapter"),
+    (setting(TOKENIZER, split_special_tokens=True), SPECIAL,
+     [TOKENIZER, "split_special_tokens", "True", "False", "--tokenizer DIR"], "adapter-tokenizer"),
+    (beside("special_tokens_map.json", cls_token="the"), lively.TEXTS,
+     ["cls_token", "'the'", "'[CLS]'", "special_tokens_map.json", TOKENIZER, "--tokenizer DIR"],
+     "adapter-tokenizer"),
 ], ids=["arguments for the transformer", "the side that is cut", "special tokens in texts", "special tokens of an older library"])
-def test_a_file_that_changes_the_base_under_an_adapter_is_refused(reg, made, copied, spoil, texts, said):
+def test_a_file_that_changes_the_base_under_an_adapter_is_refused(
+    reg, made, copied, spoil, texts, quoted, check
+):
     spoil(copied)
     assert off(copied, made.adapter, texts) > 1e-3
 
-    with pytest.raises(ParentMismatch, match=said):
+    with raises(ParentMismatch, "resized@1", *quoted, check=check):
         reg.add(copied, "medical")
 
 
@@ -65,7 +74,10 @@ def test_an_adapter_that_became_another_class_is_refused(reg, made, copied):
     setting("config_sentence_transformers.json", model_type="SparseEncoder")(copied)
     assert type(lively.loaded(copied, "SparseEncoder")).__name__ == "SparseEncoder"
 
-    with pytest.raises(ParentMismatch, match="loaded as a SparseEncoder .*which has the same modules, is a SentenceTransformer.*parent-class"):
+    classes = ("SparseEncoder", "config_sentence_transformers.json", "SentenceTransformer")
+    with raises(
+        ParentMismatch, *classes, "resized@1", "--force parent-class", check="parent-class"
+    ):
         reg.add(copied, "medical")
 
 
@@ -74,7 +86,7 @@ def test_a_model_that_cannot_encode_is_no_traceback(reg, copied):
     with pytest.raises(KeyError):
         lively.encodings(lively.loaded(copied, "SentenceTransformer"))
 
-    with pytest.raises(NotLoadable, match="it loads and cannot encode '': KeyError: 'token_embeddings'"):
+    with raises(NotLoadable, "''", "KeyError: 'token_embeddings'"):
         reg.add(copied, "medical")
 
 
@@ -82,7 +94,8 @@ def test_a_model_that_cannot_encode_is_no_traceback(reg, copied):
 def test_names_of_inputs_in_no_list_are_no_traceback(reg, made, copied, names):
     setting(TOKENIZER, model_input_names=names)(copied)
 
-    with pytest.raises(NotLoadable, match="has the model_input_names .*; it is a list of texts or null"):
+    setting_forms = (TOKENIZER, "model_input_names", repr(names), "null")
+    with raises(NotLoadable, *setting_forms, check="setting-forms"):
         reg.add(copied, "medical", measure=False)
 
 
@@ -151,7 +164,8 @@ def test_layers_that_a_configuration_leaves_out_are_refused(reg, made, tmp_path)
     setting(CONFIG, num_hidden_layers=1)(folder)
     assert off(folder, made.resized) > 1e-3
 
-    with pytest.raises(NotLoadable, match="config.json says 1 layers, and the weights have 2: a loader would leave out the rest.*spare-layers"):
+    quoted = (CONFIG, " 1 ", " 2", "--force spare-layers")
+    with raises(NotLoadable, *quoted, check="spare-layers"):
         reg.add(folder, "shallow")
 
 
@@ -187,9 +201,10 @@ def test_kinds_that_the_library_saves_and_cannot_load(reg, made, tmp_path, confi
     with pytest.raises(ValueError, match=library):
         lively.loaded(tmp_path / "saved", "SentenceTransformer")
 
-    with pytest.raises(NotLoadable, match=f"adapters of type {kind} cannot be loaded by sentence-transformers.*adapter-kind"):
+    loadable = ("LORA", "IA3", "TRAINABLE_TOKENS")
+    with raises(NotLoadable, kind, *loadable, check="adapter-kind"):
         reg.add(tmp_path / "saved", "medical")
-    with pytest.raises(NotLoadable, match=f"is of type {kind}"):
+    with raises(NotLoadable, "'default'", kind, *loadable):
         reg.save(model, "medical")
 
 
@@ -201,7 +216,7 @@ def test_an_adapter_inside_a_router_that_the_library_saves_and_cannot_load(reg, 
     with pytest.raises(ValueError, match="Unrecognized model"):
         lively.loaded(tmp_path / "saved", "SparseEncoder")
 
-    with pytest.raises(NotLoadable, match="an adapter inside a Router.*merge it into its base"):
+    with raises(NotLoadable, "document_0_Transformer/adapter_config.json", "Router"):
         reg.add(tmp_path / "saved", "medical")
-    with pytest.raises(NotLoadable, match="the adapter lies inside a Router"):
+    with raises(NotLoadable, "Router"):
         reg.save(model, "medical")

@@ -14,6 +14,7 @@ from tests.artifacts import small
 from tests.artifacts.hand import edit, rewrite
 from tests.support import lively, naive, plain as by_hand
 from tests.support.live import lora
+from tests.support.refusals import raises
 
 TABLE = "embeddings.word_embeddings.weight"
 PLAIN, NEW = ("the cat sat on the mat",), ("zorvaxin and heartmat",)
@@ -60,6 +61,14 @@ def other_words(folder: Path) -> None:
     edit(folder / "tokenizer.json", lambda tokenizer: [token.update(content=f"{token['content']}s") for token in tokenizer["added_tokens"][-3:]])
 
 
+def commands_for(base: Path, adapter: Path) -> tuple[str, str]:
+    """Return the commands with which an error about a changed base ends."""
+    return (
+        f"registry add {base} --as BASE",
+        f"registry add {adapter} --as NAME --parent BASE@1",
+    )
+
+
 @pytest.mark.parametrize("change", [rows(rotated), rows(reversed_rows), other_words, rows(inserted), rows(others)],
                          ids=["rotated", "reversed", "other words", "two inserted", "rows made again"])
 def test_a_base_with_other_rows_in_the_place_of_the_one_it_was_trained_on(reg, made, trained, change):
@@ -70,7 +79,7 @@ def test_a_base_with_other_rows_in_the_place_of_the_one_it_was_trained_on(reg, m
     assert lively.distance(lively.encodings(plain, NEW), lively.encodings(right, NEW)) > 1e-3
 
     assert lively.encodings(reg.load("medical@1", device="cpu")) == made.right
-    with pytest.raises(ParentNotFound, match="was changed after .* was saved, so it may be another one now; .*--parent BASE@1"):
+    with raises(ParentNotFound, *commands_for(base, adapter)):
         reg.add(adapter, "again", measure=False, with_parents=True)
 
 
@@ -80,7 +89,7 @@ def test_a_base_with_tokens_behind_the_ones_it_had_is_not_taken_for_it(reg, made
     assert lively.encodings(lively.loaded(adapter, "SentenceTransformer")) == made.right
 
     assert lively.encodings(reg.load("medical@1", device="cpu")) == made.right
-    with pytest.raises(ParentNotFound, match="was changed after"):
+    with raises(ParentNotFound, *commands_for(base, adapter)):
         reg.add(adapter, "again", measure=False)
 
 
@@ -109,7 +118,9 @@ def test_a_deeper_base_in_the_place_of_the_one_it_was_trained_on(reg, made, trai
 
     assert lively.encodings(reg.load("medical@1", device="cpu")) == made.right
     reg.add(base, "deeper", measure=False)
-    with pytest.raises(NotLoadable, match=r"the adapter lacks '.*layer.2.attention.self.query.lora_A.weight' \(and 7 more\).*adapter-missing"):
+    lost = "'base_model.model.encoder.layer.2.attention.self.query.lora_A.weight'"
+    quoted = (lost, " 7 ", "adapter_config.json", "deeper@1", "--parent")
+    with raises(NotLoadable, *quoted, check="adapter-missing"):
         reg.add(adapter, "again", parent="deeper@1")
 
 
@@ -121,7 +132,7 @@ def test_a_base_that_lost_a_layer_under_its_adapter(reg, made, trained, caplog):
     assert "MISSING" in caplog.text
 
     assert lively.encodings(reg.load("medical@1", device="cpu")) == made.right
-    with pytest.raises(NotLoadable, match="config.json says 2 layers, and the weights lack layer 1.*layers"):
+    with raises(NotLoadable, "config.json", " 2 ", "layer 1", check="layers"):
         reg.add(base, "cut")
 
 
@@ -142,7 +153,7 @@ def test_the_base_before_it_was_resized_takes_the_adapter_and_splits_its_words(r
     assert lively.encodings(model, PLAIN) == lively.encodings(right, PLAIN)
     assert lively.distance(lively.encodings(model, NEW), lively.encodings(right, NEW)) > 1e-3
 
-    with pytest.raises(ParentMismatch, match="medical@1 stands on resized@1, not on base@1"):
+    with raises(ParentMismatch, "medical@1", "resized@1", "base@1"):
         reg.load("base@1", adapters={"a": "medical@1"})
 
 
@@ -161,7 +172,8 @@ def test_a_table_of_which_spare_rows_were_taken(reg, tmp_path):
     assert lively.distance(lively.encodings(plain), right) > 1e-3
 
     reg.add(padded, "padded", measure=False)
-    with pytest.raises(ParentMismatch, match="has 3 tokens that padded@1 lacks, 'zorvaxin' first.*adapter-tokenizer"):
+    quoted = (" 3 ", "padded@1", "'zorvaxin'", "--parent")
+    with raises(ParentMismatch, *quoted, check="adapter-tokenizer"):
         reg.add(tmp_path / "adapter", "medical")
     reg.add(filled, "filled", parent="padded@1", measure=False)
     reg.add(tmp_path / "adapter", "medical", parent="filled@1")
@@ -201,7 +213,8 @@ def test_a_base_that_is_gone(reg, made, trained):
         lively.loaded(adapter, "SentenceTransformer")
 
     assert lively.encodings(reg.load("medical@1", device="cpu")) == made.right
-    with pytest.raises(ParentNotFound, match="is not there any more"):
+    command = f"registry add {adapter} --as NAME --parent resized@1"
+    with raises(ParentNotFound, f"'{adapter}'", f"'{base}'", command):
         reg.add(adapter, "again", measure=False)
 
 
@@ -228,7 +241,8 @@ def test_tokens_for_which_the_table_was_never_resized(reg, tmp_path):
     with pytest.raises(IndexError, match="out of range"):
         lively.encodings(again, ("quelora",))
 
-    with pytest.raises(NotLoadable, match="1 token has no row: 'quelora' has the id 107, and the table of embeddings has 107 rows.*token-rows"):
+    quoted = ("1 ", "'quelora'", "107", "resize_token_embeddings(108)", "registry resize")
+    with raises(NotLoadable, *quoted, check="token-rows"):
         reg.add(tmp_path / "forgotten", "forgotten", measure=False)
 
 

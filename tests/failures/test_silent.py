@@ -16,10 +16,11 @@ import pytest
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from registry.errors import NoEffect, NotLoadable, ParentMismatch, RegistryError
+from registry.errors import NoEffect, NotLoadable, ParentMismatch, UnsafeFile
 from tests.artifacts import small
 from tests.artifacts.hand import edit, rewrite
 from tests.support import lively
+from tests.support.refusals import raises
 
 WEIGHTS = "adapter_model.safetensors"
 PREFIX = "base_model.model."
@@ -48,7 +49,8 @@ def test_a_tokenizer_with_its_tokens_in_another_order(reg, copied, library):
     (copied / "tokenizer.json").write_text(json.dumps(tokenizer))
     assert library(copied) > 1e-3
 
-    with pytest.raises(ParentMismatch, match=r"not those of resized@1: id 107 is 'heartmat', there it is 'zorvaxin'.*adapter-tokenizer"):
+    quoted = ("resized@1", "107", "'heartmat'", "'zorvaxin'", "2 ", "--parent")
+    with raises(ParentMismatch, *quoted, check="adapter-tokenizer"):
         reg.add(copied, "medical")
 
 
@@ -58,7 +60,8 @@ def test_the_tokenizer_of_the_base_that_was_not_resized(reg, made, copied, libra
         shutil.copyfile(base / name, copied / name)
     assert library(copied) > 1e-3
 
-    with pytest.raises(ParentMismatch, match="adapter-tokenizer"):
+    quoted = ("resized@1", "107", "'zorvaxin'", "3 ", "--parent")
+    with raises(ParentMismatch, *quoted, check="adapter-tokenizer"):
         reg.add(copied, "medical")
 
 
@@ -67,7 +70,10 @@ def test_lower_casing_that_is_switched_off_in_the_settings_alone(reg, made, copi
     spoiled, right = (lively.encodings(lively.loaded(folder, "SentenceTransformer"), ("The CAT",)) for folder in (copied, made.adapter))
     assert lively.distance(spoiled, right) > 1e-3
 
-    with pytest.raises(ParentMismatch, match="splits texts in another way.*do_lower_case"):
+    files = ("tokenizer.json", "tokenizer_config.json", "do_lower_case", "strip_accents")
+    with raises(
+        ParentMismatch, "resized@1", *files, "--tokenizer DIR", check="adapter-tokenizer"
+    ):
         reg.add(copied, "medical")
 
 
@@ -77,7 +83,8 @@ def test_flags_of_a_token_that_changed(reg, made, copied, flag, value, text):
     spoiled, right = (lively.encodings(lively.loaded(folder, "SentenceTransformer"), (text,)) for folder in (copied, made.adapter))
     assert lively.distance(spoiled, right) > 1e-3
 
-    with pytest.raises(ParentMismatch, match=f"'zorvaxin' with {flag}={value}"):
+    quoted = ("resized@1", "107", "'zorvaxin'", f"{flag}={value}", f"{flag}={not value}", "1 ")
+    with raises(ParentMismatch, *quoted, "--parent", check="adapter-tokenizer"):
         reg.add(copied, "medical", measure=False)
 
 
@@ -90,7 +97,8 @@ def test_blanks_that_a_token_takes_do_not_show_in_encodings(reg, made, copied, f
     assert [text[slice(*place)] for place in blanks] == [" zorvaxin" if flag == "lstrip" else "zorvaxin ", "zorvaxin"]
     assert lively.encodings(spoiled, (text,)) == lively.encodings(right, (text,))
 
-    with pytest.raises(ParentMismatch, match=f"'zorvaxin' with {flag}=True"):
+    quoted = ("resized@1", "107", "'zorvaxin'", f"{flag}=True", f"{flag}=False", "1 ")
+    with raises(ParentMismatch, *quoted, "--parent", check="adapter-tokenizer"):
         reg.add(copied, "medical", measure=False)
 
 
@@ -102,7 +110,9 @@ def test_tokens_that_are_special_are_dropped_when_ids_become_text_and_leave_capi
     assert lively.encodings(spoiled, ("zorvaxin",)) == lively.encodings(right, ("zorvaxin",))
     assert lively.distance(*(lively.encodings(model, ("Zorvaxin",)) for model in (spoiled, right))) > 1e-3
 
-    with pytest.raises(ParentMismatch, match="'zorvaxin' with special=True"):
+    own, parents = ("special=True", "normalized=False"), ("special=False", "normalized=True")
+    quoted = ("resized@1", "107", "'zorvaxin'", *own, *parents, "1 ", "--parent")
+    with raises(ParentMismatch, *quoted, check="adapter-tokenizer"):
         reg.add(copied, "medical", measure=False)
 
 
@@ -117,19 +127,27 @@ def test_an_alpha_that_changed_is_another_model_and_the_registered_one_stays(reg
     assert lively.encodings(reg.load("medical@1", device="cpu")) == made.right
 
 
-@pytest.mark.parametrize(("spoil", "library_says", "said"), [
-    (lambda folder: edit(folder / "adapter_config.json", lambda config: config.update(r=4)), RuntimeError, "has the rank 2.* says 4.*adapter-rank"),
-    (lambda folder: (folder / WEIGHTS).unlink(), FileNotFoundError, "adapter_model.safetensors"),
-    (lambda folder: (folder / "adapter_config.json").unlink(), ValueError, "adapter_config.json"),
-    (lambda folder: [path.unlink() for path in folder.glob("tokenizer*")], ValueError, "no tokenizer.*--tokenizer DIR"),
-    (lambda folder: os.truncate(folder / WEIGHTS, 600), SafetensorError, WEIGHTS),
+@pytest.mark.parametrize(("spoil", "library_says", "kind", "quoted", "check"), [
+    (lambda folder: edit(folder / "adapter_config.json", lambda config: config.update(r=4)),
+     RuntimeError, NotLoadable,
+     ["'base_model.model.encoder.layer.0.attention.self.query.lora_A.weight'", " 2 ", " 7 ",
+      "adapter_config.json", " 4"], "adapter-rank"),
+    (lambda folder: (folder / WEIGHTS).unlink(), FileNotFoundError, NotLoadable, [WEIGHTS], None),
+    (lambda folder: (folder / "adapter_config.json").unlink(), ValueError, NotLoadable,
+     ["config.json", "adapter_config.json"], None),
+    (lambda folder: [path.unlink() for path in folder.glob("tokenizer*")], ValueError, NotLoadable,
+     ["tokenizer.json", "vocab.txt", "--tokenizer DIR"], None),
+    (lambda folder: os.truncate(folder / WEIGHTS, 600), SafetensorError, UnsafeFile,
+     [WEIGHTS, "1040", "600"], None),
 ], ids=["rank", "no weights", "no configuration", "no tokenizer", "cut short"])
-def test_what_the_library_refuses_with_words_of_its_own(reg, copied, library, spoil, library_says, said):
+def test_what_the_library_refuses_with_words_of_its_own(
+    reg, copied, library, spoil, library_says, kind, quoted, check
+):
     spoil(copied)
     with pytest.raises(library_says):
         library(copied)
 
-    with pytest.raises(RegistryError, match=said) as refused:
+    with raises(kind, *quoted, check=check) as refused:
         reg.add(copied, "medical")
     assert "\n" not in str(refused.value)
 
@@ -139,7 +157,7 @@ def test_a_lost_list_of_tokens_of_which_the_library_makes_one_of_five(reg, copie
     assert len(lively.loaded(copied, "SentenceTransformer").tokenizer) < 110
     assert library(copied) > 1e-3
 
-    with pytest.raises(NotLoadable, match="there is no tokenizer"):
+    with raises(NotLoadable, "tokenizer.json", "vocab.txt", "--tokenizer DIR"):
         reg.add(copied, "medical")
 
 
@@ -152,7 +170,9 @@ def test_names_of_a_wrapper_of_which_nothing_is_applied(reg, copied, library, ch
     renamed(copied, change)
     assert library(copied) > 1e-3
 
-    with pytest.raises(NotLoadable, match=r"8 of 8 tensors .*inside a wrapper.*--fix.*adapter-names"):
+    first = change("base_model.model.encoder.layer.0.attention.self.query.lora_A.weight")
+    quoted = ("8 of 8 ", f"'{first}'", "registry add --fix", "save_pretrained")
+    with raises(NotLoadable, *quoted, check="adapter-names"):
         reg.add(copied, "medical")
 
 
@@ -160,7 +180,8 @@ def test_names_of_another_architecture(reg, copied, library):
     renamed(copied, lambda name: name.replace("encoder.layer", "transformer.layer"))
     assert library(copied) > 1e-3
 
-    with pytest.raises(ParentMismatch, match=r"'transformer.layer.0.attention.self.query'.*adapter-targets"):
+    quoted = ("'transformer.layer.0.attention.self.query'", " 7 ", "resized@1", "--parent")
+    with raises(ParentMismatch, *quoted, check="adapter-targets"):
         reg.add(copied, "medical")
 
 
@@ -169,7 +190,9 @@ def test_names_that_begin_otherwise_than_any_class_of_the_architecture(reg, copi
     renamed(copied, lambda name: name.replace(PREFIX, f"{PREFIX}{beginning}"))
     assert library(copied) > 1e-3
 
-    with pytest.raises(ParentMismatch, match=rf"changes '{beginning}encoder.layer.0.*' \(and 7 more\).*begin otherwise.*--fix.*adapter-targets"):
+    first = f"'{beginning}encoder.layer.0.attention.self.query'"
+    quoted = (first, " 7 ", "resized@1", "registry add --fix")
+    with raises(ParentMismatch, *quoted, check="adapter-targets"):
         reg.add(copied, "medical", measure=False)
     fixed = reg.add(copied, "medical", fix=True)
     assert any(f"{beginning!r} at the beginning" in said for said in fixed.fixed)
@@ -189,7 +212,9 @@ def test_names_that_only_the_loaded_model_can_tell(reg, tmp_path):
     renamed(tmp_path / "adapter", lambda name: name.replace(PREFIX, f"{PREFIX}model."))
     reg.add(base, "esm")
 
-    with pytest.raises(NoEffect, match=r"same bits: '.*model.encoder.layer.0.*' and 7 more did not land.*adapter-effect"):
+    lost = f"'{PREFIX}model.encoder.layer.0.attention.self.query.lora_A.weight'"
+    hints = ("save_pretrained", "--allow-no-effect", "--force adapter-effect")
+    with raises(NoEffect, lost, " 7 ", *hints, check="adapter-effect"):
         reg.add(tmp_path / "adapter", "medical", parent="esm@1")
 
 
@@ -204,16 +229,20 @@ def test_a_whole_table_with_other_rows_than_its_bases(reg, made, copied, library
     table[5:20] = table[5:20][::-1]
     rewrite(copied / WEIGHTS, lambda own: own.update({f"{PREFIX}{name}": table}))
     assert library(copied) > 1e-3
-    with pytest.raises(ParentMismatch, match="carries the whole table '.*word_embeddings.weight', and its rows are not those of resized@1"):
+    quoted = (f"'{PREFIX}{name}'", "resized@1", "registry.save")
+    with raises(ParentMismatch, *quoted, check="adapter-rows"):
         reg.add(copied, "medical", measure=False)
 
 
 def test_an_adapter_that_was_never_trained(reg, copied):
     rewrite(copied / WEIGHTS, lambda own: own.update({name: numpy.zeros_like(own[name]) for name in own if "lora_B" in name}))
 
-    with pytest.raises(NoEffect, match="all 4 tensors that training moves are still as it begins.*changes nothing.*adapter-trained"):
+    first = "'base_model.model.encoder.layer.0.attention.self.query.lora_B.weight'"
+    quoted = (" 4 ", "lora_B", " 0", first, "--allow-no-effect", "--force adapter-trained")
+    with raises(NoEffect, *quoted, check="adapter-trained"):
         reg.add(copied, "medical")
-    with pytest.raises(NoEffect, match="adapter-effect"):
+    hints = ("--allow-no-effect", "--force adapter-effect")
+    with raises(NoEffect, *hints, check="adapter-effect"):
         reg.add(copied, "medical", force=["adapter-trained"])
     assert reg.add(copied, "medical", allow_no_effect=True).version.forced == ("adapter-trained", "adapter-effect")
 
@@ -222,7 +251,8 @@ def test_another_pooling(reg, copied, library):
     edit(copied / "1_Pooling" / "config.json", lambda config: config.update(pooling_mode="cls"))
     assert library(copied) > 1e-3
 
-    with pytest.raises(ParentMismatch, match="pools by cls, and resized@1 by mean.*parent-pooling"):
+    quoted = ("cls", "resized@1", "mean", "1_Pooling/config.json", "--force parent-pooling")
+    with raises(ParentMismatch, *quoted, check="parent-pooling"):
         reg.add(copied, "medical")
 
 
@@ -230,7 +260,8 @@ def test_a_lost_normalisation(reg, copied, library):
     edit(copied / "modules.json", lambda modules: modules.pop())
     assert library(copied) > 1e-3
 
-    with pytest.raises(ParentMismatch, match="modules are Transformer, Pooling, and those of resized@1 are Transformer, Pooling, Normalize"):
+    quoted = ("Transformer, Pooling", "resized@1", "Transformer, Pooling, Normalize")
+    with raises(ParentMismatch, *quoted, "--force parent-modules", check="parent-modules"):
         reg.add(copied, "medical")
 
 
@@ -238,7 +269,7 @@ def test_a_lost_list_of_modules(reg, copied, library):
     (copied / "modules.json").unlink()
     assert library(copied) > 1e-3
 
-    with pytest.raises(NotLoadable, match="modules.json is missing"):
+    with raises(NotLoadable, "modules.json", "1_Pooling/config.json"):
         reg.add(copied, "medical")
 
 
@@ -269,7 +300,9 @@ def test_magnitudes_of_dora_as_they_are_saved(reg, made, tmp_path):
     folder, right = adapter_of(made, tmp_path / "dora", lora(use_dora=True))
     assert lively.distance(lively.encodings(lively.loaded(folder, "SentenceTransformer")), right) > 1e-4
 
-    with pytest.raises(NotLoadable, match="registry add --fix renames them.*adapter-dora"):
+    old = "'base_model.model.encoder.layer.0.attention.self.query.lora_magnitude_vector'"
+    quoted = (old, "4 ", WEIGHTS, "'.lora_magnitude_vector.weight'", "registry add --fix")
+    with raises(NotLoadable, *quoted, check="adapter-dora"):
         reg.add(folder, "medical")
 
 
@@ -277,7 +310,8 @@ def test_an_initialisation_that_changes_the_base(reg, made, tmp_path):
     folder, right = adapter_of(made, tmp_path / "pissa", lora(init_lora_weights="pissa_niter_4"))
     assert lively.distance(lively.encodings(lively.loaded(folder, "SentenceTransformer")), right) > 1e-4
 
-    with pytest.raises(ParentMismatch, match="init_lora_weights 'pissa_niter_4', which changes the base.*registry.save"):
+    quoted = ("adapter_config.json", "init_lora_weights", "'pissa_niter_4'", "--parent")
+    with raises(ParentMismatch, *quoted, "registry.save", check="adapter-init"):
         reg.add(folder, "medical")
 
 
@@ -285,7 +319,8 @@ def test_an_initialisation_that_changes_the_base(reg, made, tmp_path):
 def test_every_initialisation_that_changes_the_base_is_named(reg, copied, init):
     edit(copied / "adapter_config.json", lambda config: config.update(init_lora_weights=init))
 
-    with pytest.raises(ParentMismatch, match="adapter-init"):
+    quoted = ("adapter_config.json", "init_lora_weights", f"'{init}'", "--parent")
+    with raises(ParentMismatch, *quoted, "registry.save", check="adapter-init"):
         reg.add(copied, "medical")
 
 
@@ -299,7 +334,9 @@ def test_biases_that_were_trained_along(reg, made, tmp_path):
     with without_adapter(model):
         assert lively.distance(lively.encodings(model), base) > 1e-4
 
-    with pytest.raises(NotLoadable, match="bias='lora_only' and overwrites 4 biases.*--force adapter-bias"):
+    first = "'base_model.model.encoder.layer.0.attention.self.query.base_layer.bias'"
+    quoted = ("bias='lora_only'", " 4 ", first, "bias='none'", "--force adapter-bias")
+    with raises(NotLoadable, *quoted, check="adapter-bias"):
         reg.add(folder, "medical")
     assert reg.add(folder, "medical", force=["adapter-bias"]).version.forced == ("adapter-bias",)
     assert lively.encodings(reg.load("medical@1", device="cpu")) == lively.encodings(model)
@@ -320,7 +357,9 @@ def test_an_adapter_finer_than_its_base(reg, tmp_path):
     assert {parameter.dtype for name, parameter in stored.named_parameters() if "lora_" in name} == {torch.bfloat16}
 
     reg.add(base, "half")
-    with pytest.raises(NotLoadable, match=r"8 tensors of the adapter are F32.*half@1 loads as BF16.*--force adapter-dtype"):
+    first = "'base_model.model.encoder.layer.0.attention.self.query.lora_A.weight'"
+    quoted = ("8 ", "F32", first, "half@1", "BF16", "--parent", "--force adapter-dtype")
+    with raises(NotLoadable, *quoted, check="adapter-dtype"):
         reg.add(tmp_path / "fine", "fine", parent="half@1")
 
 
@@ -330,7 +369,9 @@ def test_trained_tokens_off_by_one(reg, made, tmp_path):
     folder, right = adapter_of(made, tmp_path / "rows", lora(trainable_token_indices=[106, 107, 108]), scale=1.0)
     assert lively.encodings(lively.loaded(folder, "SentenceTransformer")) == right
 
-    with pytest.raises(ParentMismatch, match=r"'106 .* is no added token and '109 heartmat' was added and is not trained.*--force trained-tokens"):
+    ids = ("[106, 107, 108]", "resized@1", "trainable_token_indices=[107, 108, 109]")
+    quoted = (*ids, "'106 ##9'", "'109 heartmat'", "--force trained-tokens")
+    with raises(ParentMismatch, *quoted, check="trained-tokens"):
         reg.add(folder, "medical")
     assert reg.add(folder, "medical", force=["trained-tokens"]).version.forced == ("trained-tokens",)
 
@@ -379,7 +420,8 @@ def test_a_head_that_is_random_at_every_load(reg, tmp_path):
     one, other = (lively.encodings(lively.loaded(tmp_path / "reranker", "CrossEncoder")) for _ in range(2))
     assert lively.distance(one, other) > 1e-4
 
-    with pytest.raises(ParentMismatch, match="neither the adapter nor encoder@1 holds the CrossEncoder's head.*adapter-head"):
+    hints = ('modules_to_save=["classifier"]', "--force adapter-head")
+    with raises(ParentMismatch, "encoder@1", "CrossEncoder", *hints, check="adapter-head"):
         reg.add(tmp_path / "reranker", "reranker", parent="encoder@1")
 
 
@@ -391,7 +433,8 @@ def test_a_table_made_longer_for_tokens_that_were_never_added(reg, tmp_path):
         model.save_pretrained(str(tmp_path / "longer"))
     assert len(lively.loaded(tmp_path / "longer", "SentenceTransformer").tokenizer) == 107
 
-    with pytest.raises(NotLoadable, match="the table has 110 rows, 3 more than base@1, and not one token more.*--force spare-rows"):
+    quoted = ("110", " 3 ", "base@1", "registry resize", "--force spare-rows")
+    with raises(NotLoadable, *quoted, check="spare-rows"):
         reg.add(tmp_path / "longer", "longer", parent="base@1")
 
 
@@ -405,7 +448,8 @@ def test_a_padded_table_that_a_resize_cuts_off(reg, tmp_path):
         model.save_pretrained(str(tmp_path / "cut"))
     assert lively.loaded(tmp_path / "cut", "SentenceTransformer").transformers_model.get_input_embeddings().weight.shape[0] == 108
 
-    with pytest.raises(ParentMismatch, match="the table has 108 rows and that of padded@1 120.*shrunk-table"):
+    quoted = ("108", "padded@1", "120", "registry resize", "--parent")
+    with raises(ParentMismatch, *quoted, check="shrunk-table"):
         reg.add(tmp_path / "cut", "cut", parent="padded@1")
 
 

@@ -17,6 +17,7 @@ from tests.artifacts import small
 from tests.integrations import trainings
 from tests.support import lively, naive
 from tests.support.live import lora, new_ids
+from tests.support.refusals import raises
 
 CLASSES = {"SentenceTransformer": small.dense, "CrossEncoder": small.cross, "SparseEncoder": small.sparse, "MultiVectorEncoder": small.multi_vector}
 
@@ -200,7 +201,8 @@ def test_a_best_checkpoint_that_was_damaged_is_not_called_best(reg, tmp_path):
             file = tmp_path / "out" / "checkpoint-2" / "adapter_model.safetensors"
             save_file(dict(list(load_file(file).items())[1:]), file)
 
-    with pytest.raises(DigestMismatch, match=r"checkpoint-2, cannot be brought back: the checkpoint lacks .*nothing was registered"):
+    lost = "'encoder.layer.0.attention.self.query.lora_A.weight'"
+    with raises(DigestMismatch, "checkpoint-2", lost, "adapter_model.safetensors"):
         trainings.train(model, tmp_path / "out", [Damage(), RegistryCallback("medical", home=tmp_path / "home")])
 
     assert [found.name for found in reg.list()] == ["medical-base"]
@@ -218,7 +220,7 @@ def test_only_the_main_process_writes(reg, tmp_path):
 
 
 def test_what_cannot_be_meant_is_refused_before_the_training(reg, tmp_path):
-    with pytest.raises(Invalid, match="keep is 'some'"):
+    with raises(Invalid, "keep", "'some'", "best", "all"):
         RegistryCallback("medical", home=tmp_path / "home", keep="some")
     with pytest.raises(InvalidName):
         RegistryCallback("no name", home=tmp_path / "home")

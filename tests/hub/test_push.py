@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests.cli.errors import is_one_error, missing
 from tests.hub.lines import ADDED, add
 from tests.support import plain
 
@@ -52,7 +53,8 @@ def test_where_parents_go_can_be_set_once(here, hub):
 def test_a_parent_that_is_to_be_published_anew_needs_a_place_too(pushed, hub):
     ran = pushed.run("push", "medical@1", "--to", "alice/medical", "--all-parents")
 
-    assert ran.code == 2 and "minilm@1 is to be published anew" in ran.err and "--parents-to alice" in ran.err
+    assert ran.code == 2
+    assert missing(ran.err, "minilm@1", "--parents-to alice", "alice/minilm") == []
 
 
 def test_a_dry_run_sends_nothing_and_says_what_it_would(here, hub):
@@ -131,7 +133,8 @@ def test_another_model_under_the_tag_is_a_conflict(here, hub, tmp_path):
 
     ran = other.run("push", "other@1", "--to", "org/minilm")
 
-    assert ran.code == 4 and "tag v1 of hf://org/minilm" in ran.err
+    assert ran.code == 4
+    assert missing(ran.err, " v1 ", "hf://org/minilm") == []
 
 
 def test_a_repository_of_another_model_is_not_taken_over(pushed, hub, tmp_path):
@@ -140,7 +143,8 @@ def test_a_repository_of_another_model_is_not_taken_over(pushed, hub, tmp_path):
 
     ran = pushed.run("push", "other@2", "--to", "org/minilm")
 
-    assert ran.code == 6 and "hf://org/minilm holds minilm@1" in ran.err and "--break" in ran.err
+    assert ran.code == 6
+    assert missing(ran.err, "hf://org/minilm", "minilm@1", "--break") == []
 
 
 @pytest.mark.parametrize("path", ["model.safetensors", "pytorch_model.bin", "onnx/model.onnx", "modules.json"])
@@ -150,7 +154,8 @@ def test_a_model_that_no_registry_put_there_is_not_replaced(here, hub, path):
     refused = here.run("push", "minilm@1", "--to", "org/minilm")
     here.ok("push", "minilm@1", "--to", "org/minilm", "--break")
 
-    assert refused.code == 6 and "no registry put there" in refused.err
+    assert refused.code == 6
+    assert missing(refused.err, "hf://org/minilm", path, "--to org/other", "--break") == []
     assert ".registry/line.json" in hub.files("org/minilm")
 
 
@@ -209,7 +214,8 @@ def test_a_file_that_names_a_place_here_is_not_published(here, hub, tmp_path):
     made = dict(hub.repositories)
     here.ok("push", "mine@1", "--to", "org/mine", "--allow-path", "README.md")
 
-    assert refused.code == 6 and "README.md line 3 of mine@1" in refused.err and "--allow-path README.md" in refused.err
+    assert refused.code == 6
+    assert missing(refused.err, "README.md line 3", "mine@1", "--allow-path README.md") == []
     assert made == {}
 
 
@@ -249,30 +255,35 @@ def test_the_repository_stays_when_the_home_moves(pushed, hub, tmp_path):
 
 
 def test_an_empty_word_is_not_the_repository_that_is_remembered(pushed):
-    assert pushed.run("push", "minilm@1", "--to", "").err == "error: --to takes a repository, as in org/name, not ''\n"
+    ran = pushed.run("push", "minilm@1", "--to", "")
+
+    assert ran.code == 2 and is_one_error(ran.err)
+    assert missing(ran.err, "--to", "org/name", "''") == []
 
 
 @pytest.mark.parametrize("wrong", [("--parents-to", "x y"), ("--parents-to", "a/b"), ("--as-new", "org")])
 def test_what_names_no_place_is_said_before_anything_is_sent(here, hub, wrong):
     ran = here.run("push", "minilm@1", "--to", "org/minilm", *wrong)
 
-    assert (ran.code, ran.err.count("\n"), f"{wrong[0]} takes" in ran.err) == (2, 1, True), ran.err
+    assert ran.code == 2 and is_one_error(ran.err), ran.err
+    assert missing(ran.err, wrong[0], repr(wrong[1])) == []
     assert hub.repositories == {}
 
 
 @pytest.mark.parametrize(("to", "more"), [
-    ("a/b/c", ""), ("/tmp/x", ""), ("https://hub.example/org/medical/tree/main", "; did you mean org/medical?")])
+    ("a/b/c", []), ("/tmp/x", []), ("https://hub.example/org/medical/tree/main", [" org/medical"])])
 def test_what_names_no_repository_to_write_to_is_answered_by_the_form_of_one(here, to, more):
     ran = here.run("push", "minilm@1", "--to", to)
 
-    assert (ran.code, ran.err) == (2, f"error: --to takes a repository, as in org/name, not {to!r}{more}\n")
+    assert ran.code == 2 and is_one_error(ran.err)
+    assert missing(ran.err, "--to", "org/name", repr(to), *more) == []
 
 
 @pytest.mark.parametrize("to", ["org/../x", "org", "datasets/org/minilm", "org/min ilm", "org/minilm@v1", "org/a--b"])
 def test_what_names_no_repository_is_said_in_one_line(here, hub, to):
     ran = here.run("push", "minilm@1", "--to", to)
 
-    assert (ran.code, ran.out) == (2, "") and ran.err.count("\n") == 1 and "Traceback" not in ran.err
+    assert (ran.code, ran.out) == (2, "") and is_one_error(ran.err) and "Traceback" not in ran.err
 
 
 @pytest.mark.parametrize("by", ["lfs", "xet"])

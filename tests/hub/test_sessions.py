@@ -6,6 +6,7 @@ import os
 import threading
 
 from registry.hub.huggingface.client import client
+from tests.cli.errors import missing
 
 PATIENCE = {"HF_XET_CLIENT_READ_TIMEOUT": "60000ms", "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "3"}
 
@@ -98,10 +99,14 @@ def test_the_limit_of_requests_outlives_other_questions_of_the_thread(lfs):
     ran = lfs.run(code=LIMIT)
 
     assert ran.code == 0, ran.err
-    assert ran.out.splitlines() == ["the Hub sends from one address to the next, 1000 times; the last is at hub.example"] * 2 + ["no limit"]
+    first, second, last = ran.out.splitlines()
+    assert first == second and missing(first, "1000", "hub.example") == []
+    assert last == "no limit"
 
 
 def test_a_session_that_cannot_be_set_leaves_the_process_as_it_was(lfs):
     ran = lfs.run(code=STRANGE)
 
-    assert ran.out.splitlines() == ["the Hub gives no sensible answer for hf://org/model: no hooks here", "True", "False", "True"], ran.err
+    error, *rest = ran.out.splitlines()
+    assert missing(error, "hf://org/model", "no hooks here") == [], ran.err
+    assert rest == ["True", "False", "True"], ran.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from tests.cli.errors import missing
 from tests.hub.faults.promises import broken_promises
 from tests.hub.lines import Place
 
@@ -37,7 +38,7 @@ def test_an_upload_that_is_met_by_silence_is_tried_once_more(here, hub):
     ran = here.run("push", "minilm@1", "--to", "org/minilm", REGISTRY_UPLOAD_WAIT="0.3")
 
     assert (ran.code, silence.hit) == (7, 2), ran.err
-    assert "does not answer: 2 times nothing came for 0.3 s (REGISTRY_UPLOAD_WAIT); repeating the command goes on from here" in ran.err
+    assert missing(ran.err, "2 ", "0.3 s", "REGISTRY_UPLOAD_WAIT") == []
     assert broken_promises(hub, here.root, ran) == []
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.errors import missing
 from tests.hub.faults.promises import entries
 
 NOT_FOUND, CONFLICT, CORRUPT, REFUSED, UNAVAILABLE = 3, 4, 5, 6, 7
@@ -81,7 +82,8 @@ def test_a_history_that_goes_on_for_ever_is_not_read_for_ever(published, run, em
 
     ran = run(empty, "pull", "hf://org/minilm")
 
-    assert ran.code == UNAVAILABLE and "from one address to the next, 1000 times" in ran.err
+    assert ran.code == UNAVAILABLE
+    assert missing(ran.err, "1000") == []
 
 
 SENT: dict[str, tuple[str, bytes]] = {
@@ -121,4 +123,5 @@ def test_an_upload_does_not_wait_as_long_as_a_server_wishes(hub, run, home):
 
     ran = run(home, "push", "minilm@1", "--to", "org/minilm")
 
-    assert ran.code == UNAVAILABLE and "wants 86400 s of patience" in ran.err
+    assert ran.code == UNAVAILABLE
+    assert missing(ran.err, "429", "86400 s") == []

@@ -17,6 +17,7 @@ from registry.errors import (
 )
 from tests.artifacts.hand import edit, rewrite, zeros
 from tests.support import plain
+from tests.support.refusals import raises
 
 from .conftest import ADDED
 
@@ -111,20 +112,24 @@ def test_a_base_that_is_newer_than_its_adapter_is_no_evidence(reg, line):
     later = (line.adapter / "adapter_model.safetensors").stat().st_mtime + 100
     os.utime(line.resized / "model.safetensors", (later, later))
 
-    with pytest.raises(ParentNotFound, match=r"changed after .* --parent minilm-medical@1"):
+    with raises(ParentNotFound, str(line.resized), str(line.adapter), "--parent minilm-medical@1"):
         reg.add(line.adapter, "medical")
+    assert [model.name for model in reg.list()] == ["minilm", "minilm-medical"]
 
 
 def test_a_relative_base_path_is_no_evidence(registered, line, tmp_path, monkeypatch):
     adapter = plain.adapter(tmp_path / "relative", "resized", seed=3, added=ADDED)
     monkeypatch.chdir(line.resized.parent)
 
-    with pytest.raises(ParentNotFound, match=r"relative path 'resized'.*--parent minilm-medical@1"):
+    with raises(ParentNotFound, str(adapter), "'resized'", "--parent minilm-medical@1"):
         registered.add(adapter, "medical")
 
 
 def test_a_base_that_is_not_registered_is_named_with_the_command(reg, line):
-    with pytest.raises(ParentNotFound, match=r"registry add .*resized.* --as medical-base"):
+    with raises(
+        ParentNotFound, str(line.adapter), f"registry add {line.resized} --as medical-base",
+        "--with-parents"
+    ):
         reg.add(line.adapter, "medical")
 
 
@@ -139,14 +144,14 @@ def test_with_parents_the_base_comes_along(reg, line):
 def test_a_base_that_is_gone_is_refused_with_the_candidates(registered, tmp_path):
     orphan = plain.adapter(tmp_path / "orphan", tmp_path / "gone", seed=4, added=ADDED)
 
-    with pytest.raises(ParentNotFound, match=r"not there any more; if you know that it is minilm-medical@1"):
+    with raises(ParentNotFound, str(orphan), str(tmp_path / "gone"), "--parent minilm-medical@1"):
         registered.add(orphan, "orphan")
 
 
 def test_a_hub_base_without_a_commit_is_refused(registered, tmp_path):
     orphan = plain.adapter(tmp_path / "orphan", "org/minilm", seed=4, added=ADDED)
 
-    with pytest.raises(ParentNotFound, match=r"'org/minilm', without a commit"):
+    with raises(ParentNotFound, str(orphan), "'org/minilm'", "--parent minilm-medical@1"):
         registered.add(orphan, "orphan")
 
 
@@ -167,7 +172,10 @@ def test_a_hub_base_with_a_commit_is_known_by_it(reg, tmp_path, monkeypatch):
 def test_tokens_in_another_order_are_refused_in_one_line(reg, tmp_path, line):
     reg.add(plain.base(tmp_path / "swapped", added=tuple(reversed(ADDED))), "swapped")
 
-    with pytest.raises(ParentMismatch, match="zorvaxin") as refused:
+    with raises(
+        ParentMismatch, "swapped@1", str(len(plain.WORDS)), "'zorvaxin'", "'quelora'", "--parent",
+        check="adapter-tokenizer"
+    ) as refused:
         reg.add(line.adapter, "medical", parent="swapped@1")
 
     assert "\n" not in str(refused.value)
@@ -218,17 +226,20 @@ def test_an_alias_is_set_with_the_version(reg, line):
     assert reg.resolve("minilm@prod").reference == "minilm@1"
 
 
-@pytest.mark.parametrize(("make", "error", "said"), [
-    (lambda place: None, FolderNotFound, "place"),
-    (lambda place: place.mkdir(), FolderNotFound, "empty"),
-    (lambda place: place.write_text("x"), FolderNotFound, "place"),
-    (lambda place: (place.mkdir(), (place / "notes.txt").write_text("x")), NotLoadable, "place"),
+@pytest.mark.parametrize(("make", "error", "quoted"), [
+    (lambda place: None, FolderNotFound, ()),
+    (lambda place: place.mkdir(), FolderNotFound, ()),
+    (lambda place: place.write_text("x"), FolderNotFound, ()),
+    (lambda place: (place.mkdir(), (place / "notes.txt").write_text("x")), NotLoadable,
+     ("modules.json", "config.json", "adapter_config.json", "notes.txt")),
 ])
-def test_a_place_that_is_no_model_is_refused(reg, tmp_path, make, error, said):
+def test_a_place_that_is_no_model_is_refused(reg, tmp_path, make, error, quoted):
     make(tmp_path / "place")
 
-    with pytest.raises(error, match=said):
+    with raises(error, str(tmp_path / "place"), *quoted):
         reg.add(tmp_path / "place", "x")
+
+    assert reg.list() == ()
 
 
 def test_a_link_out_of_the_folder_is_refused(reg, line, tmp_path):
@@ -237,28 +248,28 @@ def test_a_link_out_of_the_folder_is_refused(reg, line, tmp_path):
     real.unlink()
     real.symlink_to(tmp_path / "weights")
 
-    with pytest.raises(UnsafeFile, match=r"model\.safetensors"):
+    with raises(UnsafeFile, str(real), str(tmp_path / "weights")):
         reg.add(line.base, "minilm")
 
 
 def test_a_pipe_is_refused_without_waiting(reg, line):
     os.mkfifo(line.base / "vocab.txt")
 
-    with pytest.raises(UnsafeFile, match=r"vocab\.txt"):
+    with raises(UnsafeFile, str(line.base / "vocab.txt")):
         reg.add(line.base, "minilm")
 
 
 @pytest.mark.parametrize(("path", "content", "error"), [
     ("model.safetensors", b"", UnsafeFile),
     ("model.safetensors", b"\x10\x00\x00\x00\x00\x00\x00\x00{}", UnsafeFile),
-    ("config.json", b"{", Exception),
-    ("tokenizer.json", b"[]", Exception),
-    ("modules.json", b'{"a": 1', Exception),
+    ("config.json", b"{", NotLoadable),
+    ("tokenizer.json", b"[]", NotLoadable),
+    ("modules.json", b'{"a": 1', NotLoadable),
 ])
 def test_a_damaged_file_is_refused_by_name_and_leaves_nothing_registered(reg, line, path, content, error):
     (line.base / path).write_bytes(content)
 
-    with pytest.raises(error, match=path.replace(".", r"\.")):
+    with raises(error, path):
         reg.add(line.base, "minilm")
 
     assert reg.list() == ()
@@ -267,7 +278,7 @@ def test_a_damaged_file_is_refused_by_name_and_leaves_nothing_registered(reg, li
 def test_the_command_works_once_the_cause_is_mended(reg, line):
     good = (line.base / "config.json").read_bytes()
     (line.base / "config.json").write_bytes(b"{")
-    with pytest.raises(Exception, match=r"config\.json"):
+    with raises(NotLoadable, "config.json"):
         reg.add(line.base, "minilm")
     (line.base / "config.json").write_bytes(good)
 
@@ -275,7 +286,7 @@ def test_the_command_works_once_the_cause_is_mended(reg, line):
 
 
 def test_a_name_is_needed(reg, line):
-    with pytest.raises(InvalidName, match="--as NAME"):
+    with raises(InvalidName, str(line.base), "--as", "--prefix"):
         reg.add(line.base)
 
 
@@ -291,7 +302,7 @@ def test_a_missing_tokenizer_is_taken_from_the_folder_that_is_named(reg, line, t
     whole = reg.add(line.base, "whole")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (line.base / name).unlink()
-    with pytest.raises(NotLoadable, match="--tokenizer DIR"):
+    with raises(NotLoadable, "tokenizer.json", "vocab.txt", "--tokenizer"):
         reg.add(line.base, "minilm")
     plain.base(tmp_path / "other")
 
@@ -331,7 +342,10 @@ def test_an_adapter_that_was_never_trained_is_refused_and_passes_where_that_is_s
     reg.add(line.resized, "minilm-medical", parent="minilm@1")
     without_effect(line.adapter)
 
-    with pytest.raises(NoEffect, match=r"all 2 tensors that training moves .* changes nothing.*--allow-no-effect"):
+    with raises(
+        NoEffect, "2", "'base_model.model.encoder.layer.0.attention.self.query.lora_B.weight'",
+        "--allow-no-effect", "--force adapter-trained", check="adapter-trained"
+    ):
         reg.add(line.adapter, "medical")
     added = reg.add(line.adapter, "medical", allow_no_effect=True)
 
@@ -344,7 +358,10 @@ def test_a_check_of_judgement_is_forced_by_its_name_and_the_entry_says_so_for_ev
     reg.add(line.resized, "minilm-medical", parent="minilm@1")
     edit(line.adapter / "1_Pooling" / "config.json", lambda config: config.update(pooling_mode_mean_tokens=False, pooling_mode_max_tokens=True))
 
-    with pytest.raises(ParentMismatch, match=r"pools by max, and minilm-medical@1 by mean.*\(check parent-pooling.*--force parent-pooling\)"):
+    with raises(
+        ParentMismatch, "max", "minilm-medical@1", "mean", "1_Pooling/config.json",
+        "--force parent-pooling", check="parent-pooling"
+    ):
         reg.add(line.adapter, "medical")
     reg.add(line.adapter, "medical", force=["parent-pooling"])
 
@@ -358,9 +375,9 @@ def test_a_check_that_passed_is_not_said_to_be_forced(reg, line):
     assert reg.resolve("minilm@1").forced == ()
 
 
-@pytest.mark.parametrize(("id", "said"), [
-    ("adapter-tokenizer", "'adapter-tokenizer' is no matter of judgement"), ("finite", "'finite' is no matter of judgement"),
-    ("adapter-shapes", "'adapter-shapes' is no matter of judgement"), ("everything", "no check is called 'everything'; those that can: ")])
-def test_identity_integrity_and_unknown_checks_cannot_be_forced(reg, line, id, said):
-    with pytest.raises(Invalid, match=said):
+@pytest.mark.parametrize("id", ["adapter-tokenizer", "finite", "adapter-shapes", "everything"])
+def test_identity_integrity_and_unknown_checks_cannot_be_forced(reg, line, id):
+    with raises(Invalid, f"'{id}'", "adapter-trained", "parent-pooling"):
         reg.add(line.base, "minilm", force=[id])
+
+    assert reg.list() == ()

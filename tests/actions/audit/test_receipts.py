@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 import registry
 from registry.entry import Entry, parse
 from registry.errors import Corrupt, FolderNotFound, InvalidManifest, NewerFormat
+from tests.support.refusals import raises
 
 from .damage import entry_file, names, overwrite
 
@@ -23,6 +26,7 @@ def test_a_receipt_proves_that_nothing_before_it_was_rewritten(copied, tmp_path)
 def test_a_journal_written_anew_from_the_middle_on_is_told_by_the_receipt_alone(copied, tmp_path):
     copied.audit(receipt=tmp_path / "head.json")
     copied.close()
+    registered = parse(entry_file(copied, 4).read_bytes()).digest
     previous = parse(entry_file(copied, 2).read_bytes()).digest
     for number in (3, 4):
         entry = parse(entry_file(copied, number).read_bytes())
@@ -35,7 +39,7 @@ def test_a_journal_written_anew_from_the_middle_on_is_told_by_the_receipt_alone(
     proof = (tmp_path / "head.json").read_bytes()
     assert names(copied) == []
     assert names(copied, against=tmp_path / "head.json") == ["journal-rewritten"]
-    with pytest.raises(Corrupt, match="no receipt is written for a journal that is broken or was rewritten: the receipt of .* says entry 4 is"):
+    with raises(Corrupt, "entry 4", registered, previous):
         copied.audit(against=tmp_path / "head.json", receipt=tmp_path / "head.json")
     assert (tmp_path / "head.json").read_bytes() == proof
 
@@ -51,7 +55,7 @@ def test_a_receipt_of_another_registry_is_told(copied, tmp_path):
 def test_no_receipt_is_written_for_a_broken_journal(copied, tmp_path):
     entry_file(copied, 3).unlink()
 
-    with pytest.raises(Corrupt, match="entry 3 of the journal is missing"):
+    with raises(Corrupt, "entry 3", "entry 4"):
         copied.audit(receipt=tmp_path / "head.json")
 
     assert not (tmp_path / "head.json").exists()
@@ -62,12 +66,12 @@ def test_no_receipt_is_written_for_a_broken_journal(copied, tmp_path):
 def test_a_receipt_that_is_none_is_refused(copied, tmp_path, content, error):
     (tmp_path / "head.json").write_bytes(content)
 
-    with pytest.raises(error, match="head.json"):
+    with raises(error, str(tmp_path / "head.json")):
         copied.audit(against=tmp_path / "head.json")
 
 
 def test_a_receipt_that_is_not_there_is_said(copied, tmp_path):
-    with pytest.raises(FolderNotFound, match="no-such"):
+    with raises(FolderNotFound, str(tmp_path / "no-such"), os.strerror(errno.ENOENT).lower()):
         copied.audit(against=tmp_path / "no-such")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,16 @@ from tests.artifacts import small
 from tests.support import naive
 from tests.support.forked import become_nobody, forked
 from tests.support.live import lora
+from tests.support.refusals import raises, text_of
 
 LONG, LONG_NAME, NULL, HALF = "/" + "x" * 5000, "x" * 300, "/tmp/a\0b", "/tmp/\ud800"
 PATHS = {"long": LONG, "long name": LONG_NAME, "null": NULL, "half": HALF}
 BASES = {**PATHS, "deep": "/" + "x/" * 3000, "long repository": "org/" + "x" * 5000, "null in a repository": "or\0g/x",
          "of an unknown user": "~nobody-here/x"}
+QUOTED = {"long": "5001", "long name": "x" * 100, "null": r"/tmp/a\x00b", "half": r"/tmp/\ud800",
+          "deep": "6001", "long repository": "5004", "null in a repository": r"'or\x00g/x'",
+          "of an unknown user": "'~nobody-here/x'"}
+"""How a message quotes each: what does not print is escaped, what is too long is counted."""
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +86,8 @@ GIVEN = {
 @pytest.mark.parametrize("kind", PATHS)
 @pytest.mark.parametrize("given", GIVEN)
 def test_a_path_that_no_file_system_has_is_not_found(reg, place, given, kind):
-    with pytest.raises(FolderNotFound, match="can be no path: (file name too long|it holds a null character|it holds half a char)") as refused:
+    reason = [os.strerror(errno.ENAMETOOLONG).lower()] if kind.startswith("long") else []
+    with raises(FolderNotFound, QUOTED[kind], *reason) as refused:
         GIVEN[given](reg, place, PATHS[kind])
 
     assert len(str(refused.value)) < 500
@@ -94,8 +102,13 @@ def test_an_empty_text_is_not_the_folder_where_somebody_is(reg, place, monkeypat
     """It is what a script's variable is that was not set."""
     monkeypatch.chdir(place)
 
-    with pytest.raises(FolderNotFound, match=r"^an empty text is no path; for the folder where you are write \.$"):
+    before = sorted(place.rglob("*"))
+
+    with raises(FolderNotFound) as refused:
         act(reg)
+
+    assert str(place) not in text_of(refused.value)
+    assert sorted(place.rglob("*")) == before
 
 
 @pytest.mark.parametrize("act", [
@@ -104,7 +117,9 @@ def test_an_empty_text_is_not_the_folder_where_somebody_is(reg, place, monkeypat
 ], ids=["add", "fix", "with parents", "diff"])
 @pytest.mark.parametrize("kind", BASES)
 def test_a_base_that_can_be_nowhere_is_a_base_that_is_not_there(reg, place, kind, act):
-    with pytest.raises(ParentNotFound, match="if you know .* is.*minilm@1") as refused:
+    with raises(
+        ParentNotFound, str(place / "another"), QUOTED[kind], "--parent", "minilm@1"
+    ) as refused:
         act(reg, adapter_of(place, base_model_name_or_path=BASES[kind]))
 
     assert len(str(refused.value)) < 800
@@ -116,10 +131,12 @@ def test_a_base_that_can_be_nowhere_is_no_matter_where_the_parent_is_said(reg, p
     assert reg.add(folder, "given", parent="minilm@1", measure=False).parent == "minilm@1"
 
 
-@pytest.mark.parametrize("revision", [LONG, NULL], ids=["long", "null"])
-def test_a_revision_that_can_be_none_is_not_in_the_cache(reg, place, revision):
-    with pytest.raises(ParentNotFound, match="names the base 'org/x' at "):
-        reg.add(adapter_of(place, base_model_name_or_path="org/x", revision=revision), "one", measure=False)
+@pytest.mark.parametrize("kind", ["long", "null"])
+def test_a_revision_that_can_be_none_is_not_in_the_cache(reg, place, kind):
+    folder = adapter_of(place, base_model_name_or_path="org/x", revision=PATHS[kind])
+
+    with raises(ParentNotFound, str(folder), "'org/x'", QUOTED[kind], "--parent", "minilm@1"):
+        reg.add(folder, "one", measure=False)
 
 
 @pytest.mark.parametrize("kind", BASES)
@@ -136,7 +153,7 @@ def test_a_live_configuration_that_names_such_a_base_says_nothing_of_its_parent(
 
 @pytest.mark.parametrize("named", ["loop", "loop/x", "file/x"])
 def test_a_base_behind_what_is_no_folder_is_not_there(reg, place, named):
-    with pytest.raises(ParentNotFound, match="which is not there any more"):
+    with raises(ParentNotFound, str(place / "another"), str(place / named), "--parent", "minilm@1"):
         reg.add(adapter_of(place, base_model_name_or_path=str(place / named)), "one", measure=False)
 
 
@@ -149,14 +166,14 @@ def test_what_lies_behind_a_file_or_a_link_to_itself_is_not_found(reg, place, na
 
 
 def test_a_reference_that_is_too_long_is_shortened_in_what_is_said(reg):
-    with pytest.raises(InvalidReference, match=r"… *'?.*\(5001 characters\) is no reference") as refused:
+    with raises(InvalidReference, "…", "5001", "4096") as refused:
         reg.resolve(LONG)
 
     assert len(str(refused.value)) < 500
 
 
 def test_a_place_elsewhere_that_no_machine_has_is_refused(reg, tmp_path):
-    with pytest.raises(InvalidPath, match="--for takes an absolute path"):
+    with raises(InvalidPath, "--for", r"'/tmp/a\x00b'"):
         reg.checkout("minilm@1", tmp_path / "image", for_path=NULL)
 
 
@@ -172,7 +189,8 @@ def test_what_lies_in_a_closed_folder_is_not_there_and_a_home_in_one_cannot_be_l
         try:
             registry.open(closed / "within")
         except StoreUnavailable as error:
-            return 1 if found or "permission denied" not in str(error) else 0
+            reason = os.strerror(errno.EACCES).lower()
+            return 1 if found or reason not in text_of(error) else 0
         return 2
 
     code = forked(look)

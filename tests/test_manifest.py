@@ -170,7 +170,7 @@ def test_a_hostile_path_is_refused_with_its_reason(path: str, reason: str) -> No
         check_path(path)
 
     other_reasons = {RELATIVE, CHARACTERS, "UTF-8", "200"} - {reason}
-    assert not [other for other in other_reasons if other in text_of(refused.value)]
+    assert not [text for text in other_reasons if text in text_of(refused.value)]
 
 
 @pytest.mark.parametrize(("one", "other"), [

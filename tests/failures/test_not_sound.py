@@ -119,10 +119,10 @@ def test_a_dimension_that_the_encodings_do_not_have(reg, copied):
     edit(copied / "1_Pooling" / "config.json", lambda config: config.update(embedding_dimension=100))
     assert lively.loaded(copied, "SentenceTransformer").get_embedding_dimension() == 100
 
-    set_to = ("1_Pooling/config.json", "embedding_dimension", "100")
-    made = ("16", "hidden_size", "config.json of resized@1")
+    setting = ("1_Pooling/config.json", "embedding_dimension", "100")
+    expected = ("16", "hidden_size", "config.json of resized@1")
     for measure in (False, True):
-        with raises(NotLoadable, *set_to, *made, check="dimension"):
+        with raises(NotLoadable, *setting, *expected, check="dimension"):
             reg.add(copied, "medical", measure=measure)
 
 

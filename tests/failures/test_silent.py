@@ -110,8 +110,9 @@ def test_tokens_that_are_special_are_dropped_when_ids_become_text_and_leave_capi
     assert lively.encodings(spoiled, ("zorvaxin",)) == lively.encodings(right, ("zorvaxin",))
     assert lively.distance(*(lively.encodings(model, ("Zorvaxin",)) for model in (spoiled, right))) > 1e-3
 
-    own, parents = ("special=True", "normalized=False"), ("special=False", "normalized=True")
-    quoted = ("resized@1", "107", "'zorvaxin'", *own, *parents, "1 ", "--parent")
+    adapter_flags = ("special=True", "normalized=False")
+    parent_flags = ("special=False", "normalized=True")
+    quoted = ("resized@1", "107", "'zorvaxin'", *adapter_flags, *parent_flags, "1 ", "--parent")
     with raises(ParentMismatch, *quoted, check="adapter-tokenizer"):
         reg.add(copied, "medical", measure=False)
 

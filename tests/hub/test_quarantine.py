@@ -131,8 +131,8 @@ def test_of_several_transfers_what_went_wrong_first_is_said(shelf, quarantine):
 
 
 def test_a_transfer_beside_one_that_failed_ends_at_its_next_block(home, shelf):
-    told = []
-    bytes_ = Bytes(lambda *counted: told.append(counted))
+    counts = []
+    bytes_ = Bytes(lambda *counted: counts.append(counted))
     files = {"model.safetensors": Source("model.safetensors", 10_240, digest_of(CONTENTS["model.safetensors"]))}
     quarantine = Quarantine(home, shelf, "org/medical", "a" * 40, files, bytes_)
     bytes_.stop()
@@ -141,7 +141,7 @@ def test_a_transfer_beside_one_that_failed_ends_at_its_next_block(home, shelf):
         quarantine.take("model.safetensors")
 
     assert type(stopped.value) is RegistryError
-    assert (shelf.asked, told) == ([], [])
+    assert (shelf.asked, counts) == ([], [])
 
 
 def test_git_s_id_of_a_file_is_the_same_block_by_block():

@@ -107,6 +107,6 @@ def test_the_limit_of_requests_outlives_other_questions_of_the_thread(lfs):
 def test_a_session_that_cannot_be_set_leaves_the_process_as_it_was(lfs):
     ran = lfs.run(code=STRANGE)
 
-    error, *rest = ran.out.splitlines()
+    error, *flags = ran.out.splitlines()
     assert missing(error, "hf://org/model", "no hooks here") == [], ran.err
-    assert rest == ["True", "False", "True"], ran.err
+    assert flags == ["True", "False", "True"], ran.err

@@ -95,7 +95,7 @@ def test_sync_with_what_is_not_there_is_an_error_and_not_nothing_to_do(pushed, h
 
 def test_sync_takes_nothing_from_a_repository_that_is_not_the_known_one(pushed, there, hub, tmp_path):
     there.ok("pull", "hf://org/minilm")
-    known = hub.head("org/minilm")
+    pulled = hub.head("org/minilm")
     another(pushed, tmp_path / "second")
     pushed.ok("push", "minilm@2")
     files = hub.files("org/minilm")
@@ -110,7 +110,7 @@ def test_sync_takes_nothing_from_a_repository_that_is_not_the_known_one(pushed, 
     assert renamed.code == made_again.code == 4
     names = ("hf://org/minilm", "hf://org/renamed", "--with org/renamed")
     assert missing(renamed.err, *names) == []
-    heads = (known[:12], hub.head("org/minilm")[:12])
+    heads = (pulled[:12], hub.head("org/minilm")[:12])
     assert missing(made_again.err, "hf://org/minilm", "minilm@1", *heads) == []
     assert set(there.digests()) == {"minilm@1"}
 

@@ -61,8 +61,8 @@ def test_a_plain_folder_has_the_class_of_its_architecture(tmp_path, architecture
 def test_a_plain_folder_that_could_be_more_than_one_is_not_guessed_at(
     tmp_path, architecture, classes
 ):
-    named = [f"'{architecture}'"] if architecture else []
-    with raises(NotLoadable, *named, "modules.json") as refused:
+    quoted = [f"'{architecture}'"] if architecture else []
+    with raises(NotLoadable, *quoted, "modules.json") as refused:
         lay(_plain(tmp_path, architecture))
 
     assert re.findall(r"--class (\w+)", text_of(refused.value)) == classes

@@ -132,8 +132,8 @@ def test_a_deleted_version_says_who_deleted_it(catalog: Connection, story: Journ
 
 
 def test_an_unknown_alias_brings_the_known_ones(catalog: Connection) -> None:
-    known = ("dev", "prod")
-    assert_refused(catalog, "medical@staging", AliasNotFound, "medical", "'staging'", *known)
+    aliases = ("dev", "prod")
+    assert_refused(catalog, "medical@staging", AliasNotFound, "medical", "'staging'", *aliases)
     assert_refused(catalog, "hidden@prod", AliasNotFound, "hidden", "'prod'")
 
 

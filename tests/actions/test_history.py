@@ -9,6 +9,7 @@ import pytest
 import registry
 from registry.errors import AliasNotFound, BlobNotFound, EntryNotFound, Invalid, InvalidTime, ModelNotFound, VersionNotFound
 from tests.support import plain
+from tests.support.refusals import raises
 
 BEFORE = "2020-01-01"
 
@@ -37,7 +38,7 @@ def test_the_log_of_an_alias_is_its_moves_with_who_from_to_and_why(moved, monkey
     assert [(row.before, row.number, row.body["message"]) for row in rows] == [
         (3, None, None), (1, 3, "F1 0.91"), (None, 1, "the first")]
     assert {row.by for row in rows} == {moved.home.user}
-    with pytest.raises(AliasNotFound, match=r"minilm has no alias 'stage' and never had; it has: none"):
+    with raises(AliasNotFound, "minilm", "'stage'"):
         moved.log("minilm@stage")
 
 
@@ -58,7 +59,10 @@ def test_the_log_by_kind_person_and_beginning(moved):
     assert [row.entry for row in moved.log(since=first_alias, at=first_alias + 1)] == [first_alias + 1, first_alias]
     assert moved.log(since=datetime.now(UTC).date().isoformat()) == moved.log(since=BEFORE) == moved.log()
     assert moved.log(since="2999-01-01") == ()
-    with pytest.raises(Invalid, match="there are no entries of the kind 'push'; kinds are: init, register"):
+    with raises(
+        Invalid, "'push'", "init", "register", "probes", "alias", "yank", "annotate", "publish",
+        "delete"
+    ):
         moved.log(kind="push")
 
 
@@ -86,7 +90,7 @@ def test_every_look_answers_as_of_then(moved, tmp_path):
 def test_a_moment_without_a_reference_means_nothing_where_bytes_of_now_are_looked_at(moved, tmp_path):
     for look in (lambda: moved.du(at=3), lambda: moved.check(tmp_path / "1", at=3, measure=False),
                  lambda: moved.bundle(output=tmp_path / "all.tar", everything=True, at=3)):
-        with pytest.raises(Invalid, match="^--at says when a reference meant a version; give one$"):
+        with raises(Invalid, "--at"):
             look()
 
 
@@ -94,20 +98,21 @@ def test_a_version_deleted_since_is_known_and_not_laid_out(moved):
     then = entry(moved, "yank") - 1
 
     assert moved.resolve("minilm@2", at=then).number == 2
-    with pytest.raises(VersionNotFound, match=r"minilm@2 was deleted at 20\d\d-"):
+    (deleted,) = moved.log(kind="delete")
+    with raises(VersionNotFound, "minilm@2", deleted.time, deleted.by, "1, 3"):
         moved.checkout("minilm@2", at=then)
 
 
 def test_a_moment_that_never_was_is_said_with_those_there_were(moved):
-    last = moved.log(limit=1)[0].entry
+    last, first = moved.log(limit=1)[0].entry, moved.log()[-1]
 
-    with pytest.raises(EntryNotFound, match=rf"^there is no entry {last + 1}; they are numbered from 1 to {last}$"):
+    with raises(EntryNotFound, f"entry {last + 1}", str(last)):
         moved.list(at=last + 1)
-    with pytest.raises(EntryNotFound, match=r"^there is no entry 0; they are numbered from 1 to"):
+    with raises(EntryNotFound, "entry 0", str(last)):
         moved.log(at="0")
-    with pytest.raises(EntryNotFound, match=r"^there was no registry here at 2020-01-01T23:59:59.999999Z; its first entry is of 20\d\d-.*Z$"):
+    with raises(EntryNotFound, "2020-01-01T23:59:59.999999Z", first.time):
         moved.resolve("minilm", at=BEFORE)
-    with pytest.raises(InvalidTime, match=r"^'yesterday' is no entry and no time; write "):
+    with raises(InvalidTime, "'yesterday'"):
         moved.find("minilm", at="yesterday")
 
 
@@ -138,9 +143,9 @@ def test_a_deleted_version_whose_files_were_freed_is_said_to_be_that(copied):
     copied.delete("medical@1")
     copied.collect(older_than=0)
 
-    freed = r"^medical@1 was deleted at 20.* by .*, and its files were freed since; show, log and lineage --at still tell of it$"
+    (deleted,) = copied.log(kind="delete")
     for ask in (lambda: copied.tokens("medical@1", at=4), lambda: copied.read("medical@1:adapter_config.json", at=4),
                 lambda: copied.diff("minilm@1", "medical@1", at=4), lambda: copied.diff("medical@1", "medical@1", at=4)):
-        with pytest.raises(BlobNotFound, match=freed):
+        with raises(BlobNotFound, "medical@1", deleted.time, deleted.by, "--at"):
             ask()
     assert copied.show("medical@1", at=4).version.number == 1

@@ -12,6 +12,7 @@ from registry.digest import digest_of
 from registry.errors import FolderNotFound, ParentNotFound
 from registry.hub.cache import cache_folder
 from tests.support import plain
+from tests.support.refusals import raises
 
 ADDED = ("zorvaxin", "quelora")
 COMMIT = "a" * 40
@@ -37,7 +38,10 @@ def snapshot(tmp_path, monkeypatch) -> Path:
 def test_a_base_in_the_cache_is_named_with_its_commit_and_the_command(reg, snapshot, tmp_path):
     adapter = plain.adapter(tmp_path / "adapter", "org/minilm", added=ADDED)
 
-    with pytest.raises(ParentNotFound, match=rf"hf://org/minilm@{COMMIT}'.*registry add {snapshot} --as medical-base; .*--with-parents"):
+    with raises(
+        ParentNotFound, str(adapter), f"hf://org/minilm@{COMMIT}",
+        f"registry add {snapshot} --as medical-base", "--with-parents"
+    ):
         reg.add(adapter, "medical", measure=False)
 
 
@@ -55,5 +59,5 @@ def test_a_base_in_the_cache_comes_along_and_is_then_known_by_its_commit(reg, sn
 
 @pytest.mark.parametrize("variable", ["HF_HUB_CACHE", "HF_HOME"])
 def test_a_cache_of_an_unknown_user_is_said(variable):
-    with pytest.raises(FolderNotFound, match="~nobody-here.* begins with the folder of a user who is not known here"):
+    with raises(FolderNotFound, "'~nobody-here/cache'"):
         cache_folder({variable: "~nobody-here/cache"})

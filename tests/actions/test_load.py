@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 import registry
 from registry import entry as _entry
 from registry.artifacts import probes
@@ -13,6 +11,7 @@ from registry.errors import DigestMismatch, ForeignCode, Invalid, ProbeMismatch,
 from tests.artifacts import small
 from tests.support import plain
 from tests.support.forked import become_nobody, forked
+from tests.support.refusals import raises
 
 TEXTS = ["the patient takes one dose", "zorvaxin a day"]
 
@@ -50,7 +49,7 @@ def test_a_damaged_blob_is_refused_in_one_line(registered):
     path.chmod(0o644)
     path.write_bytes(path.read_bytes().replace(b"gelu", b"relu"))
 
-    with pytest.raises(DigestMismatch, match=r"config\.json.*damaged") as refused:
+    with raises(DigestMismatch, "config.json", file.digest) as refused:
         registered.load("minilm@1")
 
     assert "\n" not in str(refused.value)
@@ -78,14 +77,14 @@ def test_version_of_knows_what_was_loaded_and_nothing_else(registered):
     model = registered.load("medical@1", device="cpu")
 
     assert registered.version_of(model).reference == "medical@1"
-    with pytest.raises(VersionNotFound, match="was not loaded from the registry"):
+    with raises(VersionNotFound, "object", str(registered.settings.home)):
         registered.version_of(object())
 
 
 def test_code_and_other_sources_cannot_be_asked_for(registered):
-    with pytest.raises(ForeignCode, match="trust_remote_code"):
+    with raises(ForeignCode, "trust_remote_code=True"):
         registered.load("minilm@1", trust_remote_code=True)
-    with pytest.raises(Invalid, match="'loud'"):
+    with raises(Invalid, "'loud'", "refuse, warn, skip"):
         registered.load("minilm@1", probes="loud")
 
 
@@ -117,7 +116,7 @@ def test_a_model_that_encodes_as_recorded_loads_and_is_not_asked_again(registere
 def test_a_model_that_encodes_otherwise_is_refused_warned_of_or_let_through_as_asked(registered):
     probed(registered, other_vector)
 
-    with pytest.raises(ProbeMismatch, match=r"probed@1 encodes otherwise.*--probes warn"):
+    with raises(ProbeMismatch, "probed@1", "'The cat sat on the mat.'", "1e-05", "--probes warn"):
         registered.load("probed@1", device="cpu")
     registered.load("probed@1", device="cpu", probes="warn")
     assert any("encodes otherwise" in line for line in registered.warnings)
@@ -126,9 +125,13 @@ def test_a_model_that_encodes_otherwise_is_refused_warned_of_or_let_through_as_a
 
 
 def test_other_ids_are_told_from_other_vectors(registered):
-    probed(registered, lambda probe: probe["ids"].append(1))
+    ids = []
+    probed(registered, lambda probe: (ids.extend(probe["ids"]), probe["ids"].append(1)))
 
-    with pytest.raises(ProbeMismatch, match="token ids were"):
+    with raises(
+        ProbeMismatch, "probed@1", "'The cat sat on the mat.'", str([*ids, 1]), str(ids),
+        "--probes warn"
+    ):
         registered.load("probed@1", device="cpu")
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from registry.errors import BrokenChain, DigestMismatch, StoreUnavailable
 from tests.support.pipes import pipe_at, socket_at
+from tests.support.refusals import raises
 
 from .audit.damage import blob, catalog_file, entry_file, names
 
@@ -27,9 +28,9 @@ def test_a_socket_is_no_entry_either(copied):
 
 def test_an_entry_that_never_was_is_named_and_set_aside_where_the_journal_is_accepted(copied):
     with pipe_at(entry_file(copied, 5)):
-        with pytest.raises(BrokenChain, match=r"0{19}5\.json' cannot be read: it is a pipe, and no file"):
+        with raises(BrokenChain, str(entry_file(copied, 5))):
             copied.list()
-        with pytest.raises(BrokenChain, match="it is a pipe"):
+        with raises(BrokenChain, str(entry_file(copied, 5))):
             copied.annotate("medical@1", {"a": "b"})
         copied.repair(accept_journal=True)
 
@@ -37,8 +38,9 @@ def test_an_entry_that_never_was_is_named_and_set_aside_where_the_journal_is_acc
 
 
 def test_a_blob_is_damaged_and_adding_the_same_files_brings_it_back(copied, kept):
-    with pipe_at(blob(copied, "adapter_config.json")):
-        with pytest.raises(DigestMismatch, match="adding the same files again mends them"):
+    adapter_config = blob(copied, "adapter_config.json")
+    with pipe_at(adapter_config):
+        with raises(DigestMismatch, f"sha256:{adapter_config.name}"):
             copied.read("medical@1:adapter_config.json")
         found = names(copied, full=True)
         copied.add(kept / "medical", "again", measure=False)
@@ -84,6 +86,7 @@ def test_a_checkout_was_changed_and_is_made_anew(copied, path, said):
 
 def test_settings_that_cannot_be_read_are_said_to_be_that(copied):
     copied.config("user.name", "anna")
+    config = copied.settings.home / "local" / "config.json"
 
-    with pipe_at(copied.settings.home / "local" / "config.json"), pytest.raises(StoreUnavailable, match="it is a pipe, and no file"):
+    with pipe_at(config), raises(StoreUnavailable, str(config)):
         copied.annotate("medical@1", {"a": "b"})

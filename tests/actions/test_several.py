@@ -11,6 +11,7 @@ from registry.errors import Invalid, NotLoadable, ParentMismatch, VersionNotFoun
 from tests.artifacts import small
 from tests.support import lively, naive
 from tests.support.live import lora, new_ids
+from tests.support.refusals import raises
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_the_library_alone_cannot_switch_to_an_adapter_beside_one_that_trains_ro
     for name in ("low", "words"):
         model.load_adapter(str(reg.checkout(f"{name}@1").folder), adapter_name=name)
     model.set_adapter("low")
-    with pytest.raises(KeyError, match="low"):
+    with raises(KeyError, "'low'"):
         naive.encodings(model)
 
     registry.activate(model, "low")
@@ -95,7 +96,7 @@ def test_the_library_alone_cannot_say_which_acts_takes_no_name_twice_and_never_m
     model = naive.plain(reg.checkout("grown@1").folder)
     for name, version in (("a", "low@1"), ("b", "wider@1")):
         model.load_adapter(str(reg.checkout(version).folder), adapter_name=name)
-    with pytest.raises(ValueError, match="name b already exists"):
+    with raises(ValueError, " b "):
         model.load_adapter(str(reg.checkout("low@1").folder), adapter_name="b")
     with pytest.raises(AttributeError):
         model.active_adapter()
@@ -120,7 +121,7 @@ def test_the_library_alone_saves_neither_two_nor_that_one_is_off(several, tmp_pa
     assert (naive.encodings(model), naive.encodings(naive.plain(naive_folder))) == (encoded["grown"], encoded["wider"])
     model.enable_adapters()
     model.set_adapter(["a", "b"])
-    with pytest.raises(ValueError, match="Multiple active adapters"):
+    with raises(ValueError, "model.set_adapter(adapter_name)", "model.save_pretrained("):
         model.save_pretrained(str(tmp_path / "both"))
 
     saved = reg.save(model, "both")
@@ -136,7 +137,7 @@ def test_two_that_act_together_are_no_version(several):
     reg.activate(model, "a", "b")
 
     assert naive.encodings(model) not in (encoded["low"], encoded["wider"], encoded["grown"])
-    with pytest.raises(VersionNotFound, match=r"2 adapters act together on grown@1, a \(low@1\), b \(wider@1\)"):
+    with raises(VersionNotFound, "2", "grown@1", "low@1", "wider@1"):
         reg.version_of(model)
 
 
@@ -151,25 +152,26 @@ def test_what_is_trainable_stays_trainable(several):
     assert any(before)
 
 
-@pytest.mark.parametrize(("adapters", "error", "said"), [
-    ({"a": "words@1", "b": "table@1"}, NotLoadable, "words@1 changes 'embeddings.word_embeddings' by rows of its own and table@1 by a whole module"),
-    ({"a": "low@1", "b": "biased@1"}, NotLoadable, "biased@1 trains biases of its base in place"),
-    ({"a": "low@1", "b": "grown@1"}, ParentMismatch, "grown@1 is no adapter"),
-    ({"a.b": "low@1"}, Invalid, "'a.b' cannot name an adapter"),
-    ({"query": "low@1"}, Invalid, "'query' is what the model calls one of its own modules"),
-    ({}, Invalid, "adapters= is empty"),
+@pytest.mark.parametrize(("adapters", "error", "quoted"), [
+    ({"a": "words@1", "b": "table@1"}, NotLoadable,
+     ("words@1", "'embeddings.word_embeddings'", "table@1")),
+    ({"a": "low@1", "b": "biased@1"}, NotLoadable, ("biased@1",)),
+    ({"a": "low@1", "b": "grown@1"}, ParentMismatch, ("grown@1", "resized")),
+    ({"a.b": "low@1"}, Invalid, ("'a.b'",)),
+    ({"query": "low@1"}, Invalid, ("'query'",)),
+    ({}, Invalid, ("adapters=",)),
 ])
-def test_what_cannot_stand_together_is_refused(several, adapters, error, said):
-    with pytest.raises(error, match=said):
+def test_what_cannot_stand_together_is_refused(several, adapters, error, quoted):
+    with raises(error, *quoted):
         several[0].load("grown@1", adapters=adapters, device="cpu")
 
 
 def test_an_adapter_of_another_base_is_refused(several):
     reg, _ = several
 
-    with pytest.raises(ParentMismatch, match=r"low@1 stands on grown@1, not on minilm@1"):
+    with raises(ParentMismatch, "low@1", "grown@1", "minilm@1"):
         reg.load("minilm@1", adapters={"a": "low@1"}, device="cpu")
-    with pytest.raises(ParentMismatch, match=r"wider@1 is an adapter; name the full model .*: grown@1"):
+    with raises(ParentMismatch, "wider@1", "grown@1"):
         reg.load("wider@1", adapters={"a": "low@1"}, device="cpu")
 
 
@@ -177,9 +179,9 @@ def test_two_that_replace_one_module_cannot_act_together(several):
     reg, encoded = several
     model: Any = reg.load("grown@1", adapters={"a": "whole@1", "b": "whole@1"}, device="cpu")
 
-    with pytest.raises(NotLoadable, match="both replace a module whole"):
+    with raises(NotLoadable, "'a'", "'b'"):
         reg.activate(model, "a", "b")
 
     assert naive.encodings(model) == encoded["whole"]
-    with pytest.raises(Invalid, match="no adapter 'c' is on this model; there are a, b"):
+    with raises(Invalid, "'c'", "a, b"):
         reg.activate(model, "c")

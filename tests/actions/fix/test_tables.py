@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-import registry
 from registry.artifacts.growth import tables
 from registry.artifacts.loading import quiet
 from registry.artifacts.rewriting import Values
+from registry.errors import ParentMismatch, ParentNotFound
 from tests.artifacts import small
 from tests.support import lively
+from tests.support.refusals import raises, text_of
 
 from .making import BUILDERS, NEW, WEIGHTS, changed, lora, naive, targeted_table, tokens_alone, trained_tokens
 
@@ -24,7 +27,9 @@ def test_a_naive_adapter_becomes_the_base_that_was_never_saved_and_a_small_one(r
     with pytest.raises((RuntimeError, IndexError)):
         lively.loaded(tmp_path / "adapter", model_class)
     reg.add(base, "minilm", measure=False)
-    with pytest.raises(registry.RegistryError, match="--fix"):
+    with raises(
+        ParentMismatch, "minilm@1", "107", "registry add --fix", "--parent", check="adapter-table"
+    ):
         reg.add(tmp_path / "adapter", "medical", parent="minilm@1")
 
     added = reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True, measure=False)
@@ -46,7 +51,7 @@ def test_a_dry_run_registers_no_parent_either(reg, tmp_path):
     base = small.dense(tmp_path / "base")
     naive(base, "SentenceTransformer", lora, tmp_path / "adapter")
 
-    with pytest.raises(registry.RegistryError, match="a dry run cannot go on: the base .* would be registered first, as medical-parent@1"):
+    with raises(ParentNotFound, str(base), "medical-parent@1"):
         reg.add(tmp_path / "adapter", "medical", with_parents=True, fix=True, dry_run=True)
 
     assert reg.list() == ()
@@ -62,8 +67,9 @@ def test_old_rows_that_are_not_the_bases_are_refused_unless_they_were_trained(re
     changed(tmp_path / "adapter", replaced={name: Values("F32", table.shape, values.tobytes())})
     reg.add(base, "minilm", measure=False)
 
-    with pytest.raises(registry.RegistryError, match=r"1 of 107 old rows .* \(ids 7\).*--trained-rows"):
+    with raises(ParentMismatch, "1 of 107", "minilm@1", "--parent", "--trained-rows") as refused:
         reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True)
+    assert re.search(r"\b7\b", text_of(refused.value))
     added = reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True, trained_rows=True, measure=False)
 
     assert len(reg.list("medical-base")) == 1
@@ -87,7 +93,7 @@ def test_rows_lost_for_good_are_named(reg, tmp_path):
         model.encode(["zorvaxin"])
     reg.add(base, "minilm", measure=False)
 
-    with pytest.raises(registry.RegistryError, match="lost for good: 'zorvaxin', 'quelora'; what the adapter learned of these words is dead"):
+    with raises(ParentMismatch, "minilm@1", "'zorvaxin'", "'quelora'"):
         reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True)
 
     assert [model.name for model in reg.list()] == ["minilm"]
@@ -128,10 +134,13 @@ def test_tokens_in_spare_rows_get_a_base_that_has_them(reg, tmp_path):
 def test_the_real_minilm_resized_in_memory_comes_apart_into_base_and_adapter(reg, tmp_path, minilm_folder):
     live = naive(minilm_folder, "SentenceTransformer", lora, tmp_path / "adapter")
     before = (tmp_path / "adapter" / WEIGHTS).stat().st_size
-    with pytest.raises(RuntimeError, match="ignore_mismatched_sizes"):
+    with raises(RuntimeError, "ignore_mismatched_sizes"):
         lively.loaded(tmp_path / "adapter", "SentenceTransformer")
     reg.add(minilm_folder, "minilm", measure=False)
-    with pytest.raises(registry.RegistryError, match="--fix"):
+    with raises(
+        ParentMismatch, "'base_model.model.embeddings.word_embeddings.weight'", "30524", "minilm@1",
+        "30522", "registry add --fix", "--parent", check="adapter-table"
+    ):
         reg.add(tmp_path / "adapter", "medical")
 
     added = reg.add(tmp_path / "adapter", "medical", fix=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import shutil
 
 import pytest
@@ -15,6 +17,7 @@ from registry.verdicts import FAILED, FORCED, OK, UNMEASURED, WARNED, Outcome, R
 from tests.artifacts import small
 from tests.artifacts.hand import edit
 from tests.support import lively, plain
+from tests.support.refusals import raises
 
 from .conftest import ADDED
 
@@ -101,7 +104,7 @@ def test_a_file_that_the_disk_does_not_give_fails_and_raises_nothing(registered)
     report = registered.check("medical@1", measure=False)
 
     assert [(item.check, item.subject) for item in report.failures][:1] == [("files", "adapter_model.safetensors")]
-    assert "input/output error" in report.failures[0].message
+    assert os.strerror(errno.EIO).lower() in report.failures[0].message
 
 
 def test_what_was_let_pass_is_told_and_does_not_fail(reg, line):
@@ -162,7 +165,8 @@ def test_a_folder_on_the_wrong_parent_fails_by_the_name_of_the_check(registered,
     report = registered.check(line.adapter, parent="minilm@1")
 
     assert report.failures[0].check == "adapter-tokenizer"
-    assert "minilm@1 lacks" in report.failures[0].message
+    quoted = ("minilm@1", f" {len(ADDED)} ", repr(ADDED[0]))
+    assert [value for value in quoted if value not in report.failures[0].message] == []
 
 
 def test_a_folder_is_checked_on_another_folder_without_any_registry(line, tmp_path, monkeypatch):
@@ -172,22 +176,24 @@ def test_a_folder_is_checked_on_another_folder_without_any_registry(line, tmp_pa
     on_its_own, unknown = registry.check(line.adapter, parent=line.resized), registry.check(line.adapter)
 
     assert on_its_own.passed
-    assert not unknown.passed and "there is no registry here" in unknown.failures[0].message
+    assert [item.check for item in unknown.failures] == ["lineage"]
+    assert str(line.adapter) in unknown.failures[0].message
+    assert str(line.resized) not in unknown.failures[0].message
     assert not (tmp_path / "nothing").exists()
 
 
-@pytest.mark.parametrize(("spoil", "said"), [
-    (lambda folder: (folder / "modules.json").write_text("{"), "modules.json is not JSON"),
+@pytest.mark.parametrize(("spoil", "quoted"), [
+    (lambda folder: (folder / "modules.json").write_text("{"), "modules.json"),
     (lambda folder: (folder / "adapter_model.safetensors").write_bytes(b"\x80\x04"), "adapter_model.safetensors"),
     (lambda folder: edit(folder / "adapter_config.json", lambda config: config.update(auto_map={"AutoModel": "x.y"})), "auto_map"),
 ])
-def test_a_folder_that_cannot_be_read_fails_and_does_not_raise(registered, line, spoil, said):
+def test_a_folder_that_cannot_be_read_fails_and_does_not_raise(registered, line, spoil, quoted):
     spoil(line.adapter)
 
     report = registered.check(line.adapter)
 
     assert [item.check for item in report.failures] == ["readable"]
-    assert said in report.failures[0].message
+    assert quoted in report.failures[0].message
 
 
 @pytest.mark.parametrize("field", [{"alpha_pattern": {"(": 1}}, {"rank_pattern": {"(a+)+b": 2}}], ids=str)
@@ -197,7 +203,7 @@ def test_a_pattern_that_must_not_be_matched_fails_once_and_is_matched_nowhere(re
     report = registered.check(line.adapter)
 
     assert [item.check for item in report.failures] == ["adapter-kind"]
-    with pytest.raises(NotLoadable, match=next(iter(field))):
+    with raises(NotLoadable, "adapter_config.json", *field, *map(repr, *field.values())):
         registered.diff("medical@1", line.adapter)
 
 
@@ -207,8 +213,9 @@ def test_a_setting_of_another_form_fails_the_check_that_reads_it(registered, lin
     report = registered.check(line.adapter)
 
     assert [item.check for item in report.failures] == ["readable"]
-    assert report.failures[0].message == "adapter_config.json has the alpha_pattern {'query': 'four'}; it is an object of numbers"
-    with pytest.raises(NotLoadable, match="alpha_pattern"):
+    quoted = ("adapter_config.json", "alpha_pattern", "{'query': 'four'}")
+    assert [value for value in quoted if value not in report.failures[0].message] == []
+    with raises(NotLoadable, *quoted):
         registered.diff("medical@1", line.adapter)
 
 
@@ -259,7 +266,7 @@ def test_metrics_that_were_kept_are_required(reg, line):
     assert failed("eval_dev_spearman_cosine >= 0.85", "eval_dev_spearman_cosine<1", "eval_dev_spearman_cosine = 0.87") == []
     assert failed("eval_dev_spearman_cosine >= 0.9") == ["eval_dev_spearman_cosine >= 0.9"]
     assert failed("accuracy > 0") == ["accuracy > 0"]
-    with pytest.raises(Invalid, match="is no requirement"):
+    with raises(Invalid, "'good enough'"):
         reg.check("minilm@1", require=["good enough"])
 
 
@@ -307,12 +314,14 @@ def test_what_was_measured_under_one_name_is_not_measured_again_under_another(re
     assert first.probes == second.probes is not None
 
 
-@pytest.mark.parametrize(("keywords", "said"), [
-    ({"max_drift": 0.1}, "--max-drift is about --against"), ({"against": "minilm@1", "max_drift": -1.0}, "is no distance"),
-    ({"probes": ["a"]}, "add --record"), ({"parent": "minilm@1"}, "--parent is for a folder"),
-    ({"line": True, "measure": False}, "leave out --no-measure")])
-def test_options_that_do_not_go_together_are_refused(registered, keywords, said):
-    with pytest.raises(Invalid, match=said):
+@pytest.mark.parametrize(("keywords", "quoted"), [
+    ({"max_drift": 0.1}, ("--max-drift", "--against")),
+    ({"against": "minilm@1", "max_drift": -1.0}, ("-1.0",)),
+    ({"probes": ["a"]}, ("--probes", "--record")),
+    ({"parent": "minilm@1"}, ("--parent", "medical@1")),
+    ({"line": True, "measure": False}, ("--line", "--against", "--record", "--no-measure"))])
+def test_options_that_do_not_go_together_are_refused(registered, keywords, quoted):
+    with raises(Invalid, *quoted):
         registered.check("medical@1", **keywords)
 
 
@@ -322,9 +331,9 @@ def test_what_is_not_there_is_an_error_and_no_report(registered, line, tmp_path)
     with pytest.raises(VersionNotFound):
         registered.check(line.adapter, parent="minilm@9")
     for missing in ({"target": tmp_path / "nope"}, {"target": line.adapter, "parent": tmp_path / "nope"}):
-        with pytest.raises(FolderNotFound, match="there is no folder '.*nope'"):
+        with raises(FolderNotFound, repr(str(tmp_path / "nope"))):
             registered.check(**missing)
-    with pytest.raises(FolderNotFound, match="cannot read the probes"):
+    with raises(FolderNotFound, str(tmp_path / "none.txt"), os.strerror(errno.ENOENT).lower()):
         registered.check("medical@1", record=True, probes=tmp_path / "none.txt")
 
 

@@ -14,6 +14,7 @@ import pytest
 from registry import api
 from registry.actions import demo
 from registry.errors import FolderNotFound, MissingExtra, RegistryError
+from tests.support.refusals import raises
 
 
 def run(*words: str, temporary: Path) -> subprocess.CompletedProcess[str]:
@@ -28,14 +29,16 @@ def test_the_story_is_told_on_the_real_model_and_leaves_nothing_behind(tmp_path:
     said = "\n".join(json.loads(done.stdout))
     assert (done.returncode, done.stderr) == (0, "")
     assert "largest difference from the vectors that training ended with, in 3456 numbers: 0" in said
-    assert "exit code 6, error: the tokens are not those of rebuilt@1" in said
+    (refusal,) = [line for line in said.splitlines() if "exit code 6" in line]
+    quoted = ("error: ", "rebuilt@1", "'zorvaxin'", "(check adapter-tokenizer")
+    assert [value for value in quoted if value not in refusal] == []
     assert list(tmp_path.glob("registry-demo-*")) == []
 
 
 def test_a_model_that_is_not_there_ends_the_demo_before_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
-    with pytest.raises(FolderNotFound, match="nowhere"):
+    with raises(FolderNotFound, str(tmp_path / "nowhere")):
         api.demo(tmp_path / "nowhere", say=lambda line: None)
     assert list(tmp_path.iterdir()) == []
 
@@ -43,7 +46,7 @@ def test_a_model_that_is_not_there_ends_the_demo_before_it_begins(tmp_path: Path
 def test_without_the_extra_the_command_that_installs_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "PACKAGE", "a-package-that-nobody-has")
 
-    with pytest.raises(MissingExtra, match="pip install a-package-that-nobody-has; .*registry demo --model FOLDER"):
+    with raises(MissingExtra, "pip install a-package-that-nobody-has", "registry demo --model"):
         demo.packaged_model()
 
 
@@ -53,7 +56,7 @@ def test_the_packaged_model_is_found_without_importing_it(minilm_folder: Path) -
 
 
 def test_a_claim_that_is_not_true_is_an_error() -> None:
-    with pytest.raises(RegistryError, match="the demo's story is not true here: two is not one"):
+    with raises(RegistryError, "two is not one"):
         demo._claim(False, "two is not one")
 
 

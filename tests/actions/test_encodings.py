@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 
 import numpy
@@ -15,6 +17,7 @@ from tests.actions.test_every_class import loaded
 from tests.artifacts import small
 from tests.artifacts.hand import rewrite
 from tests.support import plain
+from tests.support.refusals import raises
 
 TEXTS = ("the cat sat on the mat", "paris is the capital of france", "a dog sat", "hearts", "innovation", "the heart of a dog", "zorvaxin is",
          "a mat", "capital")
@@ -150,34 +153,35 @@ def test_a_model_that_did_not_change_moves_nothing(reg, tmp_path):
     assert found.histogram() == ((1.0, 1.0, len(found.texts)),)
 
 
-@pytest.mark.parametrize(("content", "said"), [
-    (b"caf\xe9\n", "is not UTF-8: line 1"), (b"\n  \n", "there is no text to encode")])
-def test_a_file_of_texts_that_holds_none_is_refused_before_anything_is_loaded(reg, tmp_path, content, said):
+@pytest.mark.parametrize(("content", "quoted"), [
+    (b"caf\xe9\n", ("texts.txt", "line 1", "0xe9")), (b"\n  \n", ())])
+def test_a_file_of_texts_that_holds_none_is_refused_before_anything_is_loaded(
+        reg, tmp_path, content, quoted):
     base = plain.base(tmp_path / "base")
     (tmp_path / "texts.txt").write_bytes(content)
 
-    with pytest.raises(Invalid, match=said):
+    with raises(Invalid, *quoted):
         reg.diff(base, base, texts=tmp_path / "texts.txt")
 
 
 def test_lines_that_are_no_pairs_are_named(reg, tmp_path):
     base = small.cross(tmp_path / "base")
 
-    with pytest.raises(Invalid, match=r"line 2 \('alone'\), line 3 .* are no pair; a CrossEncoder scores pairs"):
+    with raises(Invalid, "line 2", "'alone'", "line 3", repr('["one"]'), "CrossEncoder"):
         reg.diff(base, base, texts=["a\tb", "alone", '["one"]'])
 
 
 def test_a_file_that_is_not_there_and_a_page_that_cannot_be_written_are_told_first(reg, tmp_path):
     base = plain.base(tmp_path / "base")
 
-    with pytest.raises(FolderNotFound, match="cannot read the texts"):
+    with raises(FolderNotFound, str(tmp_path / "nowhere.txt"), os.strerror(errno.ENOENT).lower()):
         reg.diff(base, base, texts=tmp_path / "nowhere.txt")
-    with pytest.raises(Invalid, match="cannot write the page"):
+    with raises(Invalid, str(tmp_path / "nowhere" / "page.html")):
         reg.diff(base, base, html=tmp_path / "nowhere" / "page.html")
 
 
 def test_a_cross_encoder_is_not_compared_with_an_encoder_of_texts(reg, tmp_path):
-    with pytest.raises(Invalid, match="cannot be compared"):
+    with raises(Invalid, "CrossEncoder", "SentenceTransformer"):
         reg.diff(small.cross(tmp_path / "cross"), small.dense(tmp_path / "dense"), encodings=True)
 
 
@@ -329,7 +333,7 @@ def test_encodings_that_are_no_numbers_are_measured_by_nobody(reg, tmp_path):
     shutil.copytree(before, after)
     with_one(after, "encoder.layer.1.output.LayerNorm.weight", float("nan"))
 
-    with pytest.raises(NotLoadable, match=r"^after encodes 'a' to NaN or infinity"):
+    with raises(NotLoadable, "after", "'a'", "NaN", "--encodings"):
         reg.diff(before, after, encodings=True)
 
     assert reg.diff(before, after).advice.line.endswith("LayerNorm.weight, and 1 value is NaN or infinite on one side")

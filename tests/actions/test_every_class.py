@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 import registry
+from registry.errors import NotLoadable
 from tests.artifacts import small
+from tests.support.refusals import raises
 
 NEW = ("zorvaxin", "quelora")
 TEXTS = ("the cat sat on the mat", "a dog and zorvaxin", "quelora is innovation")
@@ -133,7 +135,10 @@ def test_an_adapter_on_a_base_in_the_old_layout_loads(tmp_path):
 
 def test_the_packaged_splade_is_a_sparse_encoder_when_that_is_said(tmp_path, splade_folder):
     reg = registry.init(tmp_path / "home")
-    with pytest.raises(registry.RegistryError, match="--class"):
+    with raises(
+        NotLoadable, "'BertForMaskedLM'", "modules.json", "--class SentenceTransformer",
+        "--class SparseEncoder"
+    ):
         reg.add(splade_folder, "splade")
 
     added = reg.add(splade_folder, "splade", model_class="SparseEncoder")

@@ -1,7 +1,10 @@
+import re
+
 import pytest
 
 from registry.errors import AliasMoved, AliasNotFound, InUse, Invalid, InvalidName, InvalidReference, VersionNotFound
 from tests.support import plain
+from tests.support.refusals import raises, text_of
 
 
 def test_an_alias_moves_and_says_from_where(registered, tmp_path):
@@ -27,12 +30,12 @@ def test_expect_refuses_an_alias_that_somebody_moved(registered, tmp_path):
     registered.add(plain.base(tmp_path / "second", seed=2), "minilm")
     registered.alias("minilm@2", "prod")
 
-    with pytest.raises(AliasMoved, match=r"minilm@prod points to minilm@2, not to minilm@1"):
+    with raises(AliasMoved, "minilm@prod", "minilm@2", "minilm@1"):
         registered.alias("minilm@2", "prod", expect="minilm@1")
 
 
 def test_a_bare_name_is_refused_where_something_changes(registered):
-    with pytest.raises(InvalidReference, match="say minilm@NUMBER"):
+    with raises(InvalidReference, "'minilm'", "alias", "minilm@"):
         registered.alias("minilm", "prod")
 
 
@@ -48,14 +51,14 @@ def test_an_alias_is_taken_away_by_its_reference(registered):
     move = registered.alias("minilm@prod", remove=True)
 
     assert (move.before, move.after) == ("minilm@1", None)
-    with pytest.raises(AliasNotFound, match="it has: none"):
+    with raises(AliasNotFound, "minilm", "'prod'"):
         registered.resolve("minilm@prod")
 
 
 def test_removing_an_alias_that_is_not_there_names_the_known_ones(registered):
     registered.alias("minilm@1", "prod")
 
-    with pytest.raises(AliasNotFound, match=r"'stage'.*prod"):
+    with raises(AliasNotFound, "minilm", "'stage'", "prod"):
         registered.alias("minilm@stage", remove=True)
 
 
@@ -82,18 +85,21 @@ def test_a_yanked_version_is_not_latest_but_loads_by_number_with_a_warning(regis
 def test_a_version_that_an_alias_points_to_is_not_yanked(registered):
     registered.alias("minilm@1", "prod")
 
-    with pytest.raises(InUse, match="registry alias --remove minilm@prod"):
+    with raises(InUse, "minilm@1", "registry alias --remove minilm@prod"):
         registered.yank("minilm@1", reason="x")
 
 
 def test_a_yank_needs_a_reason(registered):
-    with pytest.raises(Invalid, match="--reason"):
+    with raises(Invalid, "--reason"):
         registered.yank("minilm@1")
 
 
 def test_a_base_is_not_deleted_while_something_stands_on_it(registered):
-    with pytest.raises(InUse, match=r"minilm-medical@1 is what medical@1 stands on"):
+    with raises(InUse) as refused:
         registered.delete("minilm-medical@1")
+
+    references = re.findall(r"[\w-]+@\d+", text_of(refused.value))
+    assert set(references) == {"minilm-medical@1", "medical@1"}
 
 
 def test_a_whole_line_is_deleted_children_first(registered):
@@ -109,8 +115,9 @@ def test_a_number_is_never_used_again(registered, tmp_path):
     added = registered.add(plain.adapter(tmp_path / "next", "/x", seed=8, added=("zorvaxin", "quelora")), "medical", parent="minilm-medical@1")
 
     assert added.version.reference == "medical@2"
-    with pytest.raises(VersionNotFound, match="2"):
+    with raises(VersionNotFound, "medical@1") as refused:
         registered.resolve("medical@1")
+    assert re.search(r"\b2\b", text_of(refused.value))
 
 
 def test_keep_last_spares_what_is_used(reg, tmp_path):

@@ -10,17 +10,27 @@ RegistryError            exit 1
 ├─ Refused               6   UnsafeFile ForeignCode ParentMismatch NotLoadable NoEffect InUse NotEmpty LocalPath
 └─ Unavailable           7   HubUnavailable StoreUnavailable CatalogBehind SchemaBehind MissingExtra
 
-A message is one line, lower case, no full stop: what is so, with the real values quoted, then what would do.
-Callers catch families, tests name leaves.
+A message is one line, lower case, no full stop: `<what failed>: <value> (<why>)`, values quoted. What the user can do
+about it is `error.hint`, a second line. Callers catch families, tests name leaves.
 """
 
 from __future__ import annotations
 
 
 class RegistryError(Exception):
-    """Anything this package refuses to do, or finds wrong."""
+    """Base class of all errors that this package raises on purpose."""
 
     exit_code = 1
+    hint: str | None
+    """The command or the action that helps, if there is one; the command line prints it as `hint: ...`."""
+
+    def __init__(self, message: str = "", *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def with_hint(self) -> str:
+        """Return message and hint as one line, for reports and warnings that have no second line."""
+        return f"{self}; {self.hint}" if self.hint else str(self)
 
 
 class Invalid(RegistryError, ValueError):
@@ -206,8 +216,8 @@ class Unavailable(RegistryError):
 class HubUnavailable(Unavailable):
     """The Hub cannot be reached, or does not answer with what was asked for."""
 
-    AGAIN = "; repeating the command goes on from here"
-    """How a line ends that is about something that goes on where it was."""
+    AGAIN = "run the command again; it resumes from this point"
+    """Hint of an error that interrupts a transfer which can be resumed."""
     momentary = False
     """Whether it may go away by waiting."""
     seconds: float | None = None

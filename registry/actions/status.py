@@ -60,7 +60,7 @@ def states_of(home: Home, remote: Remote, name: str, repository: str, copies: Se
     try:
         return compared(home, look(remote, repository), name, repository, copies)
     except (RemoteNotFound, RemoteMoved, HubUnavailable, Invalid, Refused) as error:
-        return [State(name, number, repository, copy.commit, _state_of(error), str(error).removesuffix(HubUnavailable.AGAIN))
+        return [State(name, number, repository, copy.commit, _state_of(error), str(error))
                 for number, copy in sorted(known.items())]
 
 

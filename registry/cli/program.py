@@ -1,6 +1,7 @@
 """The program: runs a command, and turns what goes wrong into one line and an exit code.
 
-With --json that line is an object {"error": {"kind", "message", "exit_code"}}. A traceback is for who asks: REGISTRY_DEBUG=1.
+With --json the error is one line {"error": {"kind", "message", "hint", "exit_code"}}; the hint is null if there is none.
+REGISTRY_DEBUG=1 adds a traceback.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import click
 
 from ..errors import RegistryError, Unavailable, reason
 from . import INTERRUPTED
-from .root import root
+from .root import NoSuchCommand, root
 from .session import Session
 from .text import plain
 
@@ -41,12 +42,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _forget_output()
         return PIPE_CLOSED
     except click.ClickException as error:
-        return _fail("Usage", _usage(error), error.exit_code, session, given)
+        message, hint = _usage(error)
+        return _fail("Usage", message, hint, error.exit_code, session, given)
     except RegistryError as error:
-        return _fail(type(error).__name__, str(error), error.exit_code, session, given)
+        return _fail(type(error).__name__, str(error), error.hint, error.exit_code, session, given)
     except OSError as error:
         _forget_output()
-        return _fail(type(error).__name__, _refusal(error), Unavailable.exit_code, session, given)
+        return _fail(type(error).__name__, _refusal(error), None, Unavailable.exit_code, session, given)
 
 
 def _invoke(arguments: list[str], session: Session) -> int:
@@ -69,30 +71,35 @@ def report_bug(kind: type[BaseException], error: BaseException, trace: Traceback
         print("interrupted", file=sys.stderr)
     else:
         what = f"{kind.__name__}: {plain(str(error))}"
-        print(f"error: this is a bug in registry: {what}; REGISTRY_DEBUG=1 shows where", file=sys.stderr)
+        print(f"error: this is a bug in registry: {what}\nhint: REGISTRY_DEBUG=1 prints a traceback", file=sys.stderr)
 
 
-def _fail(kind: str, message: str, exit_code: int, session: Session, arguments: Sequence[str]) -> int:
+def _fail(kind: str, message: str, hint: str | None, exit_code: int, session: Session, arguments: Sequence[str]) -> int:
     if os.environ.get("REGISTRY_DEBUG"):
         import traceback
         traceback.print_exc()
     if session.as_json or "--json" in arguments:
-        line = json.dumps({"error": {"kind": kind, "message": message, "exit_code": exit_code}})
+        lines = [json.dumps({"error": {"kind": kind, "message": message, "hint": hint, "exit_code": exit_code}})]
     else:
-        line = f"error: {plain(message)}"
-    click.echo(line, err=True)
+        lines = [f"error: {plain(message)}", *([f"hint: {plain(hint)}"] if hint else [])]
+    click.echo("\n".join(lines), err=True)
     return exit_code
 
 
-def _usage(error: click.ClickException) -> str:
-    """Click's message in this house's form, with the command whose help says more."""
+def _usage(error: click.ClickException) -> tuple[str, str | None]:
+    """Return Click's message in the form of our own errors, and a hint."""
     message = error.format_message()
+    possibilities: Sequence[str] = ()
     if isinstance(error, click.NoSuchOption):
         message = f"there is no option {error.option_name}"
-        message += f"; did you mean {error.possibilities[0]}?" if error.possibilities else ""
+        possibilities = error.possibilities or ()
     message = (message[:1].lower() + message[1:]).rstrip(".")
+    if isinstance(error, NoSuchCommand):
+        return message, error.hint
+    if possibilities:
+        return message, f"did you mean {possibilities[0]}?"
     context = error.ctx if isinstance(error, click.UsageError) else None
-    return f"{message}; see {context.command_path} --help" if context is not None and not message.endswith("?") else message
+    return message, f"see {context.command_path} --help" if context is not None else None
 
 
 def _refusal(error: OSError) -> str:

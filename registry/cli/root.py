@@ -38,8 +38,9 @@ MEANT = {
 EXIT_CODES = """Exit codes: 0 done, 1 a bug or an answer of no, 2 wrong use, 3 not found, 4 conflict or busy, 5 damaged bytes,
 6 refused because it would do harm, 7 something outside does not answer (disk, network), 130 interrupted.
 
-An error is one line on standard error; with --json an object {"error": {"kind", "message", "exit_code"}}. REGISTRY_DEBUG=1
-adds the traceback, NO_COLOR takes colours away, REGISTRY_HOME names the home."""
+An error is one line on standard error, then a hint where one helps; with --json an object
+{"error": {"kind", "message", "hint", "exit_code"}}. REGISTRY_DEBUG=1 adds the traceback, NO_COLOR turns colours off,
+REGISTRY_HOME names the home."""
 
 
 class Commands(click.Group):
@@ -67,7 +68,7 @@ class Commands(click.Group):
         """The command that the first argument names; else an error with what was probably meant."""
         found = self.get_command(ctx, args[0])
         if found is None and not ctx.resilient_parsing:
-            raise click.UsageError(f"there is no command {args[0]!r}{_hint(args[0])}", ctx)
+            raise NoSuchCommand(args[0], ctx)
         return args[0] if found is not None else None, found, args[1:]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -87,10 +88,14 @@ class Commands(click.Group):
         return found.get_short_help_str(limit=120) if found is not None else ""
 
 
-def _hint(word: str) -> str:
-    from difflib import get_close_matches
-    close: Sequence[str] = [name for name, others in MEANT.items() if word in others] or get_close_matches(word, FILES, n=1)
-    return f"; did you mean registry {close[0]}?" if close else ""
+class NoSuchCommand(click.UsageError):
+    """Error for a word that is not a command; the hint names the command that was probably meant."""
+
+    def __init__(self, word: str, context: click.Context) -> None:
+        from difflib import get_close_matches
+        super().__init__(f"there is no command {word!r}", context)
+        close: Sequence[str] = [name for name, others in MEANT.items() if word in others] or get_close_matches(word, FILES, n=1)
+        self.hint = f"did you mean registry {close[0]}?" if close else f"see {context.command_path} --help"
 
 
 @click.group(cls=Commands, context_settings=SETTINGS, params=common_options(version_hidden=False))

@@ -21,7 +21,7 @@ MOMENTARY = (408, 429, 500, 502, 503, 504)
 
 def momentary(said: str, seconds: float | None = None) -> HubUnavailable:
     """An error that may go away by waiting, so many seconds if somebody asked for them."""
-    error = HubUnavailable(said + HubUnavailable.AGAIN)
+    error = HubUnavailable(said, hint=HubUnavailable.AGAIN)
     error.momentary, error.seconds = True, seconds
     return error
 

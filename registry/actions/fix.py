@@ -124,13 +124,16 @@ def _refuse_another_base(home: Home, model: Path, parent: Known) -> None:
     files = open_folder(home, model)
     layout = layout_of(files, parent_class=parent.version.model_class)
     candidate = Candidate(files, layout, inspect(files, layout, root=None), _view(home, parent))
-    message = next((message for check in CHECKS if check.id in _PUT_RIGHT and (message := check.find(candidate)) is not None), None)
-    if message is None:
+    problems = (check.find(candidate) for check in CHECKS if check.id in _PUT_RIGHT)
+    problem = next((problem for problem in problems if problem is not None), None)
+    if problem is None:
         return
     fitting = [version.reference for version in _fitting(home, model) if version.digest != parent.version.digest]
     known = f"its tensors and tokens fit {', '.join(fitting[:_CANDIDATES])}" if fitting else "no registered model fits it"
-    raise ParentMismatch(f"the adapter cannot be put right on {parent.version.reference}: {message.partition('; ')[0]}; {known}; name the model that "
-                         "it was trained on with --parent")
+    raise ParentMismatch(
+        f"the adapter cannot be repaired on {parent.version.reference}: {problem.message}; {known}",
+        hint="pass the model that it was trained on with --parent",
+    )
 
 
 def _vocabulary(home: Home, model: Path) -> Digest | None:

@@ -10,7 +10,7 @@ import contextlib
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from .common import facts_of, stored
 from .staging import lay_out, staging
 
 if TYPE_CHECKING:
+    from ..artifacts.checks import Problem
     from ..artifacts.effect import Effect
     from ..artifacts.probes import Given, Probe, Probes
 
@@ -199,34 +200,46 @@ def judge(found: Effect, forced: Sequence[str], subject: Subject) -> tuple[tuple
     from ..artifacts.effect import NOISE
     warnings, overruled = [], []
     if found.strayed and SWITCHED not in forced:
-        raise ParentMismatch(refusal(SWITCHED, strayed(found, subject), judgement=True))
+        raise refusal(ParentMismatch, SWITCHED, strayed(found, subject), judgement=True)
     if found.strayed:
-        warnings.append(f"forced {SWITCHED}: {strayed(found, subject)}")
+        warnings.append(f"forced {SWITCHED}: {strayed(found, subject).with_hint()}")
         overruled.append(SWITCHED)
     if 0 < found.largest < NOISE:
         warnings.append(f"the adapter changes encodings by {found.largest:.1g} at most ({found.where}), no more than noise")
     if not found.largest and EFFECT not in forced:
-        raise NoEffect(refusal(EFFECT, f"{no_effect(found)} (if it is meant to be untrained: --allow-no-effect)", judgement=True))
+        untrained = "if it is untrained on purpose: --allow-no-effect"
+        problem = no_effect(found)
+        hint = f"{problem.hint}, or, {untrained}" if problem.hint else untrained
+        raise refusal(NoEffect, EFFECT, replace(problem, hint=hint), judgement=True)
     if not found.largest:
-        warnings.append(f"forced {EFFECT}: {no_effect(found)}")
+        warnings.append(f"forced {EFFECT}: {no_effect(found).with_hint()}")
         overruled.append(EFFECT)
     return tuple(warnings), tuple(overruled)
 
 
-def strayed(found: Effect, subject: Subject) -> str:
-    """The sentence on a model that is not its base without its adapter."""
+def strayed(found: Effect, subject: Subject) -> Problem:
+    """Return the problem of a model that differs from its base without its adapter."""
+    from ..artifacts.checks import Problem
     base = subject.parent.reference if subject.parent is not None else "its base"
-    return (f"without the adapter the model is not {base}: {found.strayed}; a setting or file around the transformer is another one than "
-            f"{base} has, so take that as it was saved with the adapter, or name the base that it was trained on with --parent")
+    return Problem(
+        f"without the adapter the model differs from {base}: {found.strayed} "
+        f"(a setting or file around the transformer is not that of {base})",
+        "use the settings and files that were saved with the adapter, "
+        "or pass the base that it was trained on with --parent",
+    )
 
 
-def no_effect(found: Effect) -> str:
-    """The sentence on an adapter that changes nothing."""
+def no_effect(found: Effect) -> Problem:
+    """Return the problem of an adapter that changes nothing."""
+    from ..artifacts.checks import Problem
+    same = "every text encodes to the same bits with and without the adapter"
     if not found.lost:
-        return "with and without the adapter, every text encodes to the same bits, though all of its tensors are in the loaded model"
+        return Problem(f"{same}, although all of its tensors are in the loaded model")
     more = f" and {len(found.lost) - 1} more" if len(found.lost) > 1 else ""
-    return (f"with and without the adapter, every text encodes to the same bits: {found.lost[0]!r}{more} did not land in the loaded model; "
-            "save it again with save_pretrained of the model that it was trained in")
+    return Problem(
+        f"{same}: not in the loaded model: {found.lost[0]!r}{more}",
+        "save it again with save_pretrained of the model that it was trained in",
+    )
 
 
 def read_given(texts: Texts | None) -> tuple[Given, ...]:

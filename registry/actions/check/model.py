@@ -161,14 +161,16 @@ def _effect(models: Models, stage: Stage, model: Any, folder: Path, *, line: boo
         yield Outcome(EFFECT, "effect", stage.name, FAILED, message=str(error))
         return
     if found.strayed:
-        yield Outcome(SWITCHED, "line", stage.name, FORCED if SWITCHED in stage.forced else FAILED, message=strayed(found, subject))
+        verdict = FORCED if SWITCHED in stage.forced else FAILED
+        message = strayed(found, subject).with_hint()
+        yield Outcome(SWITCHED, "line", stage.name, verdict, message=message)
     if found.largest > 0:
         small = found.largest < NOISE
         yield Outcome(EFFECT, "effect", stage.name, WARNED if small else OK, found.where, "a difference", f"{found.largest:.2g}", found.largest,
                       message="no more than noise" if small else "")
         return
     yield Outcome(EFFECT, "effect", stage.name, FORCED if EFFECT in stage.forced else FAILED, expected="a difference", found="none",
-                  difference=0.0, message=no_effect(found))
+                  difference=0.0, message=no_effect(found).with_hint())
 
 
 def _probe(stage: str, before: Probe, now: Probe) -> Iterator[Outcome]:

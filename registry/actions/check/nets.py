@@ -62,9 +62,10 @@ def structure(stage: Stage) -> Iterator[Outcome]:
     candidate, told = stage.candidate, set[str | None]()
     for check in CHECKS:
         try:
-            message = check.find(candidate)
+            problem = check.find(candidate)
+            message = problem.with_hint() if problem is not None else None
         except RegistryError as error:
-            message = str(error)
+            message = error.with_hint()
             if message in told:
                 yield Outcome(check.id, check.net, stage.name, UNMEASURED, message="not looked at, for what was told above")
                 continue

@@ -8,9 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ...errors import Invalid
+from ...errors import Invalid, RegistryError
 from . import adapter, around, files, forms, own, settings, tokenizer, trained, weights
-from .check import EFFECT, IDENTITY, INTEGRITY, MEASUREMENT, STRUCTURE, Candidate, Check, ParentView
+from .check import (
+    EFFECT,
+    IDENTITY,
+    INTEGRITY,
+    MEASUREMENT,
+    STRUCTURE,
+    Candidate,
+    Check,
+    ParentView,
+    Problem,
+)
 
 CHECKS: tuple[Check, ...] = (*files.CHECKS, *forms.CHECKS, *weights.CHECKS, *adapter.CHECKS, *tokenizer.CHECKS, *trained.CHECKS, *own.CHECKS,
                              *around.CHECKS, *settings.CHECKS)
@@ -33,6 +43,7 @@ __all__ = [
     "Check",
     "ParentView",
     "Passed",
+    "Problem",
     "check_forced",
     "find_all",
     "refusal",
@@ -56,12 +67,16 @@ def check_forced(forced: Sequence[str]) -> None:
     for id in forced:
         if id in may:
             continue
-        reason = f"the check {id!r} is no matter of judgement and cannot be forced" if id in known else f"no check is called {id!r}"
-        raise Invalid(f"{reason}; those that can: {', '.join(may)}")
+        message = (
+            f"the check {id!r} cannot be forced (it is not a check of judgement)"
+            if id in known
+            else f"unknown check: {id!r}"
+        )
+        raise Invalid(message, hint=f"use one of {', '.join(may)}")
 
 
-def find_all(candidate: Candidate) -> Iterator[tuple[Check, str | None]]:
-    """Each check with what it finds, None where it passes."""
+def find_all(candidate: Candidate) -> Iterator[tuple[Check, Problem | None]]:
+    """Yield each check with the problem that it finds, None where it passes."""
     for check in CHECKS:
         yield check, check.find(candidate)
 
@@ -69,19 +84,26 @@ def find_all(candidate: Candidate) -> Iterator[tuple[Check, str | None]]:
 def run_checks(candidate: Candidate, forced: Sequence[str] = ()) -> Passed:
     """The warnings, and which of the forced checks failed. Raises the error of the first check that fails and is not among them."""
     warnings, overruled = [], []
-    for check, message in find_all(candidate):
-        if message is None:
+    for check, problem in find_all(candidate):
+        if problem is None:
             continue
         if check.error is None:
-            warnings.append(message)
+            warnings.append(problem.with_hint())
         elif check.id in forced and check.judgement:
             overruled.append(check.id)
-            warnings.append(f"forced {check.id}: {message}")
+            warnings.append(f"forced {check.id}: {problem.with_hint()}")
         else:
-            raise check.error(refusal(check.id, message, judgement=check.judgement))
+            raise refusal(check.error, check.id, problem, judgement=check.judgement)
     return Passed(tuple(warnings), tuple(overruled))
 
 
-def refusal(id: str, message: str, *, judgement: bool) -> str:
-    """A check's message with its name, and for one of judgement how to let it pass."""
-    return f"{message} (check {id}{f'; if it is meant: --force {id}' if judgement else ''})"
+def refusal(
+    error: type[RegistryError], id: str, problem: Problem, *, judgement: bool
+) -> RegistryError:
+    """Return the error of a failed check, whose message ends with the id of the check.
+
+    The hint of a check of judgement also says how to override it.
+    """
+    hints = [problem.hint, f"if it is intended: --force {id}" if judgement else None]
+    hint = ", or, ".join(hint for hint in hints if hint is not None)
+    return error(f"{problem.message} (check {id})", hint=hint or None)

@@ -39,8 +39,25 @@ class Candidate:
     """Made by resize, which has looked at every new token."""
 
 
-Find = Callable[[Candidate], str | None]
-"""The message of what is wrong, or None: one line, what is so with its values, then what would do."""
+@dataclass(frozen=True)
+class Problem:
+    """What a check found wrong, and what the user can do about it."""
+
+    message: str
+    hint: str | None = None
+
+    @classmethod
+    def of(cls, error: RegistryError) -> Problem:
+        """Return the message and the hint of an error."""
+        return cls(str(error), error.hint)
+
+    def with_hint(self) -> str:
+        """Return message and hint as one line, for reports that have no second line."""
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+Find = Callable[[Candidate], Problem | None]
+"""Function of a check that returns what is wrong with a candidate, or None."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...errors import NotLoadable
 from ...facts import read
 from ..configuration import parse
-from .check import Candidate, checks
+from .check import Candidate, Problem, checks
 
 CHECKS, check = checks()
 _PARSED_ELSEWHERE = ("tokenizer.json", "vocab.json", "model.safetensors.index.json")
@@ -17,34 +17,37 @@ MADE_FROM = {"Pooling": "config.json", "Dense": "config.json", "LayerNorm": "con
 
 @check("configurations", "configurations parse",
        "protects from a model that is registered and that no loader can open", NotLoadable)
-def configurations_parse(candidate: Candidate) -> str | None:
+def configurations_parse(candidate: Candidate) -> Problem | None:
     """Every configuration is JSON with each key once; what readers of their own have parsed is not parsed again."""
     for path in candidate.layout.belongs:
         if path.endswith(".json") and path.rsplit("/", 1)[-1] not in _PARSED_ELSEWHERE:
             try:
                 parse(read(candidate.files, path), path)
             except NotLoadable as error:
-                return str(error)
+                return Problem.of(error)
     return None
 
 
 @check("templates", "templates are text", "protects from a chat template that fails at the first encode", NotLoadable)
-def templates_are_text(candidate: Candidate) -> str | None:
+def templates_are_text(candidate: Candidate) -> Problem | None:
     """Chat templates are UTF-8."""
     for path in candidate.layout.belongs:
         if path.endswith(".jinja"):
             try:
                 read(candidate.files, path).decode("utf-8")
             except UnicodeDecodeError as error:
-                return f"{path} is no text: byte {error.start} is not UTF-8"
+                return Problem(f"{path} is not text: byte {error.start} is not UTF-8")
     return None
 
 
 @check("module-files", "modules have their configuration", "protects from a pooling that cannot be made at load", NotLoadable)
-def modules_have_their_configuration(candidate: Candidate) -> str | None:
+def modules_have_their_configuration(candidate: Candidate) -> Problem | None:
     """A module that has no defaults has the file it is made from."""
     for module in candidate.layout.modules:
         name = MADE_FROM.get(module.type)
         if name is not None and module.at(name) not in candidate.layout.belongs:
-            return f"the module {module.type} has no {module.at(name)}, and cannot be made without; copy the whole folder"
+            return Problem(
+                f"the module {module.type} requires {module.at(name)}, which is missing",
+                "copy the whole folder",
+            )
     return None

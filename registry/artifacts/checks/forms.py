@@ -10,7 +10,7 @@ from ..configuration import read_object
 from ..encoder.belongs import SENTENCE_CONFIGS, join
 from ..encoder.modules import ROUTER_CONFIGS, ROUTERS, TRANSFORMERS, Module
 from ..forms import MODEL, MODULES, ROUTER, TOKENIZER, Forms, misfit
-from .check import Candidate, checks
+from .check import Candidate, Problem, checks
 from .files import MADE_FROM
 
 CHECKS, check = checks()
@@ -18,10 +18,10 @@ CHECKS, check = checks()
 
 @check("setting-forms", "its settings have the form that loaders read",
        "protects from a setting that a loader takes for another, as \"false\" in quotation marks is taken for true", NotLoadable)
-def settings_have_their_form(candidate: Candidate) -> str | None:
+def settings_have_their_form(candidate: Candidate) -> Problem | None:
     """What is true or false, a number, a text or a list in the libraries is so in the configurations too."""
     found = (misfit(value, forms, path) for path, value, forms in _settings(candidate))
-    return next((said for said in found if said is not None), None)
+    return next((Problem(message) for message in found if message is not None), None)
 
 
 def _settings(candidate: Candidate) -> Iterator[tuple[str, Mapping[str, Any], Forms]]:

@@ -11,7 +11,7 @@ from ..configuration import read_if_there
 from ..defaults import todays
 from ..encoder.belongs import join
 from ..encoder.modules import TRANSFORMERS
-from .check import Candidate, ParentView, checks
+from .check import Candidate, ParentView, Problem, checks
 from .common import some
 
 CHECKS, check = checks()
@@ -26,7 +26,7 @@ SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
 
 @check("dimension", "its dimension is that of its transformer",
        "protects from a model that says another dimension than its encodings have, as a vector store would ask it", NotLoadable)
-def dimension_is_that_of_its_transformer(candidate: Candidate) -> str | None:
+def dimension_is_that_of_its_transformer(candidate: Candidate) -> Problem | None:
     """A Pooling right behind a transformer is told as many dimensions as that makes."""
     modules = candidate.layout.modules
     width = _width(candidate)
@@ -38,13 +38,16 @@ def dimension_is_that_of_its_transformer(candidate: Candidate) -> str | None:
         told = todays(config).get("embedding_dimension")
         if told is not None and told != width[0]:
             field = next(key for key in ("embedding_dimension", "word_embedding_dimension") if key in config)
-            return (f"{path} has the {field} {told!r:.80}, and the transformer makes {width[0]} ({width[1]}), so the model would say another "
-                    f"dimension than its encodings have; set {field} to {width[0]}")
+            return Problem(
+                f"{path} has the {field} {told!r:.80}, but the dimension of the transformer is "
+                f"{width[0]} ({width[1]}), so the model would report a wrong dimension",
+                f"set {field} to {width[0]}",
+            )
     return None
 
 
 @check("prompt-name", "its default prompt is there", "protects from a model that no library loads", NotLoadable)
-def default_prompt_is_there(candidate: Candidate) -> str | None:
+def default_prompt_is_there(candidate: Candidate) -> Problem | None:
     """default_prompt_name names one of the prompts."""
     config = _sentence(candidate)
     name, prompts = config.get("default_prompt_name"), config.get("prompts")
@@ -52,18 +55,25 @@ def default_prompt_is_there(candidate: Candidate) -> str | None:
     if name is None or name in there:
         return None
     shown = f"it has {some(sorted(set(there)))}" if there else "it has none"
-    return f"{_SENTENCE} has the default_prompt_name {name!r:.80}, and no prompt is called so ({shown}); name one of the prompts, or set it to null"
+    return Problem(
+        f"{_SENTENCE} has the default_prompt_name {name!r:.80}, "
+        f"but no prompt of that name ({shown})",
+        "set it to the name of a prompt, or to null",
+    )
 
 
 @check("similarity", "its similarity is one that is known", "protects from another similarity than was meant: a loader takes its own without a word",
        NotLoadable, judgement=True)
-def similarity_is_known(candidate: Candidate) -> str | None:
+def similarity_is_known(candidate: Candidate) -> Problem | None:
     """similarity_fn_name is one of the library's; other libraries that make multi-vector models have names of their own."""
     name = _sentence(candidate).get("similarity_fn_name")
     if name is None or name in SIMILARITIES or candidate.layout.model_class not in ("SentenceTransformer", "SparseEncoder"):
         return None
-    return (f"{_SENTENCE} has the similarity_fn_name {name!r:.80}, which no library knows, so that a loader takes its own without a word; "
-            f"name one of {', '.join(SIMILARITIES)}, or set it to null")
+    return Problem(
+        f"{_SENTENCE} has the similarity_fn_name {name!r:.80}, which no library supports "
+        "(a loader silently uses its default)",
+        f"use one of {', '.join(SIMILARITIES)}, or set it to null",
+    )
 
 
 def _sentence(candidate: Candidate) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from ..defaults import HANDED_ON, SILENT, computed_in, flat, handed_on, same, se
 from ..encoder.belongs import join
 from ..tokenizer import settings_of, side_of, special_tokens, splits_special
 from .around import pooling, spoken
-from .check import Candidate, ParentView, checks
+from .check import Candidate, ParentView, Problem, checks
 
 CHECKS, check = checks()
 _IN_FACTS = ("__version__", "model_type", "prompts", "default_prompt_name", "similarity_fn_name", "truncate_dim")
@@ -24,7 +24,7 @@ _PARTS = ("normalizer", "pre_tokenizer", "post_processor")
 
 
 @check("parent-settings", "its settings are its parent's", "tells of class, prompts, lengths and other settings that are not the parent's", None)
-def settings_are_its_parents(candidate: Candidate) -> str | None:
+def settings_are_its_parents(candidate: Candidate) -> Problem | None:
     """Class, prompts, maximum length, sides, similarity, dtype and trained modules beside the transformer are those of the parent; of a
     full model also modules, pooling, the way to its tokens and what config.json says of the architecture.
     """
@@ -35,11 +35,14 @@ def settings_are_its_parents(candidate: Candidate) -> str | None:
     if parent.facts.model_class != own.model_class:
         if candidate.layout.is_adapter:
             return None
-        return f"not as in {parent.reference}: it is a {own.model_class} (there {parent.facts.model_class})"
+        return Problem(
+            f"not as in {parent.reference}: it is a {own.model_class} "
+            f"(there {parent.facts.model_class})"
+        )
     said = [*_lengths(candidate, parent), *_other_settings(own, parent.facts)]
     said += [*_of_its_class(candidate, parent), *_handed_on(candidate, parent), *_sides(candidate, parent)]
     said += _other_weights(candidate, parent) if candidate.layout.is_adapter else _of_a_full_model(candidate, parent)
-    return f"not as in {parent.reference}: {'; '.join(said)}" if said else None
+    return Problem(f"not as in {parent.reference}: {'; '.join(said)}") if said else None
 
 
 def _lengths(candidate: Candidate, parent: ParentView) -> Iterator[str]:

@@ -13,7 +13,7 @@ from ..inspect import table_of
 from ..structure import ends_with
 from ..tables import all_zero, nearly_one, read_rows
 from ..weights import constant_digest
-from .check import EFFECT, Candidate, ParentView, checks
+from .check import EFFECT, Candidate, ParentView, Problem, checks
 from .common import config_of, is_of_the_table, own_tensors, some, token_groups, within
 
 CHECKS, check = checks()
@@ -26,35 +26,42 @@ _ALIKE_LIMIT = 2_000
 
 @check("adapter-init", "its base is the one it was begun on",
        "protects from PiSSA, OLoRA, CorDA, LoftQ, which change the base in memory as they begin", ParentMismatch)
-def base_is_the_one_it_was_begun_on(candidate: Candidate) -> str | None:
+def base_is_the_one_it_was_begun_on(candidate: Candidate) -> Problem | None:
     """The way in which it began leaves its base alone."""
     config = config_of(candidate)
     init = config.fields.get("init_lora_weights") if config is not None else None
     named = "kasa_config" if config is not None and config.says("kasa_config") else f"init_lora_weights {init!r}"
     if init in LEAVES_THE_BASE and named != "kasa_config":
         return None
-    return (f"adapter_config.json says {named}, which changes the base as the adapter begins, and every load would "
-            "do that anew, with another result on another machine; save the changed base (the residual one) and register it, set "
-            "init_lora_weights to true, and name that base with --parent; registry.save does all of it from the live model")
+    return Problem(
+        f"adapter_config.json has {named}, which changes the base when the adapter is initialized, "
+        "so every load would change it again, with different results on different machines",
+        "save the changed (residual) base, register it, set init_lora_weights to true, "
+        "and pass that base with --parent, "
+        "or use registry.save on the model in memory, which does all of this",
+    )
 
 
 @check("adapter-bias", "its parent's biases are not trained",
        "protects from an adapter that cannot be switched off or stand beside another", NotLoadable, judgement=True)
-def parents_biases_are_not_trained(candidate: Candidate) -> str | None:
+def parents_biases_are_not_trained(candidate: Candidate) -> Problem | None:
     """Biases of the base are not among its tensors, unless they were split from a live model."""
     config = config_of(candidate)
     bias = config.fields.get("bias") if config is not None else None
     trained = [tensor.name for tensor in own_tensors(candidate) if tensor.name.endswith(".bias") and ".lora_" not in tensor.name]
     if bias in (None, "none", False) or not trained or candidate.from_memory:
         return None
-    return (f"the adapter was trained with bias={bias!r} and overwrites {counted(len(trained), 'bias', 'biases')} of its base, {trained[0]!r} first: "
-            "switched off, it leaves another base behind; train with bias='none', or keep it with registry.save while the model is "
-            "in memory")
+    return Problem(
+        f"the adapter was trained with bias={bias!r} and overwrites "
+        f"{counted(len(trained), 'bias', 'biases')} of its base (first: {trained[0]!r}), "
+        "so the base stays changed when the adapter is switched off",
+        "train with bias='none', or save the model with registry.save while it is in memory",
+    )
 
 
 @check("adapter-dtype", "it is not finer than its base",
        "protects from an adapter that is cast to fewer bits at every load", NotLoadable, judgement=True)
-def adapter_is_not_finer_than_its_base(candidate: Candidate) -> str | None:
+def adapter_is_not_finer_than_its_base(candidate: Candidate) -> Problem | None:
     """An adapter in float32 does not stand on a base that loads in half precision."""
     parent = candidate.parent
     if parent is None or not candidate.layout.is_adapter:
@@ -64,15 +71,18 @@ def adapter_is_not_finer_than_its_base(candidate: Candidate) -> str | None:
     fine = [tensor.name for tensor in own_tensors(candidate) if tensor.dtype in ("F32", "F64")]
     if half is None or not fine:
         return None
-    return (f"{counted(len(fine), 'tensor of the adapter is', 'tensors of the adapter are')} F32, {fine[0]!r} first, and "
-            f"{parent.reference} loads as {half}, so that every load casts them and the model encodes "
-            f"otherwise than it did in training; cast the adapter to {half} before it "
-            "is saved, or register the base in float32 and name that with --parent")
+    return Problem(
+        f"{counted(len(fine), 'tensor of the adapter is', 'tensors of the adapter are')} F32 "
+        f"(first: {fine[0]!r}), but {parent.reference} loads as {half}, so every load casts them "
+        "and the model encodes texts differently than in training",
+        f"cast the adapter to {half} before saving it, "
+        "or register the base in float32 and pass that with --parent",
+    )
 
 
 @check("trained-tokens", "it trains the added tokens",
        "protects from trained rows that are off by one, or those of ordinary words", ParentMismatch, judgement=True)
-def trains_the_added_tokens(candidate: Candidate) -> str | None:
+def trains_the_added_tokens(candidate: Candidate) -> Problem | None:
     """The rows that it trains by id are those of all added tokens, and no others."""
     config, parent = config_of(candidate), candidate.parent
     if config is None or parent is None:
@@ -87,21 +97,29 @@ def trains_the_added_tokens(candidate: Candidate) -> str | None:
     if not over and not under:
         return None
     if not known:
-        return (f"the adapter trains the rows of {counted(len(ids), 'id')}, {_range(ids)}, and {parent.reference} has no added tokens: "
-                f"{_spoken(over or ids, words)} {'is' if len(over or ids) == 1 else 'are'} of its own; register the base that the tokens "
-                "were added to and name it with --parent")
+        verb = "belongs" if len(over or ids) == 1 else "belong"
+        return Problem(
+            f"the adapter trains the rows of {counted(len(ids), 'id')}, {_range(ids)}, "
+            f"but {parent.reference} has no added tokens: "
+            f"{_spoken(over or ids, words)} {verb} to its original vocabulary",
+            "register the base that the tokens were added to, and pass it with --parent",
+        )
     said = []
     if over:
-        said.append(f"{_spoken(over, words)} {'is no added token' if len(over) == 1 else 'are no added tokens'}")
+        verb = "is not an added token" if len(over) == 1 else "are not added tokens"
+        said.append(f"{_spoken(over, words)} {verb}")
     if under:
         said.append(f"{_spoken(under, words)} {'was' if len(under) == 1 else 'were'} added and {'is' if len(under) == 1 else 'are'} not trained")
-    return (f"the adapter trains the rows of {counted(len(ids), 'id')}, {_range(ids)}, and the added tokens of {parent.reference} have "
-            f"{_range(added)}: {' and '.join(said)}; train with trainable_token_indices={_range(added)}")
+    return Problem(
+        f"the adapter trains the rows of {counted(len(ids), 'id')}, {_range(ids)}, but the added "
+        f"tokens of {parent.reference} have {_range(added)}: {' and '.join(said)}",
+        f"train with trainable_token_indices={_range(added)}",
+    )
 
 
 @check("trained-rows", "its trained rows stand at their tokens",
        "tells of rows that were trained at the ids of other tokens, as after somebody put trainable_token_indices in order", None, net=EFFECT)
-def trained_rows_stand_at_their_tokens(candidate: Candidate) -> str | None:
+def trained_rows_stand_at_their_tokens(candidate: Candidate) -> Problem | None:
     """No row that it trained is nearly the one that another token has in the parent, and far from its own token's."""
     config, parent = config_of(candidate), candidate.parent
     if config is None or parent is None:
@@ -118,43 +136,55 @@ def trained_rows_stand_at_their_tokens(candidate: Candidate) -> str | None:
         if strange.size:
             words = {token.id: token.content for token in parent.tokens}
             mine, other = ids[strange[0]], ids[best[strange[0]]]
-            return (f"the row that the adapter trained for {words.get(mine)!r} is nearly the one that {words.get(other)!r} has in {parent.reference} "
-                    f"({counted(int(strange.size), 'row')} of {len(ids)} so): trainable_token_indices may not stand in the order of the training")
+            return Problem(
+                f"the row that the adapter trained for {words.get(mine)!r} is nearly that of "
+                f"{words.get(other)!r} in {parent.reference} "
+                f"({counted(int(strange.size), 'row')} of {len(ids)}): "
+                "the order of trainable_token_indices may differ from that of the training"
+            )
     return None
 
 
 @check("adapter-trained", "it is not as it began", "protects from an adapter that changes nothing", NoEffect, net=EFFECT, judgement=True)
-def adapter_is_not_as_it_began(candidate: Candidate) -> str | None:
+def adapter_is_not_as_it_began(candidate: Candidate) -> Problem | None:
     """Something in its file has moved from where training begins: lora_B from 0, IA3 from 1, rows from the parent's."""
     config = config_of(candidate)
     if config is None or candidate.parent is None:
         return None
     if config.type == "LORA" and config.alpha == 0 and not config.fields.get("alpha_pattern"):
-        return ("adapter_config.json has the lora_alpha 0, by which every change is multiplied, so the adapter changes nothing; set it to the one "
-                "of the training")
+        return Problem(
+            "adapter_config.json has the lora_alpha 0, by which every change is multiplied, "
+            "so the adapter changes nothing",
+            "set it to the value that was used in training",
+        )
     began, moved = _begun(candidate, config, candidate.parent)
     if not began or moved:
         return None
     zero = " (every lora_B is 0)" if all("lora_B" in item for item in began) else ""
-    return (f"all {counted(len(began), 'tensor')} that training moves {'is' if len(began) == 1 else 'are'} still as it begins{zero}, "
-            f"{began[0]} first, so the adapter changes nothing; save it after the training "
-            "(if it is meant to be untrained: --allow-no-effect)")
+    verb = "has" if len(began) == 1 else "have"
+    return Problem(
+        f"all {counted(len(began), 'tensor')} that training changes {verb} still the initial "
+        f"value{zero}, so the adapter changes nothing (first: {began[0]})",
+        "save it after the training, or, if it is untrained on purpose: --allow-no-effect",
+    )
 
 
 @check("adapter-parts", "all of its parts were trained", "tells of layers that training left as they began", None, net=EFFECT)
-def all_of_its_parts_were_trained(candidate: Candidate) -> str | None:
+def all_of_its_parts_were_trained(candidate: Candidate) -> Problem | None:
     """No part is as it began while others have moved."""
     config = config_of(candidate)
     if config is None or candidate.parent is None:
         return None
     began, moved = _begun(candidate, config, candidate.parent)
-    return (f"{len(began)} of {len(began) + len(moved)} parts of the adapter are as training begins and change nothing, "
-            f"{began[0]} first") if began and moved else None
+    return Problem(
+        f"{len(began)} of {len(began) + len(moved)} parts of the adapter still have their initial "
+        f"value and change nothing (first: {began[0]})"
+    ) if began and moved else None
 
 
 @check("new-rows", "its new tokens can be told apart",
        "tells of new tokens whose rows are nearly one vector, so that they encode alike", None, net=EFFECT)
-def new_tokens_can_be_told_apart(candidate: Candidate) -> str | None:
+def new_tokens_can_be_told_apart(candidate: Candidate) -> Problem | None:
     """The rows of the added tokens are not all nearly the same, or the adapter trains them."""
     config, parent = config_of(candidate), candidate.parent
     facts, files = (candidate.inspection.facts, candidate.files) if parent is None or config is None else (parent.facts, parent.files)
@@ -166,9 +196,15 @@ def new_tokens_can_be_told_apart(candidate: Candidate) -> str | None:
         return None
     words = f"the rows of its {len(ids)} added tokens are nearly one vector (cosine above 0.9999)"
     if config is None or parent is None:
-        return f"{words}: your new tokens cannot be told apart until their rows are trained; registry resize begins them apart"
-    return (f"{words}, and the adapter trains none of them: your new tokens cannot be told apart; train with "
-            f"trainable_token_indices={_range(ids)}, or on a base made by registry resize")
+        return Problem(
+            f"{words}, so the new tokens cannot be distinguished until their rows are trained",
+            "to initialize them with distinct rows, use registry resize",
+        )
+    return Problem(
+        f"{words}, and the adapter trains none of them, so the new tokens cannot be distinguished",
+        f"train with trainable_token_indices={_range(ids)}, "
+        "or on a base created by registry resize",
+    )
 
 
 def _begun(candidate: Candidate, config: AdapterConfig, parent: ParentView) -> tuple[list[str], list[str]]:

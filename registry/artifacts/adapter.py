@@ -122,7 +122,10 @@ def location_free_config(content: bytes, parent: Digest | None) -> bytes:
         return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("utf-8")
     except ValueError as error:
         field = next((f"the {name} {item!r:.80}" for name, item in value.items() if not _has_a_form(item)), error)
-        raise NotLoadable(f"{CONFIG} has no canonical form: {field} is no number in JSON; put in the number that was meant") from None
+        raise NotLoadable(
+            f"{CONFIG} has no canonical form: {field} is not a number in JSON",
+            hint="replace it with the intended number",
+        ) from None
 
 
 def _has_a_form(value: Any) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..digest import real
 from ..errors import NotLoadable
+from .checks.check import Problem
 from .live import Live, adapter_tensors, own_tensors
 from .loading import encode, first_line, quiet
 from .probes import encoding
@@ -25,7 +26,9 @@ _WORDS = 8
 """Added tokens that are encoded too."""
 
 
-def measured(live: Live, back: Live, adapters: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]]:
+def measured(
+    live: Live, back: Live, adapters: Mapping[str, str]
+) -> tuple[Problem | None, tuple[str, ...]]:
     """(why a text does not come out bit for bit, what explains last bits that differ).
 
     adapters are those that act on the loaded model, and are let act on the live one, by what each calls them: live name to loaded name.
@@ -43,9 +46,12 @@ def measured(live: Live, back: Live, adapters: Mapping[str, str]) -> tuple[str |
             return None, tuple(circumstances(live, back))
         bad = next((text for text in inputs if not _finite(live.model, text)), None)
         if bad is not None:
-            return f"{bad!r} encodes to NaN or infinity, so its encodings are not finite; its training diverged, so take an earlier checkpoint", ()
+            message = f"{bad!r} encodes to NaN or infinity, so its encodings are not finite"
+            hint = "use an earlier checkpoint"
+            return Problem(f"{message} (its training diverged)", hint), ()
         if _first_other(inputs, now, live.model) is not None:
-            return f"{item!r} encodes otherwise each time, so that there is nothing to compare; something in it draws random numbers", ()
+            message = f"{item!r} encodes differently each time, so encodings cannot be compared"
+            return Problem(f"{message} (a part of the model draws random numbers)"), ()
         apart = _apart(live.model, back.model, inputs)
         tried: list[str] = []
         with contextlib.ExitStack() as undone:
@@ -55,7 +61,10 @@ def measured(live: Live, back: Live, adapters: Mapping[str, str]) -> tuple[str |
                 if said is not None and _first_other(inputs, now, back.model) is None:
                     told = f"in memory it encodes up to {apart} otherwise than as it is loaded, with the same numbers: {', and '.join(tried)}"
                     return None, (told, *_compiled(live))
-        return f"{item!r} encodes otherwise when it is loaded{f' (by {apart})' if apart != '0.0' else ''}: {_reason(live, back)}", ()
+        by = f" (by {apart})" if apart != "0.0" else ""
+        reason = _reason(live, back)
+        message = f"{item!r} encodes differently when it is loaded{by}: {reason.message}"
+        return Problem(message, reason.hint), ()
 
 
 def circumstances(live: Live, back: Live) -> Iterator[str]:
@@ -66,8 +75,9 @@ def circumstances(live: Live, back: Live) -> Iterator[str]:
         yield f"in memory {_by(mine, other)}; last bits of encodings may differ by that"
 
 
-def _reason(live: Live, back: Live) -> str:
-    return next(reasons(live, back), "what it is was not found among tensors, classes, settings, buffers and hooks")
+def _reason(live: Live, back: Live) -> Problem:
+    unknown = "the cause was not found among tensors, classes, settings, buffers and hooks"
+    return next(reasons(live, back), Problem(unknown))
 
 
 def _inputs(live: Live) -> Sequence[Any]:

@@ -64,9 +64,13 @@ class Folder:
 
     def _look(self) -> dict[str, int]:
         if not os.path.lexists(self.path):
-            raise FolderNotFound(f"there is no folder {str(self.path)!r}{version_hint(str(self.path))}")
+            hint = version_hint(str(self.path)).removeprefix("; ")
+            raise FolderNotFound(f"there is no folder {str(self.path)!r}", hint=hint or None)
         if not self.path.is_dir():
-            raise FolderNotFound(f"{str(self.path)!r} is a file; give the folder that holds the model")
+            raise FolderNotFound(
+                f"{str(self.path)!r} is a file, not a folder",
+                hint="give the folder that contains the model",
+            )
         sizes: dict[str, int] = {}
         for path, entry in self._walk(self.path, ""):
             if len(sizes) >= FILES_LIMIT:
@@ -107,8 +111,11 @@ class Folder:
             return
         target = Path(os.path.realpath(place))
         if not any(target.is_relative_to(allowed) for allowed in self._links_into) or not target.is_file():
-            raise UnsafeFile(f"{str(place)!r} is a link to {str(target)!r}; put the file itself there, links are followed only into the Hub's cache "
-                             "and into checkouts")
+            raise UnsafeFile(
+                f"{str(place)!r} is a link to {str(target)!r} "
+                "(links are followed only into the cache of the Hub and into checkouts)",
+                hint="replace the link with the file itself",
+            )
 
 
 def _hub_repository(folder: Path) -> Path | None:

@@ -26,12 +26,19 @@ def parse_given(lines: Iterable[Any], what: str = "the probes") -> tuple[Given, 
             try:
                 value = parse_json(value.encode(), f"line {number}")
             except InvalidManifest as error:
-                raise Invalid(f"{what}, line {number}: {error}; a line that begins with {{ or [ is JSON") from None
+                raise Invalid(
+                    f"{what}, line {number}: {error} "
+                    "(a line that begins with { or [ is read as JSON)",
+                    hint=error.hint,
+                ) from None
         if isinstance(value, str) and not value.strip():
             continue
         found[_given(value, f"{what}, line {number}")] = None
     if len(found) > LIMIT:
-        raise Invalid(f"{what} hold {len(found)} texts; {LIMIT} can be kept, since each is encoded at the first load everywhere")
+        raise Invalid(
+            f"{what} contain {len(found)} texts (at most {LIMIT} are allowed, "
+            "because each is encoded at the first load on every machine)"
+        )
     return tuple(found)
 
 
@@ -40,9 +47,9 @@ def _given(value: Any, where: str) -> Given:
     text, prompt = fields.get("text"), fields.get("prompt")
     unknown = sorted(fields.keys() - {"text", "prompt"})
     if unknown:
-        raise Invalid(f"{where} has the unknown field {unknown[0]!r}; it has text and prompt")
+        raise Invalid(f"{where} has the unknown field {unknown[0]!r} (expected text and prompt)")
     if prompt is not None and not isinstance(prompt, str):
-        raise Invalid(f"{where} has the prompt {prompt!r:.40}; it is a text")
+        raise Invalid(f"{where} has the prompt {prompt!r:.40} (expected a text)")
     if isinstance(text, str):
         return Given(text, prompt)
     if isinstance(text, Sequence) and len(text) == 2 and all(isinstance(item, str) for item in text):

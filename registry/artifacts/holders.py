@@ -50,7 +50,10 @@ class Holder:
         if kind in _STATIC:
             found = [table for (_, name), table in stored.items() if name in _STATIC[kind]]
             if any(name in ("mapping", "weights") for _, name in stored):
-                raise NotLoadable("a model2vec file with a token mapping cannot grow; save it with sentence-transformers first")
+                raise NotLoadable(
+                    "a model2vec file with a token mapping cannot be resized",
+                    hint="save it with sentence-transformers first",
+                )
             inputs = set(_STATIC[kind])
             rows = _static(self.module).shape[0]
         else:

@@ -18,6 +18,7 @@ from .loading import CLASSES
 _OURS = "sentence_transformers."
 _OF_ANOTHER_PART = re.compile(r"\.(lora_[AB]|modules_to_save|original_module)\.")
 """In the name of a bias that is kept with a part of the adapter."""
+_LOADABLE_TYPES = "train an adapter of type LORA, IA3 or TRAINABLE_TOKENS"
 _WRAPS = ("_orig_mod", "module")
 """Where what is put around a whole model keeps it: torch.compile, data parallel."""
 
@@ -47,7 +48,10 @@ class Live:
 def take_apart(model: Any) -> Live:
     """The parts of a live model. Raises Invalid for an object of another class."""
     if type(model).__name__ not in CLASSES:
-        raise Invalid(f"a {type(model).__name__} cannot be registered from memory; give {_inside(model)}")
+        raise Invalid(
+            f"a {type(model).__name__} cannot be registered from memory",
+            hint=f"pass {_inside(model)}",
+        )
     from peft import PeftMixedModel, PeftModel
     from sentence_transformers.base.modules import Transformer
     module = next((item for item in model.modules() if isinstance(item, Transformer)), None)
@@ -97,20 +101,31 @@ def refuse_what_cannot_be_kept(live: Live) -> None:
                           "models that need no code of their own can be registered")
     backend = live.model.get_backend()
     if backend != "torch":
-        raise NotLoadable(f"the model runs on {backend!r}, which has no weights that can be kept; load it with the torch backend and save that")
+        raise NotLoadable(
+            f"the model runs on the backend {backend!r}, whose weights cannot be registered",
+            hint="load it with the torch backend and save that",
+        )
     away = [name for name, tensor in live.model.named_parameters() if tensor.device.type == "meta"]
     if away:
-        raise NotLoadable(f"the parameter {away[0]!r} is not in memory ({len(away)} are not); load the model without offloading and save that")
+        raise NotLoadable(
+            f"the parameter {away[0]!r} is not in memory ({len(away)} parameters are not)",
+            hint="load the model without offloading and save that",
+        )
     if live.inner is not None and getattr(live.inner, "hf_quantizer", None) is not None:
-        raise NotLoadable("the model is quantised, and its weights would come back in other numbers; save it before it is quantised")
+        raise NotLoadable(
+            "the model is quantized, so its weights would be loaded with other values",
+            hint="save it before it is quantized",
+        )
     _refuse_tokens_without_rows(live)
     _refuse_compiled_parts(live)
     _refuse_strange_adapters(live)
     if not live.adapters:
         return
     if live.module not in list(live.model.children()):
-        raise NotLoadable("the adapter lies inside a Router, which sentence-transformers saves and cannot load; merge it into its base and "
-                          "save that")
+        raise NotLoadable(
+            "the adapter is inside a Router, which sentence-transformers saves but cannot load",
+            hint="merge it into its base and save the merged model",
+        )
     _refuse_merged(live)
     for name in live.adapters:
         _refuse_adapter(live, name)
@@ -127,8 +142,8 @@ def _inside(model: Any) -> str:
     while type(inner).__name__ not in CLASSES:
         part = next((part for part in _WRAPS if part in getattr(inner, "_modules", {})), None)
         if part is None:
-            around = "; put adapters on by model.add_adapter(config), not around the whole of it" if hasattr(model, "peft_config") else ""
-            return f"one of {', '.join(CLASSES)}{around}"
+            around = ", with adapters added by model.add_adapter(config), not by wrapping the model"
+            return f"one of {', '.join(CLASSES)}{around if hasattr(model, 'peft_config') else ''}"
         inner, said = inner._modules[part], f"{said}.{part}"
     return f"the {type(inner).__name__} in it, {said}"
 
@@ -175,55 +190,83 @@ def _refuse_tokens_without_rows(live: Live) -> None:
         return
     over, rows = [index for index in added.values() if index >= table.shape[0]], table.shape[0]
     if over:
-        raise NotLoadable(f"{counted(len(over), 'token was', 'tokens were')} added and {'has' if len(over) == 1 else 'have'} no row: the table has "
-                          f"{rows} rows; call model.transformers_model.resize_token_embeddings({max(over) + 1}) before saving")
+        verb = "has" if len(over) == 1 else "have"
+        raise NotLoadable(
+            f"{counted(len(over), 'token was', 'tokens were')} added and {verb} no row: "
+            f"the table has {rows} rows",
+            hint=f"call model.transformers_model.resize_token_embeddings({max(over) + 1}) "
+            "before saving",
+        )
 
 
 def _refuse_compiled_parts(live: Live) -> None:
     name = next((name for name, module in (live.inner.named_modules() if live.inner is not None else ()) if hasattr(module, "_orig_mod")), None)
     if name is not None:
-        raise NotLoadable(f"{name} was put into torch.compile's wrapper, which gives its tensors other names; compile it in place with "
-                          "module.compile(), or save before compiling")
+        raise NotLoadable(
+            f"{name} is wrapped by torch.compile, which gives its tensors other names",
+            hint="compile it in place with module.compile(), or save before compiling",
+        )
 
 
 def _refuse_strange_adapters(live: Live) -> None:
     from peft import PeftMixedModel, PeftModel
     from peft.tuners.tuners_utils import BaseTunerLayer
     if isinstance(live.inner, (PeftModel, PeftMixedModel)):
-        raise NotLoadable("one model of peft lies in another, and no folder holds both; put the second adapter on the first model with add_adapter")
+        raise NotLoadable(
+            "one PEFT model is nested in another, and no folder can store both",
+            hint="add the second adapter to the first model with add_adapter",
+        )
     layers = (name for name, module in (live.inner.named_modules() if live.inner is not None else ()) if isinstance(module, BaseTunerLayer))
     if not live.adapters and (name := next(layers, None)) is not None:
-        raise NotLoadable(f"layers of an adapter are in the model ({name}), and it has no configuration of any; put adapters on by "
-                          "model.add_adapter(config), or take them out with merge_and_unload() or unload()")
+        raise NotLoadable(
+            f"the model contains layers of an adapter ({name}), but no configuration of an adapter",
+            hint="add adapters with model.add_adapter(config), "
+            "or remove them with merge_and_unload() or unload()",
+        )
 
 
 def _refuse_merged(live: Live) -> None:
     from peft.tuners.tuners_utils import BaseTunerLayer
     for name, module in live.inner.named_modules():
         if isinstance(module, BaseTunerLayer) and module.merged:
-            raise NotLoadable(f"the adapter {', '.join(module.merged_adapters)} is merged into the base in memory ({name}), and taking it out "
-                              "again changes the base by rounding; load it again unmerged, or finish with merge_and_unload() and save that")
+            raise NotLoadable(
+                f"the adapter {', '.join(module.merged_adapters)} is merged into the base in "
+                f"memory ({name}), and unmerging it would change the base by rounding",
+                hint="load it again unmerged, or finish with merge_and_unload() and save that",
+            )
 
 
 def _refuse_adapter(live: Live, name: str) -> None:
     config = (live.configs or {})[name]
     kind = getattr(config.peft_type, "value", str(config.peft_type))
     if kind in LEARN_A_PROMPT or config.is_prompt_learning:
-        raise NotLoadable(f"the adapter {name!r} is of type {kind}, which sentence-transformers cannot load; LORA, IA3 and TRAINABLE_TOKENS can "
-                          "be kept")
+        raise NotLoadable(
+            f"the adapter {name!r} is of type {kind}, which sentence-transformers cannot load",
+            hint=_LOADABLE_TYPES,
+        )
     if kind in SHARE_TENSORS:
-        raise NotLoadable(f"the adapter {name!r} is of type {kind}, whose tensors a loader makes up anew; LORA, IA3 and TRAINABLE_TOKENS can be "
-                          "kept")
+        raise NotLoadable(
+            f"the adapter {name!r} is of type {kind}, whose tensors a loader initializes again",
+            hint=_LOADABLE_TYPES,
+        )
     if getattr(config, "layer_replication", None):
-        raise NotLoadable(f"the adapter {name!r} copied layers of its base (layer_replication {config.layer_replication!r:.80}), so that the base "
-                          "alone is another model; save the model with its copied layers, register it, and train on that")
+        raise NotLoadable(
+            f"the adapter {name!r} copied layers of its base "
+            f"(layer_replication {config.layer_replication!r:.80}), "
+            "so the base alone is a different model",
+            hint="save the model with its copied layers, register it, "
+            "and train the adapter on that",
+        )
     base = live.inner.dtype
     other = next(((key, tensor) for key, tensor in adapter_tensors(live.inner, name).items()
                   if tensor.is_floating_point() and tensor.dtype != base), None)
     if other is not None:
         key, tensor = other
-        raise NotLoadable(f"the adapter {name!r} has {_said(tensor.dtype)} weights ({key}) on a {_said(base)} base, and loaders cast them; "
-                          f"to keep what that gives: model.to(torch.{_said(base)}) before saving")
+        raise NotLoadable(
+            f"the adapter {name!r} has {_said(tensor.dtype)} weights ({key}) "
+            f"on a {_said(base)} base, and loaders cast them",
+            hint=f"to save the result of that cast: model.to(torch.{_said(base)}) before saving",
+        )
 
 
 def _said(dtype: Any) -> str:

@@ -26,16 +26,18 @@ _LOG = logging.getLogger("registry.libraries")
 _LOG.addHandler(logging.NullHandler())
 _NOISY = ("transformers", "sentence_transformers", "peft", "huggingface_hub")
 _NESTED = ("model_kwargs", "processor_kwargs", "tokenizer_kwargs", "config_kwargs")
+_BY_REFERENCE = "load another version by its reference"
 _ELSEWHERE = {
-    "model_name_or_path": "the model is the version's own; load another version by its reference",
-    "modules": "the modules are the version's own; load another version by its reference",
-    "revision": "a version has no revisions; write another reference, e.g. name@3",
-    "subfolder": "a version is loaded whole",
-    "state_dict": "the weights are the version's own",
-    "config": "the configuration is the version's own",
-    "gguf_file": "the weights are the version's own",
-    "ignore_mismatched_sizes": "weights that do not fit would be made up",
+    "model_name_or_path": ("the model is that of the version", _BY_REFERENCE),
+    "modules": ("the modules are those of the version", _BY_REFERENCE),
+    "revision": ("a version has no revisions", "use another reference, e.g. name@3"),
+    "subfolder": ("a version is loaded completely", None),
+    "state_dict": ("the weights are those of the version", None),
+    "config": ("the configuration is that of the version", None),
+    "gguf_file": ("the weights are those of the version", None),
+    "ignore_mismatched_sizes": ("weights that do not fit would be initialized randomly", None),
 }
+"""Keywords that would load something else: why they are refused, and the hint."""
 
 
 def load(folder: Path, model_class: str, **kwargs: Any) -> Any:
@@ -45,11 +47,17 @@ def load(folder: Path, model_class: str, **kwargs: Any) -> Any:
     else; MissingExtra where a back end of the class is not installed.
     """
     if model_class not in CLASSES:
-        raise NotLoadable(f"{model_class!r} is no class that can be loaded; there are {', '.join(CLASSES)}")
+        raise NotLoadable(
+            f"{model_class!r} is not a class that can be loaded",
+            hint=f"use one of {', '.join(CLASSES)}",
+        )
     _refuse_elsewhere(kwargs)
     backend = kwargs.get("backend", "torch")
     if backend != "torch" and importlib.util.find_spec("optimum") is None:
-        raise MissingExtra(f"backend {backend!r} needs the package optimum; install sentence-transformers[{backend}]")
+        raise MissingExtra(
+            f"the backend {backend!r} requires the package optimum",
+            hint=f"install sentence-transformers[{backend}]",
+        )
     _check_device(kwargs.get("device"))
     kwargs |= {"local_files_only": True, "trust_remote_code": False}
     with quiet():
@@ -59,7 +67,10 @@ def load(folder: Path, model_class: str, **kwargs: Any) -> Any:
         made = getattr(sentence_transformers, model_class, None)
         if made is None:
             installed = sentence_transformers.__version__
-            raise MissingExtra(f"sentence-transformers {installed} has no {model_class}; install a newer one")
+            raise MissingExtra(
+                f"sentence-transformers {installed} has no {model_class}",
+                hint="install a newer version",
+            )
         try:
             return made(str(folder.absolute()), **kwargs)
         except Exception as error:  # the libraries raise whatever they like, and each means the same: it cannot be loaded
@@ -76,7 +87,10 @@ def encode(model: Any, inputs: Iterable[Any]) -> Iterator[Any]:
     for item in inputs:
         if kind == "CrossEncoder":
             if not isinstance(item, (list, tuple)) or len(item) != 2 or not all(isinstance(text, str) for text in item):
-                raise Invalid(f'a CrossEncoder scores pairs, and {item!r} is none; give ["question", "answer"]')
+                raise Invalid(
+                    f"a CrossEncoder scores pairs, but {item!r} is not a pair",
+                    hint='give ["question", "answer"]',
+                )
             yield model.predict([tuple(item)], show_progress_bar=False)[0].tolist()
         elif not isinstance(item, str):
             raise Invalid(f"a {kind} encodes texts, and {item!r} is none")
@@ -94,8 +108,11 @@ def refuse_unfit_peft() -> None:
     from transformers.integrations.peft import MIN_PEFT_VERSION
     if not _peft_is(MIN_PEFT_VERSION):
         from importlib.metadata import version
-        raise MissingExtra(f"transformers {__version__} works with peft {MIN_PEFT_VERSION} or newer, and peft {version('peft')} is installed; "
-                           "update peft, or if there is no newer one yet install an older transformers")
+        raise MissingExtra(
+            f"transformers {__version__} requires peft {MIN_PEFT_VERSION} or newer, "
+            f"but peft {version('peft')} is installed",
+            hint="update peft, or, if no newer version exists, install an older transformers",
+        )
 
 
 @cache
@@ -152,7 +169,9 @@ def _check_device(device: object) -> None:
     try:
         torch.device(device)
     except RuntimeError:
-        raise Invalid(f"device is {device!r:.80}, which is none; use cpu, cuda, cuda:1 or mps") from None
+        raise Invalid(
+            f"unknown device: {device!r:.80}", hint="use cpu, cuda, cuda:1 or mps"
+        ) from None
 
 
 def _refuse_elsewhere(kwargs: Mapping[str, Any]) -> None:
@@ -161,9 +180,11 @@ def _refuse_elsewhere(kwargs: Mapping[str, Any]) -> None:
             raise ForeignCode("trust_remote_code=True would run code of the model; a version is loaded without it")
         if place.get("local_files_only") is False:
             raise Invalid("local_files_only=False would ask the Hub; a version is loaded from its own files only")
-        for key, reason in _ELSEWHERE.items():
+        for key, (reason, hint) in _ELSEWHERE.items():
             if place.get(key):
-                raise InvalidReference(f"{key}={place[key]!r:.80} would load something else: {reason}")
+                raise InvalidReference(
+                    f"{key}={place[key]!r:.80} would load something else: {reason}", hint=hint
+                )
 
 
 def _weights(model: Any, text: str) -> dict[str, float]:

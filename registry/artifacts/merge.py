@@ -58,7 +58,10 @@ def merge(unmerged: Any, adapter: Path, base: Path, out: Path, *, model_class: s
         if difference is None:
             raise NotLoadable("the model encodes none of the probe texts, so that nothing could be compared")
         if difference.amount > difference.tolerance:
-            raise ProbeMismatch(f"the merged model is not the unmerged one: {difference}; nothing was registered")
+            raise ProbeMismatch(
+                f"the merged model differs from the unmerged one: {difference}, "
+                "nothing was registered"
+            )
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)
         raise
@@ -210,7 +213,10 @@ def _untie(out: Path, tensors: Mapping[str, Any]) -> tuple[str, ...]:
     """Store what was tied and is not any more, and say so in the configuration."""
     path = weights_files(out)[0]
     if len(weights_files(out)) > 1:
-        raise NotLoadable("the adapter unties the output from the token table of a base in shards; save that base in one file first")
+        raise NotLoadable(
+            "the adapter unties the output from the token table of a sharded base",
+            hint="save that base in one file first",
+        )
     fresh = path.with_name(f"{path.name}.new")
     rewrite(path, fresh, added={name: values_of(tensor) for name, tensor in tensors.items()})
     fresh.replace(path)

@@ -96,9 +96,11 @@ def resize(source_folder: Path, tokens: Iterable[str | Mapping[str, Any] | Wante
     if not source_folder.is_dir():
         raise FolderNotFound(f"{source_folder} is no folder")
     if (source_folder / "adapter_config.json").is_file():
-        raise NotLoadable("an adapter cannot be resized; resize its base, then train the adapter on that")
+        raise NotLoadable(
+            "an adapter cannot be resized", hint="resize its base, then train the adapter on that"
+        )
     if out_folder.exists() and any(out_folder.iterdir()):
-        raise NotEmpty(f"{out_folder} holds files; give a new folder or an empty one")
+        raise NotEmpty(f"{out_folder} contains files", hint="give a new folder or an empty one")
     _refuse_early(source_folder, asked, skip_existing=skip_existing, init=init)
     parent = load(source_folder, model_class, device="cpu")
     held = holders(parent, source_folder)

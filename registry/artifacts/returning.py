@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import NotLoadable
 from ..facts import Facts
 from .bits import CUT, circumstances, measured
+from .checks.check import Problem
 from .live import Live, adapter_tensors, own_tensors, take_apart, trained_biases
 from .loading import first_line, load, rows
 from .proof import bits_equal
@@ -46,10 +47,14 @@ def prove(live: Live, folder: Path, adapter: str | None) -> Returned:
         back = load(folder, live.model_class, device="cpu")
     except NotLoadable as error:
         said = (ranked_otherwise(live, adapter) if adapter is not None else None) or first_line(error.__cause__ or error)
-        raise NotLoadable(f"the model cannot be kept exactly: what was written of it cannot be loaded: {said}") from error
+        raise NotLoadable(
+            f"the model cannot be kept exactly: the saved model cannot be loaded: {said}",
+            hint=error.hint,
+        ) from error
     problem, remarks = _compared(live, back, adapter)
     if problem is not None:
-        raise NotLoadable(f"the model cannot be kept exactly: {problem}")
+        message = f"the model cannot be kept exactly: {problem.message}"
+        raise NotLoadable(message, hint=problem.hint)
     return Returned(back, remarks)
 
 
@@ -74,7 +79,8 @@ def together(live: Live, back: Any, adapters: Mapping[str, str]) -> str | None:
     """What differs where those adapters act on both, on the loaded model under the names that they map to; None where nothing does."""
     if live.model.device.type != "cpu":
         return None
-    return measured(live, take_apart(back), adapters)[0]
+    problem, _ = measured(live, take_apart(back), adapters)
+    return problem.with_hint() if problem is not None else None
 
 
 def _same_base(live: Live, folder: Path, facts: Facts) -> Any | None:
@@ -93,7 +99,7 @@ def _same_base(live: Live, folder: Path, facts: Facts) -> Any | None:
     return back if next(_tensors(mine, theirs, "parameter"), None) is None else None
 
 
-def _compared(live: Live, back: Any, adapter: str | None) -> tuple[str | None, tuple[str, ...]]:
+def _compared(live: Live, back: Any, adapter: str | None) -> tuple[Problem | None, tuple[str, ...]]:
     """(the first thing that is not kept, what else there is to say)."""
     parts = take_apart(back)
     problem = next(_differences(live, parts, adapter), None)
@@ -104,7 +110,7 @@ def _compared(live: Live, back: Any, adapter: str | None) -> tuple[str | None, t
     return measured(live, parts, {adapter: parts.adapters[0]} if adapter is not None else {})
 
 
-def _differences(live: Live, back: Live, adapter: str | None) -> Iterator[str]:
+def _differences(live: Live, back: Live, adapter: str | None) -> Iterator[Problem]:
     if live.inner is not None:
         yield from _tensors(own_tensors(live.inner), own_tensors(back.inner), "parameter")
         if adapter is not None:
@@ -114,24 +120,32 @@ def _differences(live: Live, back: Live, adapter: str | None) -> Iterator[str]:
         yield from refilled(live, back)
     kinds, others = ([type(item).__name__ for item in model.children()] for model in (live.model, back.model))
     if kinds != others:
-        yield f"the modules are {', '.join(kinds)} in memory and {', '.join(others)} when it is loaded"
+        yield Problem(
+            f"the modules are {', '.join(kinds)} in memory "
+            f"and {', '.join(others)} when it is loaded"
+        )
     yield from _ways_to_ids(live.model, back.model)
-    yield from (f"the model's {said}" for said in differing(*_said_of_the_model(live.model, back.model)))
-    yield from (f"{name} is {value!r} in memory and {getattr(back.model, name, None)!r} when it is loaded"
-                for name in CUT if (value := getattr(live.model, name, None)) != getattr(back.model, name, None))
+    settings = differing(*_said_of_the_model(live.model, back.model))
+    yield from (Problem(f"the model's {said}") for said in settings)
+    for name in CUT:
+        value, loaded = (getattr(model, name, None) for model in (live.model, back.model))
+        if value != loaded:
+            yield Problem(f"{name} is {value!r} in memory and {loaded!r} when it is loaded")
     for mine, other in zip(live.model.children(), back.model.children(), strict=False):
         name = type(mine).__name__
         if mine is not live.module:
             yield from _tensors(mine.state_dict(), other.state_dict(), f"{name}'s tensor")
         before, after = (module.get_config_dict() if hasattr(module, "get_config_dict") else None for module in (mine, other))
         if before != after:
-            yield from (f"the setting {said}" for said in differing({name: before}, {name: after}))
+            yield from (
+                Problem(f"the setting {said}") for said in differing({name: before}, {name: after})
+            )
 
 
-def _ways_to_ids(mine: Any, back: Any) -> Iterator[str]:
+def _ways_to_ids(mine: Any, back: Any) -> Iterator[Problem]:
     """What of the tokenizer decides into which ids a text falls, and how many of them are read."""
     own, other = (_of_the_tokenizer(model) for model in (mine, back))
-    yield from (f"the tokenizer's {said}" for said in differing(own, other))
+    yield from (Problem(f"the tokenizer's {said}") for said in differing(own, other))
 
 
 def _said_of_the_model(mine: Any, back: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -157,16 +171,23 @@ def _settings(inner: Any) -> Any:
     return None if inner is None else {key: value for key, value in inner.config.to_dict().items() if key not in _VOLATILE}
 
 
-def _tensors(mine: dict[str, Any], theirs: dict[str, Any], what: str) -> Iterator[str]:
+def _tensors(mine: dict[str, Any], theirs: dict[str, Any], what: str) -> Iterator[Problem]:
     for name, tensor in mine.items():
         other = theirs.get(name)
         if other is None:
-            yield f"the {what} {name!r} is lost when it is loaded"
+            yield Problem(f"the {what} {name!r} is lost when it is loaded")
         elif tensor.dtype != other.dtype:
-            yield f"the {what} {name!r} is {_said(tensor)} in memory and {_said(other)} when it is loaded"
+            yield Problem(
+                f"the {what} {name!r} is {_said(tensor)} in memory "
+                f"and {_said(other)} when it is loaded"
+            )
         elif not bits_equal(tensor.cpu(), other.cpu()):
-            yield f"the {what} {name!r} has other numbers when it is loaded"
-    yield from (f"the {what} {name!r} is not in memory, and made up when it is loaded" for name in theirs if name not in mine)
+            yield Problem(f"the {what} {name!r} has other values when it is loaded")
+    yield from (
+        Problem(f"the {what} {name!r} is not in memory, but initialized when it is loaded")
+        for name in theirs
+        if name not in mine
+    )
 
 
 def _said(tensor: Any) -> str:

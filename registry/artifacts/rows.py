@@ -27,13 +27,20 @@ _STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 def check_init(init: str, seed: int | None) -> None:
     """Raises InvalidTokens for an unknown rule, a random one without a seed, and a seed that would not be used."""
     if init not in INITS:
-        raise InvalidTokens(f"{init!r} is no rule for new rows; there are {', '.join(INITS)}")
+        raise InvalidTokens(
+            f"unknown initialization of new rows: {init!r}", hint=f"use one of {', '.join(INITS)}"
+        )
     if init == "random" and seed is None:
-        raise InvalidTokens("random rows need a seed, else nobody can make them again; give one: --seed 0, in Python seed=0")
+        raise InvalidTokens(
+            "random rows require a seed, because they cannot be reproduced without it",
+            hint="add --seed 0, in Python seed=0",
+        )
     if init != "random" and seed is not None:
-        raise InvalidTokens(f"the seed {seed} has no effect with {init!r}; only random rows use it")
+        raise InvalidTokens(
+            f"the seed {seed} has no effect with {init!r} (only random rows use it)"
+        )
     if seed is not None and seed < 0:
-        raise InvalidTokens(f"the seed {seed} is negative; give 0 or more")
+        raise InvalidTokens(f"the seed {seed} is negative", hint="use 0 or more")
 
 
 def stored_dtype(dtype: str) -> str:

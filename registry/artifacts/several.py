@@ -18,6 +18,7 @@ from .proof import bits_equal
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _WAYS = (("lora_", "a low-rank change"), ("ia3_", "a scaling"), ("trainable_tokens_delta", "rows of its own"))
+_SEPARATELY = "load it without other adapters"
 _OF_NO_ACCOUNT = ("dtype", "SpladePooling.embedding_dimension")
 """Settings that say nothing of how a model encodes, or that a full model alone has."""
 
@@ -26,7 +27,10 @@ def check_names(names: Sequence[str]) -> None:
     """Raises Invalid for a name that cannot be an adapter's on a model."""
     for name in names:
         if not _NAME.fullmatch(name):
-            raise Invalid(f"{name!r} cannot name an adapter on a model; use a letter, then letters, digits, - and _")
+            raise Invalid(
+                f"invalid name of an adapter on a model: {name!r}",
+                hint="use a letter, followed by letters, digits, - and _",
+            )
 
 
 def refuse_misfits(base: tuple[str, Files, Facts], adapters: Mapping[str, tuple[str, Files, Facts]]) -> None:
@@ -35,14 +39,23 @@ def refuse_misfits(base: tuple[str, Files, Facts], adapters: Mapping[str, tuple[
     for reference, files, facts in adapters.values():
         config = _config(files, facts)
         if config.fields.get("bias") not in (None, "none", False) and len(adapters) > 1:
-            raise NotLoadable(f"{reference} trains biases of its base in place, so that no other adapter can stand beside it; load it alone")
+            raise NotLoadable(
+                f"{reference} trains biases of its base in place, "
+                "so it cannot be loaded with other adapters",
+                hint=_SEPARATELY,
+            )
         for problem in _outside(base[2], facts):
-            raise NotLoadable(f"{reference} {problem}, and a model has that only once; load it alone")
+            raise NotLoadable(
+                f"{reference} {problem}, which a model can have only once", hint=_SEPARATELY
+            )
         for module, way in _ways(config, facts):
             other = changed.setdefault(module, (way, reference))
             if other[0] != way:
-                raise NotLoadable(f"{other[1]} changes {module!r} by {other[0]} and {reference} by {way}, which one model cannot hold at once; "
-                                  "load them apart")
+                raise NotLoadable(
+                    f"{other[1]} changes {module!r} by {other[0]} and {reference} by {way}, "
+                    "which one model cannot combine",
+                    hint="load them separately",
+                )
 
 
 def put_on(model: Any, adapters: Mapping[str, Path]) -> list[str]:
@@ -51,7 +64,10 @@ def put_on(model: Any, adapters: Mapping[str, Path]) -> list[str]:
     taken = {part for name, _ in live.inner.named_modules() for part in name.split(".")}
     for name in adapters:
         if name in taken:
-            raise Invalid(f"{name!r} is what the model calls one of its own modules, so the adapter needs another name")
+            raise Invalid(
+                f"the model has a module of the name {name!r}",
+                hint="use another name for the adapter",
+            )
     before = _marks(live.inner)
     with quiet():
         for name, folder in adapters.items():

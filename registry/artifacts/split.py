@@ -66,13 +66,19 @@ def _skeleton(inner: Any) -> Any:
     found = made.load_state_dict(tensors, strict=False, assign=True)
     lost = [*found.missing_keys, *found.unexpected_keys]
     if lost:
-        raise NotLoadable(f"the tensor {lost[0]!r} ({len(lost)} in all) is not one that a {type(inner).__name__} with this configuration has, "
-                          "so that no loader would bring it back; undo what was put into the model")
+        raise NotLoadable(
+            f"a {type(inner).__name__} with this configuration has no tensor {lost[0]!r} "
+            f"({len(lost)} in all), so no loader would restore it",
+            hint="undo what was added to the model",
+        )
     made.tie_weights()
     for name, tensor in made.state_dict().items():
         if name in tensors and not bits_equal(tensor, tensors[name]):
-            raise NotLoadable(f"{name!r} has numbers of its own in memory, and the configuration ties it to another tensor: a loader would give it "
-                              "that one's; set tie_word_embeddings to what is meant")
+            raise NotLoadable(
+                f"{name!r} has values of its own in memory, but the configuration ties it to "
+                "another tensor, whose values a loader would use",
+                hint="set tie_word_embeddings to the intended value",
+            )
     if hasattr(inner, "generation_config"):
         made.generation_config = copy.deepcopy(inner.generation_config)
     if "_weight_conversions" in inner.__dict__ and not getattr(inner, "_hf_peft_config_loaded", False):
@@ -88,7 +94,10 @@ def _write_around(live: Live, save: Callable[..., Any], folder: Path) -> None:
     module.__dict__["model"] = _Saver(save)
     outside.__dict__["_modules"] = {name: module if item is live.module else item for name, item in live.model._modules.items()}
     if module not in outside._modules.values():  # inside a Router
-        raise NotLoadable("the transformer lies inside another module; save the model with save_pretrained and add that folder")
+        raise NotLoadable(
+            "the transformer is inside another module",
+            hint="save the model with save_pretrained and add that folder",
+        )
     _forget_last_use(live.model)
     outside.save_pretrained(str(folder), create_model_card=False)
 
@@ -132,7 +141,9 @@ def _write_tensors(live: Live, adapter: str, folder: Path) -> None:
     from safetensors.torch import save_file
     tensors = adapter_tensors(live.inner, adapter) | trained_biases(live, adapter)
     if not tensors:
-        raise NotLoadable(f"the adapter {adapter!r} has no tensors in the model; put it on again")
+        raise NotLoadable(
+            f"the adapter {adapter!r} has no tensors in the model", hint="add it to the model again"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     save_file({f"base_model.model.{name}": tensor.contiguous().clone() for name, tensor in tensors.items()}, folder / WEIGHTS,
               metadata={"format": "pt"})

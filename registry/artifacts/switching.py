@@ -33,7 +33,10 @@ def activate(model: Any, adapters: Sequence[str]) -> None:
     live = take_apart(model)
     unknown = [name for name in adapters if name not in live.adapters]
     if unknown:
-        raise Invalid(f"no adapter {unknown[0]!r} is on this model; there are {', '.join(live.adapters) or 'none'}")
+        raise Invalid(
+            f"this model has no adapter {unknown[0]!r}{'' if live.adapters else ' (it has none)'}",
+            hint=f"use one of {', '.join(live.adapters)}" if live.adapters else None,
+        )
     if live.inner is None or not live.adapters:
         return
     layers = _layers(live.inner)
@@ -70,13 +73,21 @@ def acting(model: Any) -> tuple[str, ...]:
     together = tuple(dict.fromkeys(adapter for _, acts, _ in parts for adapter in acts))
     if parts and not together:
         many = len(live.adapters) > 1
-        raise NotLoadable(f"the adapter{'s' if many else ''} {_names(live.adapters)} {'are' if many else 'is'} switched off in memory, and load "
-                          f"gives {'each' if many else 'it'} back switched on; switch {'one' if many else 'it'} on: "
-                          f"registry.activate(model, {live.adapters[0]!r}), or take {'them' if many else 'it'} off to save the base alone")
+        raise NotLoadable(
+            f"the adapter{'s' if many else ''} {_names(live.adapters)} {'are' if many else 'is'} "
+            f"switched off in memory, but load returns {'each' if many else 'it'} switched on",
+            hint=f"remove {'them' if many else 'it'} to save the base alone, "
+            f"or switch {'one' if many else 'it'} on: "
+            f"registry.activate(model, {live.adapters[0]!r})",
+        )
     for name, acts, known in parts:
         if set(acts) != known & set(together):
-            raise NotLoadable(f"adapters act in parts of the model only, which no load gives back: {_names(acts) or 'none'} in {name}, elsewhere "
-                              f"{_names(together)}; to let one act everywhere: registry.activate(model, {together[0]!r})")
+            raise NotLoadable(
+                "adapters are active in parts of the model only, which no load can restore: "
+                f"{_names(acts) or 'none'} in {name}, elsewhere {_names(together)}",
+                hint="to activate one everywhere: "
+                f"registry.activate(model, {together[0]!r})",
+            )
     return together
 
 
@@ -165,8 +176,11 @@ def _refuse_two_at_once(chosen: Sequence[tuple[Any, list[str]]]) -> None:
     from peft.utils.other import AuxiliaryTrainingWrapper
     for wrapper, names in chosen:
         if len(names) > 1 and isinstance(wrapper, AuxiliaryTrainingWrapper):
-            raise NotLoadable(f"the adapters {' and '.join(map(repr, names))} both replace a module whole, or rows of one, and only one of them "
-                              "can act; activate one of them")
+            raise NotLoadable(
+                f"the adapters {' and '.join(map(repr, names))} both replace a complete module, "
+                "or rows of one, so only one of them can be active",
+                hint="activate one of them",
+            )
 
 
 def fast_tokenizer(model: Any) -> Any:

@@ -42,8 +42,11 @@ def check_patterns(config: AdapterConfig) -> None:
         bare = _LITERAL.sub("x", pattern)
         repeats = len(re.findall(r"[*+]|,\}", bare))
         if len(pattern) > _LENGTH or _REPEATED_GROUP.search(bare) or repeats > _REPEATS:
-            raise NotLoadable(f"adapter_config.json has the {name} {pattern!r:.80}, which could take for ever to match; name "
-                              "the modules instead")
+            raise NotLoadable(
+                f"adapter_config.json has the {name} {pattern!r:.80}, "
+                "a regular expression that could take unlimited time to match",
+                hint="list the names of the modules instead",
+            )
         try:
             re.compile(pattern)
         except re.error as error:

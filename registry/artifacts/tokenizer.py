@@ -79,7 +79,10 @@ def _read(files: Files, folder: str) -> Tokenizer:
         tokens = _by_id(_plain(lines, range(len(lines))), words)
         described = lines
     else:
-        raise NotLoadable(f"there is no tokenizer: neither {path} nor {words}; take that of another folder with --tokenizer DIR")
+        raise NotLoadable(
+            f"there is no tokenizer: found neither {path} nor {words}",
+            hint="use the tokenizer of another folder with --tokenizer DIR",
+        )
     blob = vocabulary_bytes(tokens)
     digest = digest_of(blob)
     settings = settings_of(config)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,11 @@ from ..plural import counted
 from .lexicon import Lexicon
 
 FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
-_BLANKS_MEAN = "take the blanks away; lstrip and rstrip let a token swallow its neighbours' blanks"
+_REMOVE_BLANKS = "remove the blanks (lstrip and rstrip let a token absorb adjacent blanks)"
+_GIVE_SEED = "use init random with a seed, which gives it a row"
+
+_Fault = tuple[str, str | None]
+"""What is wrong with one token, and a hint."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,12 @@ def parse_tokens(tokens: str | Iterable[str | Mapping[str, Any] | Wanted], *, sp
     for lines that start with `{` and are no JSON, for unknown keys and values of the wrong kind; all bad ones are named.
     """
     if isinstance(tokens, (set, frozenset)):
-        raise InvalidTokens("a set has no order, and ids follow the order; give a list")
+        raise InvalidTokens("a set has no order, but ids follow the order", hint="give a list")
     if isinstance(tokens, (bytes, Mapping)):
-        raise InvalidTokens(f"{tokens!r:.80} is one value, not a list of tokens; give a list")
+        message = f"{tokens!r:.80} is one value, not a list of tokens"
+        raise InvalidTokens(message, hint="give a list")
     found: list[Wanted] = []
-    bad: list[str] = []
+    bad: list[_Fault] = []
     values = _lines(tokens) if isinstance(tokens, str) else tokens
     for number, value in enumerate(values, 1):
         if isinstance(value, Wanted):
@@ -69,19 +74,20 @@ def parse_tokens(tokens: str | Iterable[str | Mapping[str, Any] | Wanted], *, sp
             try:
                 entry = json.loads(value)
             except ValueError as error:
-                bad.append(f'token {number} starts with {{ and is not JSON ({error}); write such a token as {{"content": "{{"}}')
+                message = f"token {number} starts with {{ but is not JSON ({error})"
+                bad.append((message, 'write such a token as {"content": "{"}'))
                 continue
         if problem := _malformed(entry):
-            bad.append(problem)
+            bad.append((problem, None))
             continue
         is_special = entry.get("special", special)
         plain = (not is_special) if normalized is None else normalized
         found.append(Wanted(entry["content"], is_special, entry.get("lstrip", False), entry.get("rstrip", False),
                             entry.get("single_word", single_word), entry.get("normalized", plain), entry.get("id")))
     if bad:
-        raise InvalidTokens("; ".join(bad))
+        raise _refused(bad)
     if not found:
-        raise InvalidTokens("the list holds no token")
+        raise InvalidTokens("the list contains no token")
     return tuple(found)
 
 
@@ -96,34 +102,42 @@ def lint(tokens: tuple[Wanted, ...], lexicon: Lexicon, *, skip_existing: bool = 
     kept: list[Wanted] = []
     pieces: list[tuple[int, ...]] = []
     skipped: list[str] = []
-    bad: list[str] = []
+    bad: list[_Fault] = []
     seen = _Seen(lexicon)
     for token in tokens:
-        if problem := _unfit(token) or seen.twice(token):
-            bad.append(problem)
+        if fault := _unfit(token):
+            bad.append(fault)
+            continue
+        if problem := seen.twice(token):
+            bad.append((problem, None))
             continue
         seen.add(token)
         if there := _there(token, lexicon):
             if skip_existing:
                 skipped.append(token.content)
             else:
-                bad.append(f"{token.content!r} {there}")
+                bad.append((f"{token.content!r} {there}", None))
             continue
         ids = lexicon.pieces(token.content)
         if not ids:
-            bad.append(f"{token.content!r} has no pieces: the tokenizer leaves nothing of it")
+            message = f"{token.content!r} has no pieces: the tokenizer removes it completely"
+            bad.append((message, None))
         elif needs_pieces and not lexicon.meaningful(ids):
-            bad.append(f"{token.content!r} is only the unknown token, so its row has nothing to start from; "
-                       "init random with a seed gives it one")
+            message = f"{token.content!r} is only the unknown token, so its row has no start value"
+            bad.append((message, _GIVE_SEED))
         elif token.id is not None and token.id != lexicon.size + len(kept):
-            bad.append(f"{token.content!r} asks for id {token.id} and would get {lexicon.size + len(kept)}")
+            next_id = lexicon.size + len(kept)
+            bad.append((f"{token.content!r} requires id {token.id} but would get {next_id}", None))
         else:
             kept.append(token)
             pieces.append(lexicon.meaningful(ids))
     if bad:
-        raise InvalidTokens(f"{len(bad)} of {counted(len(tokens), 'token')} cannot be added: " + "; ".join(bad))
+        raise _refused(bad, f"{len(bad)} of {counted(len(tokens), 'token')} cannot be added: ")
     if not kept:
-        raise InvalidTokens(f"{counted(len(tokens), 'token is', 'tokens are')} in the vocabulary already; there is nothing to add")
+        raise InvalidTokens(
+            f"{counted(len(tokens), 'token is', 'tokens are')} in the vocabulary already, "
+            "nothing to add"
+        )
     return Linted(tuple(kept), tuple(pieces), tuple(skipped), tuple(_warnings(kept, lexicon)))
 
 
@@ -163,6 +177,13 @@ class _Seen:
             self.folded[folded] = token
 
 
+def _refused(faults: Sequence[_Fault], what: str = "") -> InvalidTokens:
+    """Return the error that lists every bad token, with each hint once."""
+    hints = dict.fromkeys(hint for _, hint in faults if hint is not None)
+    messages = [message for message, _ in faults]
+    return InvalidTokens(what + "; ".join(messages), hint="; ".join(hints) or None)
+
+
 def _lines(text: str) -> Iterable[str]:
     """The lines of a token file that hold something; only a line feed ends a line."""
     return [line for raw in text.removeprefix("\ufeff").split("\n") if (line := raw.removesuffix("\r"))]
@@ -170,23 +191,24 @@ def _lines(text: str) -> Iterable[str]:
 
 def _malformed(entry: Any) -> str | None:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("content"), str):
-        return f'{entry!r} is no token; a token is a text or {{"content": text, flags}}'
+        return f'{entry!r} is not a token (expected a text or {{"content": text, flags}})'
     if unknown := sorted(str(key) for key in entry if key not in (*FLAGS, "content", "id")):
-        return f"{entry['content']!r} has the unknown key {unknown[0]!r}; the flags are {', '.join(FLAGS)}"
+        expected = ", ".join(FLAGS)
+        return f"{entry['content']!r} has the unknown key {unknown[0]!r} (the flags are {expected})"
     if wrong := [flag for flag in FLAGS if flag in entry and not isinstance(entry[flag], bool)]:
-        return f"{entry['content']!r} has {wrong[0]} {entry[wrong[0]]!r}; it is true or false"
+        return f"{entry['content']!r} has {wrong[0]} {entry[wrong[0]]!r} (expected true or false)"
     if not isinstance(entry.get("id"), (int, type(None))) or isinstance(entry.get("id"), bool):
-        return f"{entry['content']!r} has the id {entry['id']!r}; an id is a number"
+        return f"{entry['content']!r} has the id {entry['id']!r} (expected a number)"
     return None
 
 
-def _unfit(token: Wanted) -> str | None:
+def _unfit(token: Wanted) -> _Fault | None:
     if not token.content.strip():
-        return f"{token.content!r} is blank"
+        return f"{token.content!r} is blank", None
     if token.content != token.content.strip():
-        return f"{token.content!r} has blanks outside; {_BLANKS_MEAN}"
+        return f"{token.content!r} has blanks outside", _REMOVE_BLANKS
     if any("\ud800" <= character <= "\udfff" for character in token.content):
-        return f"{token.content!r} holds half a character (a lone surrogate)"
+        return f"{token.content!r} contains half a character (a lone surrogate)", None
     return None
 
 

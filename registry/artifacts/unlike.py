@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .checks.check import Problem
 from .live import Live, own_modules
 from .proof import bits_equal
 from .shortened import differing
@@ -21,15 +22,18 @@ _FEW = 4096
 _PLAIN = (bool, int, float, str, type(None))
 
 
-def scaled_otherwise(live: Live, back: Live, adapter: str) -> Iterator[str]:
+def scaled_otherwise(live: Live, back: Live, adapter: str) -> Iterator[Problem]:
     """How strongly the layers of an adapter act, where that is not what their configuration says."""
     theirs = next(iter(back.adapters), None)
     loaded = dict(back.inner.named_modules())
     for name, module in live.inner.named_modules():
         mine, other = (_scaling(item, key) for item, key in ((module, adapter), (loaded.get(name), theirs)))
         if mine is not None and other is not None and mine != other:
-            yield (f"the adapter {adapter!r} is scaled by {mine} in {name}, and by {other} when it is loaded, which its configuration says "
-                   "(alpha / r); scale it back, or train it so")
+            yield Problem(
+                f"the adapter {adapter!r} is scaled by {mine} in {name}, but by {other} when it is "
+                "loaded, as its configuration specifies (alpha / r)",
+                "reset the scaling, or train with it",
+            )
 
 
 def ranked_otherwise(live: Live, adapter: str) -> str | None:
@@ -44,39 +48,43 @@ def ranked_otherwise(live: Live, adapter: str) -> str | None:
     return None
 
 
-def refilled(live: Live, back: Live) -> Iterator[str]:
+def refilled(live: Live, back: Live) -> Iterator[Problem]:
     """Ids and the like, which no file holds and every load works out, where memory has others."""
     for name, mine, other in _pairs(live, back):
         if other is not None:
-            yield from (said for said, tensor, loaded in _buffers(name, mine, other)
+            yield from (problem for problem, tensor, loaded in _buffers(name, mine, other)
                         if not tensor.is_floating_point() and tensor.shape == loaded.shape)
             before, after = (_tensors_of(module) for module in (mine, other))
-            yield from (f"{name}.{said}" for said in differing(before, after))
+            yield from (Problem(f"{name}.{said}") for said in differing(before, after))
 
 
-def built_otherwise(live: Live, back: Live) -> Iterator[str]:
+def built_otherwise(live: Live, back: Live) -> Iterator[Problem]:
     """Modules of another class than the loaded model has, those apart that do nothing but in training."""
     for name, mine, other in _pairs(live, back):
         if other is None:
-            yield f"{name} is a {type(mine).__name__} in memory, and there is none when it is loaded"
+            kind = type(mine).__name__
+            yield Problem(f"{name} is a {kind} in memory, but missing when it is loaded")
         elif _class(mine) != _class(other) and not type(mine).__name__.startswith(_IDLE):
             here, there = (type(item).__name__ for item in (mine, other))
             shown = (here, there) if here != there else (_class(mine), _class(other))
-            yield f"{name} is a {shown[0]} in memory and a {shown[1]} when it is loaded"
+            yield Problem(f"{name} is a {shown[0]} in memory and a {shown[1]} when it is loaded")
 
 
-def reasons(live: Live, back: Live) -> Iterator[str]:
+def reasons(live: Live, back: Live) -> Iterator[Problem]:
     """Whatever may be why two models with the same tensors encode otherwise."""
     yield from built_otherwise(live, back)
     yield from _written_over(live, back)
     for name, mine, other in _pairs(live, back):
         if other is not None:
-            yield from (said for said, _, _ in _buffers(name, mine, other))
+            yield from (problem for problem, _, _ in _buffers(name, mine, other))
             yield from _attributes(name, mine, other)
     yield from _hooks(live, back)
     if live.inner is not None and hasattr(live.inner, "config"):
         mine, other = live.inner.config.to_dict(), back.inner.config.to_dict()
-        yield from (f"the configuration's {said}" for said in differing(_without_places(mine), _without_places(other)))
+        yield from (
+            Problem(f"the configuration's {said}")
+            for said in differing(_without_places(mine), _without_places(other))
+        )
 
 
 def _scaling(module: Any, adapter: str | None) -> float | None:
@@ -98,12 +106,15 @@ def _pairs(live: Live, back: Live) -> Iterator[tuple[str, Any, Any]]:
             yield from ((f"{kind}.{name}" if name else kind, module, theirs.get(name)) for name, module in mine.named_modules())
 
 
-def _written_over(live: Live, back: Live) -> Iterator[str]:
+def _written_over(live: Live, back: Live) -> Iterator[Problem]:
     """Methods that an object has of its own, in the place of its class's."""
     theirs = {(name, method) for name, module in back.model.named_modules() for method in _own_methods(module)}
     for name, module in live.model.named_modules():
-        yield from (f"{name or 'model'}.{method} was replaced in memory, which no folder holds"
-                    for method in _own_methods(module) if (name, method) not in theirs)
+        yield from (
+            Problem(f"{name or 'model'}.{method} was replaced in memory, which no folder stores")
+            for method in _own_methods(module)
+            if (name, method) not in theirs
+        )
 
 
 def _own_methods(module: Any) -> list[str]:
@@ -111,22 +122,29 @@ def _own_methods(module: Any) -> list[str]:
             if callable(value) and not isinstance(value, type) and callable(getattr(type(module), name, None))]
 
 
-def _buffers(name: str, mine: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
-    """(what is said, the tensor in memory, the loaded one) of each that differs."""
+def _buffers(name: str, mine: Any, other: Any) -> Iterator[tuple[Problem, Any, Any]]:
+    """Yield (problem, tensor in memory, loaded tensor) of each buffer that differs."""
     for key, tensor in mine._buffers.items():
         loaded = other._buffers.get(key)
         if tensor is not None and loaded is not None and key in mine._non_persistent_buffers_set and not bits_equal(tensor.cpu(), loaded.cpu()):
-            what = "other numbers when it is loaded"
+            what, hint = "other values when it is loaded", None
             if tensor.dtype != loaded.dtype:
-                what = (f"the dtype {loaded.dtype} and not {tensor.dtype} when it is loaded; load the model with "
-                        f"model_kwargs={{'dtype': {tensor.dtype}}}, rather than cast it")
-            yield f"the buffer {name}.{key}, which is in no file, has {what}", tensor, loaded
+                what = f"the dtype {loaded.dtype} and not {tensor.dtype} when it is loaded"
+                hint = (
+                    f"load the model with model_kwargs={{'dtype': {tensor.dtype}}}, "
+                    "rather than cast it"
+                )
+            message = f"the buffer {name}.{key}, which is in no file, has {what}"
+            yield Problem(message, hint), tensor, loaded
 
 
-def _attributes(name: str, mine: Any, other: Any) -> Iterator[str]:
+def _attributes(name: str, mine: Any, other: Any) -> Iterator[Problem]:
     before, after = (_attributes_of(module) for module in (mine, other))
     both = [key for key in before if key in after]
-    yield from (f"{name}.{said}" for said in differing({key: before[key] for key in both}, {key: after[key] for key in both}))
+    yield from (
+        Problem(f"{name}.{said}")
+        for said in differing({key: before[key] for key in both}, {key: after[key] for key in both})
+    )
 
 
 def _attributes_of(module: Any) -> dict[str, Any]:
@@ -136,11 +154,15 @@ def _attributes_of(module: Any) -> dict[str, Any]:
     return plain | {key: value for key, value in functions.items() if value is not None}
 
 
-def _hooks(live: Live, back: Live) -> Iterator[str]:
+def _hooks(live: Live, back: Live) -> Iterator[Problem]:
     theirs = {name: _hooks_of(module) for name, module in back.model.named_modules()}
     for name, module in live.model.named_modules():
         for hook in _hooks_of(module)[len(theirs.get(name, ())):]:
-            yield f"{name or 'model'} ({type(module).__name__}) has a hook in memory ({hook}), which no folder holds; remove it before saving"
+            yield Problem(
+                f"{name or 'model'} ({type(module).__name__}) has a hook in memory ({hook}), "
+                "which no folder stores",
+                "remove it before saving",
+            )
 
 
 def _tensors_of(module: Any) -> dict[str, list[Any]]:

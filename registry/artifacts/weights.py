@@ -76,7 +76,7 @@ def read_header(stream: BinaryIO, what: str, size: int) -> dict[str, Header]:
     try:
         value = parse_json(text.rstrip(b" "), f"the header of {what}")
     except InvalidManifest as error:
-        raise UnsafeFile(str(error)) from None
+        raise UnsafeFile(str(error), hint=error.hint) from None
     return _headers(value, what, start=8 + length, size=size)
 
 

@@ -71,8 +71,11 @@ def of_module(files: Files, there: set[str], module: Module) -> Belonging:
     if module.type in _SETTINGS_ONLY:
         return Belonging(tuple({module.at("config.json")} & there))
     if module.type not in _WITH_WEIGHTS:
-        raise NotLoadable(f"{MODULES} has a module of type {module.type!r}, which this version of st-registry does not know; "
-                          "update it")
+        raise NotLoadable(
+            f"{MODULES} has a module of type {module.type!r}, "
+            "which this version of st-registry does not support",
+            hint="update st-registry",
+        )
     name = _WITH_WEIGHTS[module.type]
     paths = [path for path in ([module.at(name)] if name else []) if path in there]
     if module.type == "StaticEmbedding":
@@ -140,8 +143,12 @@ def _model_weights(files: Files, there: set[str], folder: str) -> tuple[str | No
         return _shards(files, join(folder, INDEX))
     _refuse_pickle(there, join(folder, "pytorch_model.bin"), join(folder, SHARDED_PICKLE))
     other = sorted(path for path in there if _parent(path) == folder and path.endswith(OTHER_LIBRARIES))
-    hint = f"; {other[0]} is for other libraries, save the model with safetensors" if other else ""
-    raise NotLoadable(f"the model has no weights: neither {join(folder, WEIGHTS)} nor {join(folder, INDEX)} is there{hint}")
+    why = f" ({other[0]} is for other libraries)" if other else ""
+    raise NotLoadable(
+        f"the model has no weights: found neither {join(folder, WEIGHTS)} "
+        f"nor {join(folder, INDEX)}{why}",
+        hint="save the model with safetensors" if other else None,
+    )
 
 
 def _shards(files: Files, index: str) -> tuple[str, list[str]]:
@@ -149,7 +156,7 @@ def _shards(files: Files, index: str) -> tuple[str, list[str]]:
     try:
         return index, _weights.shards(files, index)
     except InvalidManifest as error:
-        raise UnsafeFile(str(error)) from None
+        raise UnsafeFile(str(error), hint=error.hint) from None
 
 
 def _module_weights(there: set[str], module: Module) -> str:
@@ -164,15 +171,20 @@ def _refuse_pickle(there: set[str], *paths: str) -> None:
     """Refuse a pickle where no safetensors file stands in its place, since there a loader would read it."""
     for path in paths:
         if path in there:
-            raise UnsafeFile(f"the weights {path!r} are a pickle, which can run code when it is read; load the model where you "
-                             "trust it, save it with save_pretrained, which writes safetensors, and add that folder")
+            raise UnsafeFile(
+                f"the weights {path!r} are a pickle, which can run code when it is read",
+                hint="load the model where you trust it, save it with save_pretrained, "
+                "which writes safetensors, and add that folder",
+            )
 
 
 def _refuse_table_elsewhere(files: Files, there: set[str], module: Module) -> None:
     place = read_if_there(files, module.at("config.json"), there).get("path")
     if place is not None:
-        raise NotLoadable(f"{module.at('config.json')} takes its weights from {place!r}, outside of the folder; load the model "
-                          "and save it with save_pretrained")
+        raise NotLoadable(
+            f"{module.at('config.json')} takes its weights from {place!r}, outside of the folder",
+            hint="load the model and save it with save_pretrained",
+        )
 
 
 def _parent(path: str) -> str:

@@ -28,14 +28,18 @@ def class_of(modules: Sequence[Module], settings: Mapping[str, Any], config: Map
     option to give, and where the hint contradicts the folder.
     """
     if hint is not None and hint not in CLASSES:
-        raise NotLoadable(f"{hint!r} is no class; --class is one of {', '.join(CLASSES)}")
+        raise NotLoadable(
+            f"unknown class: {hint!r}", hint=f"use one of {', '.join(CLASSES)} with --class"
+        )
     if modules:
         return _of_modules(settings, hint)
     if is_adapter:
         if hint or parent:
             return hint or parent or "", "--class" if hint else "the parent's class"
-        raise NotLoadable("an adapter without modules.json has its parent's class, and no parent is known; say --class "
-                          f"{' | '.join(CLASSES)}")
+        raise NotLoadable(
+            "an adapter without modules.json has the class of its parent, but no parent is known",
+            hint=f"add --class {' | '.join(CLASSES)}",
+        )
     return _of_plain(config, architecture, hint)
 
 
@@ -43,17 +47,24 @@ def _of_modules(settings: Mapping[str, Any], hint: str | None) -> tuple[str, str
     named = settings.get("model_type")
     told = "MultiVectorEncoder" if named == "ColBERT" else named if "model_type" in settings else "SentenceTransformer"
     if told not in CLASSES:
-        raise NotLoadable(f"{_SETTINGS} has the model_type {named!r:.80}, which is no known class; there are {', '.join(CLASSES)}")
+        raise NotLoadable(
+            f"{_SETTINGS} has the model_type {named!r:.80}, which is not a known class",
+            hint=f"set it to one of {', '.join(CLASSES)}",
+        )
     if hint is not None and hint != told:
-        by = f"{_SETTINGS} says" if named else "modules.json without a model_type says"
-        raise NotLoadable(f"{by} that this is a {told}, not a {hint}; leave out --class")
+        by = f"{_SETTINGS} states" if named else "modules.json without a model_type states"
+        raise NotLoadable(f"{by} that this is a {told}, not a {hint}", hint="omit --class")
     return told, _SETTINGS if named else "modules.json"
 
 
 def _of_plain(config: Mapping[str, Any], architecture: str | None, hint: str | None) -> tuple[str, str]:
     if hint in _TRAINED_ENDS and not (architecture or "").endswith(_TRAINED_ENDS[hint]):
-        raise NotLoadable(f"as a {hint} this folder of {_called(architecture)} would get a random head at every load; load it "
-                          "as one, train it, save it with save_pretrained and register that folder")
+        raise NotLoadable(
+            f"loaded as a {hint}, this folder of {_called(architecture)} "
+            "would get a random head at every load",
+            hint=f"load it as a {hint}, train it, save it with save_pretrained, "
+            "and register that folder",
+        )
     if hint is not None:
         return hint, "--class"
     if any(key in config for key in _CROSS_ENCODER) or (architecture or "").endswith("ForSequenceClassification"):
@@ -63,8 +74,11 @@ def _of_plain(config: Mapping[str, Any], architecture: str | None, hint: str | N
     if architecture is not None and architecture.endswith("Model"):
         return "SentenceTransformer", "config.json"
     could = [name for name, ends in _TRAINED_ENDS.items() if (architecture or "").endswith(ends)]
-    raise NotLoadable(f"a folder of {_called(architecture)} without modules.json could be loaded as more than one class; say "
-                      f"--class {' or --class '.join(['SentenceTransformer', *could])}")
+    raise NotLoadable(
+        f"a folder of {_called(architecture)} without modules.json "
+        "could be loaded as more than one class",
+        hint=f"add --class {' or --class '.join(['SentenceTransformer', *could])}",
+    )
 
 
 def _called(architecture: str | None) -> str:

@@ -47,17 +47,24 @@ def refuse_foreign_code(files: Files, paths: Sequence[str]) -> None:
 
 def _refuse_field(path: str, key: str, value: Any) -> None:
     if key in ("auto_map", "custom_pipelines") and value:
-        raise ForeignCode(f"{path} has {key!r} ({_named(value)}): the model needs code from its folder or from elsewhere, which "
-                          "is never run here; if a library has this model by now, save it with that and add it again")
+        raise ForeignCode(
+            f"{path} has {key!r} ({_named(value)}): "
+            "the model needs custom code, which is never run",
+            hint="if a library supports this model now, save it with that library and add it again",
+        )
     if key == "trust_remote_code" and value:
-        raise ForeignCode(f"{path} asks for trust_remote_code; no model's code is run here, so remove the field if the model "
-                          "needs none")
+        raise ForeignCode(
+            f"{path} sets trust_remote_code, but custom code is never run",
+            hint="remove the field if the model needs no custom code",
+        )
     if "attn_implementation" in key or "experts_implementation" in key:
         asked = value.values() if isinstance(value, dict) else [value]
         foreign = next((item for item in asked if isinstance(item, str) and "/" in item), None)
         if foreign is not None:
-            raise ForeignCode(f"{path} asks for the code {foreign!r} of another repository ({key}); remove the field, it "
-                              "changes speed only")
+            raise ForeignCode(
+                f"{path} requires the code {foreign!r} of another repository ({key})",
+                hint="remove the field, which only affects speed",
+            )
     if key in _ACTIVATIONS:
         _refuse_activation(path, key, {key: value})
 
@@ -66,8 +73,10 @@ def _refuse_activation(path: str, key: str, value: dict[str, Any]) -> None:
     """A function outside torch.nn is not loaded: the library takes its default instead, with a log line."""
     named = value.get(key)
     if named is not None and (not isinstance(named, str) or not _TORCH.fullmatch(named)):
-        raise ForeignCode(f"{path} has the {key} {named!r}, which is no class of torch.nn; the loaders would silently take "
-                          "another")
+        raise ForeignCode(
+            f"{path} has the {key} {named!r}, which is not a class of torch.nn "
+            "(loaders would silently use another)"
+        )
 
 
 def _refuse_adapter(path: str, value: dict[str, Any]) -> None:
@@ -79,7 +88,10 @@ def _refuse_adapter(path: str, value: dict[str, Any]) -> None:
         raise ForeignCode(f"{path} has a megatron_config, which imports {value.get('megatron_core')!r}; it cannot be registered")
     for key, item in _walk(value):
         if key.endswith(_PLACES) and key != "base_model_name_or_path" and isinstance(item, str) and item:
-            raise NotLoadable(f"{path} names another place in {key}: {item!r}; set it to null if the adapter is complete without")
+            raise NotLoadable(
+                f"{path} refers to another file or folder in {key}: {item!r}",
+                hint="set it to null if the adapter is complete without it",
+            )
 
 
 def _refuse_arguments(path: str, value: dict[str, Any]) -> None:
@@ -88,7 +100,10 @@ def _refuse_arguments(path: str, value: dict[str, Any]) -> None:
         given = value.get(group)
         for key, item in given.items() if isinstance(given, dict) else ():
             if key in _READ_ELSEWHERE or (key == "use_safetensors" and item is False):
-                raise NotLoadable(f"{path} makes the loaders read other files: {group} has {key}={item!r}; remove it")
+                raise NotLoadable(
+                    f"{path} makes loaders read other files: {group} has {key}={item!r}",
+                    hint=f"remove {key} from {group}",
+                )
 
 
 def _refuse_tokenizer(path: str, value: dict[str, Any]) -> None:

@@ -57,7 +57,7 @@ def layout(files: Files, *, class_hint: str | None = None, parent_class: str | N
     there = set(files.paths())
     modules = read_modules(files, there)
     if not modules and not there & {"config.json", _ADAPTER}:
-        raise NotLoadable(_no_model(there, files))
+        raise _no_model(there, files)
     main = _main(modules)
     is_adapter = join(main.folder, _ADAPTER) in there and main.type in TRANSFORMERS
     if is_adapter:
@@ -76,8 +76,10 @@ def layout(files: Files, *, class_hint: str | None = None, parent_class: str | N
     weights = dict(pair for part in found for pair in part.weights)
     disguised = next((path for path in weights if is_pickle(files, path)), None)
     if disguised is not None:
-        raise UnsafeFile(f"{disguised} is a pickle by its content, whatever its name says; save the model with save_pretrained, "
-                         "which writes safetensors")
+        raise UnsafeFile(
+            f"{disguised} is a pickle according to its content, despite its name",
+            hint="save the model with save_pretrained, which writes safetensors",
+        )
     index = _only(index for part in found for index in part.indexes)
     return Layout(model_class, told_by, is_adapter, modules, main.folder, main.folder, tuple(sorted(weights.items())), index,
                   tuple(sorted(belongs)), left_out(files, there - belongs, there), architecture)
@@ -99,29 +101,43 @@ def _belonging(files: Files, there: set[str], module: Module) -> Belonging:
 def _only(indexes: Iterable[str]) -> str | None:
     found = sorted(set(indexes))
     if len(found) > 1:
-        raise NotLoadable(f"two parts of the model have sharded weights, {found[0]} and {found[1]}; save them with a larger "
-                          "max_shard_size")
+        raise NotLoadable(
+            f"two parts of the model have sharded weights: {found[0]} and {found[1]}",
+            hint="save them with a larger max_shard_size",
+        )
     return found[0] if found else None
 
 
 def _refuse_odd_adapter(modules: Sequence[Module], main: Module, there: set[str]) -> None:
     if any(module.type in ROUTERS for module in modules):
-        raise NotLoadable(f"{join(main.folder, _ADAPTER)} is an adapter inside a Router, which sentence-transformers saves and "
-                          "cannot load; merge it into its base and add that")
+        raise NotLoadable(
+            f"{join(main.folder, _ADAPTER)} is an adapter inside a Router, "
+            "which sentence-transformers saves but cannot load",
+            hint="merge it into its base and add the merged model",
+        )
     if main.folder:
-        raise NotLoadable(f"the adapter lies in {main.folder!r}, and the loaders look for its base's weights in a folder of "
-                          "that name; load it and save it with sentence-transformers 6, which puts it at the root")
+        raise NotLoadable(
+            f"the adapter is located in {main.folder!r} "
+            "(loaders search for the weights of its base in a folder of that name)",
+            hint="load it and save it with sentence-transformers 6, which stores it at the root",
+        )
     if "config.json" in there:
-        raise NotLoadable("the folder holds adapter_config.json and config.json: an adapter and a full model in one cannot be "
-                          "told apart by the loaders; put them into two folders and add both")
+        raise NotLoadable(
+            "the folder contains adapter_config.json and config.json "
+            "(loaders cannot distinguish an adapter and a full model in one folder)",
+            hint="move them into two folders and add both",
+        )
 
 
-def _no_model(there: set[str], files: Files) -> str:
+def _no_model(there: set[str], files: Files) -> NotLoadable:
     repository, place = getattr(files, "repository", None), getattr(files, "path", None)
     inner = sorted({folder for path in there for folder, _, name in [path.rpartition("/")]
                     if folder and name in (MODULES, "config.json", _ADAPTER)})
     shown = ", ".join(sorted(there)[:_SHOWN]) + (", …" if len(there) > _SHOWN else "")
     then = "add that folder" if repository is None else "download that and add it as a folder"
-    hint = f"; there may be one in {inner[0]!r}, {then}" if inner else f"; it holds {shown or 'nothing'}"
+    contents = "" if inner else f" (it contains {shown or 'nothing'})"
     where = repository or ("this folder" if place is None else repr(str(place)))
-    return f"no model lies at the root of {where}: there is no {MODULES}, config.json or {_ADAPTER}{hint}"
+    return NotLoadable(
+        f"no model at the root of {where}: found no {MODULES}, config.json or {_ADAPTER}{contents}",
+        hint=f"there may be one in {inner[0]!r}: {then}" if inner else None,
+    )

@@ -96,5 +96,8 @@ def _refuse_lost_modules(there: set[str]) -> None:
     """Without modules.json a loader makes modules up, and what these files say is silently lost."""
     told = [path for path in sorted(there) if _MODULES_FILE.fullmatch(path)]
     if told:
-        raise NotLoadable(f"{MODULES} is missing, but {told[0]} is there: a loader would make up the modules after the "
-                          "transformer; save the whole model again with save_pretrained")
+        raise NotLoadable(
+            f"{MODULES} is missing, but {told[0]} exists "
+            "(a loader would create default modules after the transformer)",
+            hint="save the whole model again with save_pretrained",
+        )

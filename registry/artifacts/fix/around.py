@@ -16,6 +16,7 @@ from ..weights import tensors
 _SETTINGS = "config_sentence_transformers.json"
 _TOKENIZER = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "sentencepiece.bpe.model", "spiece.model")
 _STRAY = ("config.json", "generation_config.json")
+_SAVE_AGAIN = "save the whole model again with save_pretrained"
 
 
 def mend_config(folder: Path) -> list[str]:
@@ -37,8 +38,12 @@ def mend_tokenizer(folder: Path, files: Files, parent: ParentView, *, evidence: 
         return []
     proof = _proof(files, parent, evidence)
     if proof is None:
-        raise NotLoadable(f"the folder has no tokenizer, and nothing in it proves that it was the one of {parent.reference}; if you know "
-                          f"that: registry checkout {parent.reference}, and give that folder with --tokenizer")
+        raise NotLoadable(
+            "the folder has no tokenizer, and nothing in it proves that it was "
+            f"that of {parent.reference}",
+            hint=f"if you know that it was: registry checkout {parent.reference}, "
+            "and pass that folder with --tokenizer",
+        )
     taken = [path for path in parent.layout.belongs if is_tokenizers(path, parent)]
     for path in taken:
         _copy(parent.files, path, folder / path.rpartition("/")[2])
@@ -54,11 +59,17 @@ def mend_modules(folder: Path, parent: ParentView) -> list[str]:
         return []
     trained = [path for path, _ in parent.layout.weights if path.rpartition("/")[0] != parent.layout.transformer and not (folder / path).is_file()]
     if trained:
-        raise ParentMismatch(f"the folder has no {MODULES} and no {trained[0]}, which may have been trained with the adapter, so that of "
-                             f"{parent.reference} cannot stand for it; save the whole model again with save_pretrained")
+        raise ParentMismatch(
+            f"the folder has no {MODULES} and no {trained[0]}, which may have been trained with "
+            f"the adapter, so that of {parent.reference} cannot replace it",
+            hint=_SAVE_AGAIN,
+        )
     if parent.layout.transformer:
-        raise ParentMismatch(f"the folder has no {MODULES}, and that of {parent.reference} has its transformer in a folder of its own; save "
-                             "the whole model again with save_pretrained")
+        raise ParentMismatch(
+            f"the folder has no {MODULES}, and that of {parent.reference} "
+            "has its transformer in a separate folder",
+            hint=_SAVE_AGAIN,
+        )
     taken = []
     for path in parent.layout.belongs:
         beside = "/" in path or path in (MODULES, _SETTINGS, *SENTENCE_CONFIGS)
@@ -68,8 +79,11 @@ def mend_modules(folder: Path, parent: ParentView) -> list[str]:
             _copy(parent.files, path, folder / path)
             taken.append(path)
         elif path != _SETTINGS and (folder / path).read_bytes() != read(parent.files, path):
-            raise ParentMismatch(f"the folder has no {MODULES}, and its {path} is not that of {parent.reference}, so that one's modules are "
-                                 "not certain to be its own; save the whole model again with save_pretrained")
+            raise ParentMismatch(
+                f"the folder has no {MODULES}, and its {path} is not that of {parent.reference}, "
+                "so it may have had other modules",
+                hint=_SAVE_AGAIN,
+            )
     return [f"took {', '.join(taken)} of {parent.reference}"]
 
 

@@ -20,8 +20,11 @@ def unwrap(folder: Path) -> list[str]:
     Raises NotLoadable where the file holds an adapter beside the model, or would have two tensors of one name, and for shards.
     """
     if (folder / "model.safetensors.index.json").exists():
-        raise NotLoadable("its weights lie in shards, which are not renamed; load it as it was trained and save it in one file: "
-                          "save_pretrained(…, max_shard_size='100GB')")
+        raise NotLoadable(
+            "its weights are sharded, and tensors in shards are not renamed",
+            hint="load it as it was trained and save it in one file: "
+            "save_pretrained(…, max_shard_size='100GB')",
+        )
     weights = folder / "model.safetensors"
     names = {name: _WITHIN.sub("", _BEGINNING.sub(lambda found: found[1] or "", name)) for name in tables(weights)} if weights.is_file() else {}
     renamed = {name: new for name, new in names.items() if name != new}
@@ -29,8 +32,11 @@ def unwrap(folder: Path) -> list[str]:
         return []
     own = next((name for name in names if OWN_TENSOR.search(name)), None)
     if own is not None:
-        raise NotLoadable(f"the weights hold an adapter beside the model, {own!r} first, so that no renaming makes one model of them; merge it with "
-                          "PeftModel.merge_and_unload() and save that")
+        raise NotLoadable(
+            f"the weights contain an adapter in addition to the model (first tensor: {own!r}), "
+            "so renaming cannot produce one model",
+            hint="merge it with PeftModel.merge_and_unload() and save the result",
+        )
     rewrite(weights, folder / "model.safetensors.new", renamed=renamed)
     (folder / "model.safetensors.new").replace(weights)
     first = next(iter(renamed))

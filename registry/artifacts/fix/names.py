@@ -53,8 +53,11 @@ def renamings(files: Files, parent: ParentView) -> tuple[Renaming, ...]:
     own, _ = tensors(files, WEIGHTS)
     plain, adapters = _without_wrappers([tensor.name for tensor in own])
     if len(adapters) > 1:
-        raise NotLoadable(f"{WEIGHTS} holds {len(adapters)} adapters, {', '.join(map(repr, sorted(adapters)))}; save each alone, with "
-                          "set_adapter(NAME) before save_pretrained")
+        raise NotLoadable(
+            f"{WEIGHTS} contains {len(adapters)} adapters: "
+            f"{', '.join(map(repr, sorted(adapters)))}",
+            hint="save each one separately, with set_adapter(NAME) before save_pretrained",
+        )
     left_out, said = _of_the_base(own, plain, config, parent), []
     changed = {old: new for old, new in plain.items() if old != new and old not in left_out}
     if changed:
@@ -118,8 +121,11 @@ def _of_the_base(own: list[Tensor], plain: Mapping[str, str], config: AdapterCon
         wrapped = module.endswith((".base_layer", ".original_module"))
         kept = is_adapters_own(plain[tensor.name]) or any(ends_with(module, name) for name in config.modules_to_save)
         if wrapped and tensor.digest not in there and parent.facts.rows not in tensor.shape[:1] and not _is_longer(tensor, parent):
-            raise ParentMismatch(f"the adapter holds {tensor.name!r} of its base, and {parent.reference} has other numbers there: it was "
-                                 "trained on another base; name that with --parent")
+            raise ParentMismatch(
+                f"the adapter contains {tensor.name!r} of its base, with other values than in "
+                f"{parent.reference} (it was trained on another base)",
+                hint="pass the base that it was trained on with --parent",
+            )
         trained_bias = parameter == "bias" and config.fields.get("bias") not in (None, "none")
         if (wrapped or not kept) and tensor.digest in there and not trained_bias:
             found.append(tensor.name)

@@ -64,8 +64,10 @@ def split_of(files: Files, parent: ParentView, *, trained_rows: bool) -> Split |
         return None
     more = tuple(tokens[known:])
     if [token.id for token in more] != list(range(known, known + len(more))):
-        raise NotLoadable(f"the ids of the tokens that {parent.reference} lacks are not those that follow its own ({known} and on), so that "
-                          "no resize made them")
+        raise NotLoadable(
+            f"the ids of the tokens that {parent.reference} lacks do not follow its own ids "
+            f"(expected {known} and up), so they were not added by a resize"
+        )
     whole = _whole(files, parent)
     if whole:
         return _carried(files, parent, whole, more, trained_rows=trained_rows)
@@ -76,8 +78,11 @@ def split_of(files: Files, parent: ParentView, *, trained_rows: bool) -> Split |
         said = (f"made a base of {parent.reference} and the {counted(len(more), 'token')} that it lacks, which found spare rows of its table "
                 f"({known} to {more[-1].id}); these are the parent's, and whether they were begun anew before the training is not known",)
         return Split(parent.facts.rows, known, {}, (), more, said)
-    raise ParentMismatch(f"the rows of {counted(len(more), 'token')} that {parent.reference} lacks are in no file and lost for good: "
-                         f"{_words(more)}; what the adapter learned of these words is dead; resize {parent.reference} again and train again")
+    raise ParentMismatch(
+        f"the rows of {counted(len(more), 'token')} that {parent.reference} lacks are in no file "
+        f"and permanently lost, with what the adapter learned of these tokens: {_words(more)}",
+        hint=f"resize {parent.reference} again and train again",
+    )
 
 
 def extends(files: Files, parent: ParentView) -> bool:
@@ -130,27 +135,38 @@ def _carried(files: Files, parent: ParentView, whole: Sequence[tuple[str, str, T
     """The split where the adapter's file carries the whole table."""
     rows = {tensor.shape[0] for _, _, tensor in whole}
     if len(rows) != 1 or max(rows) <= more[-1].id:
-        raise NotLoadable(f"the adapter carries tables of {', '.join(map(str, sorted(rows)))} rows, and its last token has the id {more[-1].id}; "
-                          "they are not of one model")
+        raise NotLoadable(
+            f"the adapter contains tables of {', '.join(map(str, sorted(rows)))} rows, "
+            f"but its last token has the id {more[-1].id} (they are not from one model)"
+        )
     (count,), known, old_rows = rows, len(parent.tokens), parent.facts.rows or 0
     first, new, changed = known, {}, 0
     content = {name: _read(files, tensor) for name, _, tensor in whole}
     for tensor in _by_token(parent):
         source = _source(tensor, whole, parent)
         if source is None:
-            raise ParentMismatch(f"the adapter carries no rows for {tensor.name!r} of {parent.reference}, which has one for each token; they are "
-                                 f"lost for good, and with them {_words(more)}")
+            raise ParentMismatch(
+                f"the adapter contains no rows for {tensor.name!r} of {parent.reference}, which "
+                "has one for each token (they are permanently lost, "
+                f"with the tokens {_words(more)})"
+            )
         if source.dtype != tensor.dtype:
-            raise ParentMismatch(f"the adapter's table is {source.dtype}, and that of {parent.reference} is {tensor.dtype}: it was trained on "
-                                 "another base; name that with --parent")
+            raise ParentMismatch(
+                f"the adapter's table is {source.dtype}, but that of {parent.reference} is "
+                f"{tensor.dtype} (it was trained on another base)",
+                hint="pass the base that it was trained on with --parent",
+            )
         size = len(content[source.name]) // count
         mine, theirs = content[source.name], _read(parent.files, tensor)
         differ = [row for row in range(min(known, count)) if mine[row * size:(row + 1) * size] != theirs[row * size:(row + 1) * size]]
         changed = max(changed, len(differ))
         if differ and not trained_rows:
             shown = ", ".join(map(str, differ[:5])) + (", …" if len(differ) > 5 else "")
-            raise ParentMismatch(f"{len(differ)} of {known} old rows that the adapter carries are not those of {parent.reference} (ids {shown}): "
-                                 "another base, or rows that were trained; name the base with --parent, or say --trained-rows")
+            raise ParentMismatch(
+                f"{len(differ)} of {known} old rows in the adapter are not those of "
+                f"{parent.reference} (ids {shown}): they are from another base, or were trained",
+                hint="pass the base with --parent, or add --trained-rows",
+            )
         new[tensor.name.rpartition("/")[2]] = mine
     if changed:
         first = 0

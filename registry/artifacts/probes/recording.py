@@ -87,13 +87,19 @@ def _refuse_unsound(model: Any, made: Sequence[Probe]) -> None:
     strange = [item for item in made if not item.finite]
     if strange:
         encoded = counted(sum(item.shape is not None for item in made), "text")
-        raise NotLoadable(f"its encodings are not finite: {strange[0].text[-1]!r:.60} encodes to NaN or infinity ({len(strange)} of {encoded} so); "
-                          "its weights are finite and too large, so the training diverged; take an earlier checkpoint")
+        raise NotLoadable(
+            f"its encodings are not finite: {strange[0].text[-1]!r:.60} encodes to NaN or infinity "
+            f"({len(strange)} of {encoded}): "
+            "its weights are finite but too large, so the training diverged",
+            hint="use an earlier checkpoint",
+        )
     told: int | None = model.get_embedding_dimension() if type(model).__name__ == "SentenceTransformer" else None
     other = next((item.shape[-1] for item in made if item.shape is not None and item.shape[-1:] != (told,)), None)
     if told is not None and other is not None:
-        raise NotLoadable(f"it says that its encodings have {counted(told, 'dimension')}, and they have {other}; put the dimension right in the "
-                          "configuration of its last module")
+        raise NotLoadable(
+            f"it reports encodings of {counted(told, 'dimension')}, but they have {other}",
+            hint="correct the dimension in the configuration of its last module",
+        )
 
 
 def _probe(model: Any, text: str | tuple[str, ...], prompt: str | None, *, encoded: bool) -> Probe:

@@ -67,7 +67,7 @@ def parse(content: bytes) -> Probes:
     value = parse_canonical(content, "the probes")
     try:
         if value.pop("format") > FORMAT:
-            raise NewerFormat("the probes have a newer format; update st-registry")
+            raise NewerFormat("the probes have a newer format", hint="update st-registry")
         found = Probes(**{**value, "probes": tuple(_parsed(probe) for probe in value["probes"])})
         environment = dict(found.environment)
     except NewerFormat:

@@ -3,7 +3,8 @@
 names: tensors that have the names they had inside a wrapper. around: a lost tokenizer, lost modules, a stray config.json.
 table: the whole token table that a model resized in memory left in its adapter. full: a full model with a wrapper's names.
 proof: what the result is compared with.
-Nothing is guessed: where two ways are possible, or the evidence lacks, it is refused with what would do.
+Nothing is guessed: where two ways are possible, or the evidence is missing, an error with a
+hint is raised.
 """
 
 from .around import mend_config, mend_modules, mend_tokenizer

@@ -189,8 +189,7 @@ def misfit(value: Mapping[str, Any], forms: Forms, path: str) -> str | None:
     """What is wrong with the first setting that has another form than a loader reads, or None."""
     for name, form in forms.items():
         if name in value and not form.holds(value[name]):
-            expected = f"{form.said}{_bare(value[name], form)}"
-            return f"{path} has the {name} {value[name]!r:.80} (expected {expected})"
+            return f"{path} has the {name} {value[name]!r:.80}; it is {form.said}{_bare(value[name], form)}"
     return None
 
 

@@ -163,7 +163,7 @@ def adapter_is_not_as_it_began(candidate: Candidate) -> Problem | None:
     zero = " (every lora_B is 0)" if all("lora_B" in item for item in began) else ""
     verb = "has" if len(began) == 1 else "have"
     return Problem(
-        f"all {counted(len(began), 'tensor')} that training changes {verb} still the initial "
+        f"all {counted(len(began), 'tensor')} that training changes still {verb} the initial "
         f"value{zero}, so the adapter changes nothing (first: {began[0]})",
         "save it after the training, or, if it is untrained on purpose: --allow-no-effect",
     )

@@ -65,7 +65,7 @@ class Folder:
     def _look(self) -> dict[str, int]:
         if not os.path.lexists(self.path):
             hint = version_hint(str(self.path)).removeprefix("; ")
-            raise FolderNotFound(f"there is no folder {str(self.path)!r}", hint=hint or None)
+            raise FolderNotFound(f"folder not found: {str(self.path)!r}", hint=hint or None)
         if not self.path.is_dir():
             raise FolderNotFound(
                 f"{str(self.path)!r} is a file, not a folder",

@@ -126,7 +126,7 @@ def _differences(live: Live, back: Live, adapter: str | None) -> Iterator[Proble
         )
     yield from _ways_to_ids(live.model, back.model)
     settings = differing(*_said_of_the_model(live.model, back.model))
-    yield from (Problem(f"the model's {said}") for said in settings)
+    yield from (Problem(f"the model's {difference}") for difference in settings)
     for name in CUT:
         value, loaded = (getattr(model, name, None) for model in (live.model, back.model))
         if value != loaded:
@@ -138,14 +138,15 @@ def _differences(live: Live, back: Live, adapter: str | None) -> Iterator[Proble
         before, after = (module.get_config_dict() if hasattr(module, "get_config_dict") else None for module in (mine, other))
         if before != after:
             yield from (
-                Problem(f"the setting {said}") for said in differing({name: before}, {name: after})
+                Problem(f"the setting {difference}")
+                for difference in differing({name: before}, {name: after})
             )
 
 
 def _ways_to_ids(mine: Any, back: Any) -> Iterator[Problem]:
     """What of the tokenizer decides into which ids a text falls, and how many of them are read."""
     own, other = (_of_the_tokenizer(model) for model in (mine, back))
-    yield from (Problem(f"the tokenizer's {said}") for said in differing(own, other))
+    yield from (Problem(f"the tokenizer's {difference}") for difference in differing(own, other))
 
 
 def _said_of_the_model(mine: Any, back: Any) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -80,7 +80,7 @@ def _read(files: Files, folder: str) -> Tokenizer:
         described = lines
     else:
         raise NotLoadable(
-            f"there is no tokenizer: found neither {path} nor {words}",
+            f"the tokenizer is missing: found neither {path} nor {words}",
             hint="use the tokenizer of another folder with --tokenizer DIR",
         )
     blob = vocabulary_bytes(tokens)

@@ -55,7 +55,7 @@ def refilled(live: Live, back: Live) -> Iterator[Problem]:
             yield from (problem for problem, tensor, loaded in _buffers(name, mine, other)
                         if not tensor.is_floating_point() and tensor.shape == loaded.shape)
             before, after = (_tensors_of(module) for module in (mine, other))
-            yield from (Problem(f"{name}.{said}") for said in differing(before, after))
+            yield from (Problem(f"{name}.{difference}") for difference in differing(before, after))
 
 
 def built_otherwise(live: Live, back: Live) -> Iterator[Problem]:
@@ -82,8 +82,8 @@ def reasons(live: Live, back: Live) -> Iterator[Problem]:
     if live.inner is not None and hasattr(live.inner, "config"):
         mine, other = live.inner.config.to_dict(), back.inner.config.to_dict()
         yield from (
-            Problem(f"the configuration's {said}")
-            for said in differing(_without_places(mine), _without_places(other))
+            Problem(f"the configuration's {difference}")
+            for difference in differing(_without_places(mine), _without_places(other))
         )
 
 
@@ -142,8 +142,10 @@ def _attributes(name: str, mine: Any, other: Any) -> Iterator[Problem]:
     before, after = (_attributes_of(module) for module in (mine, other))
     both = [key for key in before if key in after]
     yield from (
-        Problem(f"{name}.{said}")
-        for said in differing({key: before[key] for key in both}, {key: after[key] for key in both})
+        Problem(f"{name}.{difference}")
+        for difference in differing(
+            {key: before[key] for key in both}, {key: after[key] for key in both}
+        )
     )
 
 

@@ -178,7 +178,9 @@ def test_trained_rows_that_somebody_put_in_order_are_told(reg, made, tmp_path):
 
     (warning,) = reg.add(folder, "medical", measure=False).warnings
 
-    assert warning.index("'zorvaxin'") < warning.index("'heartmat'") < warning.index("resized@1 (3 rows of 3)")
+    values = ("'zorvaxin'", "'heartmat'", "resized@1 (3 rows of 3)")
+    trained, near, parent = map(warning.index, values)
+    assert trained < near < parent
 
 
 def vera() -> Any:

@@ -102,7 +102,7 @@ def refusal(
 ) -> RegistryError:
     """Return the error of a failed check, whose message ends with the id of the check.
 
-    The hint of a check of judgement also says how to override it.
+    The hint of a check of judgement includes the option that overrides it.
     """
     hints = [problem.hint, f"if it is intended: --force {id}" if judgement else None]
     hint = ", or, ".join(hint for hint in hints if hint is not None)

@@ -22,7 +22,7 @@ def unwrap(folder: Path) -> list[str]:
     if (folder / "model.safetensors.index.json").exists():
         raise NotLoadable(
             "its weights are sharded, and tensors in shards are not renamed",
-            hint="load it as it was trained and save it in one file: "
+            hint="load it as in training and save it in one file: "
             "save_pretrained(…, max_shard_size='100GB')",
         )
     weights = folder / "model.safetensors"

@@ -36,5 +36,5 @@ def remarks(home: Home, live: Live, acting: tuple[str, ...], base: Version, vers
         activate(back, *chosen)
         problem = returning.together(live, back, names)
     except RegistryError as error:
-        return (f"{said}; together they cannot be loaded: {error}",)
+        return (f"{said}; together they cannot be loaded: {error.with_hint()}",)
     return (f"{said}; together: {typed}" if problem is None else f"{said}; together, by {typed}, it is not what it is in memory: {problem}",)

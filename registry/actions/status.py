@@ -60,7 +60,7 @@ def states_of(home: Home, remote: Remote, name: str, repository: str, copies: Se
     try:
         return compared(home, look(remote, repository), name, repository, copies)
     except (RemoteNotFound, RemoteMoved, HubUnavailable, Invalid, Refused) as error:
-        return [State(name, number, repository, copy.commit, _state_of(error), str(error))
+        return [State(name, number, repository, copy.commit, _state_of(error), error.with_hint())
                 for number, copy in sorted(known.items())]
 
 
@@ -99,7 +99,13 @@ def _plain(there: There, copy: Copy) -> State:
     try:
         changed = _changed(there, copy.commit)
     except RemoteNotFound as error:
-        return State(copy.name, copy.number, copy.repository, copy.commit, "gone", str(error))
+        return State(
+            copy.name,
+            copy.number,
+            copy.repository,
+            copy.commit,
+            "gone",
+            error.with_hint())
     return State(copy.name, copy.number, copy.repository, copy.commit, "changed there" if changed else "same", _said(changed), changed)
 
 

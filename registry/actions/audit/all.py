@@ -89,7 +89,7 @@ def _content(home: Home, looked: _Looked, chain: Chain, rewritten: list[Finding]
     """The catalog and the blobs."""
     progress("comparing the catalog", 0, None)
     if looked.error is not None:
-        answers = [Finding("catalog-damaged", str(looked.error).partition("; to make it")[0], (), REPAIR)]
+        answers = [Finding("catalog-damaged", str(looked.error), (), REPAIR)]
     else:
         answers = check_catalog(home, looked.snapshot, looked.counted, looked.indexes, chain)
     lost = bool(chain.findings or rewritten) or any(item.name in OTHER_JOURNAL for item in answers)

@@ -31,7 +31,7 @@ def check_catalog(home: Home, snapshot: Snapshot | None, rows: Counted | None, i
     try:
         return _check(home, snapshot, rows, indexes, chain)
     except CatalogDiverged as error:
-        return [Finding("catalog-damaged", str(error).partition("; to make it")[0], (), REPAIR)]
+        return [Finding("catalog-damaged", str(error), (), REPAIR)]
 
 
 def _check(home: Home, snapshot: Snapshot, rows: Counted, indexes: IndexCheck, chain: Chain) -> list[Finding]:

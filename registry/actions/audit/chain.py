@@ -110,7 +110,7 @@ def _problem(chain: Chain, number: int, found: Entry | RegistryError | None, see
     if found is None:
         return _broken(chain, "entry-missing", f"entry {number} of the journal is missing, and entry {chain.last} is there")
     if isinstance(found, RegistryError):
-        return _broken(chain, "entry-damaged", str(found))
+        return _broken(chain, "entry-damaged", found.with_hint())
     previous = chain.digest(number - 1)
     if number > 1 and previous is not None and found.previous != previous:
         return _broken(chain, "chain-broken", f"entry {number} follows {found.previous}, and entry {number - 1} is {previous}")
@@ -124,8 +124,11 @@ def _fold(chain: Chain, tallying: Tallying, entry: Entry) -> Finding | None:
     try:
         tallying.fold(entry)
     except RegistryError as error:
-        return Finding("entry-refused", f"entry {entry.number} cannot be folded: {error}", (),
-                       chain.mend(SET_ASIDE if isinstance(error, (EntryRefused, InvalidName)) else ANY_SOURCE))
+        return Finding(
+            "entry-refused",
+            f"entry {entry.number} cannot be folded: {error.with_hint()}",
+            (),
+            chain.mend(SET_ASIDE if isinstance(error, (EntryRefused, InvalidName)) else ANY_SOURCE))
     return None
 
 

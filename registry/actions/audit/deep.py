@@ -63,7 +63,7 @@ def _differing(home: Home, version: Version, root: Version) -> str | None:
     try:
         facts, vocabulary = facts_of(home, manifest, root if root.digest != version.digest else None)
     except RegistryError as error:
-        return str(error)
+        return error.with_hint()
     recorded = home.blobs.read(version.facts)
     if facts.to_bytes() == recorded and home.blobs.read(version.vocabulary) == vocabulary:
         return None
@@ -124,7 +124,7 @@ def check_probes(home: Home, progress: Progress) -> list[Finding]:
             model = load(home, version, probes="skip", progress=progress)
             said = _encoding_differs(home, version, model)
         except RegistryError as error:
-            said = f"does not load as registered: {error}"
+            said = f"does not load as registered: {error.with_hint()}"
         if said is not None:
             findings.append(Finding("probes-differ", f"{version.reference} {said}", (version.reference,),
                                     "registry audit --full tells whether its files are whole; if they are, a library or this machine differs"))

@@ -24,6 +24,7 @@ from ...errors import FolderNotFound, Invalid, ParentNotFound, RegistryError
 from ...home import Home
 from ...plural import counted
 from ...progress import Progress
+from ...shown import shell_word
 from ...verdicts import FAILED, OK, UNMEASURED, Outcome, Report
 from ...version import Version
 from ..common import VersionLike, resolve, still_there
@@ -69,17 +70,26 @@ def check(home: Home | None, target: Operand, *, options: CheckOptions, progress
 def _check_options(target: Operand, options: CheckOptions) -> None:
     requirements(options.require)
     if options.max_drift is not None and options.against is None:
-        raise Invalid("--max-drift is about --against; say from which version")
+        raise Invalid("--max-drift requires --against", hint="add --against VERSION")
     if options.max_drift is not None and not options.max_drift >= 0:
-        raise Invalid(f"the drift {options.max_drift} is no distance; give 0 or more, e.g. 0.05")
+        raise Invalid(
+            f"the drift {options.max_drift} is not a distance",
+            hint="give 0 or more, e.g. 0.05")
     if options.probes is not None and not options.record:
-        raise Invalid("--probes are kept with a version; add --record")
+        raise Invalid(
+            "--probes requires --record (probes are stored with a version)",
+            hint="add --record")
     if options.parent is not None and not is_folder(target):
         raise Invalid(f"--parent is for a folder, and {target!s} is a version, whose parent is known")
     if is_folder(target) and (options.line or options.record):
-        raise Invalid("--line and --record are for a version; register the folder first: registry add FOLDER --as NAME")
+        folder = shell_word(os.fspath(target))  # type: ignore[arg-type]
+        raise Invalid(
+            "--line and --record require a registered version",
+            hint=f"register the folder first: registry add {folder} --as NAME")
     if not options.measured and (options.line or options.record or options.against is not None):
-        raise Invalid("--line, --against and --record need the model; leave out --no-measure")
+        raise Invalid(
+            "--line, --against and --record require the loaded model",
+            hint="leave out --no-measure")
 
 
 def _version(home: Home, version: Version, options: CheckOptions, given: Sequence[Given], progress: Progress) -> Report:
@@ -123,7 +133,8 @@ def _with_the_model(home: Home, models: Models, stage: Stage, ancestors: Sequenc
         recorded = _recorded(home, version)
     except RegistryError as error:
         recorded = None
-        said = f"its probes cannot be read: {error}; to record them anew: registry check {version.reference} --record"
+        said = (f"its probes cannot be read: {error.with_hint()}; "
+                f"to record them again: registry check {version.reference} --record")
         yield Outcome(VECTORS, "measurement", stage.name, FAILED, message=said)
     else:
         yield from measured(models, stage, recorded, home)
@@ -140,9 +151,13 @@ def _folder(home: Home | None, folder: Path, options: CheckOptions, given: Seque
     except Invalid:
         raise
     except ParentNotFound as error:
-        return Report(name, (Outcome(LINEAGE, "identity", name, FAILED, message=str(error)),))
+        return Report(
+            name,
+            (Outcome(LINEAGE, "identity", name, FAILED, message=error.with_hint()),))
     except RegistryError as error:
-        return Report(name, (Outcome(READABLE, "integrity", name, FAILED, message=str(error)),))
+        return Report(
+            name,
+            (Outcome(READABLE, "integrity", name, FAILED, message=error.with_hint()),))
     outcomes = [Outcome(READABLE, "integrity", name, OK, found=stage.layout.model_class)]
     if stage.parent is not None:
         outcomes.append(Outcome(LINEAGE, "identity", name, OK, stage.parent.reference, message=f"known: {stage.parent_evidence}"))
@@ -166,9 +181,12 @@ def _refuse_missing(home: Home | None, folder: Path, parent: VersionLike | os.Pa
     elif parent is not None and home is not None:
         named(home, parent)  # type: ignore[arg-type]
     lost = next((place for place in places if not there.is_folder(place)), None)
+    if lost is not None and there.is_anything(lost):
+        raise FolderNotFound(
+            f"{str(lost)!r} is a file, not a folder",
+            hint="give the folder that contains the model")
     if lost is not None:
-        what = f"{str(lost)!r} is a file; give the folder that holds the model" if there.is_anything(lost) else f"there is no folder {str(lost)!r}"
-        raise FolderNotFound(what)
+        raise FolderNotFound(f"there is no folder {str(lost)!r}")
 
 
 def _against(home: Home | None, models: Models, stage: Stage, options: CheckOptions) -> Iterator[Outcome]:
@@ -180,7 +198,8 @@ def _against(home: Home | None, models: Models, stage: Stage, options: CheckOpti
     try:
         yield from drift(models, stage, other, recorded, options.max_drift)
     except RegistryError as error:
-        yield Outcome(DRIFT, "drift", stage.name, FAILED, other.reference, message=str(error))
+        yield Outcome(DRIFT, "drift", stage.name, FAILED, other.reference,
+                      message=error.with_hint())
 
 
 def _record(home: Home, models: Models, stage: Stage, version: Version, report: Report, given: Sequence[Given], progress: Progress) -> Report:

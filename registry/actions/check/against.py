@@ -24,7 +24,10 @@ def requirements(texts: Sequence[str]) -> tuple[Asked, ...]:
     for text in texts:
         asked = parse_asked(text)
         if asked is None:
-            raise Invalid(f"{text!r} is no requirement; write a metric, a sign and a number, as in 'eval_dev_spearman_cosine >= 0.85'")
+            raise Invalid(
+                f"{text!r} is not a requirement",
+                hint="write a metric, an operator and a number, as in 'eval_dev_spearman_cosine "
+                     ">= 0.85'")
         found.append(asked)
     return tuple(found)
 

@@ -30,7 +30,7 @@ def line(models: Models, stage: Stage, version: Version, ancestors: Sequence[Ver
                           message="its old rows or other weights were trained, so it encodes otherwise on purpose")
     except RegistryError as error:
         check = {"merged": MERGED, "adapter": SWITCHED}.get(version.kind, RESIZED)
-        yield Outcome(check, "line", version.reference, FAILED, message=str(error))
+        yield Outcome(check, "line", version.reference, FAILED, message=error.with_hint())
 
 
 def _resized(models: Models, stage: Stage, version: Version, parent: Version, texts: Sequence[str]) -> Iterator[Outcome]:

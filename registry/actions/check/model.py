@@ -93,7 +93,7 @@ def loads(models: Models, stage: Stage, *, line: bool = False) -> Iterator[Outco
     try:
         model, folder = models.of(stage)
     except RegistryError as error:
-        yield Outcome(LOADS, "effect", stage.name, FAILED, message=str(error))
+        yield Outcome(LOADS, "effect", stage.name, FAILED, message=error.with_hint())
         return
     yield Outcome(LOADS, "effect", stage.name, OK, expected=stage.layout.model_class, found=type(model).__name__)
     for id, problems in loading.questions(model, stage.facts, folder=folder, adapter=stage.is_adapter):
@@ -140,7 +140,7 @@ def _unsound(model: Any) -> str | None:
             for text in probes.TEXTS[2:4]:
                 probes.probe(model, text)
     except NotLoadable as error:
-        return str(error)
+        return error.with_hint()
     return None
 
 
@@ -158,7 +158,7 @@ def _effect(models: Models, stage: Stage, model: Any, folder: Path, *, line: boo
     try:
         found = effect_of(model, folder, subject, stage.forced)
     except RegistryError as error:
-        yield Outcome(EFFECT, "effect", stage.name, FAILED, message=str(error))
+        yield Outcome(EFFECT, "effect", stage.name, FAILED, message=error.with_hint())
         return
     if found.strayed:
         verdict = FORCED if SWITCHED in stage.forced else FAILED

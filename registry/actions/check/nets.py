@@ -26,7 +26,8 @@ def identity(home: Home, version: Version) -> Iterator[Outcome]:
     try:
         manifest = _manifest.parse(home.blobs.read(version.digest))
     except RegistryError as error:
-        yield Outcome(MANIFEST, "identity", version.reference, FAILED, expected=version.digest, message=str(error))
+        yield Outcome(MANIFEST, "identity", version.reference, FAILED, expected=version.digest,
+                      message=error.with_hint())
         return
     yield Outcome(MANIFEST, "identity", version.reference, OK, expected=version.digest.short, found=manifest.digest.short)
     yield from _lineage(home, version, manifest)
@@ -35,7 +36,9 @@ def identity(home: Home, version: Version) -> Iterator[Outcome]:
 
 def reason_of(error: RegistryError | OSError, what: str) -> str:
     """Why something could not be read, as one line."""
-    return f"the disk does not give {what}: {reason(error)}" if isinstance(error, OSError) else str(error)
+    if isinstance(error, OSError):
+        return f"the disk does not give {what}: {reason(error)}"
+    return error.with_hint()
 
 
 def same_facts(home: Home, stage: Stage, version: Version) -> Outcome:
@@ -43,7 +46,7 @@ def same_facts(home: Home, stage: Stage, version: Version) -> Outcome:
     try:
         recorded = facts_of(home, version)
     except RegistryError as error:
-        return Outcome(FACTS, "integrity", version.reference, FAILED, message=str(error))
+        return Outcome(FACTS, "integrity", version.reference, FAILED, message=error.with_hint())
     other = _other_facts(recorded, stage.facts)
     if not other:
         return Outcome(FACTS, "integrity", version.reference, OK, expected=version.facts.short, found=version.facts.short)

@@ -108,7 +108,9 @@ def of_folder(home: Home | None, folder: Path, parent: VersionLike | os.PathLike
     elif layout.is_adapter:
         config = read_config(files, layout.transformer)
         if home is None:
-            raise ParentNotFound(f"{str(folder)!r} is an adapter, and there is no registry here to know its base; name it with --parent FOLDER")
+            raise ParentNotFound(
+                f"{str(folder)!r} is an adapter, and there is no registry that knows its base",
+                hint="give its base with --parent FOLDER")
         found = find_parent(home, folder, config.base, config.revision,
                             lambda: read_vocabulary(files, layout.tokenizer).digest)
         if isinstance(found, Unregistered):
@@ -127,7 +129,8 @@ def _given(home: Home | None, parent: VersionLike | os.PathLike[str]) -> tuple[P
     if isinstance(parent, os.PathLike) or (isinstance(parent, str) and looks_like_path(parent)):
         return _on_disk(home, path_of(parent)), "given, a folder", None
     if home is None:
-        raise ParentNotFound(f"there is no registry here that could know {parent!s}; a folder begins with ./, / or ~")
+        raise ParentNotFound(f"there is no registry that knows {str(parent)!r}",
+                             hint="if it is a folder, begin it with ./, / or ~")
     version = named(home, parent)
     return _registered(home, version), "given", version
 

@@ -205,7 +205,9 @@ def _opened(opener: Opener) -> BinaryIO | None:
     except (RegistryError, OSError) as error:
         cause = error if isinstance(error, OSError) else error.__cause__
         if isinstance(cause, OSError) and cause.errno in FULL:
-            raise StoreUnavailable(f"cannot keep what is fetched: {reason(cause)}; free some space and run registry repair again") from error
+            raise StoreUnavailable(
+                f"cannot store fetched files: {reason(cause)}",
+                hint="free some space and run registry repair again") from error
         return None
 
 

@@ -56,8 +56,10 @@ def mend_journal(home: Home, snapshot: Snapshot | None, sources: Sequence[Source
         wanted = expected or row
         if there is not None and row not in (None, there.digest) and (
                 expected is None or (there.digest == expected and number == known.head and known.entry(number) is not None)):
-            raise CatalogDiverged(f"entry {number} of the journal is {there.digest}, and the catalog says {row}; if the journal is right: "
-                                  "registry repair --accept-journal; if the catalog is: move that file away, then registry repair")
+            raise CatalogDiverged(
+                f"entry {number} of the journal is {there.digest}, and the catalog has {row}",
+                hint="if the journal is right: registry repair --accept-journal; if the catalog "
+                     "is right: move the file of that entry away, then registry repair")
         if there is None or (expected is not None and there.digest != expected):
             there = _put_back(home, number, wanted, known, sources, result)
         expected = there.previous if there is not None else None
@@ -120,8 +122,11 @@ def _give_up(home: Home, broken: int, why: str, until: int, known: _Rows, result
                                 ENTRIES if broken > 1 else BEGINNING))
         return
     if broken == 1:
-        raise BrokenChain(f"entry 1 of the journal of {str(home.root)!r} {why}, and nothing begins without it; a home or a bundle that has it: "
-                          "registry repair --from SOURCE")
+        raise BrokenChain(
+            f"entry 1 of the journal of {str(home.root)!r} {why}, and no journal begins without "
+            "it",
+            hint="restore it from a registry or a bundle that has it: registry repair --from "
+                 "SOURCE")
     aside = home.root / "local" / f"set-aside-{secrets.token_hex(4)}"
     aside.mkdir(parents=True, mode=0o700)
     for number in range(broken, until + 1):

@@ -234,7 +234,8 @@ class HubCopies:
             try:
                 self._trees[repository, commit] = self._hub().tree(repository, commit)
             except RegistryError as error:
-                self._home.warn(f"hf://{repository}@{commit[:12]} could not be asked for what is lost: {error}")
+                self._home.warn(f"hf://{repository}@{commit[:12]} could not be asked "
+                                f"for what is lost: {error.with_hint()}")
         return self._trees[repository, commit]
 
     def _small(self, tree: Tree, place: str, path: str | None, parent: Digest | None) -> BinaryIO:
@@ -250,7 +251,7 @@ class HubCopies:
         try:
             whole = fetching.fetch(self._hub(), wanted, folder, progress=lambda count: None).place
         except DigestMismatch as error:
-            self._home.warn(str(error))
+            self._home.warn(error.with_hint())
             raise
         stream = whole.open("rb")
         whole.unlink()
@@ -283,5 +284,7 @@ def named_sources(home: Home, places: Sequence[str]) -> Iterator[list[Source]]:
             elif is_bundle(path):
                 found.append(OfBundle(stack.enter_context(Bundle(path))))
             else:
-                raise FolderNotFound(f"{place!r} is no home, no bundle and no folder; repair takes one of these with --from")
+                raise FolderNotFound(
+                    f"{place!r} is not a registry, a bundle or a folder",
+                    hint="give one of these with --from")
         yield found

@@ -274,7 +274,10 @@ class Registry:
             from .actions.places import refuse_repository
             from .actions.unbundle import UnbundleOptions, unbundle
             if aliases or parent is not None or model_class is not None or message is not None:
-                raise Invalid(f"{repository!r} is a bundle, and what it says of its versions stays; to pull from the Hub: hf://ORG/REPO")
+                raise Invalid(
+                    f"{repository!r} is a bundle, and what it records of its versions cannot be "
+                    "changed",
+                    hint="to pull from the Hub, write hf://ORG/REPO")
             refuse_repository(repository)
             return unbundle(self.settings, lambda: self.home, path_of(repository),
                             options=UnbundleOptions(name, renumber, dict(parent_as or {}), from_any), progress=progress)

@@ -30,10 +30,13 @@ def refuse_breaking(home: Home, remote: Remote, version: Version, tree: Tree, th
     if not others:
         return
     named = ", ".join(others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
-    before = there.reference if there is not None else "what is there now"
-    raise InUse(f"{named} {'stand' if len(others) > 1 else 'stands'} on hf://{tree.repository}, and plain loaders take its main whatever revision is "
-                f"named: they would get {version.reference} in place of {before}, without an error, and encode something else; publish it beside: "
-                f"--as-new {tree.repository}-v{version.number}, or --break")
+    before = there.reference if there is not None else "its present content"
+    raise InUse(
+        f"{version.reference} would replace {before} on main of hf://{tree.repository}, the base "
+        f"of {named} (plain loaders load main whatever revision is named, so they would load "
+        "another base without an error and encode differently)",
+        hint="publish it in a repository of its own: --as-new "
+             f"{tree.repository}-v{version.number}, or add --break")
 
 
 def warn_of_other_base(home: Home, remote: Remote, line: Sequence[Version], places: Mapping[Digest, Place]) -> None:

@@ -32,7 +32,9 @@ def bundle(home: Home, versions: Sequence[VersionLike], output: str | os.PathLik
     Invalid for what is no place for a bundle.
     """
     if everything == bool(versions):
-        raise Invalid("say which versions, or --all for the whole home; not both")
+        raise Invalid(
+            f"{'versions and' if everything else 'neither versions nor'} --all are given",
+            hint="give the versions, or --all for the whole registry")
     place = output_place(output, "the bundle", home.root)
     known = _have(have) if have is not None else set()
     with home.store_lock.shared(timeout=60.0):
@@ -109,4 +111,6 @@ def _have(path: Path) -> set[Digest]:
     except (OSError, UnicodeError) as error:
         raise FolderNotFound(f"cannot read {str(path)!r}: {reason(error) if isinstance(error, OSError) else 'it is no text'}") from None
     except InvalidManifest as error:
-        raise InvalidManifest(f"{str(path)!r} is neither a bundle nor digests, one a line: {error}") from None
+        raise InvalidManifest(
+            f"{str(path)!r} is neither a bundle nor a list of digests, one per line: {error}",
+            hint=error.hint) from None

@@ -83,13 +83,19 @@ def _parent(home: Home, tree: Tree, files: Files, transformer: str, tokenizer: s
             found = queries.from_hub(connection, config.base, str(config.revision))
             if found:
                 return Known(found[0], "hub")
-            raise ParentNotFound(f"hf://{tree.repository} stands on hf://{config.base}@{config.revision}, which is not here; first: "
-                                 f"registry pull hf://{config.base}@{config.revision}")
+            raise ParentNotFound(
+                f"hf://{tree.repository} requires hf://{config.base}@{config.revision}, which is "
+                "not in this registry",
+                hint=f"pull that first: registry pull hf://{config.base}@{config.revision}")
         vocabulary = read_vocabulary(files, tokenizer).digest
         candidates = [version.reference for version in queries.with_vocabulary(connection, vocabulary) if version.kind != "adapter"]
     said = f"names the base {config.base!r} without a full commit" if config.base else "names no base"
     if not candidates:
-        raise ParentNotFound(f"hf://{tree.repository} {said}, and nothing registered has its token list ({vocabulary.short}); register the base, "
-                             f"then say which it is: {pull} --parent NAME@1")
+        raise ParentNotFound(
+            f"hf://{tree.repository} {said}, and no registered model has its token list "
+            f"({vocabulary.short})",
+            hint=f"register the base, then give it: {pull} --parent NAME@1")
     shown = ", ".join(candidates[:CANDIDATES_SHOWN]) + (", …" if len(candidates) > CANDIDATES_SHOWN else "")
-    raise ParentNotFound(f"hf://{tree.repository} {said}; if you know that it is {shown}: {pull} --parent {candidates[0]}")
+    raise ParentNotFound(
+        f"hf://{tree.repository} {said} (registered models with its token list: {shown})",
+        hint=f"if it is {candidates[0]}: {pull} --parent {candidates[0]}")

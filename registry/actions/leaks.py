@@ -9,6 +9,7 @@ from ..errors import LocalPath
 from ..home import Home
 from ..hub import line as _line, plan as _plan
 from ..hub.remote import Upload
+from ..shown import shell_word
 from ..version import Version
 
 
@@ -20,8 +21,11 @@ def refuse_leaks(home: Home, line: Sequence[Version], uploads: Sequence[Upload],
         registered = first.path.removeprefix(f"{_line.ORIGINALS}/")
         others = {leak.path.removeprefix(f"{_line.ORIGINALS}/") for leak in found} - {registered}
         more = f", and so do {', '.join(sorted(others))}" if others else ""
-        raise LocalPath(f"{registered} line {first.line} of {line[0].reference} names a place on this machine: {first.found!r}{more}; mend it and "
-                        f"add the folder again, or let it be published: --allow-path {registered}")
+        raise LocalPath(
+            f"{registered} line {first.line} of {line[0].reference} contains a path of this "
+            f"machine: {first.found!r}{more}",
+            hint="correct the file and add the folder again, or publish it as it is: "
+                 f"--allow-path {shell_word(registered)}")
 
 
 def _places_of_this_machine(home: Home, versions: Iterable[Version]) -> list[str]:

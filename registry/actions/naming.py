@@ -55,8 +55,10 @@ def refuse_name(connection: Connection, name: str, number: int | None, digest: D
     if number is not None and digest is not None:
         refuse_taken(connection, spelled, number, digest)
     if not from_any and not _related(connection, spelled, origin, here):
-        raise NameTaken(f"{spelled} is here, and does not come from {origin.said}; take this one under another name: --as NAME, or, "
-                        f"if both are one model's versions: --from-any")
+        raise NameTaken(
+            f"{spelled} is in this registry and does not come from {origin.said}",
+            hint="give this one another name with --as NAME, or, if both are versions of one "
+                 "model, add --from-any")
 
 
 def refuse_parent_name(connection: Connection, name: str, theirs: str, number: int, digest: Digest, origin: Origin,
@@ -66,13 +68,18 @@ def refuse_parent_name(connection: Connection, name: str, theirs: str, number: i
     spelled = queries.spelled(connection, name)
     if spelled is None:
         return
-    hint = f"call the parent otherwise here: --parent-as {theirs}=NAME"
+    hint = f"give the parent another name with --parent-as {theirs}=NAME"
     there = queries.version(connection, spelled, number)
     if there is not None and there.digest != digest:
-        raise NameTaken(f"the parent {theirs}@{number} ({digest.short}) is another model than {there.reference} here ({there.digest.short}); {hint}")
+        raise NameTaken(
+            f"the parent {theirs}@{number} ({digest.short}) is another model than "
+            f"{there.reference} in this registry ({there.digest.short})",
+            hint=hint)
     if not from_any and not _related(connection, spelled, origin, here):
-        raise NameTaken(f"the parent {theirs}@{number} comes from {origin.said}, and {spelled} here does not; {hint}, "
-                        "or, if both are one model's versions: --from-any")
+        raise NameTaken(
+            f"the parent {theirs}@{number} comes from {origin.said}, and {spelled} in this "
+            "registry does not",
+            hint=f"{hint}, or, if both are versions of one model, add --from-any")
 
 
 def _related(connection: Connection, name: str, origin: Origin, here: Mapping[Digest, Version]) -> bool:

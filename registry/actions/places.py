@@ -30,7 +30,8 @@ def the_hub() -> Remote:
 def require_writable(home: Home) -> None:
     """Raises StoreUnavailable where nothing could be recorded, before anything is sent or fetched."""
     if not home.writable:
-        raise StoreUnavailable(f"the home {str(home.root)!r} is read-only; nothing can be recorded in it")
+        raise StoreUnavailable(
+            f"the registry {str(home.root)!r} is read-only, so nothing can be recorded in it")
 
 
 def copies_of(home: Home, version: Version) -> list[Copy]:
@@ -56,8 +57,8 @@ def repository_of(text: str, what: str) -> str:
         if found.revision is None and "/" in found.repository:
             return found.repository
     meant = _reference.hub_hint(text)
-    hint = f"; did you mean {meant.partition('@')[0]}?" if meant else ""
-    raise InvalidReference(f"{what} takes a repository, as in org/name, not {text!r}{hint}")
+    raise InvalidReference(f"{what} requires a repository such as org/name, not {text!r}",
+                           hint=f"did you mean {meant.partition('@')[0]}?" if meant else None)
 
 
 def repository_of_owner(owner: str, name: str) -> str:
@@ -65,24 +66,29 @@ def repository_of_owner(owner: str, name: str) -> str:
     try:
         return repository_of(f"{owner.removeprefix('hf://').rstrip('/')}/{name}", "--parents-to")
     except InvalidReference:
-        raise InvalidReference(f"--parents-to takes an organization or a user of the Hub, as in --parents-to org, not {owner!r}") from None
+        raise InvalidReference(
+            f"--parents-to requires an organization or a user of the Hub, not {owner!r}",
+            hint="e.g. --parents-to org") from None
 
 
 def refuse_repository(text: str) -> None:
     """Raises FolderNotFound where what should be the file of a bundle is none, but may be a repository's name."""
     hint = "" if os.path.lexists(text) else _reference.version_hint(text)
     if hint and "/" not in text:
-        raise FolderNotFound(f"there is no bundle {text!r}{hint}")
+        raise FolderNotFound(f"there is no bundle {text!r}", hint=hint.removeprefix("; "))
     if "://" in text and not os.path.lexists(text):
         meant = _reference.hub_hint(text)
-        raise FolderNotFound(f"{text!r} is an address, and a bundle's file or a repository is wanted here; a repository of the Hub is named as in "
-                             f"hf://{meant or 'org/name'}")
+        raise FolderNotFound(
+            f"{text!r} is a URL, and the file of a bundle or a repository is required",
+            hint=f"write a repository of the Hub as hf://{meant or 'org/name'}")
     if text.startswith(("/", "~", ".")) or text.endswith(".tar") or os.path.lexists(text):
         return
     repository = text if "/" in text else f"org/{text}"
     with contextlib.suppress(Invalid):
         _reference.parse_hub(f"hf://{repository}")
-        raise FolderNotFound(f"there is no bundle {text!r}; a repository of the Hub is named as in hf://{repository}")
+        raise FolderNotFound(
+            f"there is no bundle {text!r}",
+            hint=f"write a repository of the Hub as hf://{repository}")
 
 
 def place_of(home: Home, remote: Remote, version: Version, *, plain_too: bool) -> Place | None:
@@ -132,7 +138,9 @@ def line_at(remote: Remote, tree: Tree) -> tuple[_line.Member, ...] | None:
     if file is None:
         return None
     if file.size > _line.LIMIT:
-        raise Refused(f"{_line.PATH} of hf://{tree.repository} has {file.size} bytes; {_line.LIMIT} are read")
+        raise Refused(
+            f"{_line.PATH} of hf://{tree.repository} has {file.size} bytes (at most "
+            f"{_line.LIMIT} are read)")
     content = fetching.read(remote, tree.repository, tree.commit, _line.PATH, limit=_line.LIMIT)
     return _line.parse(content, tree.repository)
 
@@ -156,8 +164,10 @@ def refuse_other_history(remote: Remote, tree: Tree, tags: Mapping[str, str], kn
     if not held and not gone and last.tag is None:
         return  # it was pulled from another branch
     what = "the repository was deleted and made again" if gone else "its history was rewritten"
-    raise RemoteMoved(f"hf://{tree.repository} is not what it was: {last.name}@{last.number} was at commit {last.commit[:12]}, and main is at "
-                      f"{tree.commit[:12]} now, which does not come from there; {what}")
+    raise RemoteMoved(
+        f"hf://{tree.repository} is not what it was: {last.name}@{last.number} was at commit "
+        f"{last.commit[:12]}, and main is now at {tree.commit[:12]}, which does not descend from "
+        f"it ({what})")
 
 
 def record(home: Home, version: Version, repository: str, commit: str, tag: str | None, files: Mapping[str, Digest], message: str | None) -> None:
@@ -168,7 +178,9 @@ def record(home: Home, version: Version, repository: str, commit: str, tag: str 
 
     def decide() -> Publish | None:
         if not _is_there(home, version):
-            raise VersionNotFound(f"{version.reference} was deleted meanwhile; hf://{repository} has it at {commit[:12]}, nothing was recorded")
+            raise VersionNotFound(
+                f"{version.reference} was deleted meanwhile, nothing was recorded "
+                f"(hf://{repository} has it at {commit[:12]})")
         return None if is_said() else Publish(version.name, version.number, repository, commit, tag, dict(files), message)
 
     if not is_said():

@@ -83,8 +83,9 @@ def pull(home: Home, repository: str, *, options: PullOptions, progress: Progres
     remote = the_hub()
     tree = remote.tree(wanted.repository, wanted.revision)
     if tree.repository.casefold() != wanted.repository.casefold():
-        raise RemoteMoved(f"hf://{wanted.repository} is now called hf://{tree.repository}; to pull it under that name: "
-                          f"registry pull hf://{tree.repository}")
+        raise RemoteMoved(
+            f"hf://{wanted.repository} is now called hf://{tree.repository}",
+            hint=f"registry pull hf://{tree.repository}")
     if is_commit(wanted.revision) and tree.commit != wanted.revision:
         raise RemoteMoved(f"the Hub answers with commit {tree.commit} of hf://{tree.repository}, asked for was {wanted.revision}")
     members = line_at(remote, tree)
@@ -105,8 +106,9 @@ def pull(home: Home, repository: str, *, options: PullOptions, progress: Progres
 def add_from_hub(home: Home, repository: str, name: str | None, *, options: AddOptions, progress: Progress) -> Added:
     """`add hf://…`: a pull, answered as add answers. Raises Invalid for what can be said of a folder alone."""
     if options.dry_run or options.with_parents or options.tokenizer is not None or options.forced or options.fix or options.metrics or options.probes:
-        raise Invalid(f"{repository!r} is a Hub repository; --dry-run, --with-parents, --tokenizer, --force, --fix, --metric and --probes are "
-                      "for folders")
+        raise Invalid(
+            f"{repository!r} is a Hub repository (--dry-run, --with-parents, --tokenizer, "
+            "--force, --fix, --metric and --probes are for folders)")
     if options.alias is not None:
         _reference.check_alias(options.alias)
     said = PullOptions(name=name, parent=options.parent, model_class=options.model_class, message=options.message, run=options.run)
@@ -135,8 +137,11 @@ def _known_history(home: Home, remote: Remote, tree: Tree, revision: str | None,
 
 def _refuse_moved_tag(tree: Tree, tag: str, commits: Sequence[str]) -> None:
     if commits and tree.commit not in commits:
-        raise RemoteMoved(f"the tag {tag} of hf://{tree.repository} points to {tree.commit[:12]} now, it was {commits[0][:12]}; somebody moved it; "
-                          f"to take what it was: registry pull hf://{tree.repository}@{commits[0]}, what it is: @{tree.commit}")
+        raise RemoteMoved(
+            f"the tag {tag} of hf://{tree.repository} was moved from {commits[0][:12]} to "
+            f"{tree.commit[:12]}",
+            hint=f"for the earlier commit: registry pull hf://{tree.repository}@{commits[0]}, "
+                 f"for the present one: registry pull hf://{tree.repository}@{tree.commit}")
 
 
 def _register_line(run: _Run, members: Sequence[_line.Member], progress: Progress) -> tuple[Version, bool]:
@@ -219,8 +224,10 @@ def _register(run: _Run, member: _line.Member, quarantine: Quarantine, name: str
     if member.manifest.kind == "merged":
         prepared = _as_merged(prepared, member, here)
     if prepared.manifest.digest != member.digest:
-        raise DigestMismatch(f"the files of {member.reference} at hf://{repository}@{commit[:12]} make the manifest {prepared.manifest.digest}, "
-                             f"{member.digest} was pushed; nothing of it was registered")
+        raise DigestMismatch(
+            f"the files of {member.reference} at hf://{repository}@{commit[:12]} give the "
+            f"manifest {prepared.manifest.digest}, but {member.digest} was pushed, nothing of it "
+            "was registered")
     probes = _probes(run, member, repository, commit)
     source = provenance(**{"git": None, "run": None, **member.source, "how": "pull", "hub": {"repository": repository, "commit": commit},
                            "published": {"name": member.name, "number": member.number, "by": member.publisher, "date": member.date,

@@ -54,6 +54,9 @@ from .pushing import (
 )
 from .rendering import UNKNOWN_COMMIT, Place, holds, line_from, ours, placed
 
+ELSEWHERE = ("publish to another repository with --to org/other, "
+             "or replace the content of main with --break")
+"""Hint for a repository that contains another model."""
 SUMMARY_LIMIT = 200
 """Characters of a commit's first line."""
 
@@ -67,7 +70,9 @@ def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Pr
     line = line_here(home, found, whole=True)
     to = options.to if options.to is not None else remembered(home, found.name)
     if to is None:
-        raise Invalid(f"say where {found.reference} goes: --to org/{found.name.rsplit('/', 1)[-1]}")
+        raise Invalid(
+            f"no repository is known for {found.reference}",
+            hint=f"add --to org/{found.name.rsplit('/', 1)[-1]}")
     if options.parents_to is not None:
         repository_of_owner(options.parents_to, "x")
     # looked at now, and not when half of the line is there
@@ -79,8 +84,11 @@ def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Pr
         missing = look_for_parents(run, line)
         hash_ahead(run, missing)
         if missing and options.pr:
-            raise Refused(f"a proposal is for one repository, and {missing[0].reference} is not on the Hub yet; push it first: "
-                          f"registry push {missing[0].reference} --to {target_of(run, missing[0])}")
+            raise Refused(
+                f"a proposal is for one repository, and {missing[0].reference} is not on the Hub "
+                "yet",
+                hint=f"push it first: registry push {missing[0].reference} --to "
+                     f"{target_of(run, missing[0])}")
         refuse_gone(run, found, missing)
         refuse_leaks_early(run, line, missing)
         run.bytes.total = sum(item.size for item in (*missing, found))
@@ -125,7 +133,9 @@ def _opened(run: Run, version: Version, repository: str) -> Tree | None:
         run.remote.create(repository, private=run.options.private)
         tree = run.remote.tree(repository)
     if tree.repository != repository:
-        raise RemoteMoved(f"hf://{repository} is now called hf://{tree.repository}; to go on there: --to {tree.repository}")
+        raise RemoteMoved(
+            f"hf://{repository} is now called hf://{tree.repository}",
+            hint=f"push to it: --to {tree.repository}")
     return tree
 
 
@@ -140,8 +150,10 @@ def _already(run: Run, version: Version, manifest: Manifest, tree: Tree, refs: R
         there = run.remote.tree(tree.repository, tagged)
         if holds(run.home, there, manifest):
             return there.commit
-        raise NumberTaken(f"the tag {tag} of hf://{tree.repository} points to {tagged[:12]}, which is another model than {version.reference} "
-                          f"({version.digest.short}); registry status {version.name} tells more")
+        raise NumberTaken(
+            f"the tag {tag} of hf://{tree.repository} points to {tagged[:12]}, which is another "
+            f"model than {version.reference} ({version.digest.short})",
+            hint=f"compare the two: registry status {version.name}")
     for commit in known:
         try:
             if holds(run.home, run.remote.tree(tree.repository, commit), manifest):
@@ -204,18 +216,22 @@ def _refuse_strange(run: Run, version: Version, tree: Tree, refs: Refs, there: _
     known = copies_at(run.home, tree.repository)
     if is_empty(tree, refs.tags):
         if known and tree.repository not in run.said:
-            raise RemoteMoved(f"hf://{tree.repository} was deleted and made again, and is empty; to publish there: registry push {version.reference} "
-                              f"--to {tree.repository}")
+            raise RemoteMoved(
+                f"hf://{tree.repository} was deleted and created again, and is empty",
+                hint=f"publish to it: registry push {version.reference} --to {tree.repository}")
         return
     refuse_other_history(run.remote, tree, refs.tags, known, there.number if there else None)
     if there is None:
         strange = _plan.model_file(tree)
         if strange is not None and not is_plain(run.home, run.remote, tree, manifest_of(run.home, version)):
-            raise Refused(f"hf://{tree.repository} holds another model ({strange}) that no registry put there; publish elsewhere: --to org/other, "
-                          "or replace what main has: --break")
+            raise Refused(
+                f"hf://{tree.repository} contains another model ({strange}) that was not "
+                "published by a registry",
+                hint=ELSEWHERE)
     elif there.name.casefold() != version.name.casefold() and all(copy.name != version.name for copy in known):
-        raise Refused(f"hf://{tree.repository} holds {there.reference}, and this is {version.reference}; publish elsewhere: --to org/other, "
-                      "or replace what main has: --break")
+        raise Refused(
+            f"hf://{tree.repository} contains {there.reference}, and this is {version.reference}",
+            hint=ELSEWHERE)
 
 
 def _side(run: Run, version: Version, tree: Tree, refs: Refs) -> Tree:
@@ -241,11 +257,16 @@ def _send(run: Run, version: Version, tree: Tree, branch: str, changes: _plan.Ch
         if now is None or now.commit == tree.commit:
             raise
         if not _plan.changes(uploads, now).nothing:
-            raise RemoteMoved(f"hf://{repository} was at {tree.commit[:12]} and is at {now.commit[:12]} now, so somebody else published there; "
-                              f"{version.reference} was not; see registry status {version.name}, then push again") from error
+            raise RemoteMoved(
+                f"hf://{repository} was at {tree.commit[:12]} and is now at {now.commit[:12]} "
+                f"(another commit was made there), {version.reference} was not published",
+                hint=f"registry status {version.name}, then push again") from error
         return Committed(now.commit)
     if not options.pr and not _plan.changes(uploads, run.remote.tree(repository, done.commit)).nothing:
-        raise RemoteMoved(f"hf://{repository} is at {done.commit[:12]}, which is not what was sent; somebody else published there; push again")
+        raise RemoteMoved(
+            f"hf://{repository} is at {done.commit[:12]}, which is not what was sent (another "
+            "commit was made there)",
+            hint="push again")
     return done
 
 

@@ -92,8 +92,9 @@ def target_of(run: Run, parent: Version) -> str:
     known = remembered(run.home, parent.name)
     if known is None or run.options.all_parents:
         owner = (run.options.to or "").partition("/")[0]
-        what = "is to be published anew" if run.options.all_parents else "is not on the Hub yet"
-        raise Invalid(f"its parent {parent.reference} {what}; say who gets it, as in --parents-to {owner}, and it goes to {owner}/{last}")
+        why = "is to be published again" if run.options.all_parents else "is not on the Hub yet"
+        raise Invalid(f"no repository is known for the parent {parent.reference}, which {why}",
+                      hint=f"add --parents-to {owner} to publish it to {owner}/{last}")
     return known
 
 
@@ -117,8 +118,10 @@ def refuse_to_make(run: Run, version: Version, repository: str, error: RemoteNot
     known = copies_at(run.home, repository)
     if known and repository not in run.said:
         last = max(known, key=lambda copy: copy.entry)
-        raise RemoteNotFound(f"{error}; {last.name}@{last.number} was published there; to make it anew: registry push {version.reference} "
-                             f"--to {repository}, or push it elsewhere: --to org/other")
+        again = (f"create it again: registry push {version.reference} --to {repository}, "
+                 "or publish elsewhere: --to org/other")
+        raise RemoteNotFound(f"{error} ({last.name}@{last.number} was published there)",
+                             hint="; ".join(filter(None, [error.hint, again])))
 
 
 def is_empty(tree: Tree, tags: Collection[str]) -> bool:

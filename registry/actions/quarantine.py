@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..digest import Digest, digest_of
-from ..errors import DigestMismatch, FolderNotFound, StoreUnavailable, reason
+from ..errors import DigestMismatch, FolderNotFound, HubUnavailable, StoreUnavailable, reason
 from ..home import Home
 from ..hub import fetching
 from ..hub.fetching import Fetched, Wanted
@@ -153,8 +153,10 @@ class Quarantine:
         self._add_fetched(source.size)
         if source.git is not None and _git_blob(whole.place) != source.git:
             whole.place.unlink()
-            raise DigestMismatch(f"{path!r} of hf://{self._repository}@{self._commit[:12]} is not what the Hub lists ({source.git}); "
-                                 "repeating the command fetches it anew")
+            raise DigestMismatch(
+                f"{path!r} of hf://{self._repository}@{self._commit[:12]} is not what the Hub "
+                f"lists ({source.git})",
+                hint="run the command again to fetch the file again")
         self._whole[path] = whole
         return whole.place
 
@@ -177,8 +179,9 @@ class Quarantine:
         self._add_fetched(len(content))
         found = next((form for form in (content, as_registered(path, content)) if digest_of(form) == digest), None)
         if found is None:
-            raise DigestMismatch(f"{path!r} of hf://{self._repository}@{self._commit[:12]} has the digest {digest_of(content)}, registered was "
-                                 f"{digest}; nothing was registered")
+            raise DigestMismatch(
+                f"{path!r} of hf://{self._repository}@{self._commit[:12]} has the digest "
+                f"{digest_of(content)}, expected {digest}, nothing was registered")
         place = self._folder / f"{digest.hex}.form"
         try:
             place.write_bytes(found)
@@ -187,8 +190,10 @@ class Quarantine:
         return place
 
     def _full(self, error: OSError) -> StoreUnavailable:
-        return StoreUnavailable(f"cannot keep files of hf://{self._repository} in {str(self._folder)!r}: {reason(error)}; free some space and "
-                                "repeat the command, it goes on from here")
+        return StoreUnavailable(
+            f"cannot store files of hf://{self._repository} in {str(self._folder)!r}: "
+            f"{reason(error)}",
+            hint=f"free some space, then {HubUnavailable.AGAIN}")
 
     def _head(self, source: Source) -> bytes:
         found = b""

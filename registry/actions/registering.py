@@ -59,7 +59,9 @@ def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any
     entry = home.record(decide)
     version = _registered(home, name, digest, number)
     if version is None:
-        raise VersionNotFound(f"{name} was registered and taken away again at the same moment; run the command again")
+        raise VersionNotFound(
+            f"{name} was registered and deleted again at the same moment",
+            hint="run the command again")
     if folder is not None and (entry is not None or prepared.originals):
         remember(home, digest, folder, prepared.originals)
     if options.alias is not None:
@@ -74,8 +76,11 @@ def refuse_taken(connection: Connection, name: str, number: int, digest: Digest)
     from ..catalog import queries
     there = queries.version(connection, name, number)
     if there is not None and there.digest != digest:
-        raise NumberTaken(f"{there.reference} is another model here ({there.digest.short}{', deleted' if there.deleted else ''}) than the one that "
-                          f"comes ({digest.short}); give it the next number here: --renumber, or another name: --as NAME")
+        raise NumberTaken(
+            f"{there.reference} is another model in this registry "
+            f"({there.digest.short}{', deleted' if there.deleted else ''}) than the incoming one "
+            f"({digest.short})",
+            hint="give it the next number with --renumber, or another name with --as NAME")
 
 
 def _taken(home: Home, name: str, number: int | None = None) -> Taken:

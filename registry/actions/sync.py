@@ -27,7 +27,9 @@ def sync(home: Home, name: str, *, with_repository: str | None = None, dry_run: 
     _reference.check_name(name)
     repository = repository_of(with_repository, "--with") if with_repository is not None else remembered(home, name)
     if repository is None:
-        raise Invalid(f"{name} has no repository yet; say which: --with org/{name.rsplit('/', 1)[-1]}")
+        raise Invalid(
+            f"no repository is known for {name}",
+            hint=f"add --with org/{name.rsplit('/', 1)[-1]}")
     with home.reading() as connection:
         spelled = queries.spelled(connection, name)
         name = spelled or name
@@ -59,7 +61,9 @@ def _refuse_other(home: Home, there: There, repository: str) -> None:
     """Raises RemoteMoved for a repository that is not the one that was known: what it has would come in as if it were."""
     tree, known = there.tree, copies_at(home, repository)
     if tree.repository != repository:
-        raise RemoteMoved(f"hf://{repository} is now called hf://{tree.repository}; to go on there: --with {tree.repository}")
+        raise RemoteMoved(
+            f"hf://{repository} is now called hf://{tree.repository}",
+            hint=f"sync with it: --with {tree.repository}")
     if known and all(copy.commit != tree.commit for copy in known):
         members = line_at(there.remote, tree)
         refuse_other_history(there.remote, tree, there.refs.tags, known, members[0].number if members else None)
@@ -80,8 +84,10 @@ def _as_it_says(there: There, state: State, called: str | None) -> State:
 def _refuse_stranger(here: Mapping[int, Version], shared: Sequence[State], name: str, repository: str) -> None:
     """Raises NameTaken where the repository's model has this one's name, and nothing else in common with it."""
     if here and not shared:
-        raise NameTaken(f"{name} is here, and no version of it is at hf://{repository}; to take that one under another name: "
-                        f"registry pull hf://{repository} --as NAME, or, if both are one model's versions: --from-any")
+        raise NameTaken(
+            f"{name} is in this registry, and hf://{repository} has no version of it",
+            hint=f"registry pull hf://{repository} --as NAME, or, if both are versions of one "
+                 "model, --from-any")
 
 
 def _note_copy(home: Home, version: Version, state: State) -> None:
@@ -97,8 +103,11 @@ def _pull(home: Home, state: State, name: str, *, dry_run: bool, progress: Progr
     try:
         return pull(home, f"hf://{state.repository}@{commit}", options=PullOptions(name=name), progress=progress).received
     except NameTaken as error:
-        raise NameTaken(f"{error}; sync takes no such option, pull does: registry pull "
-                        f"hf://{state.repository}@{tag_of(state.number)} --as {name}") from None
+        options = f"{error.hint}; " if error.hint else ""
+        raise NameTaken(
+            str(error),
+            hint=f"{options}sync has no such option, so pull it: registry pull "
+                 f"hf://{state.repository}@{tag_of(state.number)} --as {name}") from None
 
 
 def _push(home: Home, state: State, *, dry_run: bool, progress: Progress) -> tuple[Sent, ...]:

@@ -28,8 +28,10 @@ def unbundle(settings: Settings, opened: Callable[[], Home], path: Path, *, opti
     with Bundle(path) as bundle, _translated():
         if bundle.index.entries:
             if options != UnbundleOptions():
-                raise Invalid(f"{str(path)!r} is a whole home, and names in it stay; --as, --renumber, --parent-as and --from-any are for bundles of "
-                              "versions")
+                raise Invalid(
+                    f"{str(path)!r} contains a whole registry, whose names cannot be changed",
+                    hint="leave out --as, --renumber, --parent-as and --from-any, which are for "
+                         "bundles of versions")
             return restore(settings, opened, bundle, progress)
         home = opened()
         with home.store_lock.shared(timeout=60.0):
@@ -42,4 +44,4 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except InvalidManifest as error:
-        raise UnsafeFile(str(error)) from None
+        raise UnsafeFile(str(error), hint=error.hint) from None

@@ -17,10 +17,15 @@ def take_blobs(home: Home, bundle: Bundle, progress: Progress) -> None:
         with stream:
             found, length = home.blobs.add_stream(stream.read)
         if (found, length) != (digest, size):
-            raise DigestMismatch(f"the bundle {str(bundle.path)!r} is damaged: the bytes of {digest} have another digest; nothing was registered")
+            raise DigestMismatch(
+                f"the bundle {str(bundle.path)!r} is damaged: the bytes of {digest} have another "
+                "digest, nothing was registered")
         done += size
         progress("unpacking", done, total)
     lost = [digest for digest in bundle.index.lacks if not home.blobs.has(digest)]
     if lost:
-        raise BlobNotFound(f"the bundle was made for somebody who has {lost[0]}" + (f" and {len(lost) - 1} more" if len(lost) > 1 else "") +
-                           ", and this registry does not; make it without --have, or with what is here")
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise BlobNotFound(
+            f"the bundle was made for a registry that has {lost[0]}{more}, and this registry "
+            "does not",
+            hint="make the bundle without --have, or with --have for what this registry has")

@@ -51,7 +51,10 @@ def take_versions(home: Home, bundle: Bundle, options: UnbundleOptions, progress
     _refuse_other_probes(home, index)
     heads = _heads(index.versions, manifests)
     if options.name is not None and len(heads) > 1:
-        raise Invalid(f"the bundle holds {len(heads)} versions that nothing else in it stands on; --as is for one")
+        raise Invalid(
+            f"--as names one version, and the bundle contains {len(heads)} versions without a "
+            "descendant in it",
+            hint="leave out --as")
     names = _names(index.versions, heads, options)
     with home.reading() as connection:
         here = _here(connection, index.versions, names, heads, from_store(index.store, store_of(home)), options)
@@ -93,7 +96,9 @@ def _refuse_other_probes(home: Home, index: Index) -> None:
         if version.probes is None:
             continue
         if version.probes not in index.blobs and version.probes not in index.lacks:
-            raise InvalidManifest(f"the bundle lacks the probes of {version.reference}, {version.probes}; nothing was registered")
+            raise InvalidManifest(
+                f"the bundle lacks the probes of {version.reference}, {version.probes}, nothing "
+                "was registered")
         probes.parse(home.blobs.read(version.probes))
 
 
@@ -142,8 +147,10 @@ def _prepared(home: Home, versions: Sequence[Packed], missing: set[Digest], mani
             if manifest.kind == "merged":
                 ready = replace(ready, manifest=Manifest("merged", ready.manifest.model_class, ready.manifest.files, manifest.parents))
             if ready.manifest.digest != version.manifest:
-                raise DigestMismatch(f"the files of {version.reference} make the manifest {ready.manifest.digest}, the bundle says "
-                                     f"{version.manifest}; nothing was registered")
+                raise DigestMismatch(
+                    f"the files of {version.reference} give the manifest "
+                    f"{ready.manifest.digest}, but the bundle has {version.manifest}, nothing "
+                    "was registered")
             _keep(home, ready)
             known[version.manifest] = _registered(scratch, version, replace(ready, edges=version.edges), version.name, version.number, {})
             if version.manifest in missing:

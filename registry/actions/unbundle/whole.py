@@ -81,13 +81,16 @@ def _refuse_another(home: Home, entries: Sequence[Entry]) -> int:
         return 0
     first = home.journal.read(1)
     if first is None or first.digest != entries[0].digest:
-        raise WrongStore(f"the bundle is the whole of another registry, and {str(home.root)!r} has entries of its own; pull it with --home NEW, "
-                         "or bundle the versions that are wanted")
+        raise WrongStore(
+            f"the bundle contains another registry, and {str(home.root)!r} has entries of its own",
+            hint="pull it with --home NEW, or bundle only the versions that are required")
     for entry in entries[:last]:
         there = home.journal.read(entry.number)
         if there is None or there.digest != entry.digest:
-            raise WrongStore(f"the bundle and {str(home.root)!r} were one registry up to entry {entry.number - 1} and differ since; "
-                             "bundle the versions that are wanted")
+            raise WrongStore(
+                f"the bundle and {str(home.root)!r} were one registry up to entry "
+                f"{entry.number - 1} and differ since",
+                hint="bundle only the versions that are required")
     return last
 
 
@@ -105,7 +108,7 @@ def _refuse_unsound(home: Home, entries: Sequence[Entry]) -> None:
     lost = [digest for digest in needs.blobs() if not home.blobs.has(digest)]
     if lost:
         raise BlobNotFound(f"the bundle lacks {needs.what(lost[0])}" + (f" and {len(lost) - 1} more" if len(lost) > 1 else "") +
-                           "; nothing was restored")
+                           ", nothing was restored")
 
 
 def _put_journal(home: Home, place: Path) -> None:

@@ -111,7 +111,8 @@ def add_several(home: Home, folders: Sequence[Path], name: str | None, *, prefix
                 progress: Progress) -> tuple[Verdict, ...]:
     """Register several folders, adapters last, since their bases may be among the others. One verdict each, in that order."""
     if name is not None:
-        raise InvalidName(f"{len(folders)} folders cannot all be {name!r}; give --prefix {name}/ and each is named after its folder")
+        raise InvalidName(f"{len(folders)} folders cannot all be named {name!r}",
+                          hint=f"give --prefix {name}/ to name each one after its folder")
     verdicts = []
     for folder in sorted(folders, key=lambda item: (item / "adapter_config.json").exists()):
         try:
@@ -150,8 +151,10 @@ def _find_or_add_parent(home: Home, folder: Path, name: str, files: Files, optio
     read_vocabulary(files, layout.tokenizer)  # what cannot be read brings no base along
     suggested = f"{name}-base"
     if not options.with_parents:
-        raise ParentNotFound(f"the base of {str(folder)!r} is {found.named!r}, which is not registered; to register it: "
-                             f"registry add {shell_word(str(found.folder))} --as {suggested}; or take it along: --with-parents")
+        raise ParentNotFound(
+            f"the base of {str(folder)!r} is not registered: {found.named!r}",
+            hint=f"registry add {shell_word(str(found.folder))} --as {suggested}, or add "
+                 "--with-parents")
     base_options = AddOptions(message=f"base of {name}, taken from {found.named if found.named.startswith('hf://') else _last_part(found.folder)}",
                               run=options.run, dry_run=options.dry_run, measured=options.measured)
     added = add(home, found.folder, suggested, prefix=None, options=base_options, progress=progress)
@@ -192,7 +195,8 @@ def _name_for(folder: Path, name: str | None, prefix: str | None) -> str:
     if name is not None:
         return _reference.check_name((prefix or "") + name)
     if prefix is None:
-        raise InvalidName(f"say what {str(folder)!r} is to be called: --as NAME, or --prefix P/ for several")
+        raise InvalidName(f"no name is given for {str(folder)!r}",
+                          hint="add --as NAME, or --prefix P/ for several folders")
     return _reference.check_name(prefix + Path(os.path.abspath(folder)).name)
 
 

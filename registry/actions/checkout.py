@@ -32,11 +32,15 @@ def checkout(home: Home, version: VersionLike, folder: Path | None, *, for_path:
     """
     if folder is None:
         if for_path is not None or force:
-            raise Invalid("--for and --force are for a checkout into a folder; name the folder")
+            raise Invalid(
+                "--for and --force require a folder",
+                hint="give the folder to check out into")
         found = resolve(home, version)
         return home_checkout(home, found, progress=progress)
     if for_path is not None and (not for_path.startswith("/") or "\0" in for_path):
-        raise InvalidPath(f"--for takes an absolute path, e.g. /app/model, not {short(for_path)}")
+        raise InvalidPath(
+            f"--for requires an absolute path, not {short(for_path)}",
+            hint="e.g. --for /app/model")
     target = Path(os.path.abspath(folder))
     refuse_within(home.root, target, f"cannot check out to {str(folder)!r}", "folder")
     with home.reading() as connection:
@@ -143,11 +147,16 @@ def _marker(version: Version, base: Version | None, place: str) -> _store.Marker
 
 def _refuse_used(folder: Path, force: bool) -> None:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise NotEmpty(f"{str(folder)!r} is not a folder; name a new or empty one")
+        raise NotEmpty(f"{str(folder)!r} is not a folder", hint="give a new or empty folder")
     if not folder.exists() or not any(folder.iterdir()):
         return
     ours = (folder / ".registry" / "marker.json").is_file()
     if not force:
-        raise NotEmpty(f"the folder {str(folder)!r} is not empty; name a new one" + (", or add --force to replace this checkout" if ours else ""))
+        raise NotEmpty(
+            f"the folder {str(folder)!r} is not empty",
+            hint=f"give a new folder{', or add --force to replace this checkout' if ours else ''}")
     if not ours:
-        raise NotEmpty(f"the folder {str(folder)!r} holds files that no checkout made; --force replaces checkouts only")
+        raise NotEmpty(
+            f"the folder {str(folder)!r} contains files that are not from a checkout (--force "
+            "replaces only checkouts)",
+            hint="give a new folder")

@@ -97,8 +97,9 @@ def _refuse_unknown(needs: Needs) -> None:
     for manifest, what in needs.unknown.items():
         if manifest in needed:
             users = needs.users(manifest)
-            raise BlobNotFound(f"{what} could not be read, so nobody knows which files {users[0]} needs; "
-                               "to put that blob back: registry repair --from SOURCE")
+            raise BlobNotFound(
+                f"{what} could not be read, so it is unknown which files {users[0]} needs",
+                hint="restore that blob: registry repair --from SOURCE")
 
 
 def _shorter(young: Sequence[tuple[float, int]], older_than: float) -> tuple[tuple[str, int], ...]:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from .. import facts as _facts, manifest as _manifest, moment as _moment, reference as _reference
 from ..catalog import glance
-from ..errors import BlobNotFound, EntryNotFound, InvalidReference, NotLoadable, VersionNotFound
+from ..errors import (
+    BlobNotFound,
+    EntryNotFound,
+    InUse,
+    InvalidReference,
+    NotLoadable,
+    VersionNotFound,
+)
 from ..facts import Facts
 from ..home import Home
 from ..manifest import Manifest
@@ -30,11 +37,14 @@ def entry_at(connection: Connection, at: When | None) -> int | None:
     parsed, head = _moment.parse(at), queries.head(connection)
     if isinstance(parsed, int):
         if not 1 <= parsed <= head:
-            raise EntryNotFound(f"there is no entry {parsed}; they are numbered from 1 to {head}")
+            raise EntryNotFound(
+                f"there is no entry {parsed} (entries are numbered from 1 to {head})")
         return parsed
     found = queries.as_of(connection, parsed)
     if found == 0:
-        raise EntryNotFound(f"there was no registry here at {parsed}; its first entry is of {queries.time_of(connection, 1)}")
+        raise EntryNotFound(
+            f"this registry did not exist at {parsed} (its first entry is of "
+            f"{queries.time_of(connection, 1)})")
     return found
 
 
@@ -47,23 +57,29 @@ def look_up(connection: Connection, version: VersionLike, at: int | None = None)
     text = version.pinned if isinstance(version, Version) else version
     reference = _reference.parse(text)
     if reference.path is not None:
-        raise InvalidReference(f"{text!r} names a file, and a version is wanted here; leave out ':{reference.path}'")
+        raise InvalidReference(
+            f"{text!r} names a file, and a version is required",
+            hint=f"leave out ':{reference.path}'")
     return queries.resolve(connection, reference, at)
 
 
 def look_up_named(connection: Connection, version: VersionLike, verb: str) -> Version:
     """As look_up, but a bare name is refused: `verb` is not done to whatever happens to be latest."""
     if isinstance(version, str) and _reference.parse(version).bare:
-        raise InvalidReference(f"{version!r} names no version, and {verb} does not guess; say {version}@NUMBER or {version}@ALIAS")
+        raise InvalidReference(
+            f"{version!r} does not name a version ({verb} does not default to the latest one)",
+            hint=f"write {version}@NUMBER or {version}@ALIAS")
     return look_up(connection, version)
 
 
-def pointed_at(version: Version) -> str:
-    """Why a version that aliases point to stays, and the commands that change that."""
+def pointed_at(version: Version) -> InUse:
+    """Return the error for a version that aliases point to, with the commands as its hint."""
     aliases = [f"{version.name}@{alias}" for alias in version.aliases]
     commands = "; ".join(f"registry alias --remove {alias}" for alias in aliases)
     point, them = ("points", "it") if len(aliases) == 1 else ("point", "them")
-    return f"{version.reference} is what {' and '.join(aliases)} {point} to; move {them} first, or take {them} away: {commands}"
+    return InUse(
+        f"{' and '.join(aliases)} {point} to {version.reference}",
+        hint=f"move {them} first, or remove {them}: {commands}")
 
 
 def resolve(home: Home, version: VersionLike, at: When | None = None) -> Version:
@@ -96,8 +112,10 @@ def reading_files(home: Home, *versions: Version | None) -> Iterator[None]:
                 try:
                     look_up(connection, version)
                 except VersionNotFound as error:
-                    deleted = str(error).partition("; ")[0]
-                    raise BlobNotFound(f"{deleted}, and its files were freed since; show, log and lineage --at still tell of it") from None
+                    raise BlobNotFound(
+                        f"the files of {version.reference} were freed: {error}",
+                        hint=f"registry log {version.reference}, or show and lineage with --at",
+                    ) from None
         raise
 
 
@@ -106,7 +124,8 @@ def still_there(connection: Connection, version: Version) -> tuple[str, int]:
     from ..catalog import queries
     now = queries.version(connection, version.name, version.number)
     if now is None or now.deleted or now.digest != version.digest:
-        raise VersionNotFound(f"{version.reference} was deleted meanwhile; nothing was recorded of it")
+        raise VersionNotFound(
+            f"{version.reference} was deleted meanwhile, nothing was recorded of it")
     return version.name, version.number
 
 

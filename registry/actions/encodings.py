@@ -86,8 +86,10 @@ def _encoded(home: Home, given: Given, texts: Sequence[Text], progress: Progress
     made = moving.encode(model, texts, lambda done: progress(f"encoding with {given.side.title}", done, len(texts)))
     strange = moving.first_not_finite(made)
     if strange is not None:
-        raise NotLoadable(f"{given.side.title} encodes {texts[strange]!r:.60} to NaN or infinity, so nobody can say how far that moved; its training "
-                          "diverged, or its weights were damaged: take an earlier checkpoint, or leave out --encodings to see which weights differ")
+        raise NotLoadable(
+            f"{given.side.title} encodes {texts[strange]!r:.60} to NaN or infinity, so its "
+            "change cannot be measured (its training diverged, or its weights were damaged)",
+            hint="use an earlier checkpoint, or leave out --encodings to see which weights differ")
     del model
     gc.collect()  # the other model needs the room
     return made

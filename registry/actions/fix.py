@@ -99,15 +99,18 @@ def _parent(home: Home, folder: Path, model: Path, name: str, options: AddOption
         fitting = _fitting(home, model)
         if not fitting:
             raise
-        said = str(error).partition("; ")[0]
         shown = ", ".join(version.reference for version in fitting[:_CANDIDATES])
-        raise ParentNotFound(f"{said}; its tensors and tokens fit {shown}; if you know which it is: registry add {shell_word(str(folder))} --fix "
-                             f"--as {name} --parent {fitting[0].reference}") from None
+        raise ParentNotFound(
+            f"{error} (the tensors and tokens fit {shown})",
+            hint=f"if it is {fitting[0].reference}: registry add {shell_word(str(folder))} --fix "
+                 f"--as {name} --parent {fitting[0].reference}") from None
     if isinstance(known, Known):
         return known, []
     if not options.with_parents:
-        raise ParentNotFound(f"the base of {str(folder)!r} is {known.named!r}, which is not registered; to register it: registry add "
-                             f"{shell_word(str(known.folder))} --as NAME, then say --parent NAME@1; or take it along: --with-parents")
+        raise ParentNotFound(
+            f"the base of {str(folder)!r} is not registered: {known.named!r}",
+            hint=f"registry add {shell_word(str(known.folder))} --as NAME, then add --parent "
+                 "NAME@1, or add --with-parents")
     from .add import add
     options_of_base = AddOptions(message=f"what {name} was trained on", run=options.run, dry_run=options.dry_run, measured=options.measured)
     base = add(home, known.folder, f"{name}-parent", prefix=None, options=options_of_base, progress=progress)
@@ -180,8 +183,10 @@ def _mend(home: Home, model: Path, work: Path, name: str, parent: Known, options
     renamed, landed = _rename(home, model, work, parent, ways, model_class, progress)
     split = fix.split_of(open_folder(home, model), view, trained_rows=options.trained_rows)
     if split is None and ways and not landed:
-        raise ParentMismatch(f"the adapter's tensors were renamed to fit {parent.version.reference} ({ways[0].said[-1]}), and still not all of "
-                             "them are in the loaded model; if it was trained on another base, name that with --parent")
+        raise ParentMismatch(
+            f"the adapter's tensors were renamed to fit {parent.version.reference} "
+            f"({ways[0].said[-1]}), but not all of them are in the loaded model",
+            hint="if it was trained on another base, give that base with --parent")
     if split is not None:
         parent, done = _part(home, model, work, name, parent, view, split, options, progress)
         return parent, [*said, *around, *renamed, *done]
@@ -204,8 +209,10 @@ def _rename(home: Home, model: Path, work: Path, parent: Known, ways: Sequence[R
         proved.append(_landed(home, model, tried, parent, model_class))
     right = [index for index, count in enumerate(proved) if count]
     if len(right) > 1 or (not right and len(ways) > 1):
-        raise NotLoadable(f"the adapter's tensors can be named in {len(ways)} ways that fit {parent.version.reference}: "
-                          f"{' | '.join(way.said[-1] for way in ways)}; save it again with save_pretrained of the model itself")
+        raise NotLoadable(
+            f"the adapter's tensors can be renamed in {len(ways)} ways that fit "
+            f"{parent.version.reference}: {' | '.join(way.said[-1] for way in ways)}",
+            hint="save it again with save_pretrained of the model itself")
     chosen = right[0] if right else 0
     (work / f"names-{chosen}").replace(weights)
     proof = [f"proved: all {proved[chosen]} tensors are in the loaded model"] if right else []
@@ -271,7 +278,9 @@ def _prove(home: Home, model: Path, whole: Path, base: Path, work: Path, parent:
     (model / ADAPTER_CONFIG).write_bytes(original)
     difference = probes.largest(before, after)
     if difference is None or difference.amount > difference.tolerance:
-        raise ProbeMismatch(f"what was made of the adapter is not the model that was: {difference}; nothing was registered")
+        raise ProbeMismatch(
+            f"the repaired adapter does not encode as the original model did: {difference}, "
+            "nothing was registered")
     return (f"proved: encodes {len(after.probes)} texts as the parent resized in memory does with the adapter over it; largest difference "
             f"{real(difference.amount)}")
 

@@ -71,7 +71,8 @@ def _target(connection: Connection, target: str | None, at: int | None) -> tuple
         return name, reference.number, None
     if reference.alias is not None and not queries.log(connection, name, alias=reference.alias, limit=1, at=at):
         known = ", ".join(queries.aliases(connection, name, at)) or "none"
-        raise AliasNotFound(f"{name} has no alias {reference.alias!r} and never had; it has: {known}")
+        raise AliasNotFound(
+            f"{name} has never had an alias {reference.alias!r} (its aliases: {known})")
     return name, None, reference.alias
 
 
@@ -84,7 +85,7 @@ def _first(connection: Connection, since: When | None) -> int:
     if isinstance(parsed, str):
         return queries.from_time(connection, parsed)
     if parsed > (head := queries.head(connection)):
-        raise EntryNotFound(f"there is no entry {parsed}; they are numbered from 1 to {head}")
+        raise EntryNotFound(f"there is no entry {parsed} (entries are numbered from 1 to {head})")
     return parsed
 
 
@@ -93,5 +94,5 @@ def _kinds(kind: str | Sequence[str] | None) -> list[str]:
     known = {name.casefold(): name for name in BODIES}
     odd = next((item for item in asked if item.casefold() not in known), None)
     if odd is not None:
-        raise Invalid(f"there are no entries of the kind {odd!r}; kinds are: {', '.join(known)}")
+        raise Invalid(f"there is no kind of entry {odd!r}", hint=f"use one of {', '.join(known)}")
     return [known[item.casefold()] for item in asked]

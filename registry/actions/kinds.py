@@ -50,7 +50,9 @@ def kind_of(layout: Layout, inspection: Inspection, parent: Known | None, root: 
     if parent is None or root is None or parent_files is None or parent_facts is None:
         return "base", None, None
     if parent.version.kind == "adapter":
-        raise ParentMismatch(f"{parent.version.reference} is an adapter, and a full model cannot come from one; give the model it was trained from")
+        raise ParentMismatch(
+            f"{parent.version.reference} is an adapter and cannot be the parent of a full model",
+            hint="give the model that it was trained from")
     from ..artifacts.compare import compare_rows
     own = {token.id: token.content for token in inspection.tokens}
     lost = [token for token in root if own.get(token.id) != token.content]

@@ -33,7 +33,7 @@ def load(home: Home, version: VersionLike, *, probes: str, progress: Progress, a
     Raises DigestMismatch if what was loaded is not what lies in the store, ProbeMismatch if a recorded text encodes otherwise.
     """
     if probes not in PROBES:
-        raise Invalid(f"probes is {probes!r}; use one of {', '.join(PROBES)}")
+        raise Invalid(f"probes cannot be {probes!r}", hint=f"use one of {', '.join(PROBES)}")
     found = resolve(home, version)
     beside = several.chosen(home, found, adapters) if adapters is not None else {}
     folder = home_checkout(home, found, progress=progress).folder
@@ -87,8 +87,9 @@ def version_of(home: Home, model: Any) -> Version:
         raise VersionNotFound(f"{len(acting)} adapters act together on {known[1].reference}, {shown}: together they are no one version")
     found = next(iter(acting.values())) if acting else known[1]
     if mark(model) != known[2]:
-        raise VersionNotFound(f"this {type(model).__name__} was {found.reference} and was changed since; registry.save(model, NAME) makes a version "
-                              "of what it is now")
+        raise VersionNotFound(
+            f"this {type(model).__name__} was {found.reference} and was changed since",
+            hint="register its present state as a version: registry.save(model, NAME)")
     return resolve(home, found)
 
 
@@ -126,13 +127,19 @@ def _probe(home: Home, version: Version, digest: Digest, folder: Path, model: An
     if not differences:
         _store.add_environment(folder, environment)
         return
-    said = f"{version.reference} encodes otherwise than at its registration: {differences[0]}"
-    said += f", and {len(differences) - 1} more" if len(differences) > 1 else ""
+    more = f", and {len(differences) - 1} more" if len(differences) > 1 else ""
+    message = (f"{version.reference} does not encode as it did when it was registered: "
+               f"{differences[0]}{more}")
     if not all(probe.finite for probe in recorded.probes):
-        said = (f"{version.reference} makes no numbers of texts, and made none when it was registered: {differences[0]}; its training diverged, so "
-                f"register an earlier checkpoint, and delete this version")
+        diverged = ProbeMismatch(
+            f"{version.reference} produces NaN or infinite embeddings, as it did when it was "
+            f"registered: {differences[0]} (its training diverged)",
+            hint="register an earlier checkpoint, and delete this version")
         if probes == "refuse":
-            raise ProbeMismatch(said)
+            raise diverged
+        message = diverged.with_hint()
     elif probes == "refuse":
-        raise ProbeMismatch(f"{said}; its files are those registered, so a library or this machine differs; to load it all the same: --probes warn")
-    home.warn(said)
+        raise ProbeMismatch(
+            f"{message} (its files are as registered, so a library or this machine differs)",
+            hint="load it in spite of this: --probes warn")
+    home.warn(message)

@@ -46,12 +46,16 @@ def read(home: Home, reference: str, at: When | None = None) -> bytes:
     """The bytes of the file that `name@3:path` names, as registered."""
     parsed = _reference.parse(reference)
     if parsed.path is None:
-        raise InvalidReference(f"{reference!r} names no file; write {reference}:PATH")
+        raise InvalidReference(
+            f"{reference!r} does not name a file",
+            hint=f"write {reference}:PATH")
     version = resolve(home, reference.removesuffix(f":{parsed.path}"), at)
     manifest = manifest_of(home, version)
     file = manifest.file(parsed.path)
     if file is None:
-        raise VersionNotFound(f"{version.reference} has no file {parsed.path!r}; it has: {', '.join(item.path for item in manifest.files)}")
+        raise VersionNotFound(
+            f"{version.reference} has no file {parsed.path!r} (its files: "
+            f"{', '.join(item.path for item in manifest.files)})")
     with reading_files(home, version):
         return home.blobs.read(file.digest)
 
@@ -64,7 +68,10 @@ def find(home: Home, what: str, at: When | None = None) -> tuple[Found, ...]:
     if _reference.looks_like_path(what):
         return find_folder(home, _reference.path_of(what), at)
     if not what.strip() or "\0" in what:   # behind which SQLite looks at nothing
-        raise Invalid("nothing is looked for; give a part of a name, a token, a note, a digest, or a comparison like 'eval_loss < 0.3'")
+        raise Invalid(
+            "the text to find is blank or contains a null character",
+            hint="give a part of a name, a token, a note, a digest, or a comparison like "
+                 "'eval_loss < 0.3'")
     from ..catalog import queries
     with home.reading() as connection:
         point, asked = entry_at(connection, at), parse_asked(what)

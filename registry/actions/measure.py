@@ -141,7 +141,9 @@ def loaded(home: Home | None, subject: Subject, progress: Progress) -> Iterator[
         try:
             model = loading.load(folder, subject.model_class, device="cpu")
         except NotLoadable as error:  # where it lies for the moment says nothing to anybody
-            raise NotLoadable(str(error).replace(f"cannot load {folder}", "cannot load it")) from error
+            raise NotLoadable(
+                str(error).replace(f"cannot load {folder}", "cannot load it"),
+                hint=error.hint) from error
         yield model, folder
 
 

@@ -50,7 +50,10 @@ def merge(home: Home, version: VersionLike, name: str, *, options: MergeOptions,
         _reference.check_alias(options.alias)
     adapter = resolve(home, version)
     if adapter.kind != "adapter":
-        raise ParentMismatch(f"{adapter.reference} is no adapter but of kind {adapter.kind}, a full model already; give the adapter")
+        raise ParentMismatch(
+            f"{adapter.reference} is not an adapter but of kind {adapter.kind}, already a full "
+            "model",
+            hint="give the adapter")
     base = base_of(home, line_here(home, adapter))
     assert base is not None
     edges = tuple(_entry.Edge(role, parent.digest, "witnessed", parent.reference) for role, parent in (("adapter", adapter), ("base", base)))

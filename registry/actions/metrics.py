@@ -29,15 +29,18 @@ def metrics_of(given: os.PathLike[str] | str | Mapping[str, float | str] | None)
         return None
     found = dict(given) if isinstance(given, Mapping) else _read(path_of(given))
     if not found:
-        raise Invalid("there are no metrics in what was given; a metric is a name and a number")
+        raise Invalid("no metrics are given", hint="give a name and a number for each metric")
     if len(found) > LIMIT:
-        raise Invalid(f"{len(found)} metrics are too many for one version; give the {LIMIT} that matter")
+        raise Invalid(
+            f"{len(found)} metrics are too many for one version (at most {LIMIT})",
+            hint=f"give the {LIMIT} that matter")
     return {_key(key): _text(key, value) for key, value in sorted(found.items())}
 
 
 def _key(key: object) -> str:
     if not isinstance(key, str) or not key or len(key) > KEY_LIMIT or not key.isprintable() or any(sign in key for sign in "<>=! "):
-        raise Invalid(f"{key!r:.80} cannot name a metric; it is a word without blanks and < > = !, e.g. eval_dev_spearman_cosine")
+        raise Invalid(f"{key!r:.80} cannot be the name of a metric",
+                      hint="use a word without blanks or < > = !, e.g. eval_dev_spearman_cosine")
     return key
 
 
@@ -66,11 +69,15 @@ def _read(path: Path) -> dict[str, float | str]:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise Invalid(f"the metrics {str(path)!r} are no JSON: {error}; a CSV ends in .csv") from None
+        raise Invalid(
+            f"the metrics {str(path)!r} are not JSON: {error}",
+            hint="if it is a CSV file, give it a name that ends in .csv") from None
     if isinstance(value, dict) and isinstance(value.get("log_history"), list):
         value = next((item for item in reversed(value["log_history"]) if isinstance(item, dict) and any(key.startswith("eval_") for key in item)), {})
     if not isinstance(value, dict):
-        raise Invalid(f"the metrics {str(path)!r} are no JSON object; write {{\"eval_dev_spearman_cosine\": 0.86}}")
+        raise Invalid(
+            f"the metrics {str(path)!r} are not a JSON object",
+            hint='write {"eval_dev_spearman_cosine": 0.86}')
     return dict(_flat(value, ""))
 
 

@@ -23,7 +23,9 @@ VALUE_LIMIT = 10_000
 def alias(home: Home, version: VersionLike, name: str | None, *, expect: VersionLike | None = None, message: str | None = None) -> AliasMove:
     """Point an alias at a version. Raises AliasMoved unless it points at `expect` now, InUse for a yanked version."""
     if name is None:
-        raise InvalidName("say which alias, as in: registry alias minilm@4 prod")
+        raise InvalidName(
+            "no alias is given",
+            hint="write it after the version, as in: registry alias minilm@4 prod")
     _reference.check_alias(name)
     move: list[AliasMove] = []
 
@@ -32,7 +34,9 @@ def alias(home: Home, version: VersionLike, name: str | None, *, expect: Version
         before = _points_at(connection, target.name, name)
         _refuse_unexpected(connection, f"{target.name}@{name}", before, expect)
         if target.yanked:
-            raise InUse(f"{target.reference} was yanked, so no alias may point to it; to show it again: registry yank --undo {target.reference}")
+            raise InUse(
+                f"{target.reference} was yanked, so no alias may point to it",
+                hint=f"registry yank --undo {target.reference}")
         move.append(AliasMove(target.name, name, before, target.reference))
         return None if before == target.reference else _entry.Alias(target.name, name, target.number, message)
 
@@ -44,7 +48,9 @@ def remove_alias(home: Home, reference: VersionLike, *, expect: VersionLike | No
     """Take an alias away; reference is `name@alias`. Raises AliasNotFound."""
     parsed = _reference.parse(reference) if isinstance(reference, str) else None
     if parsed is None or parsed.alias is None or parsed.up or parsed.path or parsed.digest:
-        raise InvalidReference(f"{str(reference)!r} is no alias; write NAME@ALIAS, as in: registry alias --remove minilm@prod")
+        raise InvalidReference(
+            f"{str(reference)!r} is not an alias",
+            hint="write NAME@ALIAS, as in: registry alias --remove minilm@prod")
     alias_name = parsed.alias
     move: list[AliasMove] = []
 
@@ -56,7 +62,7 @@ def remove_alias(home: Home, reference: VersionLike, *, expect: VersionLike | No
         before = _points_at(connection, model, alias_name)
         if before is None:
             known = ", ".join(queries.aliases(connection, model)) or "none"
-            raise AliasNotFound(f"{model} has no alias {alias_name!r}; it has: {known}")
+            raise AliasNotFound(f"{model} has no alias {alias_name!r} (its aliases: {known})")
         _refuse_unexpected(connection, f"{model}@{alias_name}", before, expect)
         move.append(AliasMove(model, alias_name, before, None))
         return _entry.Alias(model, alias_name, None, message)
@@ -68,7 +74,9 @@ def remove_alias(home: Home, reference: VersionLike, *, expect: VersionLike | No
 def annotate(home: Home, version: VersionLike, notes: Mapping[str, str | float | None]) -> Version:
     """Set notes; None removes one. Numbers are kept in their shortest form. Raises Invalid for a key or value that cannot be kept."""
     if not notes:
-        raise Invalid("no notes given; write KEY=VALUE, as in: registry annotate minilm@4 owner=anna")
+        raise Invalid(
+            "no notes are given",
+            hint="write KEY=VALUE, as in: registry annotate minilm@4 owner=anna")
     texts = {_checked_key(key): _checked_value(key, value) for key, value in notes.items()}
 
     def decide(connection: Connection) -> _entry.Body | None:
@@ -85,14 +93,16 @@ def annotate(home: Home, version: VersionLike, notes: Mapping[str, str | float |
 def yank(home: Home, version: VersionLike, *, reason: str | None = None, undo: bool = False) -> Version:
     """Hide a version from latest and aliases, or show it again. Raises InUse while an alias points there."""
     if not undo and not (reason or "").strip():
-        raise Invalid("a yank needs a reason, for those who meet it later: --reason TEXT")
+        raise Invalid(
+            "a yank requires a reason, which is shown to users of the version",
+            hint="add --reason TEXT")
     target: list[Version] = []
 
     def decide(connection: Connection) -> _entry.Body | None:
         found = look_up_named(connection, version, "yank")
         target.append(found)
         if not undo and found.aliases:
-            raise InUse(pointed_at(found))
+            raise pointed_at(found)
         if found.yanked == (not undo):
             return None
         return _entry.Yank(found.name, found.number, None if undo else reason, undo)
@@ -113,12 +123,16 @@ def _refuse_unexpected(connection: Connection, alias_reference: str, before: str
         return
     expected = look_up(connection, expect).reference
     if before != expected:
-        raise AliasMoved(f"{alias_reference} points to {before or 'nothing'}, not to {expected}; somebody moved it")
+        raise AliasMoved(
+            f"{alias_reference} points to {before or 'nothing'}, not to {expected} (it was moved "
+            "meanwhile)")
 
 
 def _checked_key(key: str) -> str:
     if not key or len(key) > KEY_LIMIT or not key.isprintable() or key != key.strip() or "=" in key:
-        raise InvalidName(f"{key!r} cannot be the key of a note; use 1 to {KEY_LIMIT} printable characters without '='")
+        raise InvalidName(
+            f"{key!r} cannot be the key of a note",
+            hint=f"use 1 to {KEY_LIMIT} printable characters without '='")
     return key
 
 
@@ -127,5 +141,7 @@ def _checked_value(key: str, value: str | float | None) -> str | None:
         return None
     text = value if isinstance(value, str) else str(value) if isinstance(value, int) else real(value)
     if len(text) > VALUE_LIMIT:
-        raise Refused(f"the note {key!r} has {len(text)} characters; notes are for ever, so {VALUE_LIMIT} are allowed")
+        raise Refused(
+            f"the note {key!r} has {len(text)} characters (at most {VALUE_LIMIT}, because notes "
+            "are kept permanently)")
     return text

@@ -56,7 +56,9 @@ def place_of(named: str) -> Path | None:
 
 
 def find_parent(home: Home, folder: Path, named: str | None, revision: str | None, vocabulary: Callable[[], Digest]) -> Known | Unregistered:
-    """The registered version that an adapter's configuration names. Raises ParentNotFound with the command to type.
+    """Return the registered version that an adapter's configuration names.
+
+    Raises ParentNotFound, with the command to type as its hint.
 
     named and revision are those of adapter_config.json, verbatim; vocabulary reads that of the adapter's own tokenizer, for a
     refusal's candidates.
@@ -65,11 +67,19 @@ def find_parent(home: Home, folder: Path, named: str | None, revision: str | Non
     if own is not None:
         return own
     if not named:
-        raise ParentNotFound(f"{str(folder)!r} names no base" + _candidates(home, folder, vocabulary))
+        raise _unknown(
+            f"{str(folder)!r} does not name its base",
+            folder,
+            _candidates(home, vocabulary),
+            vocabulary)
     place = place_of(named)
     if place is None:
-        raise ParentNotFound(f"{str(folder)!r} names the base {short(named)}, and nothing registered is known to be it"
-                             + _candidates(home, folder, vocabulary))
+        raise _unknown(
+            f"{str(folder)!r} names the base {short(named)}, and no registered version is known "
+            "to be that base",
+            folder,
+            _candidates(home, vocabulary),
+            vocabulary)
     if place.is_absolute():
         return _at_path(home, folder, place, vocabulary)
     if not named.startswith(".") and cache.is_commit(revision):
@@ -77,16 +87,24 @@ def find_parent(home: Home, folder: Path, named: str | None, revision: str | Non
         if found is not None:
             return found
     if there.is_folder(place):
-        hint = _registered_at(home, place)
-        said = f"a folder of that name lies here and is {hint.reference}" if hint else "a folder of that name lies here"
-        raise ParentNotFound(f"{str(folder)!r} names its base by the relative path {named!r}, which is another folder in another place; {said}"
-                             + _command(folder, [hint] if hint else [], home, vocabulary))
+        registered = _registered_at(home, place)
+        as_version = f" and is registered as {registered.reference}" if registered else ""
+        raise _unknown(
+            f"{str(folder)!r} names its base by the relative path {named!r}, which depends on "
+            f"the working directory (a folder of that name exists here{as_version})",
+            folder,
+            [registered] if registered else [],
+            vocabulary)
     snapshot = cache.snapshot(named, revision) if not named.startswith(".") else None
     if snapshot is not None:
         return _in_the_cache(home, folder, named, revision, snapshot, vocabulary)
     pinned = f" at {short(revision)}" if revision else ", without a commit"
-    raise ParentNotFound(f"{str(folder)!r} names the base {short(named)}{pinned}, and nothing registered is known to be it"
-                         + _candidates(home, folder, vocabulary))
+    raise _unknown(
+        f"{str(folder)!r} names the base {short(named)}{pinned}, and no registered version is "
+        "known to be that base",
+        folder,
+        _candidates(home, vocabulary),
+        vocabulary)
 
 
 def _at_path(home: Home, folder: Path, place: Path, vocabulary: Callable[[], Digest]) -> Known | Unregistered:
@@ -94,17 +112,23 @@ def _at_path(home: Home, folder: Path, place: Path, vocabulary: Callable[[], Dig
     if seen is not None:
         return Known(seen, "witnessed")
     if not there.is_folder(place):
-        raise ParentNotFound(f"{str(folder)!r} names the base {short(str(place))}, which is not there any more"
-                             + _candidates(home, folder, vocabulary))
+        raise _unknown(
+            f"{str(folder)!r} names the base {short(str(place))}, which does not exist any more",
+            folder,
+            _candidates(home, vocabulary),
+            vocabulary)
     registered, pinned = _registered_at(home, place), cache.repository_of(place)
     if registered is not None and pinned is not None:
         return Known(registered, "hub")
     if pinned is None and _newest(place) > _newest(folder):
-        said = f"the base at {str(place)!r} was changed after {str(folder)!r} was saved, so it may be another one now"
+        message = (f"the base at {str(place)!r} was changed after {str(folder)!r} was saved, "
+                   "so it may be another one now")
         if registered is None:
-            raise ParentNotFound(f"{said}; if you know that it is the one: registry add {shell_word(str(place))} --as BASE, then "
-                                 f"registry add {shell_word(str(folder))} --as NAME --parent BASE@1")
-        raise ParentNotFound(said + _command(folder, [registered], home, vocabulary))
+            raise ParentNotFound(
+                message,
+                hint=f"if it is the base: registry add {shell_word(str(place))} --as BASE, then "
+                     f"registry add {shell_word(str(folder))} --as NAME --parent BASE@1")
+        raise _unknown(message, folder, [registered], vocabulary)
     return Known(registered, "path") if registered is not None else Unregistered(place, str(place))
 
 
@@ -123,8 +147,12 @@ def _in_the_cache(home: Home, folder: Path, named: str, revision: str | None, sn
                    "another one, name that with --parent")
         return Unregistered(snapshot, found.named, warning)
     also = f", and {', '.join(others[:CANDIDATES_SHOWN])}" if others else ""
-    said = f"{unpinned}, and {revision or 'main'} may have moved since it was trained: the cache has {snapshot.name}{also}"
-    raise ParentNotFound(said + _candidates(home, folder, vocabulary))
+    raise _unknown(
+        f"{unpinned}, and {revision or 'main'} may have moved since it was trained: the cache "
+        f"has {snapshot.name}{also}",
+        folder,
+        _candidates(home, vocabulary),
+        vocabulary)
 
 
 def witnessed(home: Home, place: Path) -> Version | None:
@@ -180,20 +208,26 @@ def _newest(folder: Path) -> int:
                 if path.is_file() and ".registry" not in path.relative_to(folder).parts), default=0)
 
 
-def _candidates(home: Home, folder: Path, vocabulary: Callable[[], Digest]) -> str:
+def _candidates(home: Home, vocabulary: Callable[[], Digest]) -> list[Version]:
+    """Return the registered full models with the token list of the adapter."""
     from ..catalog import queries
     with home.reading() as connection:
         found = [version for version in queries.with_vocabulary(connection, vocabulary()) if version.kind != "adapter"]
     found.sort(key=lambda version: version.kind == "merged")  # what an adapter was merged into is seldom what one was trained on
-    return _command(folder, found, home, vocabulary)
+    return found
 
 
-def _command(folder: Path, found: Sequence[Version], home: Home, vocabulary: Callable[[], Digest]) -> str:
-    """The end of a refusal: which registered versions are not excluded, and what to type."""
-    if not found:
-        return (f"; no registered model has its token list ({vocabulary().short}); register the base first: registry add BASE_FOLDER --as NAME, "
-                f"then say which it is: registry add {shell_word(str(folder))} --as NAME --parent NAME@1")
-    shown = ", ".join(version.reference for version in found[:CANDIDATES_SHOWN]) + (", …" if len(found) > CANDIDATES_SHOWN else "")
-    return f"; if you know that it is {shown}: registry add {shell_word(str(folder))} --as NAME --parent {found[0].reference}"
+def _unknown(message: str, folder: Path, candidates: Sequence[Version],
+             vocabulary: Callable[[], Digest]) -> ParentNotFound:
+    """Return the error, with the versions that are not excluded and the command as its hint."""
+    add = f"registry add {shell_word(str(folder))} --as NAME --parent"
+    if not candidates:
+        return ParentNotFound(
+            message,
+            hint=f"no registered model has its token list ({vocabulary().short}), so register "
+                 f"the base first: registry add BASE_FOLDER --as NAME, then {add} NAME@1")
+    shown = ", ".join(version.reference for version in candidates[:CANDIDATES_SHOWN])
+    shown += ", …" if len(candidates) > CANDIDATES_SHOWN else ""
+    return ParentNotFound(message, hint=f"if it is {shown}: {add} {candidates[0].reference}")
 
 

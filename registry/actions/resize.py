@@ -52,8 +52,10 @@ def resize(home: Home, version: VersionLike, name: str, tokens: os.PathLike[str]
         _reference.check_alias(options.alias)
     parent = resolve(home, version)
     if parent.kind == "adapter":
-        raise ParentMismatch(f"{parent.reference} is an adapter; tokens are added to its base, {parent.parents[0].reference}, "
-                             "and the adapter trained anew")
+        raise ParentMismatch(
+            f"{parent.reference} is an adapter, and tokens are added to a full model",
+            hint=f"add the tokens to its base, {parent.parents[0].reference}, and train the "
+                 "adapter again")
     given = _given(tokens)
     with home.store_lock.shared(timeout=60.0):
         return _resize(home, parent, name, given, options, progress)
@@ -96,4 +98,6 @@ def _given(tokens: os.PathLike[str] | str | Sequence[str | Mapping[str, Any]]) -
 
 def _refuse_changed_rows(parent: Version, prepared: Prepared) -> None:
     if [edge.role for edge in prepared.edges] != ["resized-from"]:
-        raise ParentMismatch(f"the result is not {parent.reference} with rows added ({prepared.rows}); nothing was registered")
+        raise ParentMismatch(
+            f"the result is not {parent.reference} with rows added ({prepared.rows}), nothing "
+            "was registered")

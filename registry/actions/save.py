@@ -104,7 +104,10 @@ def _names(name: str, adapters: tuple[str, ...], options: SaveOptions) -> dict[s
     _reference.check_name(name)
     same = next((pair for pair in combinations(adapters, 2) if pair[0].casefold() == pair[1].casefold()), None)
     if same is not None:
-        raise Invalid(f"the adapters {same[0]!r} and {same[1]!r} would be versions of one model, whose name ignores case; save them one by one")
+        raise Invalid(
+            f"the adapters {same[0]!r} and {same[1]!r} would be versions of one model (model "
+            "names ignore case)",
+            hint="save them one by one")
     return {adapter: _reference.check_name(name if len(adapters) == 1 else f"{name}-{adapter}") for adapter in adapters}
 
 
@@ -113,7 +116,9 @@ def _origins(home: Home, live: Live, parent: VersionLike | None) -> Iterator[Kno
     seen = [version for version in (_full(home, item) for item in _witnesses(home, live)) if version is not None]
     given = _full(home, resolve(home, parent)) if parent is not None else None
     if given is not None and seen and all(version.digest != given.digest for version in seen):
-        raise ParentMismatch(f"the model in memory was made from {seen[0].reference}, not from {given.reference}; leave out parent=")
+        raise ParentMismatch(
+            f"the model in memory was made from {seen[0].reference}, not from {given.reference}",
+            hint="leave out parent=")
     yield from (Known(version, "witnessed") for version in seen if given is None or version.digest == given.digest)
     if given is not None and not seen:
         yield Known(given, "given")
@@ -149,8 +154,11 @@ def _base(home: Home, live: Live, name: str, work: Path, origins: list[Known], o
             return version, None
     biased = next((adapter for adapter in live.adapters if _live.trained_biases(live, adapter)), None)
     if biased is not None and trained:
-        raise NotLoadable(f"the adapter {biased!r} trains biases of its base in place, so that the base as it was is gone; save or register the base "
-                          "before training, and train on its checkout, or say which version it was with parent=")
+        raise NotLoadable(
+            f"the adapter {biased!r} trains biases of its base in place, so the original base is "
+            "lost",
+            hint="save or register the base before training and train on its checkout, or give "
+                 "its version with parent=")
     added = _register_full(home, live, name, work, origins, options, progress, is_base=True)
     return _version(added), added
 

@@ -23,16 +23,22 @@ def chosen(home: Home, base: Version, adapters: Mapping[str, VersionLike]) -> di
     from ..artifacts import several
     several.check_names(list(adapters))
     if not adapters:
-        raise Invalid("adapters= is empty; name at least one, or leave it out")
+        raise Invalid("adapters= is empty", hint="give at least one adapter, or leave it out")
     if base.kind == "adapter":
-        raise ParentMismatch(f"{base.reference} is an adapter; name the full model that all of them stand on: {base.parents[0].reference}")
+        raise ParentMismatch(
+            f"{base.reference} is an adapter, and adapters= requires the base of all adapters",
+            hint=f"give the full model that all of them are based on: {base.parents[0].reference}")
     versions = {name: resolve(home, version) for name, version in adapters.items()}
     for version in versions.values():
         if version.kind != "adapter":
-            raise ParentMismatch(f"{version.reference} is no adapter but a full model ({version.kind}); it is loaded by itself")
+            raise ParentMismatch(
+                f"{version.reference} is not an adapter but a full model ({version.kind})",
+                hint="load it by itself")
         parent = version.parents[0]
         if parent.digest != base.digest:
-            raise ParentMismatch(f"{version.reference} stands on {parent.reference}, not on {base.reference}; load it on that")
+            raise ParentMismatch(
+                f"{version.reference} is based on {parent.reference}, not on {base.reference}",
+                hint=f"load it on {parent.reference}")
     seen = {name: (version.reference, stored(home, version), facts_of(home, version)) for name, version in versions.items()}
     several.refuse_misfits((base.reference, stored(home, base), facts_of(home, base)), seen)
     return versions

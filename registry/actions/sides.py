@@ -52,20 +52,26 @@ def meant(home: Home | None, operands: Sequence[Any], at: When | None, *, folder
     if at is None or (references and home is None):
         return list(operands)
     if not references or home is None:
-        raise Invalid("--at says when a reference meant a version; give one")
+        raise Invalid(
+            "--at requires a reference (it sets the moment at which one is resolved)",
+            hint="give a reference")
     ask = named if folders else resolve
     return [ask(home, item, at) if item in references else item for item in operands]
 
 
 def named(home: Home, operand: VersionLike, at: When | None = None) -> Version:
-    """The version, where a folder could stand too: raises what resolving raises, and where a folder has that name says how it is written."""
+    """Return the version, where a folder is accepted too. Raises what resolving raises.
+
+    Where a folder has that name, the hint shows how it is written.
+    """
     try:
         return resolve(home, operand, at)
     except (NotFound, InvalidReference) as error:
-        hint = _reference.folder_hint(operand)
-        if not hint or "./" in str(error):
+        hint = _reference.folder_hint(operand).strip()
+        if not hint or "./" in error.with_hint():
             raise
-        raise type(error)(f"{error}{'' if str(error).endswith('?') else ';'}{hint}") from None
+        before = f"{error.hint}{'' if error.hint.endswith('?') else ';'} " if error.hint else ""
+        raise type(error)(str(error), hint=f"{before}{hint}") from None
 
 
 def given(home: Home, operand: Operand, at: When | None = None) -> Given:

@@ -51,7 +51,9 @@ def stamps(files: Files, paths: Sequence[str]) -> list[Stamp]:
 def refuse_changed(before: list[Stamp], files: Files, paths: Sequence[str]) -> None:
     """Raises UnsafeFile unless the files still have the stamps that they had."""
     if before != stamps(files, paths):
-        raise UnsafeFile("a file was changed while it was read; run the command again when nobody writes there")
+        raise UnsafeFile(
+            "a file was changed while it was read",
+            hint="run the command again when no other process writes to the folder")
 
 
 @contextlib.contextmanager

@@ -13,6 +13,9 @@ from ..reference import path_of
 Text = str | tuple[str, str]
 Texts = str | os.PathLike[str] | Sequence[str | Sequence[str]]
 BAD_SHOWN = 3
+PAIRS = ('a CrossEncoder scores pairs: write ["question", "answer"] on a line, '
+         "or both with a tab between")
+"""Hint for lines that are not pairs."""
 
 
 def read_texts(texts: Texts, *, pairs: bool = False) -> list[Text]:
@@ -33,10 +36,12 @@ def read_texts(texts: Texts, *, pairs: bool = False) -> list[Text]:
             found.setdefault(made)
     if bad:
         more = f" and {len(bad) - BAD_SHOWN} more" if len(bad) > BAD_SHOWN else ""
-        form = 'no pair; a CrossEncoder scores pairs: ["question", "answer"] on a line, or both with a tab between' if pairs else "no text"
-        raise Invalid(f"{', '.join(bad[:BAD_SHOWN])}{more} {'are' if len(bad) > 1 else 'is'} {form}")
+        raise Invalid(
+            f"{', '.join(bad[:BAD_SHOWN])}{more} {'are' if len(bad) > 1 else 'is'} not a "
+            f"{'pair of texts' if pairs else 'text'}",
+            hint=PAIRS if pairs else None)
     if not found:
-        raise Invalid("there is no text to encode; give a file with one text on a line")
+        raise Invalid("there is no text to encode", hint="give a file with one text on a line")
     return list(found)
 
 

@@ -87,9 +87,12 @@ def bring_back(model: Any, checkpoint: Path) -> bool:
         best.put_in(found)
         different = [pair.name for pair in best.pairs(model, checkpoint) if not pair.same]
     except NotLoadable as error:
-        raise DigestMismatch(f"the best checkpoint, {checkpoint.name}, cannot be brought back: {error}; memory holds the last step, and nothing "
-                             "was registered") from error
+        raise DigestMismatch(
+            f"the best checkpoint, {checkpoint.name}, cannot be restored: {error} (memory "
+            "contains the last step), nothing was registered",
+            hint=error.hint) from error
     if different:
-        raise DigestMismatch(f"the best checkpoint, {checkpoint.name}, cannot be brought back: {different[0]!r} stays otherwise in memory; "
-                             "nothing was registered")
+        raise DigestMismatch(
+            f"the best checkpoint, {checkpoint.name}, cannot be restored: {different[0]!r} still "
+            "differs in memory, nothing was registered")
     return True

@@ -19,8 +19,9 @@ def unwrapped(home: Home, folder: Path, model: Path, model_class: str | None) ->
     layout = layout_of(files, class_hint=model_class)
     said = unwrap(model / layout.transformer)
     if not said:
-        raise NotLoadable(f"{str(folder)!r} is a full model, and its tensors have their own names; --fix is for adapters, and for full models that "
-                          "were saved with an adapter's wrapper around them")
+        raise NotLoadable(
+            f"{str(folder)!r} is a full model whose tensors have their own names (--fix is for "
+            "adapters, and for full models that were saved with the wrapper of an adapter)")
     files = open_folder(home, model)
     loaded = loading.load(model, layout.model_class, device="cpu")
     problems = loading.ask(loaded, inspect(files, layout, root=None).facts, folder=model)

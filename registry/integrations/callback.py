@@ -34,7 +34,7 @@ class Recorder:
     def __init__(self, name: str, *, home: PathLike | None = None, keep: Literal["best", "all"] = "best", base_name: str | None = None,
                  alias: str | None = None) -> None:
         if keep not in KEEP:
-            raise Invalid(f"keep is {keep!r}; use one of {', '.join(KEEP)}")
+            raise Invalid(f"keep cannot be {keep!r}", hint=f"use one of {', '.join(KEEP)}")
         self.keep = keep
         self.saved: Saved | None = None
         self.checkpoints: list[Saved] = []

@@ -73,7 +73,7 @@ class Blobs:
         try:
             return self.read(digest)
         except StoreUnavailable as error:
-            raise BlobNotFound(str(error)) from error
+            raise BlobNotFound(str(error), hint=error.hint) from error
 
     def open(self, digest: Digest) -> BinaryIO:
         """The content as a stream, unchecked: whoever reads it all compares. Raises BlobNotFound, DigestMismatch where no file has its name."""
@@ -146,4 +146,6 @@ def _told(digest: Digest) -> Iterator[None]:
 
 
 def _damaged(digest: Digest) -> DigestMismatch:
-    return DigestMismatch(f"the stored bytes of {digest} are damaged; adding the same files again mends them")
+    return DigestMismatch(
+        f"the stored bytes of {digest} are damaged",
+        hint="add the same files again")

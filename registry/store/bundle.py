@@ -46,6 +46,7 @@ from ..errors import (
     UnsafeFile,
     reason,
 )
+from ..shown import shell_word
 from ..source import check_edge, check_source, check_text
 from . import tar
 from .output import writing
@@ -119,7 +120,9 @@ def write(place: Path, index: Index, open_blob: Callable[[Digest], BinaryIO], en
             with open_blob(digest) as stream:
                 found, length = digest_of_stream(stream.read, out.write, progress)
             if (found, length) != (digest, size):
-                raise DigestMismatch(f"the stored bytes of {digest} are damaged; registry repair mends them; no bundle was written")
+                raise DigestMismatch(
+                    f"the stored bytes of {digest} are damaged, no bundle was written",
+                    hint="registry repair")
             out.write(tar.padding(size))
         for entry in entries:
             _put(out, f"journal/{entry.number:020}.json", entry.to_bytes())
@@ -152,8 +155,11 @@ class Bundle:
         self._what = f"the bundle {str(path)!r}"
         try:
             if not S_ISREG(path.stat().st_mode):
-                hint = f"to register a model's folder: registry add {path} --as NAME" if path.is_dir() else "save it as one first"
-                raise Invalid(f"{str(path)!r} is no file, and a bundle is one; {hint}")
+                raise Invalid(
+                    f"{str(path)!r} is not a file (a bundle is a file)",
+                    hint="to register the folder of a model: registry add "
+                         f"{shell_word(str(path))} --as NAME"
+                         if path.is_dir() else "save it to a file first")
             self._stream = path.open("rb")
         except OSError as error:
             raise FolderNotFound(f"cannot read {self._what}: {reason(error)}") from None
@@ -182,7 +188,7 @@ class Bundle:
         try:
             entry = _entry.parse(self._read(member), f"journal entry {number} of {self._what}")
         except InvalidManifest as error:
-            raise BrokenChain(str(error)) from None
+            raise BrokenChain(str(error), hint=error.hint) from None
         if entry.number != number:
             raise BrokenChain(f"{self._what} has entry {entry.number} where entry {number} should be")
         return entry
@@ -202,7 +208,9 @@ class Bundle:
     def _look(self) -> dict[str, tar.Member]:
         if not _begun(self._stream):
             self._stream.seek(0)
-            raise Invalid(f"{str(self.path)!r} is no bundle: it begins with {self._stream.read(8)!r}; registry bundle makes one")
+            raise Invalid(
+                f"{str(self.path)!r} is not a bundle: it begins with {self._stream.read(8)!r}",
+                hint="to write a bundle: registry bundle REF -o FILE")
         found: dict[str, tar.Member] = {}
         for member in tar.members(self._stream, os.fstat(self._stream.fileno()).st_size, self._what):
             if not found:
@@ -222,12 +230,16 @@ class Bundle:
 
     def _index(self, member: tar.Member) -> Index:
         if member.name != INDEX:
-            raise Corrupt(f"{self._what} is damaged: it begins with {member.name!r} instead of its index; have it sent again")
+            raise Corrupt(
+                f"{self._what} is damaged: it begins with {member.name!r} instead of its index",
+                hint=tar.COPY_AGAIN)
         return parse(self._read(member), f"the index of {self._what}")
 
     def _read(self, member: tar.Member) -> bytes:
         if member.size > INDEX_LIMIT:
-            raise UnsafeFile(f"{member.name!r} of {self._what} has {member.size} bytes; {INDEX_LIMIT} are read")
+            raise UnsafeFile(
+                f"{member.name!r} of {self._what} has {member.size} bytes (at most {INDEX_LIMIT} "
+                "are read)")
         self._stream.seek(member.offset)
         return self._stream.read(member.size)
 
@@ -237,7 +249,9 @@ def parse(content: bytes, what: str) -> Index:
     value = _sealed(content, what)
     try:
         if value["format"] > FORMAT:
-            raise NewerFormat(f"{what} has format {value['format']}, this registry reads {FORMAT}; update st-registry")
+            raise NewerFormat(
+                f"{what} has format {value['format']}, this registry reads {FORMAT}",
+                hint="update st-registry")
         if set(value) != {"format", "what", "store", "blobs", "lacks", "versions", "journal", "digest"}:
             raise InvalidManifest(f"{what} has the wrong fields: {', '.join(sorted(value))}")
         blobs = {Digest(digest): _count(size, what) for digest, size in value["blobs"]}
@@ -247,7 +261,9 @@ def parse(content: bytes, what: str) -> Index:
     except NewerFormat:
         raise
     except (RegistryError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UnsafeFile(str(error) if isinstance(error, InvalidManifest) else f"{what} is malformed: {error}") from None
+        raise UnsafeFile(
+            str(error) if isinstance(error, InvalidManifest) else f"{what} is malformed: {error}",
+            hint=error.hint if isinstance(error, RegistryError) else None) from None
     if len(blobs) != len(value["blobs"]) or set(blobs) & set(index.lacks) or index.to_bytes() != content:
         raise UnsafeFile(f"{what} is not in its one form")
     return index
@@ -261,7 +277,9 @@ def _sealed(content: bytes, what: str) -> dict[str, Any]:
             return value
     except (InvalidManifest, KeyError, TypeError, AttributeError):
         pass
-    raise DigestMismatch(f"{what} is damaged: it has another digest than it says; have it sent again")
+    raise DigestMismatch(
+        f"{what} is damaged: its digest is not the one that it contains",
+        hint=tar.COPY_AGAIN)
 
 
 def name_of(digest: Digest) -> str:

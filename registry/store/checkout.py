@@ -71,7 +71,9 @@ def read_marker(folder: Path) -> Marker | None:
     try:
         value = parse_json(read_file(folder / MARKER), "the marker")
         if value["format"] > FORMAT:
-            raise NewerFormat(f"the checkout {str(folder)!r} was made by a newer registry; update st-registry, or remove the folder")
+            raise NewerFormat(
+                f"the checkout {str(folder)!r} was made by a newer registry",
+                hint="update st-registry, or remove the folder")
         return Marker(Digest(value["manifest"]), value["place"], value["line"], {
             path: (Digest(item["digest"]), tuple(item["stamp"]) if item["stamp"] else None) for path, item in value["files"].items()},
             tuple(value["environments"]))
@@ -191,7 +193,9 @@ def _unpack(beside: Path, piece: Piece, blobs: Blobs, links: bool, progress: Cal
         blob = blobs.path(digest)
         if links and blob is not None and piece.size >= LARGE and os.getuid() != 0 and not reflinkable(blob, beside):
             if not blobs.verify(digest):
-                raise DigestMismatch(f"the stored bytes of {piece.path!r} ({digest}) are damaged; adding the same files again mends them")
+                raise DigestMismatch(
+                    f"the stored bytes of {piece.path!r} ({digest}) are damaged",
+                    hint="add the same files again")
             place.symlink_to(blob)
             return digest
         _copy(piece, place, blobs)
@@ -210,15 +214,19 @@ def _copy(piece: Piece, place: Path, blobs: Blobs) -> None:
         else:
             digest, _ = digest_of_stream(source.read, out.write)
     if digest != piece.digest:
-        raise DigestMismatch(f"the stored bytes of {piece.path!r} ({piece.digest}) are damaged; adding the same files again mends them")
+        raise DigestMismatch(
+            f"the stored bytes of {piece.path!r} ({piece.digest}) are damaged",
+            hint="add the same files again")
 
 
 def _opened(piece: Piece, blobs: Blobs) -> BinaryIO:
     try:
         return blobs.open(piece.digest)
     except BlobNotFound:
-        raise DigestMismatch(f"the store has lost the bytes of {piece.path!r} ({piece.digest}); adding the same files again brings them back, or "
-                             "registry repair --from a home, a bundle or a folder that has them") from None
+        raise DigestMismatch(
+            f"the store has lost the bytes of {piece.path!r} ({piece.digest})",
+            hint="add the same files again, or, from a home, a bundle or a folder that has them: "
+                 "registry repair --from SOURCE") from None
 
 
 def _put(beside: Path, target: Path) -> None:

@@ -36,5 +36,6 @@ class StoredFiles:
 
     def _file(self, path: str) -> File:
         if path not in self._files:
-            raise BlobNotFound(f"the version has no file {path!r}; it has: {', '.join(sorted(self._files))}")
+            raise BlobNotFound(
+                f"the version has no file {path!r} (its files: {', '.join(sorted(self._files))})")
         return self._files[path]

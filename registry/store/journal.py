@@ -30,7 +30,9 @@ class Journal:
                 return
         there = self.read(entry.number)
         if there is None or there.id != entry.id:
-            raise Busy(f"another process wrote entry {entry.number} at the same moment; run the command again")
+            raise Busy(
+                f"another process wrote entry {entry.number} at the same moment",
+                hint="run the command again")
 
     def read(self, number: int) -> Entry | None:
         """An entry, checked by itself; None if there is none. Raises BrokenChain if it is damaged, NewerFormat."""
@@ -39,13 +41,13 @@ class Journal:
         except BlobNotFound:
             return None
         except Corrupt as error:
-            raise BrokenChain(f"the journal is damaged: {error}") from None
+            raise BrokenChain(f"the journal is damaged: {error}", hint=error.hint) from None
         try:
             entry = _entry.parse(content, f"journal entry {number}")
         except NewerFormat:
             raise
         except InvalidManifest as error:
-            raise BrokenChain(f"the journal is damaged: {error}") from None
+            raise BrokenChain(f"the journal is damaged: {error}", hint=error.hint) from None
         if entry.number != number:
             raise BrokenChain(f"the journal is damaged: the file of entry {number} holds entry {entry.number}")
         return entry

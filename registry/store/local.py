@@ -50,7 +50,9 @@ class LocalBackend:
             try:
                 found = os.fstat(descriptor)
                 if stamp_of(found) != stamp or found.st_nlink != 1:
-                    raise StoreUnavailable(f"{str(file)!r} was changed after it was looked at; run the command again when nobody writes there")
+                    raise StoreUnavailable(
+                        f"{str(file)!r} was changed after it was inspected",
+                        hint="run the command again when no other process writes to it")
                 os.fchmod(descriptor, 0o444)
                 os.fsync(descriptor)
                 _make_folder(target.parent, self.root)
@@ -166,7 +168,9 @@ class _Staged:
             os.fchmod(self._descriptor, 0o444)
             os.fsync(self._descriptor)
             if os.fstat(self._descriptor).st_size != self._written:
-                raise StoreUnavailable(f"{str(self._path)!r} has another length than was written; the disk may be failing")
+                raise StoreUnavailable(
+                    f"{str(self._path)!r} does not have the length that was written (the disk may "
+                    "be failing)")
             _make_folder(target.parent, self._root)
             if replace:
                 self._path.replace(target)

@@ -111,4 +111,6 @@ class Lock:
             raise StoreUnavailable(f"cannot lock {str(self.path)!r}: {reason(error)}") from error
 
     def _busy(self) -> Busy:
-        return Busy(f"another process holds {str(self.path)!r}; try again when it is done")
+        return Busy(
+            f"another process holds {str(self.path)!r}",
+            hint="run the command again when that process has ended")

@@ -30,7 +30,7 @@ class MemoryBackend:
         """Read the file, and take it away."""
         with file.open("rb") as stream:
             if stamp_of(os.fstat(stream.fileno())) != stamp:
-                raise StoreUnavailable(f"{str(file)!r} was changed after it was looked at")
+                raise StoreUnavailable(f"{str(file)!r} was changed after it was inspected")
             self._publish(name, stream.read(), replace=True)
         file.unlink()
 

@@ -28,27 +28,37 @@ def output_place(given: str | os.PathLike[str], what: str, home: Path) -> Path:
     text, path = os.fspath(given), path_of(given)
     cannot = f"cannot write {what} {text!r}"
     if given == "-":
-        raise Invalid(f"{cannot}: it is there whole or not at all, so it is never sent to standard output; name a file (./- if it is called so)")
+        raise Invalid(
+            f"{cannot}: output is written atomically, so standard output is not supported",
+            hint="give a file name (./- for a file of that name)")
     place = Path(os.path.realpath(path))
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         if not place.parent.is_dir():
-            raise Invalid(f"{cannot}: there is no folder {str(place.parent)!r}; name a file in a folder that is there") from None
+            raise Invalid(
+                f"{cannot}: there is no folder {str(place.parent)!r}",
+                hint="give a file in an existing folder") from None
         mode = None
     except OSError as error:
         raise StoreUnavailable(f"{cannot}: {reason(error)}") from error
     if text.endswith("/") or (mode is not None and not S_ISREG(mode)):
         kind = "a folder" if text.endswith("/") else kind_of(mode or 0)
-        raise Invalid(f"{cannot}: it is {kind}; name a file")
+        raise Invalid(f"{cannot}: it is {kind}", hint="give a file name")
     refuse_within(home, place, cannot, "file")
     return place
 
 
 def refuse_within(home: Path, place: Path, cannot: str, kind: str) -> None:
-    """Raises Invalid for a place in the home, links followed. cannot and kind are for the message: `cannot write the bundle 'x'`, `file`."""
+    """Raise Invalid for a path inside the registry, links followed.
+
+    `cannot` begins the message, e.g. `cannot write the bundle 'x'`; `kind` is `file` or
+    `folder`, for the hint.
+    """
     if Path(os.path.realpath(place)).is_relative_to(os.path.realpath(home)):
-        raise Invalid(f"{cannot}: it lies in the registry's home, where only registry writes; name a {kind} elsewhere")
+        raise Invalid(
+            f"{cannot}: it is inside the registry, where only registry writes",
+            hint=f"give a {kind} outside of the registry")
 
 
 @contextlib.contextmanager

@@ -16,6 +16,8 @@ from ..errors import Corrupt, UnsafeFile
 
 BLOCK = 512
 NAME_LIMIT = 100
+COPY_AGAIN = "copy the file again from its source"
+"""Hint for a file that was damaged or cut off on its way."""
 _OCTAL_LIMIT = 8 ** 11
 _SIZE_LIMIT = 1 << 62
 _DAMAGED = 16
@@ -58,20 +60,25 @@ def members(stream: BinaryIO, length: int, what: str) -> Iterator[Member]:
         stream.seek(offset)
         block = stream.read(BLOCK)
         if len(block) < BLOCK:
-            raise Corrupt(f"{what} is cut off at byte {length}; have it sent again")
+            raise Corrupt(f"{what} is cut off at byte {length}", hint=COPY_AGAIN)
         if block == END[:BLOCK]:
             if offset + len(END) > length:
-                raise Corrupt(f"{what} is cut off within its last block; have it sent again")
+                raise Corrupt(f"{what} is cut off within its last block", hint=COPY_AGAIN)
             if offset + len(END) != length or stream.read(BLOCK + 1) != END[BLOCK:]:
-                raise Corrupt(f"{what} is damaged: there are bytes after its end; have it sent again")
+                raise Corrupt(f"{what} is damaged: there are bytes after its end", hint=COPY_AGAIN)
             return
         member = _member(block, offset, what)
         offset = member.offset + member.size + len(padding(member.size))
         if offset + len(END) > length:
-            raise Corrupt(f"{what} is cut off at byte {length}: {member.name!r} should have {member.size} bytes; have it sent again")
+            raise Corrupt(
+                f"{what} is cut off at byte {length}: {member.name!r} should have {member.size} "
+                "bytes",
+                hint=COPY_AGAIN)
         stream.seek(member.offset + member.size)
         if stream.read(-member.size % BLOCK).strip(b"\0"):
-            raise Corrupt(f"{what} is damaged: there are bytes between its files, after {member.name!r}; have it sent again")
+            raise Corrupt(
+                f"{what} is damaged: there are bytes between its files, after {member.name!r}",
+                hint=COPY_AGAIN)
         yield member
 
 
@@ -92,7 +99,9 @@ def _member(block: bytes, offset: int, what: str) -> Member:
         pass
     if block[148:156] == b"%06o\0 " % (sum(block) - sum(block[148:156]) + sum(b" " * 8)):   # nothing was damaged
         raise UnsafeFile(f"{what} holds, at byte {offset}, what no bundle does: something else than a plain file, or one in another form")
-    raise Corrupt(f"{what} is damaged: at byte {offset} should be the header of a file; have it sent again")
+    raise Corrupt(
+        f"{what} is damaged: at byte {offset} should be the header of a file",
+        hint=COPY_AGAIN)
 
 
 def part(path: Path, member: Member) -> BinaryIO:

@@ -20,6 +20,7 @@ BEGIN = "<!-- registry:begin"
 END = "<!-- registry:end -->"
 _OPENING = f"{BEGIN} made by st-registry; what stands up to the end marker is written anew by each push -->"
 TOKENS_SHOWN = 50
+_CORRECT = "correct it and add the folder again"
 
 TAGS = {
     "SentenceTransformer": ("sentence-transformers", "sentence-similarity", "feature-extraction"),
@@ -184,11 +185,15 @@ def _keys(front: str) -> list[tuple[Any, Any]]:
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 2}" if mark is not None else ""
-        raise Refused(f"the front matter of {PATH} is no YAML{where}, and the Hub takes no such card; mend it and add the folder again") from None
+        raise Refused(
+            f"the front matter of {PATH} is not valid YAML{where}, and the Hub rejects such a card",
+            hint=_CORRECT) from None
     if document is None:
         return []
     if not isinstance(document, yaml.MappingNode):
-        raise Refused(f"the front matter of {PATH} is no list of keys, and the Hub takes no such card; mend it and add the folder again")
+        raise Refused(
+            f"the front matter of {PATH} is not a mapping, and the Hub rejects such a card",
+            hint=_CORRECT)
     return list(document.value)
 
 

@@ -71,8 +71,9 @@ def fetch(remote: Remote, wanted: Wanted, folder: Path, *, progress: Count) -> F
             progress(-wanted.size)  # what an earlier try left may be at fault
             return _filled(remote, wanted, part, whole, progress)
     except OSError as error:
-        raise StoreUnavailable(f"cannot keep {wanted} in {str(folder)!r}: {reason(error)}; free some space and repeat the command, "
-                               "it goes on from here") from error
+        raise StoreUnavailable(
+            f"cannot store {wanted} in {str(folder)!r}: {reason(error)}",
+            hint=f"free some space and {HubUnavailable.AGAIN}") from error
 
 
 def read(remote: Remote, repository: str, commit: str, path: str, *, limit: int) -> bytes:
@@ -113,21 +114,27 @@ def _filled(remote: Remote, wanted: Wanted, part: Path, whole: Path, progress: C
         os.fchmod(out.fileno(), 0o400)
         stamp = stamp_of(os.fstat(out.fileno()))
     if stamp[0] != wanted.size:
-        raise StoreUnavailable(f"{wanted} has {stamp[0]} bytes on the disk, {wanted.size} were written; the disk may be failing")
+        raise StoreUnavailable(
+            f"{wanted} has {stamp[0]} bytes on the disk, {wanted.size} were written (the disk may "
+            "be failing)")
     return Fetched(whole, digest, stamp)
 
 
 def _refuse_other(wanted: Wanted, size: int, digest: Digest, part: Path) -> None:
     if size < wanted.size:
-        raise HubUnavailable(f"the Hub sends {size} bytes of {wanted}, {wanted.size} are to come; repeating the command goes on from there")
+        raise HubUnavailable(
+            f"the Hub sent {size} of the {wanted.size} bytes of {wanted}",
+            hint=HubUnavailable.AGAIN)
     if size == wanted.size and wanted.digest in (None, digest):
         return
     with contextlib.suppress(FileNotFoundError):
         part.unlink()
     if size != wanted.size:
-        raise DigestMismatch(f"{wanted} has more than the {wanted.size} bytes it should have; it was thrown away")
-    raise DigestMismatch(f"{wanted} has the digest {digest}, registered was {wanted.digest}; it was thrown away, "
-                         "so repeating the command fetches it anew")
+        raise DigestMismatch(
+            f"{wanted} has more than the expected {wanted.size} bytes, the download was deleted")
+    raise DigestMismatch(
+        f"{wanted} has the digest {digest}, expected {wanted.digest}, the download was deleted",
+        hint="run the command again to download it again")
 
 
 def _opened(part: Path) -> BinaryIO:

@@ -89,9 +89,12 @@ def parse(content: bytes, repository: str) -> tuple[Member, ...]:
     value = parse_canonical(content, what)
     try:
         if value["format"] > FORMAT:
-            raise NewerFormat(f"{what} has format {value['format']}, this registry reads {FORMAT}; update st-registry")
+            raise NewerFormat(
+                f"{what} has format {value['format']}, this registry reads {FORMAT}",
+                hint="update st-registry")
         if len(value["line"]) > MEMBERS_LIMIT:
-            raise InvalidManifest(f"{what} tells of {len(value['line'])} versions; {MEMBERS_LIMIT} are allowed")
+            raise InvalidManifest(
+                f"{what} lists {len(value['line'])} versions (at most {MEMBERS_LIMIT})")
         members = tuple(_member(item, what) for item in value["line"])
         _refuse_unfit(members, what)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -125,7 +128,9 @@ def _member(item: dict[str, Any], what: str) -> Member:
         raise InvalidManifest(f"{what} has the number {item['number']!r}")
     repository = _reference.parse_hub(item["repository"])
     if repository.revision is not None or (item["commit"] is not None and not is_commit(item["commit"])):
-        raise InvalidManifest(f"{what} names the place {item['repository']!r} at {item['commit']!r}; a repository and a full commit are needed")
+        raise InvalidManifest(
+            f"{what} contains the repository {item['repository']!r} at {item['commit']!r} "
+            "(a repository and a full commit are required)")
     rendered = None if item["rendered"] is None else tuple(str(path) for path in item["rendered"])
     return Member(
         _reference.check_name(item["name"]), item["number"], manifest, Digest(item["facts"]),

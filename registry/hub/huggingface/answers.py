@@ -22,7 +22,7 @@ def tree_of(info: Any, repository: str) -> Tree:
     """The files of a repository at a commit. Raises HubUnavailable, Refused."""
     siblings = info.siblings or []
     if len(siblings) > FILES_LIMIT:
-        raise Refused(f"hf://{repository} has {len(siblings)} files; {FILES_LIMIT} are allowed")
+        raise Refused(f"hf://{repository} has {len(siblings)} files (at most {FILES_LIMIT})")
     commit, files = commit_of(info.sha, repository), [_file(item, repository) for item in siblings]
     tags = info.tags if isinstance(info.tags, (list, tuple)) else ()
     return Tree(repository_of(info.id, repository), commit, {file.path: file for file in files}, tuple(str(tag) for tag in tags))

@@ -82,7 +82,9 @@ def endpoint() -> str:
     from huggingface_hub import constants
     said = (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
     if not said.startswith(("http://", "https://")):
-        raise Invalid(f"HF_ENDPOINT is {said!r}; write an address, as in https://hub.example")
+        raise Invalid(
+            f"HF_ENDPOINT is not a URL: {said!r}",
+            hint="set it to a URL, as in https://hub.example")
     return said
 
 
@@ -103,7 +105,9 @@ def upload_wait() -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < math.inf:
-        raise Invalid(f"REGISTRY_UPLOAD_WAIT is {said!r}; write seconds, as in 120")
+        raise Invalid(
+            f"REGISTRY_UPLOAD_WAIT is not a number of seconds: {said!r}",
+            hint="set it to seconds, as in 120")
     return seconds
 
 
@@ -112,5 +116,6 @@ def require_token(repository: str) -> None:
     with translated(repository, None):
         from huggingface_hub import get_token
         if get_token() is None:
-            raise HubUnavailable(f"the Hub wants a token before anything is written to hf://{repository}, and there is none: "
-                                 "set HF_TOKEN, or log in with hf auth login")
+            raise HubUnavailable(
+                f"the Hub requires a token to write to hf://{repository}, and none is set",
+                hint="set HF_TOKEN, or log in with: hf auth login")

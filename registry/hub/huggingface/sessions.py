@@ -157,7 +157,9 @@ class Sessions:
         limit = next(reversed(self._of_thread.limits.values()), None)
         if limit is not None and limit.left is not None:
             if not limit.left:
-                raise HubUnavailable(f"the Hub sends from one address to the next, {PAGES} times; the last is at {request.url.host}")
+                raise HubUnavailable(
+                    f"the Hub sends from one address to the next, {PAGES} times (the last is at "
+                    f"{request.url.host})")
             limit.left -= 1
 
     def _watch(self) -> None:

@@ -14,5 +14,7 @@ def refuse_malformed_token() -> None:
     from huggingface_hub import get_token
     token = get_token()
     if token is not None and not _FORM.fullmatch(token):
-        raise Invalid("the token for the Hub is malformed: it holds a space or a letter that is not ASCII, so the Hub was not asked; "
-                      "set another HF_TOKEN, or log in with hf auth login")
+        raise Invalid(
+            "the token for the Hub is malformed: it contains a space or a letter that is not "
+            "ASCII, so the Hub was not contacted",
+            hint="set another HF_TOKEN, or log in with: hf auth login")

@@ -66,9 +66,13 @@ def _ours(error: Exception, repository: str, revision: str | None) -> RegistryEr
     from huggingface_hub import errors as hf
     at = f"hf://{repository}" + (f"@{revision}" if revision else "")
     if isinstance(error, hf.HFValidationError):
-        return InvalidReference(f"{repository!r} names no Hub repository; write org/name, of letters, digits, '-', '_' and '.'")
+        return InvalidReference(
+            f"{repository!r} does not name a Hub repository",
+            hint="write org/name, made of letters, digits, '-', '_' and '.'")
     if isinstance(error, hf.OfflineModeIsEnabled):
-        return HubUnavailable(f"{at} cannot be asked: HF_HUB_OFFLINE is set; unset it to use the Hub")
+        return HubUnavailable(
+            f"{at} cannot be reached: HF_HUB_OFFLINE is set",
+            hint="unset HF_HUB_OFFLINE to use the Hub")
     if isinstance(error, hf.HfHubHTTPError) and error.response is not None:
         return _of_answer(error, at, repository, revision)
     cause = error.__cause__
@@ -92,12 +96,17 @@ def _of_answer(error: Any, at: str, repository: str, revision: str | None) -> Re
     if isinstance(error, hf.EntryNotFoundError):
         return RemoteNotFound(f"{at} lacks a file: {said}")
     if isinstance(error, hf.GatedRepoError):
-        return HubUnavailable(f"hf://{repository} is gated; ask for access on its page" + ("" if logged_in else ", and set HF_TOKEN"))
+        return HubUnavailable(
+            f"hf://{repository} is gated",
+            hint="request access on its page" + ("" if logged_in else ", and set HF_TOKEN"))
     if isinstance(error, hf.RepositoryNotFoundError) or status == 404:
         return _not_found(repository, logged_in=logged_in)
     if status == 401:
-        wrong = f"the Hub does not take this token for hf://{repository}; set another HF_TOKEN, or log in with hf auth login"
-        return HubUnavailable(wrong) if logged_in else _not_found(repository, logged_in=False)
+        if not logged_in:
+            return _not_found(repository, logged_in=False)
+        return HubUnavailable(
+            f"the Hub rejects this token for hf://{repository}",
+            hint="set another HF_TOKEN, or log in with: hf auth login")
     if status == 403:
         return HubUnavailable(f"this token has no right to do that at hf://{repository}: {said}")
     if status in (409, 412):
@@ -108,8 +117,12 @@ def _of_answer(error: Any, at: str, repository: str, revision: str | None) -> Re
 
 
 def _not_found(repository: str, *, logged_in: bool) -> RemoteNotFound:
-    hint = "or this token may not see it" if logged_in else "or it is private and no token is set (HF_TOKEN, or hf auth login)"
-    return RemoteNotFound(f"there is no model repository hf://{repository}, {hint}")
+    missing = f"there is no model repository hf://{repository}"
+    if logged_in:
+        return RemoteNotFound(f"{missing}, or this token has no access to it")
+    return RemoteNotFound(
+        f"{missing}, or it is private and no token is set",
+        hint="if it is private, set HF_TOKEN, or log in with: hf auth login")
 
 
 def retry_after(headers: Any) -> float | None:

@@ -113,4 +113,6 @@ def refuse_other_bytes(added: Any, upload: Upload) -> None:
     """Raises DigestMismatch if what was read for sending is not what is registered."""
     found = added.upload_info.sha256.hex() if added._upload_mode == "lfs" else digest_of(upload.content()).hex
     if found != upload.digest.hex:
-        raise DigestMismatch(f"the stored bytes of {upload.path!r} ({upload.digest}) are damaged; nothing was published")
+        raise DigestMismatch(
+            f"the stored bytes of {upload.path!r} ({upload.digest}) are damaged, nothing was "
+            "published")

@@ -48,7 +48,8 @@ def fold(rows: Rows, entry: Entry, read_blob: ReadBlob, made: Made = NOTHING_MAD
     _record(rows, entry)
     body = entry.body
     if (entry.number == 1) != isinstance(body, Init):
-        raise EntryRefused(f"entry {entry.number} is {entry.kind}; a journal begins with Init, and nothing else is one")
+        raise EntryRefused(
+            f"entry {entry.number} is {entry.kind} (the first entry, and no other, is Init)")
     if isinstance(body, Init):
         return
     if isinstance(body, Register):
@@ -87,14 +88,17 @@ def _register(rows: Rows, number: int, body: Register) -> None:
     if spelled is None:
         rows.add(t.models, [{"name": body.name, "folded": body.name.casefold(), "since": number}])
     elif spelled != body.name:
-        raise InvalidName(f"{body.name!r} differs only by case from the model {spelled!r}; use that name")
+        raise InvalidName(
+            f"{body.name!r} differs only by case from the model {spelled!r}",
+            hint=f"use the name {spelled}")
     key = {"name": body.name, "number": body.number}
     for manifest, until in rows.registered(body.name, body.number):
         if until is None:
             raise EntryRefused(f"entry {number} registers {body.name}@{body.number}, which is registered already")
         if manifest != body.manifest:
-            raise EntryRefused(f"entry {number} registers {body.name}@{body.number} anew with another content; "
-                              "numbers are not used twice")
+            raise EntryRefused(
+                f"entry {number} registers {body.name}@{body.number} again with another content "
+                "(numbers are not used twice)")
     rows.add(t.versions, [{
         **key, "manifest": body.manifest, "probes": body.probes, "message": body.message, "source": body.source,
         "checkpoint": int(body.checkpoint), "forced": list(body.forced), "since": number}])

@@ -26,7 +26,7 @@ from .folding import Tally
 from .rows import GatheredRows
 from .schema import packaged
 from .shapes import Shape, Values
-from .sqlite import connect_readonly
+from .sqlite import REBUILD, connect_readonly
 
 _TABLES = {table.name: table for table in t.metadata.sorted_tables}
 _PRAGMAS = ("user_version", "application_id")
@@ -238,8 +238,8 @@ class Closing(Protocol):
 
 
 def damaged(name: str, error: Exception) -> CatalogDiverged:
-    """The error that says a catalog cannot be read, and what mends it."""
-    return CatalogDiverged(f"the catalog {name!r} is damaged ({error}); to make it anew from the journal: registry repair")
+    """Return the error for a catalog that cannot be read."""
+    return CatalogDiverged(f"the catalog {name!r} is damaged ({error})", hint=REBUILD)
 
 
 def differences(snapshot: Snapshot, tables: Iterable[str], entries: Iterable[Entry], read_blob: ReadBlob,

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from ..digest import Digest, canonical
 from ..errors import CatalogDiverged, SchemaBehind, StoreUnavailable, reason
+from ..shown import shell_word
 from . import tables
 from .schema import Migrations, file_name, newest, newest_older, packaged
 from .sqlite import BESIDE, BUSY_SECONDS, connect, connect_readonly, is_full, translated
@@ -51,8 +52,11 @@ class Catalog:
         if older is None:
             return None
         if readonly:
-            raise SchemaBehind(f"the catalog {older.name!r} is of an older version of this package, and {str(folder)!r} is "
-                               "read-only; run registry list there once with the right to write")
+            raise SchemaBehind(
+                f"the catalog {older.name!r} is of an older version of this package, and "
+                f"{str(folder)!r} is read-only",
+                hint="run once with write access: registry list --home "
+                     f"{shell_word(str(folder.parent))}")
         try:
             return cls(_publish(folder, migrations, 1, start=older))
         except (sqlite3.DatabaseError, sa.exc.DatabaseError) as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..digest import Digest
 from ..errors import CatalogBehind, StoreUnavailable
+from ..shown import shell_word
 from .schema import newest
 from .sqlite import connect_readonly
 from .writer import Writer, head
@@ -53,7 +54,10 @@ class Opened:
         if self._reader is None:
             self._reader = Catalog(self._writer.path) if self._writer is not None else Catalog.open(self._folder, readonly=not self._writable())
         if self._reader is None and not self._writable():
-            raise CatalogBehind(f"the home {str(self._home)!r} is read-only and has no catalog; run registry list there once with the right to write")
+            raise CatalogBehind(
+                f"the registry {str(self._home)!r} is read-only and has no catalog",
+                hint="run once with write access: registry list --home "
+                     f"{shell_word(str(self._home))}")
         self._note(self._reader)
         return self._reader
 
@@ -75,7 +79,9 @@ class Opened:
         """Who changes the file, which is made from the journal if there is none. The caller holds the write lock. Raises StoreUnavailable."""
         if self._writer is None:
             if not self._writable():
-                raise StoreUnavailable(f"the home {str(self._home)!r} is read-only; nothing can be recorded in it")
+                raise StoreUnavailable(
+                    f"the registry {str(self._home)!r} is read-only, so nothing can be recorded "
+                    "in it")
             path = self._reader.path if self._reader is not None else newest(self._folder)[1]
             self._writer = Writer(path or self._make())
             self._note(self._writer)

@@ -14,6 +14,8 @@ from ..there import kind_of
 BUSY_SECONDS = 60.0
 """How long SQLite waits for another writer; with a short wait the next step of load fails."""
 
+REBUILD = "to rebuild it from the journal: registry repair"
+"""Hint for a catalog that is damaged."""
 BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite adds to a database's name for what it lays beside it."""
 _PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0")
@@ -62,9 +64,11 @@ def translated(error: BaseException | None, path: Path) -> RegistryError | None:
     if any(text in why for text in ("disk is full", "no space left", "readonly", "unable to open", "disk I/O")):
         return StoreUnavailable(f"the catalog {str(path)!r} cannot be used: {why}")
     if "locked" in why:
-        return Busy(f"another program holds the catalog {str(path)!r}; run the command again when it has ended")
+        return Busy(
+            f"another program holds the catalog {str(path)!r}",
+            hint="run the command again when that program has ended")
     if any(text in why for text in _DAMAGED):
-        return CatalogDiverged(f"the catalog {path.name!r} is damaged ({why}); to make it anew from the journal: registry repair")
+        return CatalogDiverged(f"the catalog {path.name!r} is damaged ({why})", hint=REBUILD)
     return None
 
 

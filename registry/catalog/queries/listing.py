@@ -37,7 +37,7 @@ def versions(connection: Connection, name: str, at: int | None = None) -> list[V
     """The versions of a model that were not deleted, newest first. Raises ModelNotFound."""
     model = spelled(connection, name, at)
     if model is None:
-        raise ModelNotFound(no_model(connection, name, at))
+        raise no_model(connection, name, at)
     return load(connection, t.versions.c.name == model, at=at)
 
 
@@ -133,18 +133,22 @@ def with_facts(condition: ColumnElement[bool], at: int | None) -> ColumnElement[
             .where(f.c.name == v.c.name, f.c.number == v.c.number, holds(f, moment(at)), condition).correlate(v).exists())
 
 
-def no_model(connection: Connection, name: str, at: int | None = None) -> str:
-    """Why there is no such model, and what was probably meant."""
+def no_model(connection: Connection, name: str, at: int | None = None) -> ModelNotFound:
+    """Return the error for a missing model, with similar names as its hint."""
     import difflib
     v, when = t.versions, moment(at)
     known = list(connection.scalars(select(v.c.name).where(holds(v, when)).distinct().order_by(v.c.name)))
     if not known:
-        return f"there is no model {name!r}; nothing is registered here yet"
+        return ModelNotFound(f"there is no model {name!r} (nothing is registered yet)")
     folded = {item.casefold(): item for item in known}
     close = ([item for item in known if name.casefold() in item.casefold()]
              or [folded[item] for item in difflib.get_close_matches(name.casefold(), folded)])[:3]
     if close:
-        return f"there is no model {name!r}; did you mean {' or '.join(close)}?"
-    return f"there is no model {name!r}; there are: {', '.join(known[:10])}{', …' if len(known) > 10 else ''}"
+        return ModelNotFound(
+            f"there is no model {name!r}",
+            hint=f"did you mean {' or '.join(close)}?")
+    return ModelNotFound(
+        f"there is no model {name!r} (models: {', '.join(known[:10])}"
+        f"{', …' if len(known) > 10 else ''})")
 
 

@@ -1,4 +1,4 @@
-"""Resolving: the version that a reference means, or in one line why there is none and what there is instead."""
+"""Resolve a reference to a version; errors list the versions and aliases that exist."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, select
 
-from ...errors import AliasNotFound, DigestMismatch, InvalidReference, ModelNotFound, ParentNotFound, VersionNotFound
+from ...errors import (
+    AliasNotFound,
+    DigestMismatch,
+    InvalidReference,
+    ParentNotFound,
+    VersionNotFound,
+)
 from ...reference import Reference
 from ...version import ParentVersion, Version
 from .. import tables as t
@@ -25,7 +31,7 @@ def resolve(connection: Connection, reference: Reference, at: int | None = None)
     """
     name = spelled(connection, reference.name, at)
     if name is None:
-        raise ModelNotFound(no_model(connection, reference.name, at))
+        raise no_model(connection, reference.name, at)
     if reference.number is not None:
         found = _by_number(connection, name, reference.number, at)
     elif reference.alias is not None:
@@ -36,7 +42,8 @@ def resolve(connection: Connection, reference: Reference, at: int | None = None)
         found = _latest(connection, name, at)
     if reference.digest is not None and not found.digest.hex.startswith(reference.digest):
         label = found.reference if reference.alias is None else f"{name}@{reference.alias} ({found.reference})"
-        raise DigestMismatch(f"{label} has the digest {found.digest}, not sha256:{reference.digest}; it is not what was pinned")
+        raise DigestMismatch(
+            f"{label} has the digest {found.digest}, not the pinned sha256:{reference.digest}")
     for _ in range(reference.up):
         found = _parent(connection, found, at)
     return found
@@ -45,21 +52,25 @@ def resolve(connection: Connection, reference: Reference, at: int | None = None)
 def _by_number(connection: Connection, name: str, number: int, at: int | None) -> Version:
     found = version(connection, name, number, at)
     if found is None:
-        raise VersionNotFound(f"{name} has no version {number}; it has: {_numbers(connection, name, at)}")
+        raise VersionNotFound(
+            f"{name} has no version {number} (its versions: {_numbers(connection, name, at)})")
     if found.deleted:
-        raise VersionNotFound(f"{found.reference} was deleted {_deletion(connection, found)}; "
-                              f"{name} has: {_numbers(connection, name, at)}")
+        raise VersionNotFound(
+            f"{found.reference} was deleted {_deletion(connection, found)} (versions of {name}: "
+            f"{_numbers(connection, name, at)})")
     return found
 
 
 def _by_alias(connection: Connection, name: str, alias: str, at: int | None) -> Version:
     known = aliases(connection, name, at)
     if alias not in known:
-        raise AliasNotFound(f"{name} has no alias {alias!r}; it has: {_few(known)}")
+        raise AliasNotFound(f"{name} has no alias {alias!r} (its aliases: {_few(known)})")
     found = _by_number(connection, name, known[alias], at)
     if found.yanked:
-        raise VersionNotFound(f"{name}@{alias} is {found.reference}, which was yanked: {found.yank_reason or 'no reason given'}; "
-                              f"to use it all the same, write {found.reference}")
+        raise VersionNotFound(
+            f"{name}@{alias} is {found.reference}, which was yanked: "
+            f"{found.yank_reason or 'no reason given'}",
+            hint=f"to use it nevertheless, write {found.reference}")
     return found
 
 
@@ -70,15 +81,18 @@ def _by_digest(connection: Connection, name: str, prefix: str, at: int | None) -
     different = {item.digest: item for item in there}
     if len(different) > 1:
         shown = _few([f"{item.digest.short} ({item.reference})" for item in different.values()])
-        raise InvalidReference(f"several versions of {name} have a digest that begins with sha256:{prefix}: {shown}; "
-                               "give more digits")
+        raise InvalidReference(
+            f"several versions of {name} have a digest that begins with sha256:{prefix}: {shown}",
+            hint="give more digits")
     if not there and found:
         raise VersionNotFound(f"{found[0].reference}, with the digest sha256:{prefix}, was deleted "
                               f"{_deletion(connection, found[0])}")
     if not there:
         elsewhere = [item for item in load(connection, starts, at=at) if item.name != name]
-        hint = f"; {elsewhere[0].reference} has it" if elsewhere else f"; it has the versions: {_numbers(connection, name, at)}"
-        raise VersionNotFound(f"{name} has no version with the digest sha256:{prefix}{hint}")
+        raise VersionNotFound(
+            f"{name} has no version with the digest sha256:{prefix}"
+            + ("" if elsewhere else f" (its versions: {_numbers(connection, name, at)})"),
+            hint=f"use {elsewhere[0].reference}, which has it" if elsewhere else None)
     return there[0]
 
 
@@ -86,15 +100,18 @@ def _latest(connection: Connection, name: str, at: int | None) -> Version:
     number = latest(connection, moment(at), t.versions.c.name == name).get(name)
     if number is None:
         known = _numbers(connection, name, at)
-        why = "all were deleted" if known == "none" else f"all are yanked or checkpoints; by number there are: {known}"
-        raise VersionNotFound(f"{name} has no latest version: {why}")
+        if known == "none":
+            raise VersionNotFound(f"{name} has no latest version: all were deleted")
+        raise VersionNotFound(
+            f"{name} has no latest version: all are yanked or checkpoints",
+            hint=f"give a version by its number: {known}")
     return _by_number(connection, name, number, at)
 
 
 def _parent(connection: Connection, child: Version, at: int | None) -> Version:
     parents = {parent.role: parent for parent in child.parents}
     if not parents:
-        raise ParentNotFound(f"{child.reference} has no parent; it is where its line begins")
+        raise ParentNotFound(f"{child.reference} has no parent (its lineage begins with it)")
     # A merged one has two parents, and its base is the one that a person means.
     parent = parents.get("base") or next(iter(parents.values()))
     found = with_manifest(connection, parent.digest, at)

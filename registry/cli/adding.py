@@ -13,6 +13,7 @@ from . import values
 from .commands import command, recording_options, version_argument
 from .parameters import Folder, VersionReference
 from .session import Session
+from .usage import WrongUsage
 
 if TYPE_CHECKING:
     from ..results import Added, Verdict
@@ -87,7 +88,9 @@ def resize(session: Session, /, version: str, name: str, file: Path | None, word
       registry resize minilm@1 --as minilm-med --token zorvaxin --token "[DRUG]"
     """
     if (file is None) == (not words):
-        raise click.UsageError("say which tokens: --tokens FILE, or --token WORD once or more")
+        raise WrongUsage(
+            "tokens are given in two ways" if words else "no tokens are given",
+            hint="give --tokens FILE, or --token WORD once or more")
     with session.progress() as progress:
         result = session.registry.resize(version, name, file if file is not None else words, progress=progress, **options)
     _put_added(session, result, dry_run=options["dry_run"])
@@ -115,10 +118,14 @@ def merge(session: Session, /, version: str, name: str, **options: Any) -> None:
 
 def _metrics(file: Path | None, numbers: tuple[str, ...]) -> Path | dict[str, str] | None:
     if file is not None and numbers:
-        raise click.UsageError("say the metrics in one way: --metrics FILE, or --metric KEY=VALUE once or more")
+        raise WrongUsage(
+            "metrics are given in two ways",
+            hint="give --metrics FILE, or --metric KEY=VALUE once or more")
     odd = next((word for word in numbers if "=" not in word), None)
     if odd is not None:
-        raise click.UsageError(f"{odd!r} is no metric; write KEY=VALUE, e.g. eval_dev_spearman_cosine=0.86")
+        raise WrongUsage(
+            f"{odd!r} is not a metric",
+            hint="write KEY=VALUE, e.g. eval_dev_spearman_cosine=0.86")
     return file if file is not None else {key.strip(): value.strip() for key, _, value in (word.partition("=") for word in numbers)} or None
 
 
@@ -139,7 +146,7 @@ def _put_verdicts(session: Session, results: Sequence[Verdict], *, dry_run: bool
             _tell(session, result.added, folder=result.folder)
         if result.error is not None:
             session.exit_code = max(session.exit_code, result.error.exit_code)
-            session.complain(f"{result.folder}: {result.error}")
+            session.complain(f"{result.folder}: {result.error}", result.error.hint)
     done = [result.added for result in results if result.added is not None]
     session.put([values.verdict(result) for result in results], [_line(item, dry_run=dry_run) for item in done],
                 [f"{item.name}@{item.number}" for item in done])

@@ -15,6 +15,7 @@ from .parameters import VersionOrFolder, VersionReference
 from .session import Session
 from .tables import table
 from .text import Name, plain
+from .usage import WrongUsage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,17 +57,21 @@ def check(session: Session, /, target: str | None, listed: bool, **options: Any)
         _put_list(session)
         return
     if target is None:
-        raise click.UsageError("say what to check: REF, ./FOLDER, or --list")
+        raise WrongUsage(
+            "neither a version nor a folder is given",
+            hint="give REF, ./FOLDER, or --list")
     with session.progress() as progress:
         report = session.registry.check(target, progress=progress, **options)
     _put_report(session, report)
 
 
 def _refuse_more(names: Sequence[str]) -> None:
-    """Raises UsageError for what says how to check, where nothing is checked."""
+    """Raise WrongUsage if an option of a check is given with --list."""
     context = click.get_current_context()
     if any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in names):
-        raise click.UsageError("--list names every check there is, whatever is checked; give it alone, or leave it out")
+        raise WrongUsage(
+            "--list lists all checks and accepts no other arguments",
+            hint="give --list alone, or leave it out")
 
 
 def _put_list(session: Session) -> None:

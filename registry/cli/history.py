@@ -43,7 +43,7 @@ def log(session: Session, /, target: str | None, since: str | None, by: str | No
       registry log --since 2026-03-01 --kind delete --by anna
     """
     if by is not None and not by.strip():
-        raise Invalid("--by '' names nobody; give a part of a name")
+        raise Invalid("--by '' is blank", hint="give a part of a name")
     session.form("the log is printed", {"graph": graph})
     rows = session.registry.log(target, since=since, by=by, kind=kind, limit=limit, at=at)
     lines = _drawn(rows) if graph else [("", row) for row in rows]

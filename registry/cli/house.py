@@ -14,6 +14,7 @@ from .parameters import Duration, Folder
 from .session import Session
 from .tables import table
 from .text import Size, plain
+from .usage import WrongUsage
 
 if TYPE_CHECKING:
     from ..results import Collected
@@ -63,7 +64,9 @@ def config(session: Session, /, key: str | None, value: str | None, unset: bool)
       registry config load.device cuda
     """
     if unset and (key is None or value is not None):
-        raise click.UsageError("with --unset say KEY alone, as in: registry config --unset user.name")
+        raise WrongUsage(
+            "--unset requires KEY alone",
+            hint="give KEY alone, as in: registry config --unset user.name")
     found = session.registry.config(key, value, unset=unset)
     lines = [plain(text) if key is not None else f"{name}={plain(text)}" for name, text in found.items()]
     session.put(values.settings(found), lines)

@@ -153,7 +153,9 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         old, equals, new = text.partition("=")
         if not equals or not old or not new:
-            raise Invalid(f"{text!r} gives no parent a name; write OLD=NEW, as in minilm=org-minilm")
+            raise Invalid(
+                f"{text!r} does not give a parent a name",
+                hint="write OLD=NEW, as in minilm=org-minilm")
         found[old] = new
     return found
 

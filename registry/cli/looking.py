@@ -14,6 +14,7 @@ from .parameters import File, ModelName, VersionOrFile, VersionOrFolder
 from .session import Session
 from .tables import table
 from .text import Moment, Name, Size, plain
+from .usage import WrongUsage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ def list_(session: Session, /, name: str | None, sort: str | None, ascending: bo
       registry list --at 2026-03-03
     """
     if ascending and sort is None:
-        raise click.UsageError("--ascending is for --sort KEY")
+        raise WrongUsage("--ascending requires --sort KEY", hint="add --sort KEY")
     if name is None:
         _put_models(session, sort, at, ascending=ascending)
     else:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..shown import shell_word
 from . import values
 from .commands import command, version_argument
 from .parameters import VersionReference, notes
 from .session import Session
 from .text import size
+from .usage import WrongUsage
 
 if TYPE_CHECKING:
     from ..results import AliasMove, Deleted
@@ -33,7 +35,10 @@ def alias(session: Session, /, version: str, alias: str | None, expect: str | No
       registry alias --remove medical@prod
     """
     if remove and alias is not None:
-        raise click.UsageError(f"with --remove say NAME@ALIAS alone, as in: {version.partition('@')[0]}@{alias}")
+        raise WrongUsage(
+            "--remove requires NAME@ALIAS alone",
+            hint="registry alias --remove "
+                 f"{shell_word(version.partition('@')[0] + '@' + alias)}")
     moved = session.registry.alias(version, alias, expect=expect, remove=remove, message=message)
     _tell_before(session, moved)
     line = f"{moved.name}@{moved.alias} -> {moved.after or 'nothing'}"
@@ -105,9 +110,11 @@ def _freed(gone: Deleted, *, dry_run: bool) -> str:
 
 
 def _agreed(session: Session, versions: tuple[str, ...], keep_last: int | None) -> bool:
-    """Whether the person at the terminal wants this gone. Raises UsageError where nobody can be asked."""
+    """Return whether the user confirms. Raises WrongUsage without a terminal."""
     if not sys.stdin.isatty():
-        raise click.UsageError("delete asks first, and there is no terminal to ask on; add --yes, or --dry-run to see what would go")
+        raise WrongUsage(
+            "delete asks for confirmation, and standard input is not a terminal",
+            hint="add --yes, or --dry-run to see what would be deleted")
     doomed = session.registry.delete(versions, keep_last=keep_last, dry_run=True)
     names = ", ".join(version.reference for version in doomed.versions)
     agreed = not names or click.confirm(f"forget {names} for ever ({size(doomed.freed)})?", err=True)

@@ -65,7 +65,9 @@ class Named(click.ParamType):  # type: ignore[type-arg]
             return value
         name, _, reference = str(value).partition("=")
         if not name or not reference:
-            raise Invalid(f"{value!r} is no adapter under a name; write it like a=medical@2")
+            raise Invalid(
+                f"{value!r} is not a name and an adapter",
+                hint="write NAME=REF, as in a=medical@2")
         return name, reference
 
     def shell_complete(self, context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
@@ -120,7 +122,9 @@ class Duration(Number):
             return value
         match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", value.strip(), re.ASCII)
         if match is None:
-            raise Invalid(f"{value!r} is no length of time; write 0, 90 (seconds), 30m, 1h or 7d")
+            raise Invalid(
+                f"invalid duration {value!r}",
+                hint="write 0, 90 (seconds), 30m, 1h or 7d")
         return float(match[1]) * _UNITS[match[2]]
 
 
@@ -130,7 +134,7 @@ def notes(texts: tuple[str, ...], removed: tuple[str, ...]) -> dict[str, str | N
     for text in (*texts, *(f"{key}=" for key in removed)):
         key, equals, value = text.partition("=")
         if not equals:
-            raise Invalid(f"{text!r} is no note; write KEY=VALUE, as in owner=anna")
+            raise Invalid(f"{text!r} is not a note", hint="write KEY=VALUE, as in owner=anna")
         if key in found:
             raise Invalid(f"the note {key!r} is given twice")
         found[key] = value

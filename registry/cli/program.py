@@ -1,4 +1,4 @@
-"""The program: runs a command, and turns what goes wrong into one line and an exit code.
+"""Run a command and turn errors into an error line, a hint line and an exit code.
 
 With --json the error is one line {"error": {"kind", "message", "hint", "exit_code"}}; the hint is null if there is none.
 REGISTRY_DEBUG=1 adds a traceback.
@@ -16,9 +16,10 @@ import click
 
 from ..errors import RegistryError, Unavailable, reason
 from . import INTERRUPTED
-from .root import NoSuchCommand, root
+from .root import root
 from .session import Session
 from .text import plain
+from .usage import WrongUsage
 
 USAGE = 2
 PIPE_CLOSED = 141
@@ -94,7 +95,7 @@ def _usage(error: click.ClickException) -> tuple[str, str | None]:
         message = f"there is no option {error.option_name}"
         possibilities = error.possibilities or ()
     message = (message[:1].lower() + message[1:]).rstrip(".")
-    if isinstance(error, NoSuchCommand):
+    if isinstance(error, WrongUsage):
         return message, error.hint
     if possibilities:
         return message, f"did you mean {possibilities[0]}?"

@@ -11,6 +11,7 @@ import click
 
 from .commands import SETTINGS, common_options
 from .session import Session
+from .usage import WrongUsage
 
 SECTIONS = {
     "Everyday": {"add": "adding", "resize": "adding", "load": "using", "list": "looking", "show": "looking",
@@ -88,14 +89,17 @@ class Commands(click.Group):
         return found.get_short_help_str(limit=120) if found is not None else ""
 
 
-class NoSuchCommand(click.UsageError):
+class NoSuchCommand(WrongUsage):
     """Error for a word that is not a command; the hint names the command that was probably meant."""
 
     def __init__(self, word: str, context: click.Context) -> None:
         from difflib import get_close_matches
-        super().__init__(f"there is no command {word!r}", context)
         close: Sequence[str] = [name for name, others in MEANT.items() if word in others] or get_close_matches(word, FILES, n=1)
-        self.hint = f"did you mean registry {close[0]}?" if close else f"see {context.command_path} --help"
+        super().__init__(
+            f"there is no command {word!r}",
+            hint=f"did you mean registry {close[0]}?" if close
+                 else f"see {context.command_path} --help",
+            context=context)
 
 
 @click.group(cls=Commands, context_settings=SETTINGS, params=common_options(version_hidden=False))

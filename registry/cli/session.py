@@ -72,7 +72,9 @@ class Session:
         own = [name for name, is_wanted in forms.items() if is_wanted]
         asked = [*own, *(name for name, is_wanted in (("json", self.as_json), ("quiet", self.quiet)) if is_wanted)]
         if own and len(asked) > 1:
-            raise Invalid(f"{what} in one form; give --{asked[0]} or --{asked[1]}")
+            raise Invalid(
+                f"{what} in one form at a time",
+                hint=f"give --{asked[0]} or --{asked[1]}")
         return own[0] if own else None
 
     def put(self, value: Any, lines: Iterable[str], references: Iterable[str] | None = None) -> None:
@@ -101,10 +103,12 @@ class Session:
         for text in texts:
             click.echo(f"warning: {plain(text)}", err=True)
 
-    def complain(self, text: str) -> None:
-        """An error that does not end the command; with --json it is in the value."""
+    def complain(self, text: str, hint: str | None = None) -> None:
+        """Print an error that does not end the command; --json has it in the value."""
         if not self.as_json:
             click.echo(f"error: {plain(text)}", err=True)
+            if hint:
+                click.echo(f"hint: {plain(hint)}", err=True)
 
     @contextlib.contextmanager
     def progress(self) -> Iterator[Progress]:

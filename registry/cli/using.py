@@ -49,7 +49,9 @@ def load(session: Session, /, version: str, adapters: tuple[tuple[str, str], ...
     names = [name for name, _ in adapters]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise Invalid(f"--adapter names {twice!r} twice, and a model has one adapter of a name; give each a name of its own")
+        raise Invalid(
+            f"--adapter gives the name {twice!r} twice",
+            hint="give each adapter a name of its own")
     found = session.registry.resolve(version, at=at)
     inputs = list(_inputs(texts, pairs=found.model_class == "CrossEncoder"))
     device = device or session.default("load.device")
@@ -108,5 +110,7 @@ def _pair(text: str) -> list[str]:
     except ValueError:
         value = None
     if not isinstance(value, list) or len(value) != 2 or not all(isinstance(item, str) for item in value):
-        raise Invalid(f"{text!r} is no pair; a CrossEncoder takes two texts as JSON, like [\"a\", \"b\"]")
+        raise Invalid(
+            f"{text!r} is not a pair of texts",
+            hint='a CrossEncoder encodes pairs: write two texts as JSON, like ["a", "b"]')
     return value

@@ -49,7 +49,8 @@ def verdict(result: Verdict) -> dict[str, Any]:
     return {
         "folder": result.folder, "added": None if result.added is None else added(result.added),
         "error": None if result.error is None else {
-            "kind": type(result.error).__name__, "message": str(result.error), "exit_code": result.error.exit_code},
+            "kind": type(result.error).__name__, "message": str(result.error),
+            "hint": result.error.hint, "exit_code": result.error.exit_code},
     }
 
 

@@ -28,7 +28,7 @@ class Digest(str):
     def __new__(cls, text: str) -> Digest:
         """Raises InvalidManifest unless text is a whole digest."""
         if not _is_digest(text):
-            raise InvalidManifest(f"{text!r} is no digest; one is sha256: and 64 hex digits")
+            raise InvalidManifest(f"{text!r} is not a digest (sha256: and 64 hex digits)")
         return super().__new__(cls, text)
 
     @property
@@ -145,4 +145,5 @@ def _refuse_uncanonical(value: Any) -> None:
         for item in value:
             _refuse_uncanonical(item)
     else:
-        raise InvalidManifest(f"{value!r} has no canonical form; a real number is kept as text")
+        raise InvalidManifest(
+            f"{value!r} has no canonical form (real numbers are stored as text)")

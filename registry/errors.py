@@ -26,7 +26,7 @@ class RegistryError(Exception):
 
     def __init__(self, message: str = "", *, hint: str | None = None) -> None:
         super().__init__(message)
-        self.hint = hint
+        self.hint = hint or None
 
     def with_hint(self) -> str:
         """Return message and hint as one line, for reports and warnings that have no second line."""

@@ -145,7 +145,9 @@ def parse_apart(content: bytes) -> tuple[Facts, list[Listed]]:
         value, listed = parse_canonical(content, "the blob of facts"), []
     try:
         if value["schema"] > SCHEMA:
-            raise NewerFormat(f"the facts have schema {value['schema']}, this registry reads {SCHEMA}; update st-registry")
+            raise NewerFormat(
+                f"the facts have schema {value['schema']}, this registry reads {SCHEMA}",
+                hint="update st-registry")
         del value["schema"]
         vocabulary, weights, adapter = value.pop("vocabulary"), value.pop("weights"), value.pop("adapter")
         return Facts(

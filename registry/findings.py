@@ -14,6 +14,7 @@ from .shown import Shown, Told
 from .version import Version
 
 RECEIPT_FORMAT = 1
+_WRITE_RECEIPT = "to write a receipt: registry audit --receipt FILE"
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,15 @@ def parse_receipt(content: bytes, what: str) -> Receipt:
     value = parse_canonical(content, what)
     try:
         if value["format"] > RECEIPT_FORMAT:
-            raise NewerFormat(f"{what} has format {value['format']}, this registry reads {RECEIPT_FORMAT}; update st-registry")
+            raise NewerFormat(
+                f"{what} has format {value['format']}, this registry reads {RECEIPT_FORMAT}",
+                hint="update st-registry")
         known = value["format"] == RECEIPT_FORMAT and set(value) == {"format", "store", "number", "digest", "time"}
         if not known or type(value["number"]) is not int or value["number"] < 1:
-            raise InvalidManifest(f"{what} is no receipt; registry audit --receipt FILE writes one")
+            raise InvalidManifest(f"{what} is not a receipt", hint=_WRITE_RECEIPT)
         return Receipt(str(value["store"]), value["number"], Digest(value["digest"]), str(value["time"]))
     except (KeyError, TypeError) as error:
-        raise InvalidManifest(f"{what} is no receipt: {error}; registry audit --receipt FILE writes one") from None
+        raise InvalidManifest(f"{what} is not a receipt: {error}", hint=_WRITE_RECEIPT) from None
 
 
 @dataclass(frozen=True, repr=False)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
+_DETAILS = "for details: registry audit"
 WRITE_WAIT = 60.0
 """Seconds a writer waits for its turn."""
 READ_WAIT = 0.1
@@ -86,7 +87,9 @@ class Home:
         if is_home(settings.home):
             return cls(settings)
         if settings.home_was_named:
-            raise HomeNotFound(f"there is no registry at {str(settings.home)!r}; to make one: registry init {shell_word(str(settings.home))}")
+            raise HomeNotFound(
+                f"there is no registry at {str(settings.home)!r}",
+                hint=f"registry init {shell_word(str(settings.home))}")
         return cls.create(settings)
 
     def close(self) -> None:
@@ -149,7 +152,8 @@ class Home:
         except RegistryError as error:
             if not appended:
                 raise
-            self.warn(f"recorded, but the catalog could not follow and will at the next command: {error}")
+            self.warn("recorded, but the catalog could not be updated and will be at the next "
+                      f"command: {error.with_hint()}")
         return entry
 
     def catch_up(self) -> None:
@@ -182,7 +186,8 @@ class Home:
         if (self.root / "journal" / f"{number + 1:020}.json").exists():
             self._catch_up_quickly(number)
         elif number and not (self.root / "journal" / f"{number:020}.json").exists():
-            self.warn(f"the catalog knows entry {number}, and the journal lacks it; registry audit tells more, registry repair mends it")
+            self.warn(f"the catalog has entry {number}, and the journal lacks it; for details: "
+                      "registry audit; to repair it: registry repair")
         with self._catalog.reading() as connection:
             yield connection
 
@@ -200,7 +205,7 @@ class Home:
             if not self.writable:
                 raise
             self.renew()
-            self.warn(f"{str(error).partition('; to make it')[0]}; it was made anew from the journal")
+            self.warn(f"{error}; it was rebuilt from the journal")
         return ask()
 
     def _catch_up_quickly(self, number: int) -> None:
@@ -231,8 +236,10 @@ class Home:
             if last and not self.journal.has(1):  # asked again: a whole journal may just have come
                 self.refuse_gap(0)
             if not last and (known := last_known(self.root)):
-                raise BrokenChain(f"the journal of {str(self.root)!r} is gone, and its catalog knows {counted(known, 'entry', 'entries')}; "
-                                  "registry repair puts back what the catalog has; registry audit tells more")
+                raise BrokenChain(
+                    f"the journal of {str(self.root)!r} is missing, and its catalog has "
+                    f"{counted(known, 'entry', 'entries')}",
+                    hint=f"to restore it from the catalog: registry repair; {_DETAILS}")
         return self
 
     def refuse_gap(self, number: int) -> None:
@@ -242,8 +249,11 @@ class Home:
         """
         last = self.journal.last()
         if last > number:
-            raise BrokenChain(f"the journal of {str(self.root)!r} lacks entry {number + 1}, and has later ones up to {last}; registry repair "
-                              "puts it back where the catalog has it, else registry repair --from HOME, or a bundle; registry audit tells more")
+            raise BrokenChain(
+                f"the journal of {str(self.root)!r} lacks entry {number + 1} and has later "
+                f"entries up to {last}",
+                hint="to restore it from the catalog: registry repair; from another home or a "
+                     f"bundle: registry repair --from HOME; {_DETAILS}")
 
     def renew(self, *, reader: Reader | None = None) -> Path:
         """The file of a new generation of the catalog, made from the journal alone; the old one stays for whoever has it open."""
@@ -259,18 +269,22 @@ class Home:
         entry = self.journal.read(number)
         if entry is None or entry.digest != digest:
             found = "is missing" if entry is None else f"has the digest {entry.digest.short}"
-            raise CatalogDiverged(f"the catalog was made from another journal: entry {number} {found}; registry audit tells more, registry repair "
-                                  "mends the journal, and if this journal is the right one: registry repair --accept-journal")
+            raise CatalogDiverged(
+                f"the catalog was made from another journal: entry {number} {found}",
+                hint=f"{_DETAILS}; to repair the journal: registry repair; if this journal is "
+                     "the right one: registry repair --accept-journal")
 
 
 @contextlib.contextmanager
 def _refusal_told() -> Iterator[None]:
-    """Around a fold of what the journal holds. Raises EntryRefused that names the command with which everything before is read again."""
+    """Raise EntryRefused, whose hint has commands, if the journal cannot be folded."""
     try:
         yield
     except (EntryRefused, InvalidName) as error:
-        raise EntryRefused(f"the journal cannot be read to its end: {error}; registry audit tells more, and to set that entry and what follows "
-                           "it aside: registry repair --accept-journal") from None
+        raise EntryRefused(
+            f"the journal cannot be read to its end: {error}",
+            hint=f"{_DETAILS}; to set aside that entry and all later ones: "
+                 "registry repair --accept-journal") from None
 
 
 def _git_user() -> str | None:

@@ -56,9 +56,10 @@ class Manifest:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise InvalidManifest(f"{self.kind!r} is no kind; one of {', '.join(KINDS)}")
+            raise InvalidManifest(f"{self.kind!r} is not a kind (one of {', '.join(KINDS)})")
         if self.model_class not in CLASSES:
-            raise InvalidManifest(f"{self.model_class!r} is no class; one of {', '.join(CLASSES)}")
+            raise InvalidManifest(
+                f"{self.model_class!r} is not a class of models (one of {', '.join(CLASSES)})")
         object.__setattr__(self, "files", tuple(sorted(self.files, key=lambda file: file.path)))
         object.__setattr__(self, "parents", tuple(sorted(self.parents, key=lambda parent: (parent.role, parent.digest))))
         _check_files(tuple([file.path for file in self.files]))
@@ -101,7 +102,9 @@ def parse(content: bytes) -> Manifest:
     value = parse_canonical(content, "the manifest")
     try:
         if value["format"] > FORMAT:
-            raise NewerFormat(f"the manifest has format {value['format']}, this registry reads {FORMAT}; update st-registry")
+            raise NewerFormat(
+                f"the manifest has format {value['format']}, this registry reads {FORMAT}",
+                hint="update st-registry")
         if set(value) != {"format", "kind", "class", "files", "parents"} or value["format"] != FORMAT:
             raise InvalidManifest(f"the manifest has the wrong fields: {', '.join(sorted(value))}")
         manifest = Manifest(value["kind"], value["class"], tuple(_file(item) for item in value["files"]),
@@ -148,12 +151,16 @@ def check_paths(paths: list[str]) -> None:
         check_path(path)
         folded = _folded(path)
         if folded in seen:
-            raise InvalidPath(f"{seen[folded]!r} and {path!r} are one file on some systems; rename one")
+            raise InvalidPath(
+                f"{seen[folded]!r} and {path!r} are one file on some systems",
+                hint="rename one of them")
         seen[folded] = path
     for folded, path in seen.items():
         for end in (position for position, character in enumerate(folded) if character == "/"):
             if folded[:end] in seen:
-                raise InvalidPath(f"{seen[folded[:end]]!r} cannot be a file and, for {path!r}, a folder; rename one")
+                raise InvalidPath(
+                    f"{seen[folded[:end]]!r} cannot be a file and, for {path!r}, a folder",
+                    hint="rename one of them")
 
 
 @functools.lru_cache(10_000)

@@ -47,5 +47,7 @@ def _written(time: datetime, when: When) -> str:
 
 
 def _malformed(when: When, means: str = "end") -> InvalidTime:
-    return InvalidTime(f"{str(when)!r:.60} is no entry and no time; write an entry's number (17), a day (2026-03-03, which means its {means} in UTC) "
-                       "or a time (2026-03-03T12:30Z)")
+    return InvalidTime(
+        f"{str(when)!r:.60} is neither an entry nor a time",
+        hint="write the number of an entry (17), a day (2026-03-03, which means its "
+             f"{means} in UTC) or a time (2026-03-03T12:30Z)")

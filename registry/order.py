@@ -49,12 +49,16 @@ def refuse_malformed(text: str) -> None:
     """Raises Invalid for a text that begins as a comparison and lacks its number, or its key, or is nearly one."""
     found = _UNFINISHED.fullmatch(text)
     if found is not None:
-        lacking = "a number after" if found[1] else "a metric's or note's name before"
-        raise Invalid(f"{text!r} lacks {lacking} {found[2] or found[3]!r}; a comparison is like 'eval_loss < 0.3'")
+        lacking = "a number after" if found[1] else "the name of a metric or note before"
+        raise Invalid(
+            f"{text!r} lacks {lacking} {found[2] or found[3]!r}",
+            hint="write a comparison like 'eval_loss < 0.3'")
     found = _MALFORMED.fullmatch(text)
     if found is not None and found[1] not in ("=", "!"):
-        raise Invalid(f"{text!r} is no comparison, which is a metric's or note's name, one of {' '.join(OPERATORS)}, and a number, "
-                      "like 'eval_loss < 0.3'")
+        raise Invalid(
+            f"{text!r} is not a comparison",
+            hint="write the name of a metric or note, one of "
+                 f"{' '.join(OPERATORS)}, and a number, like 'eval_loss < 0.3'")
 
 
 def near(name: str, names: Sequence[str]) -> str:
@@ -82,7 +86,7 @@ def number_of(version: Version, key: str) -> float | None:
 def sort_versions(versions: Sequence[Version], key: str, *, ascending: bool = False) -> tuple[Version, ...]:
     """The versions by a column, a metric or a note: the highest first, and those without it last.
 
-    Raises Invalid, with what there is, if no version has it.
+    Raises Invalid, whose hint lists the keys, if no version has it.
     """
     columns = {"number": lambda item: item.number, "created": lambda item: item.entry, "size": lambda item: item.size,
                "added": lambda item: item.added, "parameters": lambda item: item.parameters}
@@ -90,8 +94,9 @@ def sort_versions(versions: Sequence[Version], key: str, *, ascending: bool = Fa
     if versions and all(number is None for number, _ in found):
         known = sorted({name for item in versions for name in (*item.metrics, *item.notes) if number_of(item, name) is not None})
         shown = ", ".join(known[:_SHOWN]) + (", …" if len(known) > _SHOWN else "")
-        raise Invalid(f"no version of {versions[0].name} has a number called {key!r}; there are: {', '.join(OF_VERSIONS)}"
-                      + (f", {shown}" if shown else ""))
+        raise Invalid(
+            f"no version of {versions[0].name} has a number called {key!r}",
+            hint=f"use one of {', '.join(OF_VERSIONS)}{f', {shown}' if shown else ''}")
     there = sorted(((number, item) for number, item in found if number is not None), key=lambda pair: pair[0], reverse=not ascending)
     return (*(item for _, item in there), *(item for number, item in found if number is None))
 
@@ -99,7 +104,10 @@ def sort_versions(versions: Sequence[Version], key: str, *, ascending: bool = Fa
 def sort_models(models: Sequence[Model], key: str, *, ascending: bool = False) -> tuple[Model, ...]:
     """The models by name, newest change or number of versions; names from A on, others with the highest first. Raises Invalid."""
     if key not in OF_MODELS:
-        raise Invalid(f"models are sorted by {', '.join(OF_MODELS)}, not by {key!r}; name a model to sort its versions by a metric")
+        raise Invalid(
+            f"models cannot be sorted by {key!r}",
+            hint=f"use one of {', '.join(OF_MODELS)}, or name a model to sort its versions "
+                 "by a metric")
     if key == "name":
         return tuple(sorted(models, key=lambda item: item.name, reverse=ascending))
     columns = {"updated": lambda item: item.updated_at or "", "versions": lambda item: item.versions}

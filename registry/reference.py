@@ -17,6 +17,7 @@ from errno import ENAMETOOLONG
 from pathlib import Path
 
 from .errors import FolderNotFound, Invalid, InvalidName, InvalidReference, reason
+from .shown import shell_word
 
 NAME_LIMIT = 255
 REFERENCE_LIMIT = 4096
@@ -77,21 +78,29 @@ def check_name(text: str) -> str:
     """The text, if it can name a model: 1 to 4 parts joined by `/`. Raises InvalidName."""
     parts = text.split("/")
     if len(text) > NAME_LIMIT:
-        raise InvalidName(f"the name {text[:40]!r}… has {len(text)} characters; {NAME_LIMIT} are allowed")
+        raise InvalidName(
+            f"the name {text[:40]!r}… has {len(text)} characters (at most {NAME_LIMIT})")
     if not 1 <= len(parts) <= 4 or not all(_PART.fullmatch(part) for part in parts):
         if "@" in text and _PART.match(text):
-            raise InvalidName(f"{text!r} is a version, and the name of a model is wanted here: {text.partition('@')[0]}")
-        raise InvalidName(f"{text!r} cannot name a model; use 1 to 4 parts joined by '/', "
-                          "each a letter or digit and then letters, digits, '.', '_' or '-'")
+            raise InvalidName(
+                f"{text!r} is a version, and the name of a model is required",
+                hint=f"write {text.partition('@')[0]}")
+        raise InvalidName(
+            f"{text!r} cannot name a model",
+            hint="use 1 to 4 parts joined by '/', each a letter or digit and then letters, "
+                 "digits, '.', '_' or '-'")
     return text
 
 
 def check_alias(text: str) -> str:
     """The text, if it can be an alias: a letter first, and no word with a meaning of its own. Raises InvalidName."""
     if not _ALIAS.fullmatch(text):
-        raise InvalidName(f"{text!r} cannot be an alias; use a letter and then letters, digits, '.', '_' or '-'")
+        raise InvalidName(
+            f"{text!r} cannot be an alias",
+            hint="use a letter and then letters, digits, '.', '_' or '-'")
     if text.lower() in RESERVED_ALIASES or re.fullmatch(r"v\d+", text.lower()):
-        raise InvalidName(f"{text!r} cannot be an alias; latest, main, sha256 and v<number> have meanings of their own")
+        raise InvalidName(
+            f"{text!r} cannot be an alias (latest, main, sha256 and v<number> are reserved)")
     return text
 
 
@@ -106,13 +115,17 @@ def path_of(text: str | os.PathLike[str]) -> Path:
     Raises FolderNotFound for an empty text, a user who is not known, and what no file system here can have as a path. Nothing need be there.
     """
     if text == "":   # a variable of a script that was not set must not mean wherever the script runs
-        raise FolderNotFound("an empty text is no path; for the folder where you are write .")
+        raise FolderNotFound(
+            "an empty text is not a path",
+            hint="write . for the current folder")
     given = short(os.fspath(text))
     try:
         path = Path(text).expanduser()
         os.lstat(os.path.abspath(path))
     except RuntimeError:
-        raise FolderNotFound(f"{given} begins with the folder of a user who is not known here; write the whole path") from None
+        raise FolderNotFound(
+            f"{given} begins with the home folder of an unknown user",
+            hint="write the whole path") from None
     except ValueError as error:
         held = "half a character (a lone surrogate)" if isinstance(error, UnicodeError) else "a null character"
         raise FolderNotFound(f"{given} can be no path: it holds {held}") from None
@@ -130,21 +143,25 @@ def short(text: str) -> str:
 
 
 def version_hint(text: str) -> str:
-    """What to add to a message that there is no folder or file of this name, where it may be meant as a version; else nothing."""
+    """Return the hint for a missing folder or file that may be a version, or ""."""
     with contextlib.suppress(Invalid):
         if not parse(text).bare:
-            return f"; a version is seen with registry show {text}, and laid out as a folder with registry checkout {text}"
+            word = shell_word(text)
+            return f"if a version is meant: registry show {word}, or registry checkout {word}"
     return ""
 
 
 def folder_hint(text: object) -> str:
-    """What to add to a message that there is no version of this name, where a folder of it is and may be meant; else nothing."""
+    """Return the hint for a missing version whose name is that of a folder, or ""."""
     there = isinstance(text, str) and not looks_like_path(text) and os.path.isdir(text)  # noqa: PTH112  # a path object refuses some texts
-    return f" there is a folder of that name: write ./{text}" if there else ""
+    return f"there is a folder of that name: write ./{text}" if there else ""
 
 
 def parse(text: str) -> Reference:
-    """The reference a text spells. Raises InvalidReference, with what was probably meant."""
+    """Return the reference that a text spells.
+
+    Raises InvalidReference, whose hint is what was probably meant.
+    """
     _refuse_other_kinds(text)
     left, colon, path = _split_path(text)
     head = left.rstrip("^")
@@ -154,14 +171,20 @@ def parse(text: str) -> Reference:
         check_name(name)
     except InvalidName as error:
         hint = _hint(text)
-        raise InvalidReference(f"{text!r} is no reference{'; ' + hint if hint else f': {error}'}") from None
+        raise InvalidReference(
+            f"{text!r} is not a reference" + ("" if hint else f": {error}"),
+            hint=hint or error.hint) from None
     if name == "sha256" and colon:
-        raise InvalidReference(f"{text!r} is a digest without a name; write NAME@{text}; registry find {text} tells whose it is")
+        raise InvalidReference(
+            f"{text!r} is a digest without a name",
+            hint=f"write NAME@{text}; to find the name: registry find {shell_word(text)}")
     number, alias, digest = _selectors(text, selectors)
     if colon and not selectors:
-        raise InvalidReference(f"{text!r} has no version before ':'; did you mean {_without_selector(name, path)}?")
+        raise InvalidReference(
+            f"{text!r} has no version before ':'",
+            hint=f"did you mean {_without_selector(name, path)}?")
     if colon and not _is_file_path(path):
-        raise InvalidReference(f"{text!r} names no file of a version: {path!r}")
+        raise InvalidReference(f"{text!r} does not name a file of a version: {path!r}")
     return Reference(name, number, alias, digest, up, path if colon else None)
 
 
@@ -170,7 +193,9 @@ def parse_hub(text: str) -> HubReference:
     body = text.removeprefix("hf://")
     repository, at, revision = body.partition("@")
     if not _HUB.fullmatch(repository) or ".." in repository or (at and not revision):
-        raise InvalidReference(f"{text!r} names no Hub repository; write hf://org/repo or hf://org/repo@revision")
+        raise InvalidReference(
+            f"{text!r} does not name a Hub repository",
+            hint="write hf://org/repo or hf://org/repo@revision")
     return HubReference(repository, revision or None)
 
 
@@ -189,15 +214,23 @@ def hub_hint(text: str) -> str | None:
 
 def _refuse_other_kinds(text: str) -> None:
     if not text:
-        raise InvalidReference("an empty text is no reference; write name, name@3 or name@alias")
+        raise InvalidReference(
+            "an empty text is not a reference",
+            hint="write name, name@3 or name@alias")
     if len(text) > REFERENCE_LIMIT:
-        raise InvalidReference(f"{short(text)} is no reference: at most {REFERENCE_LIMIT} characters are")
+        raise InvalidReference(
+            f"{short(text)} is not a reference (at most {REFERENCE_LIMIT} characters)")
     if looks_like_path(text):
-        raise InvalidReference(f"{text!r} is a path, and a registered version is wanted here; write name, name@3 or name@alias")
+        raise InvalidReference(
+            f"{text!r} is a path, and a registered version is required",
+            hint="write name, name@3 or name@alias")
     if text.startswith("hf://"):
-        raise InvalidReference(f"{text!r} is a Hub repository, and a registered version is wanted here")
+        raise InvalidReference(
+            f"{text!r} is a Hub repository, and a registered version is required")
     if "://" in text:
-        raise InvalidReference(f"{text!r} has a scheme; a reference is name, name@3, name@alias or name@sha256:…")
+        raise InvalidReference(
+            f"{text!r} has a scheme, which a reference does not have",
+            hint="write name, name@3, name@alias or name@sha256:…")
 
 
 def _split_path(text: str) -> tuple[str, str, str]:
@@ -213,26 +246,37 @@ def _selectors(text: str, selectors: list[str]) -> tuple[int | None, str | None,
     digest: str | None = None
     for position, selector in enumerate(selectors):
         if not selector:
-            raise InvalidReference(f"{text!r} has nothing after '@'; write a number, an alias or sha256:…")
+            raise InvalidReference(
+                f"{text!r} has nothing after '@'",
+                hint="write a number, an alias or sha256:…")
         if selector.startswith("sha256:"):
             digest = selector[7:].lower()
             if not _DIGEST_PREFIX.fullmatch(digest):
-                raise InvalidReference(f"{text!r} has no usable digest; give sha256: and {DIGEST_PREFIX_LEAST} to 64 hex digits")
+                raise InvalidReference(
+                    f"{text!r} has a malformed digest",
+                    hint=f"give sha256: and {DIGEST_PREFIX_LEAST} to 64 hex digits")
             if position != len(selectors) - 1:
-                raise InvalidReference(f"{text!r} has something after its digest; the digest comes last")
+                raise InvalidReference(
+                    f"{text!r} has another selector after its digest",
+                    hint="write the digest last")
         elif position > 0:
-            raise InvalidReference(f"{text!r} has two selectors; give one of a number or an alias, then a digest if you like")
+            raise InvalidReference(
+                f"{text!r} has two selectors",
+                hint="give a number or an alias, and optionally a digest after it")
         elif _NUMBER.fullmatch(selector):
             number = int(selector)
         elif selector == "latest":
             pass  # the bare name says the same
         elif _ALIAS.fullmatch(selector):
-            hint = f"; did you mean {text.split('@')[0]}@{selector[1:]}?" if re.fullmatch(r"v\d+", selector) else ""
-            if hint:
-                raise InvalidReference(f"{text!r} is no reference{hint}")
+            if re.fullmatch(r"v\d+", selector):
+                raise InvalidReference(
+                    f"{text!r} is not a reference",
+                    hint=f"did you mean {text.split('@')[0]}@{selector[1:]}?")
             alias = selector
         else:
-            raise InvalidReference(f"{text!r} is no reference: {selector!r} is neither a number, an alias nor sha256:…")
+            raise InvalidReference(
+                f"{text!r} is not a reference: {selector!r} is neither a number, an alias nor "
+                "sha256:…")
     return number, alias, digest
 
 

@@ -72,7 +72,9 @@ def read_config(home: Path) -> dict[str, str]:
         raise StoreUnavailable(f"cannot read {str(path)!r}: {reason(error)}") from error
     value = parse_json(content, str(path))
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-        raise Invalid(f"{str(path)!r} is not an object of texts; mend or delete it")
+        raise Invalid(
+            f"{str(path)!r} is not a JSON object whose values are texts",
+            hint="correct or delete that file")
     return value
 
 

@@ -35,4 +35,6 @@ def refuse_foreign(folder: Path) -> None:
     """Raises StoreUnavailable if a folder holds anything that is no part of a home."""
     foreign = sorted(item.name for item in folder.iterdir() if item.name not in OURS | LEFT_BY_DESKTOPS and not item.name.startswith(".try-"))
     if foreign:
-        raise StoreUnavailable(f"{str(folder)!r} is not empty: it holds {foreign[0]!r}; a registry is made in a new or empty folder")
+        raise StoreUnavailable(
+            f"{str(folder)!r} is not empty: it contains {foreign[0]!r}",
+            hint="give a new or empty folder")

@@ -41,7 +41,8 @@ def check_text(value: Any) -> str:
 def check_edge(value: Any) -> Edge:
     """The edge to a parent. Raises InvalidManifest, and KeyError or TypeError for what is no object with these names."""
     if value["evidence"] not in EVIDENCE:
-        raise InvalidManifest(f"{value['evidence']!r} is no evidence of a parent; one of {', '.join(EVIDENCE)}")
+        raise InvalidManifest(
+            f"{value['evidence']!r} is not an evidence of a parent (one of {', '.join(EVIDENCE)})")
     return Edge(check_text(value["role"]), Digest(value["digest"]), value["evidence"], check_text(value["reference"]))
 
 
@@ -85,7 +86,9 @@ Form = Callable[[Any, str], object]
 def _formatted(value: Any, forms: Mapping[str, Form], what: str) -> None:
     number = _mapping(value, what).get("format")
     if type(number) is int and number > FORMAT:
-        raise NewerFormat(f"{what} has format {number}, this registry reads {FORMAT}; update st-registry")
+        raise NewerFormat(
+            f"{what} has format {number}, this registry reads {FORMAT}",
+            hint="update st-registry")
     if type(number) is not int or number != FORMAT:
         raise InvalidManifest(f"{what} has the format {number!r:.{_SHOWN}}, which never was")
     _fields({key: item for key, item in value.items() if key != "format"}, forms, what)

@@ -78,7 +78,7 @@ def find(home: Home, what: str, at: When | None = None) -> tuple[Found, ...]:
         found = tuple(Found(version, why) for version, why in queries.find(connection, what, point))
         names = queries.numbers_called(connection, point) if not found and asked is not None else []
     if not found and _reference.folder_hint(what):
-        home.warn(f"nothing is registered under {what!r};{_reference.folder_hint(what)}")
+        home.warn(f"nothing is registered under {what!r}; {_reference.folder_hint(what)}")
     elif not found and asked is None:
         refuse_malformed(what)
     elif not found and asked is not None and asked.key not in names:

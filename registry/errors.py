@@ -16,6 +16,9 @@ about it is `error.hint`, a second line. Callers catch families, tests name leav
 
 from __future__ import annotations
 
+INTERRUPTED = 130
+"""Exit code of a command that the user interrupted: 128 + SIGINT, as shells have it."""
+
 
 class RegistryError(Exception):
     """Base class of all errors that this package raises on purpose."""

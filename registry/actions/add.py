@@ -76,10 +76,13 @@ class Prepared:
 
 def add(home: Home, folder: Path, name: str | None, *, prefix: str | None, options: AddOptions, progress: Progress) -> Added:
     """Register one folder. Raises what is wrong with it; then nothing is registered."""
+    def register_base(base_folder: Path, base_name: str, base_options: AddOptions) -> Added:
+        return add(home, base_folder, base_name, prefix=None, options=base_options, progress=progress)
+
     name = _name_for(folder, name, prefix)
     _check_said(options)
     with (home.store_lock.shared(timeout=60.0), ThreadPoolExecutor(1, "git") as aside,
-          opened(home, folder, name, options, progress) as (files, said, fixed)):
+          opened(home, folder, name, options, progress, register_base) as (files, said, fixed)):
         came = aside.submit(provenance, run=options.run, how="add", folder=_last_part(folder), hub=_hub_source(folder), fix=list(fixed),
                             metrics=options.metrics)  # git is asked while files are read
         parent = said

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from ..facts import Facts, Files, read
 from ..filenames import ADAPTER_CONFIG, TOKENIZER_FILES
 from ..home import Home
 from ..progress import Progress
+from ..results import Added
 from ..shown import shell_word
 from ..version import Version
 from .add import AddOptions, Prepared, prepare
@@ -45,8 +46,13 @@ _PUT_RIGHT = ("adapter-names", "adapter-table", "adapter-dora")
 _WEIGHTS = "adapter_model.safetensors"
 
 
+RegisterBase = Callable[[Path, str, AddOptions], Added]
+"""Registers a base that is not registered yet, from its folder, under a name."""
+
+
 @contextlib.contextmanager
-def mended(home: Home, folder: Path, name: str, options: AddOptions, progress: Progress) -> Iterator[tuple[Files, Known | None, tuple[str, ...]]]:
+def mended(home: Home, folder: Path, name: str, options: AddOptions, progress: Progress,
+           register_base: RegisterBase) -> Iterator[tuple[Files, Known | None, tuple[str, ...]]]:
     """(the folder put right, its parent, what was done); the copy is gone afterwards. Raises what stands against it."""
     with staging(home, "fix-") as work:
         files: Files = open_folder(home, folder)
@@ -60,7 +66,7 @@ def mended(home: Home, folder: Path, name: str, options: AddOptions, progress: P
             return
         from ..artifacts.fix import mend_config
         said = mend_config(model)
-        parent, replaced = _parent(home, folder, model, name, options, progress)
+        parent, replaced = _parent(home, folder, model, name, options, register_base)
         parent, done = _mend(home, model, work, name, parent, options, progress)
         _refuse_another_base(home, model, parent)
         yield open_folder(home, model), parent, (*said, *replaced, *done)
@@ -83,7 +89,7 @@ def _take_tokenizer(files: Files, model: Path) -> None:
             (model / path).write_bytes(read(files, path))
 
 
-def _parent(home: Home, folder: Path, model: Path, name: str, options: AddOptions, progress: Progress) -> tuple[Known, list[str]]:
+def _parent(home: Home, folder: Path, model: Path, name: str, options: AddOptions, register_base: RegisterBase) -> tuple[Known, list[str]]:
     """The parent, and what that replaces where the folder names another place."""
     from ..artifacts.adapter import read_config
     config = read_config(open_folder(home, model))
@@ -111,9 +117,8 @@ def _parent(home: Home, folder: Path, model: Path, name: str, options: AddOption
             f"the base of {str(folder)!r} is not registered: {known.named!r}",
             hint=f"registry add {shell_word(str(known.folder))} --as NAME, then add --parent "
                  "NAME@1, or add --with-parents")
-    from .add import add
     options_of_base = AddOptions(message=f"what {name} was trained on", run=options.run, dry_run=options.dry_run, measured=options.measured)
-    base = add(home, known.folder, f"{name}-parent", prefix=None, options=options_of_base, progress=progress)
+    base = register_base(known.folder, f"{name}-parent", options_of_base)
     if base.version is None:
         raise ParentNotFound(f"a dry run cannot go on: the base {known.named!r} would be registered first, as {base.name}@{base.number}")
     return Known(base.version, "given", known.warning), []

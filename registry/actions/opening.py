@@ -17,14 +17,16 @@ from .recognise import open_folder
 
 if TYPE_CHECKING:
     from .add import AddOptions
+    from .fix import RegisterBase
 
 
 @contextlib.contextmanager
-def opened(home: Home, folder: Path, name: str, options: AddOptions, progress: Progress) -> Iterator[tuple[Files, Known | None, tuple[str, ...]]]:
+def opened(home: Home, folder: Path, name: str, options: AddOptions, progress: Progress,
+           register_base: RegisterBase) -> Iterator[tuple[Files, Known | None, tuple[str, ...]]]:
     """(the folder's files, the parent that is known without looking, what was put right)."""
     if options.fix:
         from .fix import mended
-        with mended(home, folder, name, options, progress) as found:
+        with mended(home, folder, name, options, progress, register_base) as found:
             yield found
         return
     files: Files = open_folder(home, folder)

@@ -20,6 +20,7 @@ from ..digest import Digest
 from ..errors import FolderNotFound, ParentNotFound, RegistryError
 from ..home import Home
 from ..hub import cache
+from ..hub.cache import is_commit
 from ..reference import path_of, short
 from ..shown import shell_word
 from ..store import checkout as _checkout
@@ -82,7 +83,7 @@ def find_parent(home: Home, folder: Path, named: str | None, revision: str | Non
             vocabulary)
     if place.is_absolute():
         return _at_path(home, folder, place, vocabulary)
-    if not named.startswith(".") and cache.is_commit(revision):
+    if not named.startswith(".") and is_commit(revision):
         found = _from_commit(home, named, str(revision))
         if found is not None:
             return found
@@ -138,7 +139,7 @@ def _in_the_cache(home: Home, folder: Path, named: str, revision: str | None, sn
     Raises ParentNotFound where the cache has other commits too, or this one is registered: then nothing tells which one it was.
     """
     found = Unregistered(snapshot, f"hf://{named}@{snapshot.name}")
-    if cache.is_commit(revision):
+    if is_commit(revision):
         return found
     unpinned = f"{str(folder)!r} names the base {named!r} without a commit"
     registered, others = _registered_at(home, snapshot), [item for item in cache.commits(named) if item != snapshot.name]

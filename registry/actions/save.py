@@ -78,8 +78,8 @@ def save(home: Home, model: Any, name: str, *, options: SaveOptions, progress: P
             base, added = _base(home, live, options.base_name or f"{name}-base", work, origins, options, progress)
             parts = [_register_adapter(home, live, adapter, names[adapter], work, base, options, progress) for adapter in live.adapters]
             versions = {adapter: _version(part) for adapter, part in zip(live.adapters, parts, strict=True)}
-            remarks = beside.remarks(home, live, acting, base, versions, progress)
-            saved = Saved(tuple(versions.values()), base, (*([added] if added else []), *parts), remarks)
+            adapter_notes = beside.remarks(home, live, acting, base, versions, progress)
+            saved = Saved(tuple(versions.values()), base, (*([added] if added else []), *parts), adapter_notes)
     more = (_MIXED,) if mixed else ()
     saved = replace(saved, warnings=tuple(dict.fromkeys((*saved.warnings, *more, *(said for part in saved.added for said in part.warnings)))))
     is_version(home, model, saved.base or saved.version, dict(zip(live.adapters, saved.versions, strict=False)) if live.adapters else {})

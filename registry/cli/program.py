@@ -14,8 +14,7 @@ from types import TracebackType
 
 import click
 
-from ..errors import RegistryError, Unavailable, reason
-from . import INTERRUPTED
+from ..errors import INTERRUPTED, RegistryError, Unavailable, reason
 from .root import root
 from .session import Session
 from .text import plain

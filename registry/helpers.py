@@ -102,7 +102,8 @@ class _Helper:
 
     def __init__(self, root: Path) -> None:
         """Start it for the home that lies there. Raises OSError."""
-        code = "import sys; sys.path.insert(0, sys.argv[1]); import registry; del sys.path[0]; from registry.helpers import serve; serve(sys.argv[2])"
+        code = ("import sys; sys.path.insert(0, sys.argv[1]); import registry; del sys.path[0]; "
+                "from registry.helpers import serve; serve(sys.argv[2])")
         # isolated, so that neither the working directory nor the environment says what it runs
         words = [sys.executable, "-IS", "-c", code, os.fspath(Path(__file__).parent.parent), os.fspath(root.absolute())]
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

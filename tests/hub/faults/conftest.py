@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import registry
-from tests.hub.faults.promises import LINE as ONE_LINE, broken_promises, everything_outside
+from tests.hub.faults.promises import ERROR, broken_promises, everything_outside
 from tests.hub.server import HubServer
 from tests.support.warm import Ran, Warm
 
@@ -92,7 +92,7 @@ for what in sys.argv[1:]:
 
 @pytest.fixture
 def all_refused(warm, hub, empty, tmp_path) -> Callable[..., dict[str, int]]:
-    """Pull several repositories, each made like org/minilm and then spoilt: the exit code of each. Nothing was written, each said one line."""
+    """Pull several repositories, each made like org/minilm and then spoilt: the exit code of each. Nothing was written, each reported one error."""
     beside, before = sorted(tmp_path.iterdir()), everything_outside(empty)
 
     def pull(spoil: dict[str, Callable[[str], object]]) -> dict[str, int]:
@@ -105,7 +105,7 @@ def all_refused(warm, hub, empty, tmp_path) -> Callable[..., dict[str, int]]:
         assert (everything_outside(empty), sorted(tmp_path.iterdir())) == (before, beside)
         told = dict(zip(spoil, map(json.loads, ran.out.splitlines()), strict=True))
         assert {what: out for what, (_, out, _) in told.items()} == dict.fromkeys(spoil, "")
-        assert {what: err for what, (_, _, err) in told.items() if not ONE_LINE.fullmatch(err)} == {}
+        assert {what: err for what, (_, _, err) in told.items() if not ERROR.fullmatch(err)} == {}
         return {what: code for what, (code, _, _) in told.items()}
 
     return pull

@@ -1,7 +1,7 @@
 """What must hold after every push and pull, whatever went wrong in it.
 
 Never half a version under a tag, never a wrong byte registered, never an entry that claims more than the Hub holds, never the token in
-anything that is written or said; and a failure is one line.
+anything that is written or said; and a failure is one error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from tests.hub.server import HubServer
 from tests.support.warm import Ran
 
 TAG = re.compile(r"v[1-9][0-9]*")
-LINE = re.compile(r"error: [^\n]+\n")
+ERROR = re.compile(r"error: [^\n]+\n(hint: [^\n]+\n)?")
+"""Standard error of a failed command."""
 
 
 def broken_promises(hub: HubServer, home: Path, ran: Ran | None = None) -> list[str]:

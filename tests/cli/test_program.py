@@ -64,7 +64,8 @@ def test_with_json_the_error_is_an_object_on_standard_error(run, filled):
     ran = run("show", "nobody@1", "--json", home=filled)
 
     assert ran.out == ""
-    assert json.loads(ran.err)["error"] | {"message": ""} == {"kind": "ModelNotFound", "exit_code": 3, "message": ""}
+    assert json.loads(ran.err)["error"] | {"message": ""} == {
+        "kind": "ModelNotFound", "exit_code": 3, "message": "", "hint": None}
 
 
 def test_a_named_home_that_is_not_there_is_named_with_the_command_to_make_it(run, tmp_path):

@@ -65,7 +65,8 @@ def config(session: Session, /, key: str | None, value: str | None, unset: bool)
     """
     if unset and (key is None or value is not None):
         raise WrongUsage(
-            "--unset requires KEY alone",
+            "--unset is given without KEY" if key is None
+            else f"--unset does not accept the value {value!r}",
             hint="give KEY alone, as in: registry config --unset user.name")
     found = session.registry.config(key, value, unset=unset)
     lines = [plain(text) if key is not None else f"{name}={plain(text)}" for name, text in found.items()]

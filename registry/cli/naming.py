@@ -36,7 +36,7 @@ def alias(session: Session, /, version: str, alias: str | None, expect: str | No
     """
     if remove and alias is not None:
         raise WrongUsage(
-            "--remove requires NAME@ALIAS alone",
+            f"--remove does not accept the second argument {alias!r}",
             hint="registry alias --remove "
                  f"{shell_word(version.partition('@')[0] + '@' + alias)}")
     moved = session.registry.alias(version, alias, expect=expect, remove=remove, message=message)

@@ -35,6 +35,7 @@ browser:
 
 test: $(STAMP) browser ## run ruff, mypy, the tests, and the check of the built wheel
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 	$(BIN)/python tests/wheel_check.py

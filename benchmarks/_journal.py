@@ -28,7 +28,9 @@ def fill(home: Path, entries: int) -> None:
     facts = _blob(home, _facts().to_bytes())
     for number, body in zip(range(2, entries + 1), _bodies(home, facts), strict=False):
         time = (BEGIN + timedelta(minutes=number)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        last = Entry(number, secrets.token_hex(16), time, PEOPLE[number % len(PEOPLE)], body, last.digest)
+        last = Entry(
+            number, secrets.token_hex(16), time, PEOPLE[number % len(PEOPLE)], body, last.digest
+        )
         (home / "journal" / f"{number:020}.json").write_bytes(last.to_bytes())
 
 
@@ -58,19 +60,37 @@ def _register(home: Path, facts: Digest, name: str, number: int) -> Register:
         return Register(name, 1, _blob(home, base.to_bytes()), facts, message="as published")
     adapter = _manifest(name, number, base.digest)
     edge = Edge("base", base.digest, "witnessed", f"{name}@1")
-    return Register(name, number, _blob(home, adapter.to_bytes()), facts, edges=(edge,), source={"how": "add"})
+    return Register(
+        name, number, _blob(home, adapter.to_bytes()), facts, edges=(edge,), source={"how": "add"}
+    )
 
 
 def _manifest(name: str, number: int, base: Digest | None) -> Manifest:
-    files = tuple(File(path, digest_of(f"{path} {name} {number}".encode()), 1000) for path in ("config.json", "model.safetensors"))
-    return Manifest("adapter" if base else "base", "SentenceTransformer", files, (Parent("base", base),) if base else ())
+    files = tuple(
+        File(path, digest_of(f"{path} {name} {number}".encode()), 1000)
+        for path in ("config.json", "model.safetensors")
+    )
+    return Manifest(
+        "adapter" if base else "base",
+        "SentenceTransformer",
+        files,
+        (Parent("base", base),) if base else (),
+    )
 
 
 def _facts() -> Facts:
     digest = digest_of(b"benchmark")
     vocabulary = Vocabulary(digest, 30_523, (Token(30_522, "zorvaxin", normalized=True),))
     weights = Weights(digest, "F32", 384, (Tensor("embeddings.weight", "F32", (1, 384), digest),))
-    return Facts("SentenceTransformer", digest, vocabulary, weights, rows=30_523, width=384, modules=("Transformer", "Pooling"))
+    return Facts(
+        "SentenceTransformer",
+        digest,
+        vocabulary,
+        weights,
+        rows=30_523,
+        width=384,
+        modules=("Transformer", "Pooling"),
+    )
 
 
 def _blob(home: Path, content: bytes) -> Digest:

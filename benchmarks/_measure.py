@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from importlib.metadata import files
 from pathlib import Path
 
-os.environ.update({"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"})
+os.environ.update(
+    {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+)
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -38,10 +40,14 @@ class Row:
 
     @property
     def good(self) -> bool:
-        return self.ours <= self.peer * self.limit or (self.slack > 0 and self.ours <= self.peer + self.slack)
+        return self.ours <= self.peer * self.limit or (
+            self.slack > 0 and self.ours <= self.peer + self.slack
+        )
 
 
-def in_turn(cases: Mapping[str, Callable[[], object]], rounds: int, *, warm: int = 1) -> dict[str, float]:
+def in_turn(
+    cases: Mapping[str, Callable[[], object]], rounds: int, *, warm: int = 1
+) -> dict[str, float]:
     """Seconds each case takes, the median of the rounds; every other round goes backwards, so that none always goes first."""
     taken: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(warm + rounds):
@@ -60,8 +66,10 @@ def table(peer: str, rows: Sequence[Row]) -> None:
     print(f"{'':{width}}{'ours':>10}{'peer':>10}{'ratio':>8}   {'limit':<20}      peer: {peer}")
     for row in rows:
         limit = f"{row.limit:.2f}" + (f" or {row.slack * 1000:.0f} ms more" if row.slack else "")
-        print(f"{row.what:{width}}{_time(row.ours):>10}{_time(row.peer):>10}{row.ours / row.peer:8.2f}   {limit:<20}"
-              f"{'met' if row.good else 'MISSED'}")
+        print(
+            f"{row.what:{width}}{_time(row.ours):>10}{_time(row.peer):>10}{row.ours / row.peer:8.2f}   {limit:<20}"
+            f"{'met' if row.good else 'MISSED'}"
+        )
 
 
 def _time(seconds: float) -> str:
@@ -95,11 +103,14 @@ def home_with_a_line() -> Iterator[Path]:
     """A home in which minilm@1, medical-base@1 and the adapter medical@1 are registered and checked out."""
     import registry
     from registry.artifacts.training import train_adapter
+
     with scratch() as folder, registry.init(folder / "home") as opened:
         opened.add(minilm(), "minilm")
         opened.resize("minilm@1", "medical-base", ["zorvaxin", "quelora"])
         base = opened.checkout("medical-base@1").folder
-        train_adapter(base, [("zorvaxin", "lowers fever"), ("quelora", "heals skin")], [], folder / "medical")
+        train_adapter(
+            base, [("zorvaxin", "lowers fever"), ("quelora", "heals skin")], [], folder / "medical"
+        )
         opened.add(folder / "medical", "medical", alias="prod")
         opened.checkout("medical@1")
         yield folder / "home"

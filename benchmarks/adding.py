@@ -29,16 +29,22 @@ def main() -> None:
         large_model = large(folder / "large")
         big = _compare(large_model, folder, rounds=3)
         size = (large_model / "model.safetensors").stat().st_size
-        rows = [Row("add MiniLM, 91 MB", *small, 1.7), Row(f"add a model of {size / 1e9:.2f} GB", *big, 1.3)]
+        rows = [
+            Row("add MiniLM, 91 MB", *small, 1.7),
+            Row(f"add a model of {size / 1e9:.2f} GB", *big, 1.3),
+        ]
         table("copy + SHA-256 + fsync", rows)
         peak = _memory(large_model, folder / "memory")
         told = "not known here, /proc is missing" if peak is None else f"{peak / 1e6:.0f} MB"
-        print(f"\nmemory of registry add, {size / 1e9:.2f} GB, beyond the page cache: {told}; limit {MEMORY_LIMIT / 1e6:.0f} MB"
-              f"{'' if peak is None else ': met' if peak <= MEMORY_LIMIT else ': MISSED'}")
+        print(
+            f"\nmemory of registry add, {size / 1e9:.2f} GB, beyond the page cache: {told}; limit {MEMORY_LIMIT / 1e6:.0f} MB"
+            f"{'' if peak is None else ': met' if peak <= MEMORY_LIMIT else ': MISSED'}"
+        )
 
 
 def _compare(model: Path, folder: Path, *, rounds: int) -> tuple[float, float]:
     import registry
+
     homes = iter(range(1 << 20))
 
     def ours() -> None:
@@ -50,7 +56,11 @@ def _compare(model: Path, folder: Path, *, rounds: int) -> tuple[float, float]:
     taken: dict[str, list[float]] = {"ours": [], "peer": []}
     for number in range(rounds + 1):
         with registry.init(folder / "home") as opened:
-            medians = in_turn({"ours": ours, "peer": peer} if number % 2 else {"peer": peer, "ours": ours}, 1, warm=0)
+            medians = in_turn(
+                {"ours": ours, "peer": peer} if number % 2 else {"peer": peer, "ours": ours},
+                1,
+                warm=0,
+            )
         for path in [folder / "home", *folder.glob("copy-*")]:
             shutil.rmtree(path)
         if number:
@@ -65,7 +75,10 @@ def _copy(model: Path, target: Path) -> None:
     target.mkdir()
     for source in sorted(path for path in model.rglob("*") if path.is_file()):
         digest = hashlib.sha256()
-        with source.open("rb") as read, (target / str(source.relative_to(model)).replace("/", "-")).open("wb") as write:
+        with (
+            source.open("rb") as read,
+            (target / str(source.relative_to(model)).replace("/", "-")).open("wb") as write,
+        ):
             while block := read.read(BLOCK):
                 digest.update(block)
                 write.write(block)
@@ -79,14 +92,23 @@ def _copy(model: Path, target: Path) -> None:
 def large(folder: Path) -> Path:
     """A model of about 1.25 GB that passes every check at the door, written tensor by tensor."""
     import numpy
+
     shutil.copytree(minilm(), folder, ignore=shutil.ignore_patterns("model.safetensors"))
     with (minilm() / "model.safetensors").open("rb") as stream:
         header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-    shapes = {name: entry["shape"] for name, entry in header.items() if name != "__metadata__" and entry["dtype"] == "F32"}
+    shapes = {
+        name: entry["shape"]
+        for name, entry in header.items()
+        if name != "__metadata__" and entry["dtype"] == "F32"
+    }
     tables = [name for name in shapes if name.endswith("word_embeddings.weight")]
     shapes |= {name: [ROWS, shapes[name][1]] for name in tables}
-    shapes |= {name.replace(LAYER, f"encoder.layer.{number}."): shape for name, shape in list(shapes.items()) if LAYER in name
-               for number in range(LAYERS)}
+    shapes |= {
+        name.replace(LAYER, f"encoder.layer.{number}."): shape
+        for name, shape in list(shapes.items())
+        if LAYER in name
+        for number in range(LAYERS)
+    }
     entries, offset = {}, 0
     for name, shape in shapes.items():
         size = 4 * int(numpy.prod(shape))
@@ -100,7 +122,9 @@ def large(folder: Path) -> Path:
         for shape in shapes.values():
             stream.write(random.random(shape, dtype="float32").tobytes())
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "vocab_size": ROWS, "num_hidden_layers": LAYERS}))
+    (folder / "config.json").write_text(
+        json.dumps({**config, "vocab_size": ROWS, "num_hidden_layers": LAYERS})
+    )
     return folder
 
 
@@ -109,8 +133,20 @@ def _memory(model: Path, home: Path) -> int | None:
     if not Path("/proc/self/status").exists():
         return None
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run([*command(), "init", str(home)], env=environment, check=True, capture_output=True)
-    words = [*command(), "--home", str(home), "add", str(model), "--as", "large", "--quiet", "--no-measure"]
+    subprocess.run(
+        [*command(), "init", str(home)], env=environment, check=True, capture_output=True
+    )
+    words = [
+        *command(),
+        "--home",
+        str(home),
+        "add",
+        str(model),
+        "--as",
+        "large",
+        "--quiet",
+        "--no-measure",
+    ]
     process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL)
     peak = 0
     while process.poll() is None:

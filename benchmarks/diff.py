@@ -28,19 +28,39 @@ def main() -> None:
         models = [model(folder / name, seed) for seed, name in enumerate(("one", "other"))]
         size = (models[0] / "model.safetensors").stat().st_size
         import registry
+
         with registry.init(folder / "home") as opened:
+
             def ours() -> None:
                 found = opened.diff(models[0], models[1])
                 if not found.advice.everything or found.read < 1.9 * size:
                     sys.exit("diff did not read what it should have compared")
 
-            medians = in_turn({"diff": ours, "hash": lambda: [digest(item / "model.safetensors") for item in models]}, 3)
-        table("SHA-256 of both files", [Row(f"diff, {size / 1e9:.2f} GB against {size / 1e9:.2f} GB", medians["diff"], medians["hash"], 1.5)])
+            medians = in_turn(
+                {
+                    "diff": ours,
+                    "hash": lambda: [digest(item / "model.safetensors") for item in models],
+                },
+                3,
+            )
+        table(
+            "SHA-256 of both files",
+            [
+                Row(
+                    f"diff, {size / 1e9:.2f} GB against {size / 1e9:.2f} GB",
+                    medians["diff"],
+                    medians["hash"],
+                    1.5,
+                )
+            ],
+        )
         peaks = memory(models, folder / "home")
         for what, peak in zip(("beyond mapped files", "mapped files included"), peaks, strict=True):
             told = "not known here, /proc is missing" if peak is None else f"{peak / 1e6:.0f} MB"
             verdict = "" if peak is None else ": met" if peak <= MEMORY_LIMIT else ": MISSED"
-            print(f"memory of registry diff, {what}: {told}; limit {MEMORY_LIMIT / 1e6:.0f} MB{verdict}")
+            print(
+                f"memory of registry diff, {what}: {told}; limit {MEMORY_LIMIT / 1e6:.0f} MB{verdict}"
+            )
 
 
 def digest(path: Path) -> str:
@@ -55,13 +75,26 @@ def digest(path: Path) -> str:
 def model(folder: Path, seed: int) -> Path:
     """A model of about 2.4 GB in the layout of MiniLM, written tensor by tensor."""
     import numpy
+
     shutil.copytree(minilm(), folder, ignore=shutil.ignore_patterns("model.safetensors"))
     with (minilm() / "model.safetensors").open("rb") as stream:
         header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-    shapes = {name: entry["shape"] for name, entry in header.items() if name != "__metadata__" and entry["dtype"] == "F32"}
-    shapes |= {name: [ROWS, shape[1]] for name, shape in shapes.items() if name.endswith("word_embeddings.weight")}
-    shapes |= {name.replace(LAYER, f"encoder.layer.{number}."): shape for name, shape in list(shapes.items()) if LAYER in name
-               for number in range(LAYERS)}
+    shapes = {
+        name: entry["shape"]
+        for name, entry in header.items()
+        if name != "__metadata__" and entry["dtype"] == "F32"
+    }
+    shapes |= {
+        name: [ROWS, shape[1]]
+        for name, shape in shapes.items()
+        if name.endswith("word_embeddings.weight")
+    }
+    shapes |= {
+        name.replace(LAYER, f"encoder.layer.{number}."): shape
+        for name, shape in list(shapes.items())
+        if LAYER in name
+        for number in range(LAYERS)
+    }
     entries, offset = {}, 0
     for name, shape in shapes.items():
         size = 4 * int(numpy.prod(shape))
@@ -82,7 +115,9 @@ def memory(models: list[Path], home: Path) -> tuple[int | None, int | None]:
     if not Path("/proc/self/status").exists():
         return None, None
     words = [*command(), "--home", str(home), "diff", str(models[0]), str(models[1]), "--quiet"]
-    process = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        words, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL
+    )
     peaks = [0, 0]
     while process.poll() is None:
         peaks = [max(pair) for pair in zip(peaks, held(process.pid), strict=True)]
@@ -98,7 +133,11 @@ def held(process: int) -> tuple[int, int]:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
     except OSError:
         return 0, 0
-    found = {line.partition(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.startswith(("RssAnon:", "VmRSS:"))}
+    found = {
+        line.partition(":")[0]: int(line.split()[1]) * 1024
+        for line in lines
+        if line.startswith(("RssAnon:", "VmRSS:"))
+    }
     return found.get("RssAnon", 0), found.get("VmRSS", 0)
 
 

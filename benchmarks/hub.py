@@ -27,7 +27,12 @@ def main() -> None:
     with scratch() as folder, HubServer() as hub:
         for xet in (False, True):
             hub.clear()
-            rows = _compare(hub, folder / ("xet" if xet else "lfs"), _environment(hub, folder, xet=xet), "by Xet" if xet else "by LFS")
+            rows = _compare(
+                hub,
+                folder / ("xet" if xet else "lfs"),
+                _environment(hub, folder, xet=xet),
+                "by Xet" if xet else "by LFS",
+            )
             table("hf upload, hf download", rows)
             print()
         hub.clear()
@@ -36,6 +41,7 @@ def main() -> None:
 
 def _compare(hub: HubServer, folder: Path, environment: Mapping[str, str], how: str) -> list[Row]:
     import registry
+
     numbers = count()
     model = minilm()
     with registry.init(folder / "home") as made:
@@ -44,12 +50,21 @@ def _compare(hub: HubServer, folder: Path, environment: Mapping[str, str], how: 
 
     def run(words: list[str], **more: str) -> None:
         cache = folder / f"cache-{next(numbers)}"
-        done = subprocess.run(words, env={**environment, "HF_HOME": str(cache), **more}, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            words,
+            env={**environment, "HF_HOME": str(cache), **more},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
             raise SystemExit(f"{' '.join(words)}: {done.stderr}")
 
     def push() -> None:
-        run([*command(), "push", "minilm@1", "--to", f"org/ours-{next(numbers)}"], REGISTRY_HOME=str(folder / "home"))
+        run(
+            [*command(), "push", "minilm@1", "--to", f"org/ours-{next(numbers)}"],
+            REGISTRY_HOME=str(folder / "home"),
+        )
 
     def upload() -> None:
         run([hf, "upload", f"org/peer-{next(numbers)}", str(model), "."])
@@ -65,49 +80,96 @@ def _compare(hub: HubServer, folder: Path, environment: Mapping[str, str], how: 
         run([*command(), "pull", "hf://org/minilm"], REGISTRY_HOME=str(next(waiting)))
 
     def download() -> None:
-        run([hf, "download", "org/minilm", "--local-dir", str(folder / f"downloaded-{next(numbers)}")])
+        run(
+            [
+                hf,
+                "download",
+                "org/minilm",
+                "--local-dir",
+                str(folder / f"downloaded-{next(numbers)}"),
+            ]
+        )
 
     pulling = in_turn({"ours": pull, "peer": download}, ROUNDS)
     shutil.rmtree(folder)
-    return [Row(f"push MiniLM, 91 MB, {how}", pushing["ours"], pushing["peer"], PUSH_LIMIT),
-            Row(f"pull MiniLM, 91 MB, {how}", pulling["ours"], pulling["peer"], PULL_LIMIT)]
+    return [
+        Row(f"push MiniLM, 91 MB, {how}", pushing["ours"], pushing["peer"], PUSH_LIMIT),
+        Row(f"pull MiniLM, 91 MB, {how}", pulling["ours"], pulling["peer"], PULL_LIMIT),
+    ]
 
 
 def _spared(hub: HubServer, folder: Path, environment: Mapping[str, str]) -> None:
     """Requests and bytes of what is there already, counted by the server."""
     import registry
     from tests.hub import lines
+
     folder.mkdir()
     lines.fill(folder / "home", folder / "training")
 
     def run(home: str, *words: str) -> None:
-        subprocess.run([*command(), *words], env={**environment, "HF_HOME": str(folder / "cache"), "REGISTRY_HOME": str(folder / home)},
-                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True)
+        subprocess.run(
+            [*command(), *words],
+            env={
+                **environment,
+                "HF_HOME": str(folder / "cache"),
+                "REGISTRY_HOME": str(folder / home),
+            },
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            check=True,
+        )
 
     run("home", "push", "medical@1", "--to", "org/medical", "--parents-to", "org")
     hub.requests.clear()
     run("home", "push", "medical@1", "--to", "org/medical")
     asked, sent = len(hub.requests), sum(request.length for request in hub.requests)
-    print(f"a second push of an unchanged line of three: {asked} requests, {sent} bytes sent; limit {REQUESTS_LIMIT} and 0: "
-          f"{_met(asked <= REQUESTS_LIMIT and sent == 0)}")
+    print(
+        f"a second push of an unchanged line of three: {asked} requests, {sent} bytes sent; limit {REQUESTS_LIMIT} and 0: "
+        f"{_met(asked <= REQUESTS_LIMIT and sent == 0)}"
+    )
 
     registry.init(folder / "other").close()
     run("other", "pull", "hf://org/minilm-medical")
     hub.requests.clear()
     run("other", "pull", "hf://org/medical")
-    fetched = {request.path.split("/resolve/")[0].strip("/") for request in hub.requests if "/resolve/" in request.path}
-    size = sum(request.answered for request in hub.requests if request.path.startswith(("/api/resolve-cache/", "/__cdn__/")))
-    own = sum(len(content) for path, content in hub.files("org/medical").items() if path != ".gitattributes")
-    print(f"pull of an adapter whose base is here: {size} bytes of files fetched, from {', '.join(sorted(fetched))}; "
-          f"the adapter's repository has {own}: {_met(fetched == {'org/medical'} and size <= own)}")
+    fetched = {
+        request.path.split("/resolve/")[0].strip("/")
+        for request in hub.requests
+        if "/resolve/" in request.path
+    }
+    size = sum(
+        request.answered
+        for request in hub.requests
+        if request.path.startswith(("/api/resolve-cache/", "/__cdn__/"))
+    )
+    own = sum(
+        len(content)
+        for path, content in hub.files("org/medical").items()
+        if path != ".gitattributes"
+    )
+    print(
+        f"pull of an adapter whose base is here: {size} bytes of files fetched, from {', '.join(sorted(fetched))}; "
+        f"the adapter's repository has {own}: {_met(fetched == {'org/medical'} and size <= own)}"
+    )
 
 
 def _environment(hub: HubServer, folder: Path, *, xet: bool) -> dict[str, str]:
     """Both find their modules compiled, as installed ones are: the round that warms up compiles them."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_") and key != "PYTHONDONTWRITEBYTECODE"}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("HF_") and key != "PYTHONDONTWRITEBYTECODE"
+    }
     kept |= {"PYTHONPYCACHEPREFIX": str(folder / "compiled"), "PYTHONPATH": str(ROOT)}
-    return {**kept, "HF_ENDPOINT": hub.url, "HF_TOKEN": hub.token, "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1", **({} if xet else {"HF_HUB_DISABLE_XET": "1"})}
+    return {
+        **kept,
+        "HF_ENDPOINT": hub.url,
+        "HF_TOKEN": hub.token,
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+        **({} if xet else {"HF_HUB_DISABLE_XET": "1"}),
+    }
 
 
 def _met(holds: object) -> str:

@@ -14,28 +14,46 @@ from _measure import Row, home_with_a_line, in_turn, table
 ROUNDS = 41
 ASKING_LIMIT = 0.008
 """Seconds."""
-REFERENCES = {"base minilm@1": "minilm@1", "resized medical-base@1": "medical-base@1", "adapter medical@1": "medical@1"}
+REFERENCES = {
+    "base minilm@1": "minilm@1",
+    "resized medical-base@1": "medical-base@1",
+    "adapter medical@1": "medical@1",
+}
 
 
 def main() -> None:
     import registry
+
     with home_with_a_line() as home:
         rows = []
         for what, reference in REFERENCES.items():
             folder = registry.checkout(reference, home=home).folder
-            taken = in_turn({"ours": lambda reference=reference: registry.load(reference, home=home, device="cpu"),
-                             "peer": lambda folder=folder: _plainly(folder)}, ROUNDS, warm=2)
-            rows.append(Row(f"registry.load, {what}", taken["ours"], taken["peer"], 1.10, slack=0.008))
+            taken = in_turn(
+                {
+                    "ours": lambda reference=reference: registry.load(
+                        reference, home=home, device="cpu"
+                    ),
+                    "peer": lambda folder=folder: _plainly(folder),
+                },
+                ROUNDS,
+                warm=2,
+            )
+            rows.append(
+                Row(f"registry.load, {what}", taken["ours"], taken["peer"], 1.10, slack=0.008)
+            )
         table("SentenceTransformer(folder)", rows)
         print(f"\n{'':37}{'ours':>10}{'limit':>10}")
         for what, reference in REFERENCES.items():
             seconds = _asking(home, reference)
-            print(f"{f'asking the loaded {what}':37}{seconds * 1000:7.1f} ms{ASKING_LIMIT * 1000:7.0f} ms   "
-                  f"{'met' if seconds <= ASKING_LIMIT else 'MISSED'}")
+            print(
+                f"{f'asking the loaded {what}':37}{seconds * 1000:7.1f} ms{ASKING_LIMIT * 1000:7.0f} ms   "
+                f"{'met' if seconds <= ASKING_LIMIT else 'MISSED'}"
+            )
 
 
 def _plainly(folder: Path) -> object:
     from sentence_transformers import SentenceTransformer
+
     return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
 
 
@@ -44,13 +62,20 @@ def _asking(home: Path, reference: str) -> float:
     import registry
     from registry.actions.common import facts_of, resolve
     from registry.artifacts import loading
+
     with registry.open(home) as opened:
         version, folder = resolve(opened.home, reference), opened.checkout(reference).folder
         taken = []
         for _ in range(ROUNDS):
             model, facts = opened.load(reference, device="cpu"), facts_of(opened.home, version)
             began = time.perf_counter()
-            problems = loading.ask(model, facts, folder=folder, adapter=version.kind == "adapter", kwargs={"device": "cpu"})
+            problems = loading.ask(
+                model,
+                facts,
+                folder=folder,
+                adapter=version.kind == "adapter",
+                kwargs={"device": "cpu"},
+            )
             taken.append(time.perf_counter() - began)
             assert not problems
     return statistics.median(taken)

@@ -52,12 +52,53 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Model", "Registry", "RegistryError", "Version", "activate", "add", "alias", "annotate", "audit", "bundle", "check",
-    "checkout", "collect", "config", "delete", "diff", "du", "find", "init", "lineage", "list", "load", "log", "merge", "open",
-    "pull", "push", "repair", "resize", "resolve", "save", "show", "status", "sync", "tokens", "version_of", "yank",
+    "Model",
+    "Registry",
+    "RegistryError",
+    "Version",
+    "activate",
+    "add",
+    "alias",
+    "annotate",
+    "audit",
+    "bundle",
+    "check",
+    "checkout",
+    "collect",
+    "config",
+    "delete",
+    "diff",
+    "du",
+    "find",
+    "init",
+    "lineage",
+    "list",
+    "load",
+    "log",
+    "merge",
+    "open",
+    "pull",
+    "push",
+    "repair",
+    "resize",
+    "resolve",
+    "save",
+    "show",
+    "status",
+    "sync",
+    "tokens",
+    "version_of",
+    "yank",
 ]
 
-_ELSEWHERE = {"Model": "version", "Version": "version", "RegistryError": "errors", "Registry": "api", "init": "api", "open": "api"}
+_ELSEWHERE = {
+    "Model": "version",
+    "Version": "version",
+    "RegistryError": "errors",
+    "Registry": "api",
+    "init": "api",
+    "open": "api",
+}
 
 
 def __getattr__(name: str) -> Any:

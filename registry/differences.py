@@ -81,7 +81,9 @@ class TensorChange:
     @property
     def alike(self) -> bool:
         """Whether every value that both have is the same."""
-        return self.kind == "merged" or (self.kind in ("dtype", "moved", "resized") and self.changed == 0)
+        return self.kind == "merged" or (
+            self.kind in ("dtype", "moved", "resized") and self.changed == 0
+        )
 
 
 @dataclass(frozen=True)
@@ -185,22 +187,43 @@ class Difference(Shown):
     @property
     def same(self) -> bool:
         """Whether nothing differs at all."""
-        return not (self.tokens or self.tensors or self.effects or self.settings or self.texts or self.metrics or self.files)
+        return not (
+            self.tokens
+            or self.tensors
+            or self.effects
+            or self.settings
+            or self.texts
+            or self.metrics
+            or self.files
+        )
 
     def told(self) -> Told:
         """Of what, how much of each area, and what to do with stored vectors."""
         yield "difference", f"{self.before.title} to {self.after.title}"
-        yield from (("tokens", counted(len(self.tokens), "change") if self.tokens else None),
-                    ("weights", f"{counted(len(self.tensors), 'tensor')}, {self.same_tensors} the same" if self.tensors else None),
-                    ("adapter", self.changed_modules if self.effects else None),
-                    ("settings", ", ".join(f"{item.area} {item.key}" for item in self.settings[:SETTINGS_TOLD])),
-                    ("encodings", self.encodings.sentence if self.encodings is not None else None), ("advice", self.advice.line))
+        yield from (
+            ("tokens", counted(len(self.tokens), "change") if self.tokens else None),
+            (
+                "weights",
+                f"{counted(len(self.tensors), 'tensor')}, {self.same_tensors} the same"
+                if self.tensors
+                else None,
+            ),
+            ("adapter", self.changed_modules if self.effects else None),
+            (
+                "settings",
+                ", ".join(f"{item.area} {item.key}" for item in self.settings[:SETTINGS_TOLD]),
+            ),
+            ("encodings", self.encodings.sentence if self.encodings is not None else None),
+            ("advice", self.advice.line),
+        )
 
     @property
     def changed_modules(self) -> str:
         """How many modules adapters change, and for how many of them that is not computed."""
         unknown = sum(effect.change is None for effect in self.effects)
-        return counted(len(self.effects), "module") + (f", {unknown} of them in a way that is not computed" if unknown else "")
+        return counted(len(self.effects), "module") + (
+            f", {unknown} of them in a way that is not computed" if unknown else ""
+        )
 
     @property
     def modules(self) -> tuple[ModuleChange, ...]:
@@ -209,13 +232,26 @@ class Difference(Shown):
         for tensor in self.tensors:
             groups.setdefault(tensor.module, []).append(tensor)
         found = [_module(name, tensors) for name, tensors in groups.items()]
-        return tuple(sorted(found, key=lambda module: (-(module.relative or 0.0), -module.norm, module.name)))
+        return tuple(
+            sorted(found, key=lambda module: (-(module.relative or 0.0), -module.norm, module.name))
+        )
 
 
 def _module(name: str, tensors: Sequence[TensorChange]) -> ModuleChange:
-    values, before = sum(item.values for item in tensors), math.sqrt(sum(item.before**2 for item in tensors))
+    values, before = (
+        sum(item.values for item in tensors),
+        math.sqrt(sum(item.before**2 for item in tensors)),
+    )
     norm = math.sqrt(sum(item.norm**2 for item in tensors))
     return ModuleChange(
-        name, tuple(sorted({item.kind for item in tensors})), len(tensors), values, sum(item.changed for item in tensors),
-        max(item.largest for item in tensors), sum(item.total for item in tensors) / values if values else 0.0, norm,
-        norm / before if before else None, sum(item.not_finite for item in tensors))
+        name,
+        tuple(sorted({item.kind for item in tensors})),
+        len(tensors),
+        values,
+        sum(item.changed for item in tensors),
+        max(item.largest for item in tensors),
+        sum(item.total for item in tensors) / values if values else 0.0,
+        norm,
+        norm / before if before else None,
+        sum(item.not_finite for item in tensors),
+    )

@@ -52,8 +52,11 @@ def digest_of(content: bytes) -> Digest:
     return known("sha256:" + hashlib.sha256(content).hexdigest())
 
 
-def digest_of_stream(read: Callable[[int], bytes], write: Callable[[bytes], object] | None = None,
-                     progress: Callable[[int], object] | None = None) -> tuple[Digest, int]:
+def digest_of_stream(
+    read: Callable[[int], bytes],
+    write: Callable[[bytes], object] | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> tuple[Digest, int]:
     """(digest, size in bytes) of what read(n) returns until it is empty; each block is also given to write.
 
     progress is called with the number of bytes of each block.
@@ -78,7 +81,9 @@ def canonical(value: Any) -> bytes:
         _refuse_uncanonical(value)
         return _ENCODER.encode(value).encode()
     except UnicodeEncodeError as error:
-        raise InvalidManifest(f"text with a lone surrogate cannot be stored: {error.object[error.start:error.end]!r}") from None
+        raise InvalidManifest(
+            f"text with a lone surrogate cannot be stored: {error.object[error.start : error.end]!r}"
+        ) from None
     except RecursionError:
         raise InvalidManifest("a value nested this deeply has no canonical form") from None
 
@@ -96,7 +101,7 @@ def parse_canonical(content: bytes, what: str) -> Any:
     try:
         value = _DECODER.decode(content.decode("utf-8"))
         if _ENCODER.encode(value).encode() == content:
-            return value    # a key that stands twice, or a blank, would not have come back
+            return value  # a key that stands twice, or a blank, would not have come back
     except (ValueError, RecursionError):
         pass
     canonical(parse_json(content, what))
@@ -106,7 +111,9 @@ def parse_canonical(content: bytes, what: str) -> Any:
 def parse_json(content: bytes, what: str) -> Any:
     """The value of any JSON text; duplicate keys, NaN and deep nesting are refused with InvalidManifest."""
     try:
-        return json.loads(content.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        return json.loads(
+            content.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
+        )
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise InvalidManifest(f"{what} is not JSON: {reason}") from None
@@ -145,5 +152,4 @@ def _refuse_uncanonical(value: Any) -> None:
         for item in value:
             _refuse_uncanonical(item)
     else:
-        raise InvalidManifest(
-            f"{value!r} has no canonical form (real numbers are stored as text)")
+        raise InvalidManifest(f"{value!r} has no canonical form (real numbers are stored as text)")

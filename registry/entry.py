@@ -137,8 +137,12 @@ class Delete:
 
 
 Body = Init | Register | Probes | Alias | Yank | Annotate | Publish | Delete
-BODIES: dict[str, type[Body]] = {body.kind: body for body in (Init, Register, Probes, Alias, Yank, Annotate, Publish, Delete)}
-_FIELDS = {kind: frozenset(item.name for item in dataclasses.fields(body)) for kind, body in BODIES.items()}
+BODIES: dict[str, type[Body]] = {
+    body.kind: body for body in (Init, Register, Probes, Alias, Yank, Annotate, Publish, Delete)
+}
+_FIELDS = {
+    kind: frozenset(item.name for item in dataclasses.fields(body)) for kind, body in BODIES.items()
+}
 
 _FORMS = {kind: written(body) for kind, body in BODIES.items()}
 
@@ -165,8 +169,16 @@ class Entry:
         return dataclasses.asdict(self.body)
 
     def _value(self) -> dict[str, Any]:
-        return {"format": FORMAT, "number": self.number, "id": self.id, "time": self.time, "by": self.by,
-                "kind": self.kind, "body": self.content, "previous": self.previous}
+        return {
+            "format": FORMAT,
+            "number": self.number,
+            "id": self.id,
+            "time": self.time,
+            "by": self.by,
+            "kind": self.kind,
+            "body": self.content,
+            "previous": self.previous,
+        }
 
     @cached_property
     def text(self) -> str:
@@ -186,13 +198,30 @@ class Entry:
 def apart(entry: Entry) -> tuple[Any, ...]:
     """An entry that was read, as plain values that another process of this package can be given; `together` makes it of them again."""
     previous = None if entry.previous is None else str(entry.previous)
-    return entry.number, entry.id, entry.time, entry.by, entry.kind, entry.content, previous, str(entry.digest), entry.text
+    return (
+        entry.number,
+        entry.id,
+        entry.time,
+        entry.by,
+        entry.kind,
+        entry.content,
+        previous,
+        str(entry.digest),
+        entry.text,
+    )
 
 
 def together(values: tuple[Any, ...]) -> Entry:
     """The entry that was taken apart, which was checked when it was read."""
     number, id_, time, by, kind, content, previous, digest, text = values
-    entry = Entry(number, id_, time, by, _body(BODIES[kind], content), None if previous is None else known(previous))
+    entry = Entry(
+        number,
+        id_,
+        time,
+        by,
+        _body(BODIES[kind], content),
+        None if previous is None else known(previous),
+    )
     entry.__dict__.update(content=content, digest=known(digest), text=text)
     return entry
 
@@ -220,16 +249,31 @@ def _parse(value: dict[str, Any], content: bytes, what: str) -> Entry:
         raise InvalidManifest(f"{what} has the format {value['format']!r}, which never was")
     if value.keys() != _KEYS:
         raise InvalidManifest(f"{what} has the wrong fields: {', '.join(sorted(value))}")
-    if type(value["number"]) is not int or value["number"] < 1 or not _TIME.fullmatch(value["time"]):
-        raise InvalidManifest(f"{what} has the number {value['number']!r} and the time {value['time']!r}")
+    if (
+        type(value["number"]) is not int
+        or value["number"] < 1
+        or not _TIME.fullmatch(value["time"])
+    ):
+        raise InvalidManifest(
+            f"{what} has the number {value['number']!r} and the time {value['time']!r}"
+        )
     if type(value["by"]) is not str or type(value["id"]) is not str:
-        raise InvalidManifest(f"{what} is by {value['by']!r} and has the id {value['id']!r}, which are no texts")
+        raise InvalidManifest(
+            f"{what} is by {value['by']!r} and has the id {value['id']!r}, which are no texts"
+        )
     body_class = BODIES[value["kind"]]
     if not value["body"].keys() <= _FIELDS[value["kind"]]:
         unknown = sorted(value["body"].keys() - _FIELDS[value["kind"]])
         raise _newer(value, content, what, f"{value['kind']} with {', '.join(unknown)}")
     previous = Digest(value["previous"]) if value["previous"] is not None else None
-    entry = Entry(value["number"], value["id"], value["time"], value["by"], _body(body_class, value["body"]), previous)
+    entry = Entry(
+        value["number"],
+        value["id"],
+        value["time"],
+        value["by"],
+        _body(body_class, value["body"]),
+        previous,
+    )
     # what the file says, not what this package would write: an older one may have had fewer fields
     entry.__dict__["content"] = value["body"]
     entry.__dict__.update(_within(content, value))
@@ -237,7 +281,9 @@ def _parse(value: dict[str, Any], content: bytes, what: str) -> Entry:
         raise _damaged(value, what, entry.digest)
     for name, holds in _FORMS[value["kind"]].items():
         if name in value["body"] and not holds(value["body"][name]):
-            raise InvalidManifest(f"{what}, a {value['kind']}, has the {name} {value['body'][name]!r:.80}, which no registry wrote")
+            raise InvalidManifest(
+                f"{what}, a {value['kind']}, has the {name} {value['body'][name]!r:.80}, which no registry wrote"
+            )
     return entry
 
 
@@ -247,8 +293,8 @@ def _newer(value: dict[str, Any], content: bytes, what: str, said: str) -> Inval
     if digest != value["digest"]:
         return _damaged(value, what, digest)
     return NewerFormat(
-        f"{what} is of a newer kind than this registry reads: {said}",
-        hint="update st-registry")
+        f"{what} is of a newer kind than this registry reads: {said}", hint="update st-registry"
+    )
 
 
 def _damaged(value: dict[str, Any], what: str, digest: Digest) -> InvalidManifest:
@@ -263,7 +309,11 @@ def _within(content: bytes, value: dict[str, Any]) -> dict[str, Any]:
     digest = digest_of(before + after)
     if found and digest == value["digest"]:
         return {"digest": digest, "text": body.removeprefix(b'{"body":').decode()}
-    return {"digest": digest_of(rendered({key: item for key, item in value.items() if key != "digest"}).encode())}
+    return {
+        "digest": digest_of(
+            rendered({key: item for key, item in value.items() if key != "digest"}).encode()
+        )
+    }
 
 
 def _body(body_class: type[Body], value: dict[str, Any]) -> Body:
@@ -271,13 +321,16 @@ def _body(body_class: type[Body], value: dict[str, Any]) -> Body:
         return Probes(**{**value, "probes": Digest(value["probes"])})
     if body_class is not Register:
         return body_class(**value)
-    return Register(**{
-        **value,
-        "manifest": Digest(value["manifest"]), "facts": Digest(value["facts"]),
-        "probes": Digest(value["probes"]) if value["probes"] is not None else None,
-        "edges": tuple(_edge(item) for item in value["edges"]),
-        "forced": tuple(value["forced"]),
-    })
+    return Register(
+        **{
+            **value,
+            "manifest": Digest(value["manifest"]),
+            "facts": Digest(value["facts"]),
+            "probes": Digest(value["probes"]) if value["probes"] is not None else None,
+            "edges": tuple(_edge(item) for item in value["edges"]),
+            "forced": tuple(value["forced"]),
+        }
+    )
 
 
 def _edge(item: dict[str, Any]) -> Edge:
@@ -285,5 +338,7 @@ def _edge(item: dict[str, Any]) -> Edge:
     if len(item) > 4:
         raise InvalidManifest(f"an edge has the fields {', '.join(sorted(item))}")
     if not all(isinstance(item, str) for item in (edge.role, edge.evidence, edge.reference)):
-        raise InvalidManifest(f"an edge has the role {edge.role!r:.40}, the evidence {edge.evidence!r:.40} and the reference {edge.reference!r:.40}")
+        raise InvalidManifest(
+            f"an edge has the role {edge.role!r:.40}, the evidence {edge.evidence!r:.40} and the reference {edge.reference!r:.40}"
+        )
     return edge

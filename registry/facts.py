@@ -123,8 +123,13 @@ class Facts:
 
     def to_bytes(self) -> bytes:
         """The canonical bytes."""
-        value = dataclasses.asdict(dataclasses.replace(
-            self, vocabulary=dataclasses.replace(self.vocabulary, added=()), weights=dataclasses.replace(self.weights, tensors=())))
+        value = dataclasses.asdict(
+            dataclasses.replace(
+                self,
+                vocabulary=dataclasses.replace(self.vocabulary, added=()),
+                weights=dataclasses.replace(self.weights, tensors=()),
+            )
+        )
         value["vocabulary"]["added"] = [token._asdict() for token in self.vocabulary.added]
         value["weights"]["tensors"] = [tensor._asdict() for tensor in self.weights.tensors]
         return canonical({"schema": SCHEMA, **value})
@@ -133,7 +138,10 @@ class Facts:
 def parse(content: bytes) -> Facts:
     """The facts these bytes are. Raises InvalidManifest, or NewerFormat."""
     facts, listed = parse_apart(content)
-    tensors = tuple(Tensor(name, dtype, _lengths(shape), Digest(digest)) for digest, dtype, name, shape in listed)
+    tensors = tuple(
+        Tensor(name, dtype, _lengths(shape), Digest(digest))
+        for digest, dtype, name, shape in listed
+    )
     return dataclasses.replace(facts, weights=dataclasses.replace(facts.weights, tensors=tensors))
 
 
@@ -147,16 +155,26 @@ def parse_apart(content: bytes) -> tuple[Facts, list[Listed]]:
         if value["schema"] > SCHEMA:
             raise NewerFormat(
                 f"the facts have schema {value['schema']}, this registry reads {SCHEMA}",
-                hint="update st-registry")
+                hint="update st-registry",
+            )
         del value["schema"]
-        vocabulary, weights, adapter = value.pop("vocabulary"), value.pop("weights"), value.pop("adapter")
+        vocabulary, weights, adapter = (
+            value.pop("vocabulary"),
+            value.pop("weights"),
+            value.pop("adapter"),
+        )
         return Facts(
             tokenizer=Digest(value.pop("tokenizer")),
-            vocabulary=Vocabulary(Digest(vocabulary["digest"]), vocabulary["size"],
-                                  tuple(Token(**token) for token in vocabulary["added"])),
+            vocabulary=Vocabulary(
+                Digest(vocabulary["digest"]),
+                vocabulary["size"],
+                tuple(Token(**token) for token in vocabulary["added"]),
+            ),
             weights=Weights(Digest(weights["digest"]), weights["dtype"], weights["parameters"], ()),
             adapter=None if adapter is None else _adapter(adapter),
-            modules=tuple(value.pop("modules")), **value), listed or [_listed(item) for item in weights["tensors"]]
+            modules=tuple(value.pop("modules")),
+            **value,
+        ), listed or [_listed(item) for item in weights["tensors"]]
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidManifest(f"the facts are malformed: {error}") from None
 
@@ -166,7 +184,10 @@ def parse_apart(content: bytes) -> tuple[Facts, list[Listed]]:
 _TEXT = r'([^"\\\x00-\x1f]*)'
 _LENGTH = "(?:0|[1-9][0-9]{0,17})"
 _LENGTHS = rf"(?:{_LENGTH}(?:,{_LENGTH})*)?"
-_TENSOR = re.compile(rf'{{"digest":"(sha256:[0-9a-f]{{64}})","dtype":"{_TEXT}","name":"{_TEXT}","shape":\[({_LENGTHS})\]}}', re.ASCII)
+_TENSOR = re.compile(
+    rf'{{"digest":"(sha256:[0-9a-f]{{64}})","dtype":"{_TEXT}","name":"{_TEXT}","shape":\[({_LENGTHS})\]}}',
+    re.ASCII,
+)
 _FORM = '{"digest":"%s","dtype":"%s","name":"%s","shape":[%s]}'
 _BEGIN, _END = '"tensors":[', "]}"
 
@@ -188,14 +209,24 @@ def _apart(content: bytes) -> tuple[bytes, list[Listed]]:
 def _are_of_weights(value: Any) -> bool:
     """Whether the last list of tensors in facts, which was taken out, can only have been that of the weights."""
     weights = value.get("weights") if isinstance(value, dict) else None
-    return (isinstance(weights, dict) and weights.keys() == {"digest", "dtype", "parameters", "tensors"} and weights["tensors"] == []
-            and max(value) == "width" and type(value["width"]) in (int, type(None)))
+    return (
+        isinstance(weights, dict)
+        and weights.keys() == {"digest", "dtype", "parameters", "tensors"}
+        and weights["tensors"] == []
+        and max(value) == "width"
+        and type(value["width"]) in (int, type(None))
+    )
 
 
 def _listed(item: dict[str, Any]) -> Listed:
     name, dtype, shape = item["name"], item["dtype"], item["shape"]
-    if (item.keys() != {"digest", "dtype", "name", "shape"} or type(name) is not str or type(dtype) is not str or type(shape) is not list
-            or any(type(length) is not int or length < 0 for length in shape)):
+    if (
+        item.keys() != {"digest", "dtype", "name", "shape"}
+        or type(name) is not str
+        or type(dtype) is not str
+        or type(shape) is not list
+        or any(type(length) is not int or length < 0 for length in shape)
+    ):
         raise InvalidManifest(f"the facts are malformed: a tensor is {item!r}")
     return Digest(item["digest"]), dtype, name, ",".join(map(str, shape))
 
@@ -206,5 +237,7 @@ def _lengths(shape: str) -> tuple[int, ...]:
 
 
 def _adapter(value: dict[str, Any]) -> Adapter:
-    fields: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+    fields: dict[str, Any] = {
+        key: tuple(item) if isinstance(item, list) else item for key, item in value.items()
+    }
     return Adapter(**fields)

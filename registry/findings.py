@@ -43,7 +43,15 @@ class Receipt:
 
     def to_bytes(self) -> bytes:
         """The canonical bytes of its file."""
-        return canonical({"format": RECEIPT_FORMAT, "store": self.store, "number": self.number, "digest": self.digest, "time": self.time})
+        return canonical(
+            {
+                "format": RECEIPT_FORMAT,
+                "store": self.store,
+                "number": self.number,
+                "digest": self.digest,
+                "time": self.time,
+            }
+        )
 
 
 def parse_receipt(content: bytes, what: str) -> Receipt:
@@ -53,11 +61,20 @@ def parse_receipt(content: bytes, what: str) -> Receipt:
         if value["format"] > RECEIPT_FORMAT:
             raise NewerFormat(
                 f"{what} has format {value['format']}, this registry reads {RECEIPT_FORMAT}",
-                hint="update st-registry")
-        known = value["format"] == RECEIPT_FORMAT and set(value) == {"format", "store", "number", "digest", "time"}
+                hint="update st-registry",
+            )
+        known = value["format"] == RECEIPT_FORMAT and set(value) == {
+            "format",
+            "store",
+            "number",
+            "digest",
+            "time",
+        }
         if not known or type(value["number"]) is not int or value["number"] < 1:
             raise InvalidManifest(f"{what} is not a receipt", hint=_WRITE_RECEIPT)
-        return Receipt(str(value["store"]), value["number"], Digest(value["digest"]), str(value["time"]))
+        return Receipt(
+            str(value["store"]), value["number"], Digest(value["digest"]), str(value["time"])
+        )
     except (KeyError, TypeError) as error:
         raise InvalidManifest(f"{what} is not a receipt: {error}", hint=_WRITE_RECEIPT) from None
 
@@ -82,16 +99,33 @@ class Audited(Shown):
     def told(self) -> Told:
         """Whether all is what it says, and each finding."""
         yield "audit", counted(len(self.findings), "finding") if self.findings else "whole"
-        yield "looked at", f"{counted(self.entries, 'entry', 'entries')}, {counted(self.blobs, 'blob')}, {counted(self.size, 'byte')}"
+        yield (
+            "looked at",
+            f"{counted(self.entries, 'entry', 'entries')}, {counted(self.blobs, 'blob')}, {counted(self.size, 'byte')}",
+        )
         yield from ((item.name, item.what) for item in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
         """What `audit --json` prints."""
         return {
-            "findings": [{"name": item.name, "what": item.what, "versions": list(item.versions), "mend": item.mend} for item in self.findings],
-            "entries": self.entries, "blobs": self.blobs, "size": self.size, "hashed": self.hashed,
-            "head": None if self.head is None else {"store": self.head.store, "number": self.head.number, "digest": self.head.digest},
-            "notes": list(self.notes)}
+            "findings": [
+                {
+                    "name": item.name,
+                    "what": item.what,
+                    "versions": list(item.versions),
+                    "mend": item.mend,
+                }
+                for item in self.findings
+            ],
+            "entries": self.entries,
+            "blobs": self.blobs,
+            "size": self.size,
+            "hashed": self.hashed,
+            "head": None
+            if self.head is None
+            else {"store": self.head.store, "number": self.head.number, "digest": self.head.digest},
+            "notes": list(self.notes),
+        }
 
 
 @dataclass(frozen=True)
@@ -134,10 +168,16 @@ class Repaired:
 
     def to_dict(self) -> dict[str, Any]:
         """What `repair --json` prints."""
-        return {"entries": self.entries, "blobs": self.blobs, "size": self.size, "catalog": self.catalog.name if self.catalog is not None else None,
-                "mended": [{"what": item.what, "source": item.source} for item in self.mended],
-                "lost": [{"what": item.what, "versions": list(item.versions)} for item in self.lost], "forgotten": list(self.forgotten),
-                "set_aside": list(map(str, self.set_aside))}
+        return {
+            "entries": self.entries,
+            "blobs": self.blobs,
+            "size": self.size,
+            "catalog": self.catalog.name if self.catalog is not None else None,
+            "mended": [{"what": item.what, "source": item.source} for item in self.mended],
+            "lost": [{"what": item.what, "versions": list(item.versions)} for item in self.lost],
+            "forgotten": list(self.forgotten),
+            "set_aside": list(map(str, self.set_aside)),
+        }
 
 
 @dataclass(frozen=True)
@@ -159,8 +199,14 @@ class Usage:
 
     def to_dict(self) -> dict[str, Any]:
         """What `du --json` prints."""
-        return {"reference": self.reference, "own": self.own, "shared": self.shared, "freed": self.freed, "checkouts": self.checkouts,
-                "details": dict(self.details)}
+        return {
+            "reference": self.reference,
+            "own": self.own,
+            "shared": self.shared,
+            "freed": self.freed,
+            "checkouts": self.checkouts,
+            "details": dict(self.details),
+        }
 
 
 @dataclass(frozen=True)
@@ -180,7 +226,13 @@ class Bundled:
 
     def to_dict(self) -> dict[str, Any]:
         """What `bundle --json` prints."""
-        return {"versions": list(self.versions), "blobs": self.blobs, "size": self.size, "left_out": self.left_out, "entries": self.entries}
+        return {
+            "versions": list(self.versions),
+            "blobs": self.blobs,
+            "size": self.size,
+            "left_out": self.left_out,
+            "entries": self.entries,
+        }
 
 
 @dataclass(frozen=True)
@@ -199,5 +251,12 @@ class Unbundled:
 
     def to_dict(self) -> dict[str, Any]:
         """What `pull --json` prints of a bundle."""
-        return {"versions": [{"reference": item.reference, "digest": item.digest} for item in self.versions],
-                "registered": list(self.registered), "already": list(self.already), "entries": self.entries, "added": self.added}
+        return {
+            "versions": [
+                {"reference": item.reference, "digest": item.digest} for item in self.versions
+            ],
+            "registered": list(self.registered),
+            "already": list(self.already),
+            "entries": self.entries,
+            "added": self.added,
+        }

@@ -58,12 +58,20 @@ _NUMBER = 8
 class Helped:
     """What helpers have read. Entries are asked for in their order; `made` has the rows of those that were asked for last."""
 
-    def __init__(self, journal: Journal, reader: Reader, helpers: list[_Helper], last: int, meanwhile: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        reader: Reader,
+        helpers: list[_Helper],
+        last: int,
+        meanwhile: Callable[[], bool],
+    ) -> None:
         """Helpers are asked in turn; without any, or without their answer, entries are read here.
 
         meanwhile is called as long as one has to be waited for, until it says that there is nothing more to do.
         """
         from .catalog.apply import Made
+
         self._read = journal.read
         self._whole = reader.whole
         self._meanwhile = meanwhile
@@ -102,11 +110,22 @@ class _Helper:
 
     def __init__(self, root: Path) -> None:
         """Start it for the home that lies there. Raises OSError."""
-        code = ("import sys; sys.path.insert(0, sys.argv[1]); import registry; del sys.path[0]; "
-                "from registry.helpers import serve; serve(sys.argv[2])")
+        code = (
+            "import sys; sys.path.insert(0, sys.argv[1]); import registry; del sys.path[0]; "
+            "from registry.helpers import serve; serve(sys.argv[2])"
+        )
         # isolated, so that neither the working directory nor the environment says what it runs
-        words = [sys.executable, "-IS", "-c", code, os.fspath(Path(__file__).parent.parent), os.fspath(root.absolute())]
-        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        words = [
+            sys.executable,
+            "-IS",
+            "-c",
+            code,
+            os.fspath(Path(__file__).parent.parent),
+            os.fspath(root.absolute()),
+        ]
+        self._process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._to, self._from = self._process.stdin, self._process.stdout
@@ -145,8 +164,13 @@ class _Helper:
 
 
 @contextlib.contextmanager
-def helped(journal: Journal, backend: Backend, reader: Reader, last: int,
-           meanwhile: Callable[[], bool] = lambda: False) -> Iterator[Helped]:
+def helped(
+    journal: Journal,
+    backend: Backend,
+    reader: Reader,
+    last: int,
+    meanwhile: Callable[[], bool] = lambda: False,
+) -> Iterator[Helped]:
     """A reader of a journal up to an entry. What its helpers found whole is noted in `reader`; they end with the block."""
     helpers: list[_Helper] = []
     try:
@@ -193,7 +217,9 @@ def _write(answers: queue.SimpleQueue[bytes | None], stream: BinaryIO) -> None:
             stream.flush()
 
 
-def _piece(journal: Journal, blobs: Blobs, piece: int) -> tuple[dict[int, Any], dict[str, Any], dict[str, Any]]:
+def _piece(
+    journal: Journal, blobs: Blobs, piece: int
+) -> tuple[dict[int, Any], dict[str, Any], dict[str, Any]]:
     entries: dict[int, Any] = {}
     manifests: dict[str, Any] = {}
     facts: dict[str, Any] = {}

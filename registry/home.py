@@ -25,7 +25,15 @@ from typing import TYPE_CHECKING, TypeVar
 from .catalog.opened import Opened, last_known
 from .catalog.writer import head
 from .entry import Body, Entry, Init, now
-from .errors import BrokenChain, Busy, CatalogDiverged, EntryRefused, HomeNotFound, InvalidName, RegistryError
+from .errors import (
+    BrokenChain,
+    Busy,
+    CatalogDiverged,
+    EntryRefused,
+    HomeNotFound,
+    InvalidName,
+    RegistryError,
+)
 from .plural import counted
 from .settings import Settings, read_config
 from .shown import shell_word
@@ -89,7 +97,8 @@ class Home:
         if settings.home_was_named:
             raise HomeNotFound(
                 f"there is no registry at {str(settings.home)!r}",
-                hint=f"registry init {shell_word(str(settings.home))}")
+                hint=f"registry init {shell_word(str(settings.home))}",
+            )
         return cls.create(settings)
 
     def close(self) -> None:
@@ -100,13 +109,21 @@ class Home:
     def writable(self) -> bool:
         """Whether this process may write here."""
         journal = self.root / "journal"
-        return os.access(self.root, os.W_OK) and (not journal.exists() or os.access(journal, os.W_OK))
+        return os.access(self.root, os.W_OK) and (
+            not journal.exists() or os.access(journal, os.W_OK)
+        )
 
     @property
     def user(self) -> str:
         """Who is at work: the settings' user, else git's, else login@host. A claim, not a proof."""
         import socket
-        return self.settings.user or read_config(self.root).get("user.name") or _git_user() or f"{_login()}@{socket.gethostname()}"
+
+        return (
+            self.settings.user
+            or read_config(self.root).get("user.name")
+            or _git_user()
+            or f"{_login()}@{socket.gethostname()}"
+        )
 
     def warn(self, text: str) -> None:
         """Keep a line for whoever asks for warnings."""
@@ -125,6 +142,7 @@ class Home:
 
         The journal's write is the commit. A catalog that then fails to follow is a warning: it heals at the next catch_up.
         """
+
         def ask() -> Body | None:
             with self.reading() as connection:
                 return decide(connection)
@@ -152,8 +170,10 @@ class Home:
         except RegistryError as error:
             if not appended:
                 raise
-            self.warn("recorded, but the catalog could not be updated and will be at the next "
-                      f"command: {error.with_hint()}")
+            self.warn(
+                "recorded, but the catalog could not be updated and will be at the next "
+                f"command: {error.with_hint()}"
+            )
         return entry
 
     def catch_up(self) -> None:
@@ -186,14 +206,17 @@ class Home:
         if (self.root / "journal" / f"{number + 1:020}.json").exists():
             self._catch_up_quickly(number)
         elif number and not (self.root / "journal" / f"{number:020}.json").exists():
-            self.warn(f"the catalog has entry {number}, and the journal lacks it; for details: "
-                      "registry audit; to repair it: registry repair")
+            self.warn(
+                f"the catalog has entry {number}, and the journal lacks it; for details: "
+                "registry audit; to repair it: registry repair"
+            )
         with self._catalog.reading() as connection:
             yield connection
 
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
         """Every row of the catalog, by table: what two folds of one journal must agree in."""
         from .catalog.engine import Catalog
+
         with self.reading() as connection:
             return Catalog.dump(connection)
 
@@ -210,7 +233,9 @@ class Home:
 
     def _catch_up_quickly(self, number: int) -> None:
         if not self.writable:
-            self.warn(f"this home is read-only and its catalog is behind; answering as of entry {number}")
+            self.warn(
+                f"this home is read-only and its catalog is behind; answering as of entry {number}"
+            )
             return
         try:
             with self.write_lock.exclusive(READ_WAIT):
@@ -218,15 +243,27 @@ class Home:
         except Busy:
             self.warn(f"another process is writing; answering as of entry {number}")
 
-    def fold_into(self, connection: Connection, until: int | None = None, reader: Reader | None = None) -> None:
+    def fold_into(
+        self, connection: Connection, until: int | None = None, reader: Reader | None = None
+    ) -> None:
         """The whole journal, or its first entries, into an empty catalog that nobody sees before it is done."""
         from .catalog.folding import fill
         from .helpers import helped
+
         reader = reader or Reader(self.blobs)
-        with _refusal_told(), helped(self.journal, self.backend, reader, until or self.journal.last()) as ahead:
-            fill(connection, itertools.islice(self.journal.follow(0, None, ahead.entry), until), reader.read, ahead.made)
+        with (
+            _refusal_told(),
+            helped(self.journal, self.backend, reader, until or self.journal.last()) as ahead,
+        ):
+            fill(
+                connection,
+                itertools.islice(self.journal.follow(0, None, ahead.entry), until),
+                reader.read,
+                ahead.made,
+            )
         if until is None:
             from .catalog.engine import Catalog
+
             self.refuse_gap(Catalog.head(connection)[0])
 
     def begun(self) -> Home:
@@ -239,7 +276,8 @@ class Home:
                 raise BrokenChain(
                     f"the journal of {str(self.root)!r} is missing, and its catalog has "
                     f"{counted(known, 'entry', 'entries')}",
-                    hint=f"to restore it from the catalog: registry repair; {_DETAILS}")
+                    hint=f"to restore it from the catalog: registry repair; {_DETAILS}",
+                )
         return self
 
     def refuse_gap(self, number: int) -> None:
@@ -253,7 +291,8 @@ class Home:
                 f"the journal of {str(self.root)!r} lacks entry {number + 1} and has later "
                 f"entries up to {last}",
                 hint="to restore it from the catalog: registry repair; from another home or a "
-                     f"bundle: registry repair --from HOME; {_DETAILS}")
+                f"bundle: registry repair --from HOME; {_DETAILS}",
+            )
 
     def renew(self, *, reader: Reader | None = None) -> Path:
         """The file of a new generation of the catalog, made from the journal alone; the old one stays for whoever has it open."""
@@ -261,8 +300,11 @@ class Home:
             self.journal.sync()
             return self._catalog.renew(functools.partial(self.fold_into, reader=reader))
 
-    def _fold(self, connection: sqlite3.Connection, entry: Entry, read_blob: Callable[[Digest], bytes]) -> None:
+    def _fold(
+        self, connection: sqlite3.Connection, entry: Entry, read_blob: Callable[[Digest], bytes]
+    ) -> None:
         from .catalog.apply import apply
+
         apply(connection, entry, read_blob)
 
     def _refuse_another_journal(self, number: int, digest: str | None) -> None:
@@ -272,7 +314,8 @@ class Home:
             raise CatalogDiverged(
                 f"the catalog was made from another journal: entry {number} {found}",
                 hint=f"{_DETAILS}; to repair the journal: registry repair; if this journal is "
-                     "the right one: registry repair --accept-journal")
+                "the right one: registry repair --accept-journal",
+            )
 
 
 @contextlib.contextmanager
@@ -284,13 +327,17 @@ def _refusal_told() -> Iterator[None]:
         raise EntryRefused(
             f"the journal cannot be read to its end: {error}",
             hint=f"{_DETAILS}; to set aside that entry and all later ones: "
-                 "registry repair --accept-journal") from None
+            "registry repair --accept-journal",
+        ) from None
 
 
 def _git_user() -> str | None:
     import subprocess
+
     try:
-        done = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, timeout=5, check=False)
+        done = subprocess.run(
+            ["git", "config", "user.name"], capture_output=True, text=True, timeout=5, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None
@@ -298,6 +345,7 @@ def _git_user() -> str | None:
 
 def _login() -> str:
     import getpass
+
     try:
         return getpass.getuser()
     except (OSError, KeyError):

@@ -24,7 +24,9 @@ DEPTH_LIMIT = 8
 FILES_LIMIT = 100_000
 
 _FILE_KEYS = {"path", "digest", "size"}
-_DEVICES = re.compile(r"(?:con|conin\$|conout\$|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]) *(?:\..*)?", re.IGNORECASE)
+_DEVICES = re.compile(
+    r"(?:con|conin\$|conout\$|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]) *(?:\..*)?", re.IGNORECASE
+)
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]')
 
 
@@ -59,19 +61,33 @@ class Manifest:
             raise InvalidManifest(f"{self.kind!r} is not a kind (one of {', '.join(KINDS)})")
         if self.model_class not in CLASSES:
             raise InvalidManifest(
-                f"{self.model_class!r} is not a class of models (one of {', '.join(CLASSES)})")
+                f"{self.model_class!r} is not a class of models (one of {', '.join(CLASSES)})"
+            )
         object.__setattr__(self, "files", tuple(sorted(self.files, key=lambda file: file.path)))
-        object.__setattr__(self, "parents", tuple(sorted(self.parents, key=lambda parent: (parent.role, parent.digest))))
+        object.__setattr__(
+            self,
+            "parents",
+            tuple(sorted(self.parents, key=lambda parent: (parent.role, parent.digest))),
+        )
         _check_files(tuple([file.path for file in self.files]))
         _check_parents(self.kind, [parent.role for parent in self.parents])
 
     def to_bytes(self) -> bytes:
         """The canonical bytes, whose digest is the manifest's."""
-        return canonical({
-            "format": FORMAT, "kind": self.kind, "class": self.model_class,
-            "files": [{"path": file.path, "digest": file.digest, "size": file.size} for file in self.files],
-            "parents": [{"role": parent.role, "digest": parent.digest} for parent in self.parents],
-        })
+        return canonical(
+            {
+                "format": FORMAT,
+                "kind": self.kind,
+                "class": self.model_class,
+                "files": [
+                    {"path": file.path, "digest": file.digest, "size": file.size}
+                    for file in self.files
+                ],
+                "parents": [
+                    {"role": parent.role, "digest": parent.digest} for parent in self.parents
+                ],
+            }
+        )
 
     @property
     def digest(self) -> Digest:
@@ -104,16 +120,30 @@ def parse(content: bytes) -> Manifest:
         if value["format"] > FORMAT:
             raise NewerFormat(
                 f"the manifest has format {value['format']}, this registry reads {FORMAT}",
-                hint="update st-registry")
-        if set(value) != {"format", "kind", "class", "files", "parents"} or value["format"] != FORMAT:
+                hint="update st-registry",
+            )
+        if (
+            set(value) != {"format", "kind", "class", "files", "parents"}
+            or value["format"] != FORMAT
+        ):
             raise InvalidManifest(f"the manifest has the wrong fields: {', '.join(sorted(value))}")
-        manifest = Manifest(value["kind"], value["class"], tuple(_file(item) for item in value["files"]),
-                            tuple(_parent(item) for item in value["parents"]))
+        manifest = Manifest(
+            value["kind"],
+            value["class"],
+            tuple(_file(item) for item in value["files"]),
+            tuple(_parent(item) for item in value["parents"]),
+        )
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidManifest(f"the manifest is malformed: {error}") from None
-    if type(value["format"]) is not int or [file["path"] for file in value["files"]] != list(manifest.paths) or [
-            (item["role"], item["digest"]) for item in value["parents"]] != [(parent.role, parent.digest) for parent in manifest.parents]:
-        raise InvalidManifest("the manifest is not in its one form: files and parents sorted, no fields of others")
+    if (
+        type(value["format"]) is not int
+        or [file["path"] for file in value["files"]] != list(manifest.paths)
+        or [(item["role"], item["digest"]) for item in value["parents"]]
+        != [(parent.role, parent.digest) for parent in manifest.parents]
+    ):
+        raise InvalidManifest(
+            "the manifest is not in its one form: files and parents sorted, no fields of others"
+        )
     return manifest
 
 
@@ -127,7 +157,7 @@ def check_path(path: str) -> str:
     elif len(parts) > DEPTH_LIMIT:
         reason = f"it is {len(parts)} levels deep, {DEPTH_LIMIT} are allowed"
     elif _FORBIDDEN.search(path):
-        reason = "it holds a control character or one of < > : \" | ? * \\"
+        reason = 'it holds a control character or one of < > : " | ? * \\'
     elif any(part[-1] in ". " or part[0] == " " for part in parts):
         reason = "a part of it ends in '.' or has a blank at an end"
     elif any(_DEVICES.fullmatch(part) for part in parts):
@@ -153,14 +183,16 @@ def check_paths(paths: list[str]) -> None:
         if folded in seen:
             raise InvalidPath(
                 f"{seen[folded]!r} and {path!r} are one file on some systems",
-                hint="rename one of them")
+                hint="rename one of them",
+            )
         seen[folded] = path
     for folded, path in seen.items():
         for end in (position for position, character in enumerate(folded) if character == "/"):
             if folded[:end] in seen:
                 raise InvalidPath(
                     f"{seen[folded[:end]]!r} cannot be a file and, for {path!r}, a folder",
-                    hint="rename one of them")
+                    hint="rename one of them",
+                )
 
 
 @functools.lru_cache(10_000)
@@ -173,7 +205,9 @@ def _utf8(path: str) -> bytes:
     try:
         return path.encode()
     except UnicodeEncodeError:
-        raise InvalidPath(f"no file of a version can have the path {path!r}: it is not UTF-8") from None
+        raise InvalidPath(
+            f"no file of a version can have the path {path!r}: it is not UTF-8"
+        ) from None
 
 
 @functools.lru_cache(100)
@@ -183,12 +217,18 @@ def _check_files(paths: tuple[str, ...]) -> None:
     # A checkout keeps its marker and an adapter's base there; content at that place could pose as either.
     for path in paths:
         if path.split("/")[0].casefold() == ".registry":
-            raise InvalidPath(f"no file of a version can have the path {path!r}: '.registry' belongs to the checkout")
+            raise InvalidPath(
+                f"no file of a version can have the path {path!r}: '.registry' belongs to the checkout"
+            )
 
 
 def _check_parents(kind: str, roles: list[str]) -> None:
-    allowed = {"base": [[], ["finetuned-from"]], "resized": [["resized-from"], ["finetuned-from"]],
-               "adapter": [["base"]], "merged": [["adapter", "base"]]}[kind]
+    allowed = {
+        "base": [[], ["finetuned-from"]],
+        "resized": [["resized-from"], ["finetuned-from"]],
+        "adapter": [["base"]],
+        "merged": [["adapter", "base"]],
+    }[kind]
     if roles not in allowed:
         raise InvalidManifest(f"a version of kind {kind} cannot have the parents {roles or 'none'}")
 
@@ -196,12 +236,19 @@ def _check_parents(kind: str, roles: list[str]) -> None:
 def _parent(item: dict[str, Any]) -> Parent:
     parent = Parent(item["role"], Digest(item["digest"]))
     if len(item) > 2:
-        raise InvalidManifest(f"the manifest is not in its one form: a parent has the fields {', '.join(sorted(item))}")
+        raise InvalidManifest(
+            f"the manifest is not in its one form: a parent has the fields {', '.join(sorted(item))}"
+        )
     return parent
 
 
 def _file(item: dict[str, Any]) -> File:
-    if (type(item) is not dict or item.keys() != _FILE_KEYS or type(item["path"]) is not str
-            or type(item["size"]) is not int or item["size"] < 0):
+    if (
+        type(item) is not dict
+        or item.keys() != _FILE_KEYS
+        or type(item["path"]) is not str
+        or type(item["size"]) is not int
+        or item["size"] < 0
+    ):
         raise InvalidManifest(f"the manifest has a malformed file: {item!r}")
     return File(item["path"], Digest(item["digest"]), item["size"])

@@ -15,7 +15,9 @@ When: TypeAlias = int | str | datetime
 """A moment as a caller gives it: an entry's number, a text, or a datetime (one without a zone is UTC)."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
-_TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII
+)
 
 
 def parse(when: When, *, earliest: bool = False) -> int | str:
@@ -31,10 +33,17 @@ def parse(when: When, *, earliest: bool = False) -> int | str:
     if found is None:
         raise _malformed(when, "beginning" if earliest else "end")
     day, minute, second, fraction, zone = found.groups()
-    clock = f"{minute or ('00:00' if earliest else '23:59')}:{second or ('00' if earliest else '59')}"
+    clock = (
+        f"{minute or ('00:00' if earliest else '23:59')}:{second or ('00' if earliest else '59')}"
+    )
     digits = (fraction or "").ljust(6, "0" if earliest else "9")
     try:
-        return _written(datetime.fromisoformat(f"{day}T{clock}.{digits}{'+00:00' if zone in (None, 'Z') else zone}"), when)
+        return _written(
+            datetime.fromisoformat(
+                f"{day}T{clock}.{digits}{'+00:00' if zone in (None, 'Z') else zone}"
+            ),
+            when,
+        )
     except ValueError:
         raise _malformed(when, "beginning" if earliest else "end") from None
 
@@ -50,4 +59,5 @@ def _malformed(when: When, means: str = "end") -> InvalidTime:
     return InvalidTime(
         f"{str(when)!r:.60} is neither an entry nor a time",
         hint="write the number of an entry (17), a day (2026-03-03, which means its "
-             f"{means} in UTC) or a time (2026-03-03T12:30Z)")
+        f"{means} in UTC) or a time (2026-03-03T12:30Z)",
+    )

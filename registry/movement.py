@@ -90,12 +90,24 @@ class Encodings(Shown):
     @property
     def resized(self) -> bool:
         """Whether the vectors have another length than before, whatever their directions."""
-        return self.lengths is not None and abs(self.lengths[1] - self.lengths[0]) > _RESIZED * self.lengths[0]
+        return (
+            self.lengths is not None
+            and abs(self.lengths[1] - self.lengths[0]) > _RESIZED * self.lengths[0]
+        )
 
     @property
     def by_distance(self) -> tuple[int, ...]:
         """Numbers of the texts, what moved furthest first."""
-        return tuple(sorted(range(len(self.texts)), key=lambda index: (-self.texts[index].moved, -(self.texts[index].distance or 0), index)))
+        return tuple(
+            sorted(
+                range(len(self.texts)),
+                key=lambda index: (
+                    -self.texts[index].moved,
+                    -(self.texts[index].distance or 0),
+                    index,
+                ),
+            )
+        )
 
     @property
     def count(self) -> int:
@@ -134,7 +146,10 @@ class Encodings(Shown):
         for value in values:
             counts[min(int((value - low) / (high - low) * bins), bins - 1)] += 1
         step = (high - low) / bins
-        return tuple((low + index * step, low + (index + 1) * step, count) for index, count in enumerate(counts))
+        return tuple(
+            (low + index * step, low + (index + 1) * step, count)
+            for index, count in enumerate(counts)
+        )
 
 
 COSINE, MAXSIM, SCORE = "cosine", "mean of both ways' MaxSim", "change of the score"

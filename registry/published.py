@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 from .version import Version
 
-STATES = ("same", "ahead", "behind", "diverged", "changed there", "gone", "unreachable", "unreadable")
+STATES = (
+    "same",
+    "ahead",
+    "behind",
+    "diverged",
+    "changed there",
+    "gone",
+    "unreachable",
+    "unreadable",
+)
 """What a version is to its repository: there as it is here; here only; there only; another content under its number; edited in the
 repository since; not there any more; not to be asked now; what the repository says of itself is damaged, or of a newer package."""
 

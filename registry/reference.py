@@ -31,7 +31,10 @@ _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,127}", re.ASCII)
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _DIGEST_PREFIX = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
-_OTHER_WAY = re.compile(r"([A-Za-z0-9][A-Za-z0-9._/-]*)\s*(?:(?:==|=|#)\s*(?:v(?=\d))?|\s+v?(?=\d+$))([A-Za-z0-9][A-Za-z0-9._-]*)", re.ASCII)
+_OTHER_WAY = re.compile(
+    r"([A-Za-z0-9][A-Za-z0-9._/-]*)\s*(?:(?:==|=|#)\s*(?:v(?=\d))?|\s+v?(?=\d+$))([A-Za-z0-9][A-Za-z0-9._-]*)",
+    re.ASCII,
+)
 """A version as other tools would write it: name==3, name#3, name v3."""
 _HUB = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 
@@ -59,8 +62,13 @@ class Reference:
         label = self.number if self.number is not None else self.alias
         if self.bare and self.path is not None:
             label = "latest"
-        return (self.name + (f"@{label}" if label is not None else "") + (f"@sha256:{self.digest}" if self.digest else "")
-                + "^" * self.up + (f":{self.path}" if self.path is not None else ""))
+        return (
+            self.name
+            + (f"@{label}" if label is not None else "")
+            + (f"@sha256:{self.digest}" if self.digest else "")
+            + "^" * self.up
+            + (f":{self.path}" if self.path is not None else "")
+        )
 
 
 @dataclass(frozen=True)
@@ -79,16 +87,19 @@ def check_name(text: str) -> str:
     parts = text.split("/")
     if len(text) > NAME_LIMIT:
         raise InvalidName(
-            f"the name {text[:40]!r}… has {len(text)} characters (at most {NAME_LIMIT})")
+            f"the name {text[:40]!r}… has {len(text)} characters (at most {NAME_LIMIT})"
+        )
     if not 1 <= len(parts) <= 4 or not all(_PART.fullmatch(part) for part in parts):
         if "@" in text and _PART.match(text):
             raise InvalidName(
                 f"{text!r} is a version, and the name of a model is required",
-                hint=f"write {text.partition('@')[0]}")
+                hint=f"write {text.partition('@')[0]}",
+            )
         raise InvalidName(
             f"{text!r} cannot name a model",
             hint="use 1 to 4 parts joined by '/', each a letter or digit and then letters, "
-                 "digits, '.', '_' or '-'")
+            "digits, '.', '_' or '-'",
+        )
     return text
 
 
@@ -97,10 +108,12 @@ def check_alias(text: str) -> str:
     if not _ALIAS.fullmatch(text):
         raise InvalidName(
             f"{text!r} cannot be an alias",
-            hint="use a letter and then letters, digits, '.', '_' or '-'")
+            hint="use a letter and then letters, digits, '.', '_' or '-'",
+        )
     if text.lower() in RESERVED_ALIASES or re.fullmatch(r"v\d+", text.lower()):
         raise InvalidName(
-            f"{text!r} cannot be an alias (latest, main, sha256 and v<number> are reserved)")
+            f"{text!r} cannot be an alias (latest, main, sha256 and v<number> are reserved)"
+        )
     return text
 
 
@@ -114,20 +127,22 @@ def path_of(text: str | os.PathLike[str]) -> Path:
 
     Raises FolderNotFound for an empty text, a user who is not known, and what no file system here can have as a path. Nothing need be there.
     """
-    if text == "":   # a variable of a script that was not set must not mean wherever the script runs
-        raise FolderNotFound(
-            "an empty text is not a path",
-            hint="write . for the current folder")
+    if text == "":  # a variable of a script that was not set must not mean wherever the script runs
+        raise FolderNotFound("an empty text is not a path", hint="write . for the current folder")
     given = short(os.fspath(text))
     try:
         path = Path(text).expanduser()
         os.lstat(os.path.abspath(path))
     except RuntimeError:
         raise FolderNotFound(
-            f"{given} begins with the home folder of an unknown user",
-            hint="write the whole path") from None
+            f"{given} begins with the home folder of an unknown user", hint="write the whole path"
+        ) from None
     except ValueError as error:
-        held = "half a character (a lone surrogate)" if isinstance(error, UnicodeError) else "a null character"
+        held = (
+            "half a character (a lone surrogate)"
+            if isinstance(error, UnicodeError)
+            else "a null character"
+        )
         raise FolderNotFound(f"{given} can be no path: it holds {held}") from None
     except OSError as error:
         if error.errno == ENAMETOOLONG:
@@ -139,7 +154,7 @@ def short(text: str) -> str:
     """The text quoted for a message, of a very long one its two ends and its length."""
     if len(text) <= SHOWN:
         return repr(text)
-    return f"{text[:SHOWN // 2]!r}…{text[-SHOWN // 4:]!r} ({len(text)} characters)"
+    return f"{text[: SHOWN // 2]!r}…{text[-SHOWN // 4 :]!r} ({len(text)} characters)"
 
 
 def version_hint(text: str) -> str:
@@ -172,17 +187,19 @@ def parse(text: str) -> Reference:
     except InvalidName as error:
         hint = _hint(text)
         raise InvalidReference(
-            f"{text!r} is not a reference" + ("" if hint else f": {error}"),
-            hint=hint or error.hint) from None
+            f"{text!r} is not a reference" + ("" if hint else f": {error}"), hint=hint or error.hint
+        ) from None
     if name == "sha256" and colon:
         raise InvalidReference(
             f"{text!r} is a digest without a name",
-            hint=f"write NAME@{text}; to find the name: registry find {shell_word(text)}")
+            hint=f"write NAME@{text}; to find the name: registry find {shell_word(text)}",
+        )
     number, alias, digest = _selectors(text, selectors)
     if colon and not selectors:
         raise InvalidReference(
             f"{text!r} has no version before ':'",
-            hint=f"did you mean {_without_selector(name, path)}?")
+            hint=f"did you mean {_without_selector(name, path)}?",
+        )
     if colon and not _is_file_path(path):
         raise InvalidReference(f"{text!r} does not name a file of a version: {path!r}")
     return Reference(name, number, alias, digest, up, path if colon else None)
@@ -195,7 +212,8 @@ def parse_hub(text: str) -> HubReference:
     if not _HUB.fullmatch(repository) or ".." in repository or (at and not revision):
         raise InvalidReference(
             f"{text!r} does not name a Hub repository",
-            hint="write hf://org/repo or hf://org/repo@revision")
+            hint="write hf://org/repo or hf://org/repo@revision",
+        )
     return HubReference(repository, revision or None)
 
 
@@ -205,32 +223,46 @@ def hub_hint(text: str) -> str | None:
     if not slashes or scheme not in ("http", "https"):
         return None
     parts = [part for part in re.split(r"[?#]", rest)[0].split("/")[1:] if part]
-    revision = f"@{parts[3]}" if len(parts) > 3 and parts[2] in ("tree", "blob", "resolve", "commit") and parts[3] != "main" else ""
+    revision = (
+        f"@{parts[3]}"
+        if len(parts) > 3
+        and parts[2] in ("tree", "blob", "resolve", "commit")
+        and parts[3] != "main"
+        else ""
+    )
     with contextlib.suppress(InvalidReference):
         found = parse_hub("/".join(parts[:2]) + revision)
-        return str(found).removeprefix("hf://") if len(parts) > 1 and parts[0] not in ("datasets", "spaces", "api") else None
+        return (
+            str(found).removeprefix("hf://")
+            if len(parts) > 1 and parts[0] not in ("datasets", "spaces", "api")
+            else None
+        )
     return None
 
 
 def _refuse_other_kinds(text: str) -> None:
     if not text:
         raise InvalidReference(
-            "an empty text is not a reference",
-            hint="write name, name@3 or name@alias")
+            "an empty text is not a reference", hint="write name, name@3 or name@alias"
+        )
     if len(text) > REFERENCE_LIMIT:
         raise InvalidReference(
-            f"{short(text)} is not a reference (at most {REFERENCE_LIMIT} characters)")
+            f"{short(text)} is not a reference (at most {REFERENCE_LIMIT} characters)"
+        )
     if looks_like_path(text):
         raise InvalidReference(
             f"{text!r} is a path, and a registered version is required",
-            hint="write name, name@3 or name@alias")
+            hint="write name, name@3 or name@alias",
+        )
     if text.startswith("hf://"):
         raise InvalidReference(
-            f"{text!r} is a Hub repository, and a registered version is required")
+            f"{text!r} is a Hub repository, and a registered version is required"
+        )
     if "://" in text:
         raise InvalidReference(
             f"{text!r} has a scheme, which a reference does not have",
-            hint="write name, name@3, name@alias or name@sha256:…")
+            hint="write name, name@3, name@alias or name@sha256:…",
+        )
 
 
 def _split_path(text: str) -> tuple[str, str, str]:
@@ -247,22 +279,24 @@ def _selectors(text: str, selectors: list[str]) -> tuple[int | None, str | None,
     for position, selector in enumerate(selectors):
         if not selector:
             raise InvalidReference(
-                f"{text!r} has nothing after '@'",
-                hint="write a number, an alias or sha256:…")
+                f"{text!r} has nothing after '@'", hint="write a number, an alias or sha256:…"
+            )
         if selector.startswith("sha256:"):
             digest = selector[7:].lower()
             if not _DIGEST_PREFIX.fullmatch(digest):
                 raise InvalidReference(
                     f"{text!r} has a malformed digest",
-                    hint=f"give sha256: and {DIGEST_PREFIX_LEAST} to 64 hex digits")
+                    hint=f"give sha256: and {DIGEST_PREFIX_LEAST} to 64 hex digits",
+                )
             if position != len(selectors) - 1:
                 raise InvalidReference(
-                    f"{text!r} has another selector after its digest",
-                    hint="write the digest last")
+                    f"{text!r} has another selector after its digest", hint="write the digest last"
+                )
         elif position > 0:
             raise InvalidReference(
                 f"{text!r} has two selectors",
-                hint="give a number or an alias, and optionally a digest after it")
+                hint="give a number or an alias, and optionally a digest after it",
+            )
         elif _NUMBER.fullmatch(selector):
             number = int(selector)
         elif selector == "latest":
@@ -271,12 +305,14 @@ def _selectors(text: str, selectors: list[str]) -> tuple[int | None, str | None,
             if re.fullmatch(r"v\d+", selector):
                 raise InvalidReference(
                     f"{text!r} is not a reference",
-                    hint=f"did you mean {text.split('@')[0]}@{selector[1:]}?")
+                    hint=f"did you mean {text.split('@')[0]}@{selector[1:]}?",
+                )
             alias = selector
         else:
             raise InvalidReference(
                 f"{text!r} is not a reference: {selector!r} is neither a number, an alias nor "
-                "sha256:…")
+                "sha256:…"
+            )
     return number, alias, digest
 
 
@@ -285,7 +321,11 @@ def _without_selector(name: str, path: str) -> str:
     if name == "models" and path.count("/") == 2 and path.startswith("/"):
         return "@".join(path[1:].split("/"))
     tag = path[1:] if re.fullmatch(r"v\d+", path) else path
-    return f"{name}@latest:{path}" if _is_file_path(path) and ("." in path or "/" in path) else f"{name}@{tag}"
+    return (
+        f"{name}@latest:{path}"
+        if _is_file_path(path) and ("." in path or "/" in path)
+        else f"{name}@{tag}"
+    )
 
 
 def _is_file_path(path: str) -> bool:

@@ -44,9 +44,21 @@ class Added(Shown):
 
     def told(self) -> Told:
         """Which version, what it is, on what."""
-        yield "version", f"{self.name}@{self.number} {self.kind} {self.digest.short}" + (" already" if self.already else "")
-        yield "parent", f"{self.parent} (known: {self.evidence})" if self.parent is not None else None
-        yield from (("plan", self.plan), ("rows", self.rows), ("fixed", "; ".join(self.fixed)), ("warnings", "; ".join(self.warnings)))
+        yield (
+            "version",
+            f"{self.name}@{self.number} {self.kind} {self.digest.short}"
+            + (" already" if self.already else ""),
+        )
+        yield (
+            "parent",
+            f"{self.parent} (known: {self.evidence})" if self.parent is not None else None,
+        )
+        yield from (
+            ("plan", self.plan),
+            ("rows", self.rows),
+            ("fixed", "; ".join(self.fixed)),
+            ("warnings", "; ".join(self.warnings)),
+        )
 
 
 @dataclass(frozen=True)
@@ -69,11 +81,23 @@ class Details(Shown):
     def told(self) -> Told:
         """The version, where it comes from, what is in it."""
         version, words = self.version, self.facts.vocabulary
-        yield "version", f"{version.reference} {version.kind} {version.model_class} {version.digest.short}"
-        yield "parents", ", ".join(f"{parent.role} {parent.reference} (known: {parent.evidence})" for parent in version.parents)
+        yield (
+            "version",
+            f"{version.reference} {version.kind} {version.model_class} {version.digest.short}",
+        )
+        yield (
+            "parents",
+            ", ".join(
+                f"{parent.role} {parent.reference} (known: {parent.evidence})"
+                for parent in version.parents
+            ),
+        )
         yield "aliases", ", ".join(version.aliases)
         yield "vocabulary", f"{counted(words.size, 'entry', 'entries')}, {len(words.added)} added"
-        yield "weights", f"{counted(self.facts.weights.parameters, 'parameter')}, {self.facts.weights.dtype}"
+        yield (
+            "weights",
+            f"{counted(self.facts.weights.parameters, 'parameter')}, {self.facts.weights.dtype}",
+        )
         yield "files", f"{counted(len(self.files), 'file')}, {counted(version.size, 'byte')}"
         yield "message", version.message
 
@@ -81,34 +105,79 @@ class Details(Shown):
         """What `show --json` prints."""
         version, facts = self.version, self.facts
         return {
-            "reference": version.reference, "kind": version.kind, "class": version.model_class, "digest": version.digest,
-            "parents": [{"role": parent.role, "reference": parent.reference, "digest": parent.digest, "evidence": parent.evidence}
-                        for parent in version.parents],
-            "aliases": list(version.aliases), "latest": version.latest,
-            "vocabulary": {"digest": facts.vocabulary.digest, "size": facts.vocabulary.size,
-                           "added": [token_to_dict(token) for token in facts.vocabulary.added]},
+            "reference": version.reference,
+            "kind": version.kind,
+            "class": version.model_class,
+            "digest": version.digest,
+            "parents": [
+                {
+                    "role": parent.role,
+                    "reference": parent.reference,
+                    "digest": parent.digest,
+                    "evidence": parent.evidence,
+                }
+                for parent in version.parents
+            ],
+            "aliases": list(version.aliases),
+            "latest": version.latest,
+            "vocabulary": {
+                "digest": facts.vocabulary.digest,
+                "size": facts.vocabulary.size,
+                "added": [token_to_dict(token) for token in facts.vocabulary.added],
+            },
             "tokenizer": facts.tokenizer,
-            "weights": {"digest": facts.weights.digest, "tensors": len(facts.weights.tensors),
-                        "parameters": facts.weights.parameters, "dtype": facts.weights.dtype},
-            "rows": facts.rows, "width": facts.width, "max_length": facts.max_length, "modules": list(facts.modules),
-            "architecture": facts.architecture, "settings": dict(facts.settings),
-            "adapter": None if facts.adapter is None else {
-                "type": facts.adapter.type, "rank": facts.adapter.rank, "alpha": facts.adapter.alpha,
-                "targets": list(facts.adapter.targets), "modules_to_save": list(facts.adapter.modules_to_save),
-                "trainable_tokens": list(facts.adapter.trainable_tokens), "dora": facts.adapter.dora},
-            "files": [{"path": file.path, "digest": file.digest, "size": file.size} for file in self.files],
-            "source": dict(version.source), "message": version.message, "notes": dict(version.notes),
+            "weights": {
+                "digest": facts.weights.digest,
+                "tensors": len(facts.weights.tensors),
+                "parameters": facts.weights.parameters,
+                "dtype": facts.weights.dtype,
+            },
+            "rows": facts.rows,
+            "width": facts.width,
+            "max_length": facts.max_length,
+            "modules": list(facts.modules),
+            "architecture": facts.architecture,
+            "settings": dict(facts.settings),
+            "adapter": None
+            if facts.adapter is None
+            else {
+                "type": facts.adapter.type,
+                "rank": facts.adapter.rank,
+                "alpha": facts.adapter.alpha,
+                "targets": list(facts.adapter.targets),
+                "modules_to_save": list(facts.adapter.modules_to_save),
+                "trainable_tokens": list(facts.adapter.trainable_tokens),
+                "dora": facts.adapter.dora,
+            },
+            "files": [
+                {"path": file.path, "digest": file.digest, "size": file.size} for file in self.files
+            ],
+            "source": dict(version.source),
+            "message": version.message,
+            "notes": dict(version.notes),
             "metrics": dict(version.metrics),
-            "created_at": version.created_at, "created_by": version.created_by,
-            "yanked": version.yanked, "yank_reason": version.yank_reason, "forced": list(version.forced),
-            "checkpoint": version.checkpoint, "entry": version.entry, "size": version.size,
+            "created_at": version.created_at,
+            "created_by": version.created_by,
+            "yanked": version.yanked,
+            "yank_reason": version.yank_reason,
+            "forced": list(version.forced),
+            "checkpoint": version.checkpoint,
+            "entry": version.entry,
+            "size": version.size,
         }
 
 
 def token_to_dict(token: Token) -> dict[str, Any]:
     """A token as --json prints it."""
-    return {"id": token.id, "content": token.content, "special": token.special, "lstrip": token.lstrip,
-            "rstrip": token.rstrip, "single_word": token.single_word, "normalized": token.normalized}
+    return {
+        "id": token.id,
+        "content": token.content,
+        "special": token.special,
+        "lstrip": token.lstrip,
+        "rstrip": token.rstrip,
+        "single_word": token.single_word,
+        "normalized": token.normalized,
+    }
 
 
 @dataclass(frozen=True)
@@ -137,11 +206,25 @@ class TokenHistory:
 
     def to_dict(self) -> dict[str, Any]:
         """What `tokens --json` prints."""
-        brought, trained = (None if version is None else {
-            "reference": version.reference, "digest": version.digest, "by": version.created_by, "at": version.created_at, "message": version.message}
-            for version in (self.brought, self.trained))
-        return {**token_to_dict(self.token), "brought": brought, "pieces": None if self.pieces is None else list(self.pieces), "trained": trained,
-                "count": self.count}
+        brought, trained = (
+            None
+            if version is None
+            else {
+                "reference": version.reference,
+                "digest": version.digest,
+                "by": version.created_by,
+                "at": version.created_at,
+                "message": version.message,
+            }
+            for version in (self.brought, self.trained)
+        )
+        return {
+            **token_to_dict(self.token),
+            "brought": brought,
+            "pieces": None if self.pieces is None else list(self.pieces),
+            "trained": trained,
+            "count": self.count,
+        }
 
 
 @dataclass(frozen=True)
@@ -230,7 +313,10 @@ class Collected(Shown):
         """What went, and what stays."""
         freed = self.size + self.checkouts_size + self.staging + self.catalogs
         yield "freed", f"{'would free' if self.dry_run else 'freed'} {counted(freed, 'byte')}"
-        yield "kept", f"{counted(sum(item.size for item in self.kept), 'byte')} for {counted(len(self.kept), 'reason')}"
+        yield (
+            "kept",
+            f"{counted(sum(item.size for item in self.kept), 'byte')} for {counted(len(self.kept), 'reason')}",
+        )
 
 
 @dataclass(frozen=True)

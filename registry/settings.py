@@ -39,14 +39,20 @@ class Settings:
     user: str | None = None
 
 
-def from_environment(home: str | os.PathLike[str] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+def from_environment(
+    home: str | os.PathLike[str] | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
     """The settings for a home given by flag or argument, else by the environment, else the user's data folder."""
     env = os.environ if environment is None else environment
     named = os.fspath(home) if home is not None else env.get("REGISTRY_HOME") or None
     root = path_of(named if named is not None else _data_folder(env) / "st-registry")
     cache = path_of(env.get("REGISTRY_CACHE") or _cache_folder(env) / "st-registry")
-    return Settings(Path(os.path.abspath(root)), named is not None, Path(os.path.abspath(cache)),
-                    env.get("REGISTRY_USER") or None)
+    return Settings(
+        Path(os.path.abspath(root)),
+        named is not None,
+        Path(os.path.abspath(cache)),
+        env.get("REGISTRY_USER") or None,
+    )
 
 
 def _data_folder(env: Mapping[str, str]) -> Path:
@@ -74,7 +80,8 @@ def read_config(home: Path) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
         raise Invalid(
             f"{str(path)!r} is not a JSON object whose values are texts",
-            hint="correct or delete that file")
+            hint="correct or delete that file",
+        )
     return value
 
 

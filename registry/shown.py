@@ -16,7 +16,9 @@ class Shown:
 
     def __repr__(self) -> str:
         first, *rest = [(key, str(value)) for key, value in self.told() if value not in (None, "")]
-        return plain(f"<{type(self).__name__} {first[1]}{''.join(f', {key} {value}' for key, value in rest)}>")
+        return plain(
+            f"<{type(self).__name__} {first[1]}{''.join(f', {key} {value}' for key, value in rest)}>"
+        )
 
     def _repr_html_(self) -> str:
         return html_table(self.told())
@@ -26,22 +28,39 @@ def plain(text: str) -> str:
     """The text with everything escaped that does not print: control characters, line ends, marks that turn its direction."""
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
+    )
 
 
 def shell_word(text: str) -> str:
     """The text as one word of a command that somebody types or pastes; what does not print as bash, zsh and ksh spell its bytes."""
     import os
     from shlex import quote
+
     if text.isprintable():
         return quote(text)
     known = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\t": "\\t"}
-    return "$'" + "".join(known.get(one) or (one if one.isprintable() else "".join(f"\\{byte:03o}" for byte in os.fsencode(one)))
-                          for one in text) + "'"
+    return (
+        "$'"
+        + "".join(
+            known.get(one)
+            or (one if one.isprintable() else "".join(f"\\{byte:03o}" for byte in os.fsencode(one)))
+            for one in text
+        )
+        + "'"
+    )
 
 
 def html_table(rows: Told) -> str:
     """Rows of a name and a value as an HTML table; everything is escaped."""
     from html import escape
+
     shown = [(key, str(value)) for key, value in rows if value not in (None, "")]
-    return "<table>" + "".join(f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in shown) + "</table>"
+    return (
+        "<table>"
+        + "".join(
+            f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in shown
+        )
+        + "</table>"
+    )

@@ -10,7 +10,9 @@ from .filenames import LEFT_BY_DESKTOPS
 from .store.journal import Journal
 from .store.local import LocalBackend
 
-OURS = frozenset({"journal", "blobs", "staging", "catalog", "checkouts", "local", "write.lock", "store.lock"})
+OURS = frozenset(
+    {"journal", "blobs", "staging", "catalog", "checkouts", "local", "write.lock", "store.lock"}
+)
 """What lies in a home."""
 FIRST_ENTRY = Path("journal") / f"{1:020}.json"
 
@@ -18,7 +20,11 @@ FIRST_ENTRY = Path("journal") / f"{1:020}.json"
 def is_home(folder: Path) -> bool:
     """Whether a home lies there, also one whose journal lost its beginning. Raises StoreUnavailable where this user may not look."""
     try:
-        return (folder / FIRST_ENTRY).exists() or Journal(LocalBackend(folder)).last() > 0 or last_known(folder) > 0
+        return (
+            (folder / FIRST_ENTRY).exists()
+            or Journal(LocalBackend(folder)).last() > 0
+            or last_known(folder) > 0
+        )
     except OSError as error:
         raise StoreUnavailable(f"cannot look into {str(folder)!r}: {reason(error)}") from error
 
@@ -28,13 +34,20 @@ def make_private(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise StoreUnavailable(f"cannot make the folder {str(folder)!r}: {reason(error)}") from error
+        raise StoreUnavailable(
+            f"cannot make the folder {str(folder)!r}: {reason(error)}"
+        ) from error
 
 
 def refuse_foreign(folder: Path) -> None:
     """Raises StoreUnavailable if a folder holds anything that is no part of a home."""
-    foreign = sorted(item.name for item in folder.iterdir() if item.name not in OURS | LEFT_BY_DESKTOPS and not item.name.startswith(".try-"))
+    foreign = sorted(
+        item.name
+        for item in folder.iterdir()
+        if item.name not in OURS | LEFT_BY_DESKTOPS and not item.name.startswith(".try-")
+    )
     if foreign:
         raise StoreUnavailable(
             f"{str(folder)!r} is not empty: it contains {foreign[0]!r}",
-            hint="give a new or empty folder")
+            hint="give a new or empty folder",
+        )

@@ -15,7 +15,18 @@ from .digest import Digest
 from .entry import EVIDENCE, Edge
 from .errors import InvalidManifest, NewerFormat
 
-SOURCE = ("how", "recipe", "merge", "fix", "training", "run", "metrics", "git", "libraries", "python")
+SOURCE = (
+    "how",
+    "recipe",
+    "merge",
+    "fix",
+    "training",
+    "run",
+    "metrics",
+    "git",
+    "libraries",
+    "python",
+)
 """Of how a version was made, what goes along to the Hub and into a bundle: no command, no folder."""
 TEXT_LIMIT = 10_000
 """Characters of one text."""
@@ -28,7 +39,11 @@ _NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?(e[+-]?\d{1,4})?", re.ASCII)
 
 def check_source(value: Any, keys: Collection[str] = SOURCE) -> dict[str, Any]:
     """Those parts of a source that keys name. Raises InvalidManifest for one that is not of the form in which this package writes it, NewerFormat."""
-    return {key: item for key, item in _mapping(value, "the source").items() if key in keys and _check(key, item)}
+    return {
+        key: item
+        for key, item in _mapping(value, "the source").items()
+        if key in keys and _check(key, item)
+    }
 
 
 def check_text(value: Any) -> str:
@@ -42,8 +57,14 @@ def check_edge(value: Any) -> Edge:
     """The edge to a parent. Raises InvalidManifest, and KeyError or TypeError for what is no object with these names."""
     if value["evidence"] not in EVIDENCE:
         raise InvalidManifest(
-            f"{value['evidence']!r} is not an evidence of a parent (one of {', '.join(EVIDENCE)})")
-    return Edge(check_text(value["role"]), Digest(value["digest"]), value["evidence"], check_text(value["reference"]))
+            f"{value['evidence']!r} is not an evidence of a parent (one of {', '.join(EVIDENCE)})"
+        )
+    return Edge(
+        check_text(value["role"]),
+        Digest(value["digest"]),
+        value["evidence"],
+        check_text(value["reference"]),
+    )
 
 
 def _check(key: str, value: Any) -> bool:
@@ -56,7 +77,9 @@ def _check(key: str, value: Any) -> bool:
         found = _mapping(value, key)
         check_text(found.get("commit"))
         if not isinstance(found.get("dirty", False), bool):
-            raise InvalidManifest(f"the source says that git is dirty: {found['dirty']!r:.{_SHOWN}}, which is neither true nor false")
+            raise InvalidManifest(
+                f"the source says that git is dirty: {found['dirty']!r:.{_SHOWN}}, which is neither true nor false"
+            )
     elif key in ("recipe", "merge"):
         _formatted(value, _RECIPE if key == "recipe" else _MERGE, f"the source's {key}")
     elif key == "training":
@@ -87,8 +110,8 @@ def _formatted(value: Any, forms: Mapping[str, Form], what: str) -> None:
     number = _mapping(value, what).get("format")
     if type(number) is int and number > FORMAT:
         raise NewerFormat(
-            f"{what} has format {number}, this registry reads {FORMAT}",
-            hint="update st-registry")
+            f"{what} has format {number}, this registry reads {FORMAT}", hint="update st-registry"
+        )
     if type(number) is not int or number != FORMAT:
         raise InvalidManifest(f"{what} has the format {number!r:.{_SHOWN}}, which never was")
     _fields({key: item for key, item in value.items() if key != "format"}, forms, what)
@@ -121,7 +144,10 @@ def _matching(form: re.Pattern[str], said: str, value: Any, what: str) -> None:
         raise InvalidManifest(f"{what} is {value!r:.{_SHOWN}}, and not {said}")
 
 
-_word, _number = partial(_matching, _WORD, "a word"), partial(_matching, _NUMBER, "the text of a number")
+_word, _number = (
+    partial(_matching, _WORD, "a word"),
+    partial(_matching, _NUMBER, "the text of a number"),
+)
 
 
 def _text(value: Any, what: str) -> None:
@@ -151,9 +177,33 @@ def _each(form: Form, value: Any, what: str) -> None:
         form(item, what)
 
 
-_TOKEN: Mapping[str, Form] = {"id": _whole, "content": _text, **dict.fromkeys(("special", "lstrip", "rstrip", "single_word", "normalized"), _flag)}
-_RECIPE: Mapping[str, Form] = {"init": _word, "rule": _whole, "seed": _whole_or_null, "plan": _word, "old_rows": _whole, "new_rows": _whole,
-                               "tables": _names, "tokens": _tokens}
-_MERGE: Mapping[str, Form] = {"difference": _number, "tolerance": _number, "probe": _text, "layout": _word, "tensors": _whole}
-_TRAINING: Mapping[str, Form] = {"arguments": partial(_each, _argument), "datasets": partial(_each, _names), "step": _whole, "steps": _whole,
-                                 "kept": _word, "reloaded": _word}
+_TOKEN: Mapping[str, Form] = {
+    "id": _whole,
+    "content": _text,
+    **dict.fromkeys(("special", "lstrip", "rstrip", "single_word", "normalized"), _flag),
+}
+_RECIPE: Mapping[str, Form] = {
+    "init": _word,
+    "rule": _whole,
+    "seed": _whole_or_null,
+    "plan": _word,
+    "old_rows": _whole,
+    "new_rows": _whole,
+    "tables": _names,
+    "tokens": _tokens,
+}
+_MERGE: Mapping[str, Form] = {
+    "difference": _number,
+    "tolerance": _number,
+    "probe": _text,
+    "layout": _word,
+    "tensors": _whole,
+}
+_TRAINING: Mapping[str, Form] = {
+    "arguments": partial(_each, _argument),
+    "datasets": partial(_each, _names),
+    "step": _whole,
+    "steps": _whole,
+    "kept": _word,
+    "reloaded": _word,
+}

@@ -9,7 +9,13 @@ from pathlib import Path
 from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISREG, S_ISSOCK
 from typing import BinaryIO
 
-_KINDS = ((S_ISDIR, "a folder"), (S_ISFIFO, "a pipe"), (S_ISSOCK, "a socket"), (S_ISCHR, "a device"), (S_ISBLK, "a device"))
+_KINDS = (
+    (S_ISDIR, "a folder"),
+    (S_ISFIFO, "a pipe"),
+    (S_ISSOCK, "a socket"),
+    (S_ISCHR, "a device"),
+    (S_ISBLK, "a device"),
+)
 
 
 class NoFile(OSError):
@@ -21,7 +27,7 @@ def open_file(path: str | os.PathLike[str], flags: int = 0) -> int:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | flags)
     except OSError as error:
-        if error.errno == ENXIO:    # as of a socket, and of a device behind which nothing is
+        if error.errno == ENXIO:  # as of a socket, and of a device behind which nothing is
             raise _no_file(path, Path(path).stat().st_mode) from None
         raise
     mode = os.fstat(descriptor).st_mode

@@ -58,9 +58,18 @@ class Outcome:
 
     def to_dict(self) -> dict[str, Any]:
         """What `check --json` prints of it; an infinite difference is None, which `found` and `message` explain."""
-        return {"check": self.check, "net": self.net, "stage": self.stage, "verdict": self.verdict, "subject": self.subject,
-                "expected": self.expected, "found": self.found, "difference": _finite(self.difference), "tolerance": self.tolerance,
-                "message": self.message}
+        return {
+            "check": self.check,
+            "net": self.net,
+            "stage": self.stage,
+            "verdict": self.verdict,
+            "subject": self.subject,
+            "expected": self.expected,
+            "found": self.found,
+            "difference": _finite(self.difference),
+            "tolerance": self.tolerance,
+            "message": self.message,
+        }
 
 
 @dataclass(frozen=True, repr=False)
@@ -86,13 +95,29 @@ class Report(Shown):
     @property
     def drift(self) -> float | None:
         """The largest drift from the version that it was compared with; None where it was compared with none."""
-        return max((item.difference for item in self.outcomes if item.net == "drift" and item.difference is not None), default=None)
+        return max(
+            (
+                item.difference
+                for item in self.outcomes
+                if item.net == "drift" and item.difference is not None
+            ),
+            default=None,
+        )
 
     def told(self) -> Told:
         """Of what, whether it passed, and each failure."""
         yield "target", f"{self.target} {'passed' if self.passed else 'FAILED'}"
-        yield "outcomes", ", ".join(f"{self.count(verdict)} {verdict}" for verdict in dict.fromkeys(item.verdict for item in self.outcomes))
-        yield from (("failed", f"{item.stage} {item.check}" + (f": {item.message}" if item.message else "")) for item in self.failures)
+        yield (
+            "outcomes",
+            ", ".join(
+                f"{self.count(verdict)} {verdict}"
+                for verdict in dict.fromkeys(item.verdict for item in self.outcomes)
+            ),
+        )
+        yield from (
+            ("failed", f"{item.stage} {item.check}" + (f": {item.message}" if item.message else ""))
+            for item in self.failures
+        )
 
     def count(self, verdict: str) -> int:
         """How many outcomes are this."""
@@ -100,8 +125,13 @@ class Report(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """What `check --json` prints."""
-        return {"target": self.target, "passed": self.passed, "drift": _finite(self.drift), "recorded": self.recorded,
-                "outcomes": [outcome.to_dict() for outcome in self.outcomes]}
+        return {
+            "target": self.target,
+            "passed": self.passed,
+            "drift": _finite(self.drift),
+            "recorded": self.recorded,
+            "outcomes": [outcome.to_dict() for outcome in self.outcomes],
+        }
 
 
 def _finite(number: float | None) -> float | None:

@@ -73,14 +73,27 @@ class Version:
 
     def __repr__(self) -> str:
         state = " deleted" if self.deleted else " yanked" if self.yanked else ""
-        return f"<Version {self.reference} {self.kind} {self.model_class} {self.digest.short}{state}>"
+        return (
+            f"<Version {self.reference} {self.kind} {self.model_class} {self.digest.short}{state}>"
+        )
 
     def _repr_html_(self) -> str:
-        rows = [("reference", self.reference), ("kind", self.kind), ("class", self.model_class), ("digest", self.digest.short),
-                ("parents", ", ".join(f"{parent.role} {parent.reference}" for parent in self.parents) or "none"),
-                ("aliases", ", ".join(self.aliases) or "none"),
-                ("vocabulary", f"{counted(self.vocabulary_size, 'entry', 'entries')}, {self.added} added"),
-                ("created", f"{self.created_at} by {self.created_by}")]
+        rows = [
+            ("reference", self.reference),
+            ("kind", self.kind),
+            ("class", self.model_class),
+            ("digest", self.digest.short),
+            (
+                "parents",
+                ", ".join(f"{parent.role} {parent.reference}" for parent in self.parents) or "none",
+            ),
+            ("aliases", ", ".join(self.aliases) or "none"),
+            (
+                "vocabulary",
+                f"{counted(self.vocabulary_size, 'entry', 'entries')}, {self.added} added",
+            ),
+            ("created", f"{self.created_at} by {self.created_by}"),
+        ]
         return html_table(rows)
 
 
@@ -103,8 +116,11 @@ class Model:
 
     def _repr_html_(self) -> str:
         from html import escape
-        return (f"<b>{escape(self.name)}</b>: {counted(self.versions, 'version')}, latest {self.latest}; "
-                + escape(", ".join(f"{alias} → {number}" for alias, number in self.aliases.items())))
+
+        return (
+            f"<b>{escape(self.name)}</b>: {counted(self.versions, 'version')}, latest {self.latest}; "
+            + escape(", ".join(f"{alias} → {number}" for alias, number in self.aliases.items()))
+        )
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,24 @@ _NOBODY = tempfile.mkdtemp(prefix="st-registry-nobody-")
 atexit.register(shutil.rmtree, _NOBODY, ignore_errors=True)
 
 # Libraries read these once, when they are imported; a child process of a test inherits them, and the guard with them.
-os.environ.update({
-    "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false", "NO_COLOR": "1",
-    "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-    "PYTHONPATH": os.pathsep.join([str(_GUARD), str(Path(__file__).parent.parent)]),
-    "HOME": _NOBODY, "GIT_CONFIG_NOSYSTEM": "1",
-})
+os.environ.update(
+    {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "NO_COLOR": "1",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join([str(_GUARD), str(Path(__file__).parent.parent)]),
+        "HOME": _NOBODY,
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }
+)
 for _variable in [*os.environ]:
-    if _variable.startswith(("REGISTRY_", "XDG_", "HF_HOME", "HF_TOKEN")) or _variable.lower().endswith("_proxy"):
+    if _variable.startswith(
+        ("REGISTRY_", "XDG_", "HF_HOME", "HF_TOKEN")
+    ) or _variable.lower().endswith("_proxy"):
         del os.environ[_variable]
 sys.path.append(str(_GUARD))
 
@@ -36,7 +46,9 @@ from tests.support.warm import Warm  # noqa: E402
 network_guard.ends = False
 
 # Two busy cores say nothing about an example's speed.
-hypothesis.settings.register_profile("house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile(
+    "house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("house")
 
 
@@ -45,14 +57,24 @@ def _nothing_leaves_this_machine() -> Iterator[None]:
     """A look-up or a connection to elsewhere fails, and fails the test even where the code swallows that."""
     network_guard.attempts.clear()
     yield
-    assert not network_guard.attempts, f"the test tried to reach another machine: {', '.join(network_guard.attempts)}"
+    assert not network_guard.attempts, (
+        f"the test tried to reach another machine: {', '.join(network_guard.attempts)}"
+    )
 
 
 @pytest.fixture(scope="session")
 def processes_with_torch() -> Iterator[Warm]:
     """Processes forked from one that has imported what loads models, which takes each process some seconds else."""
-    warm = Warm(os.environ, ("sentence_transformers", "peft", "transformers.models.bert.modeling_bert", "registry.catalog.queries",
-                             "registry.artifacts.loading"))
+    warm = Warm(
+        os.environ,
+        (
+            "sentence_transformers",
+            "peft",
+            "transformers.models.bert.modeling_bert",
+            "registry.catalog.queries",
+            "registry.artifacts.loading",
+        ),
+    )
     yield warm
     warm.close()
 

@@ -33,9 +33,19 @@ def long_home(tmp_path_factory):
     journal.write(Init("0" * 32))
     for number in range(1, VERSIONS + 1):
         tokens = (Token(100, f"word {number % 7}", special=True),)
-        journal.register("team/medical", number, f"content {number % 90}", tokens=tokens, source={"metrics": {"mrr": f"0.{number}"}})
+        journal.register(
+            "team/medical",
+            number,
+            f"content {number % 90}",
+            tokens=tokens,
+            source={"metrics": {"mrr": f"0.{number}"}},
+        )
         journal.write(Alias("team/medical", "prod", number))
-        more = (Annotate("team/medical", number, {"owner": "anna"}), Yank("team/medical", number, "wrong"), Delete("team/medical", number))
+        more = (
+            Annotate("team/medical", number, {"owner": "anna"}),
+            Yank("team/medical", number, "wrong"),
+            Delete("team/medical", number),
+        )
         journal.write(more[number % 3])
     for entry in journal.entries:
         write(place / "journal" / f"{entry.number:020}.json", entry.to_bytes())
@@ -158,7 +168,9 @@ def test_a_helper_that_is_killed_ends_nothing(reg, helped, monkeypatch, after):
 
 
 @pytest.mark.parametrize("program", ["/nonexistent/python", "/bin/echo"])
-def test_a_helper_that_cannot_start_or_is_something_else_ends_nothing(reg, helped, monkeypatch, program):
+def test_a_helper_that_cannot_start_or_is_something_else_ends_nothing(
+    reg, helped, monkeypatch, program
+):
     alone, started = dump(reg), helped()
     monkeypatch.setattr(sys, "executable", program)
 
@@ -191,8 +203,14 @@ sys.exit(main(["--home", sys.argv[1], "repair"]))
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_helpers_end_with_who_started_them_by_control_c_too(reg, how, code):
-    process = subprocess.Popen([sys.executable, "-c", SLOW, str(reg.settings.home)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               start_new_session=True, cwd=Path(registry.__file__).parent.parent)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW, str(reg.settings.home)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        cwd=Path(registry.__file__).parent.parent,
+    )
     pids = [int(word) for word in process.stdout.readline().split()[1:]]
     assert len(pids) == 2
 
@@ -210,7 +228,10 @@ def gone(pid: int) -> bool:
     """Whether a process ends within some seconds; one that nobody waits for any more counts as gone."""
     for _ in range(100):
         try:
-            if Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            if (
+                Path(f"/proc/{pid}/stat").exists()
+                and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            ):
                 return True
             os.kill(pid, 0)
         except (ProcessLookupError, FileNotFoundError):

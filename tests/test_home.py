@@ -12,7 +12,14 @@ import pytest
 import registry
 from registry import entry as _entry
 from registry.digest import canonical, digest_of
-from registry.errors import BrokenChain, CatalogDiverged, HomeNotFound, NewerFormat, StoreUnavailable, VersionNotFound
+from registry.errors import (
+    BrokenChain,
+    CatalogDiverged,
+    HomeNotFound,
+    NewerFormat,
+    StoreUnavailable,
+    VersionNotFound,
+)
 from registry.home import Home
 from registry.settings import from_environment
 from registry.store.local import LocalBackend
@@ -80,7 +87,9 @@ def test_the_catalog_deleted_is_rebuilt_row_for_row(tmp_path):
 
 
 @pytest.mark.parametrize("catalog", ["lost", "behind"])
-def test_a_gap_in_the_journal_is_no_end_of_it_nothing_is_written_into_it_and_nothing_freed(tmp_path, catalog):
+def test_a_gap_in_the_journal_is_no_end_of_it_nothing_is_written_into_it_and_nothing_freed(
+    tmp_path, catalog
+):
     home = a_full_home(tmp_path)
     if catalog == "behind":
         later = sorted((home.root / "journal").iterdir())[3:]
@@ -98,7 +107,10 @@ def test_a_gap_in_the_journal_is_no_end_of_it_nothing_is_written_into_it_and_not
     before = sorted(home.root.rglob("blobs/*/*/*"))
 
     with registry.open(home.root) as damaged:
-        for act in (lambda: damaged.collect(older_than=0), lambda: damaged.annotate("minilm@1", {"k": "v"})):
+        for act in (
+            lambda: damaged.collect(older_than=0),
+            lambda: damaged.annotate("minilm@1", {"k": "v"}),
+        ):
             commands = ("registry repair --from HOME", "registry audit")
             with raises(BrokenChain, f"'{home.root}'", "entry 4", " 7", *commands):
                 act()
@@ -124,20 +136,38 @@ def test_a_catalog_of_another_journal_is_refused(tmp_path):
 def test_an_entry_of_a_newer_kind_is_refused_and_nothing_written(tmp_path):
     home = registry.init(tmp_path / "home").home
     first = home.journal.read(1)
-    value = {"format": 1, "number": 2, "id": "x" * 32, "time": _entry.now(), "by": "me", "kind": "Sign", "body": {}, "previous": first.digest}
-    (home.root / "journal" / f"{2:020}.json").write_bytes(canonical({**value, "digest": digest_of(canonical(value))}))
+    value = {
+        "format": 1,
+        "number": 2,
+        "id": "x" * 32,
+        "time": _entry.now(),
+        "by": "me",
+        "kind": "Sign",
+        "body": {},
+        "previous": first.digest,
+    }
+    (home.root / "journal" / f"{2:020}.json").write_bytes(
+        canonical({**value, "digest": digest_of(canonical(value))})
+    )
     before = sorted(home.root.rglob("*"))
 
     with raises(NewerFormat, "entry 2", "'Sign'"):
         home.commit(lambda connection: _entry.Init("1" * 32))
 
-    assert [path for path in sorted(home.root.rglob("*")) if "journal" in path.parts] == [path for path in before if "journal" in path.parts]
+    assert [path for path in sorted(home.root.rglob("*")) if "journal" in path.parts] == [
+        path for path in before if "journal" in path.parts
+    ]
 
 
 def test_sixteen_processes_register_at_once_on_a_cold_home(tmp_path):
     folders = [plain.base(tmp_path / f"model-{number}", seed=number) for number in range(16)]
     code = "import registry, sys; print(registry.init(sys.argv[1]).add(sys.argv[2], 'shared', measure=False).version.number)"
-    with contextlib.closing(Warm(os.environ, ("registry.actions.add", "registry.catalog.queries", "registry.artifacts.checks"))) as warm:
+    with contextlib.closing(
+        Warm(
+            os.environ,
+            ("registry.actions.add", "registry.catalog.queries", "registry.artifacts.checks"),
+        )
+    ) as warm:
         running = [warm.start(tmp_path / "home", folder, code=code) for folder in folders]
         ended = [process.wait(120.0) for process in running]
 
@@ -150,6 +180,7 @@ def test_sixteen_processes_register_at_once_on_a_cold_home(tmp_path):
 
 # Deaths: each writing command dies at its n-th call of the back end, for all n. The registry must work then, and the same
 # command, repeated, must succeed.
+
 
 def a_full_home(place: Path) -> Home:
     made = registry.init(place / "home")
@@ -188,7 +219,9 @@ def test_a_death_while_a_home_is_made_leaves_a_place_where_it_can_be_made(tmp_pa
         place = tmp_path / f"home-{call}"
         settings = from_environment(place)
         try:
-            Home.create(settings, FailingBackend(LocalBackend(place), call, "die", after=after)).close()
+            Home.create(
+                settings, FailingBackend(LocalBackend(place), call, "die", after=after)
+            ).close()
         except Died:
             deaths += 1
             assert registry.init(place).list() == ()
@@ -201,22 +234,40 @@ def test_a_death_after_any_step_of_a_resize_leaves_a_registry_that_works(tmp_pat
     home = a_full_home(tmp_path)
     home.close()
 
-    assert deaths(home, tmp_path, True, lambda reg: reg.resize("minilm@1", "grown", ["zorvin"]), step=3) > 2
+    assert (
+        deaths(
+            home, tmp_path, True, lambda reg: reg.resize("minilm@1", "grown", ["zorvin"]), step=3
+        )
+        > 2
+    )
 
 
-@pytest.mark.parametrize(("command", "after"), [
-    *((command, False) for command in COMMANDS),
-    *((command, True) for command in COMMANDS if command != "checkout"),  # which changes nothing in the store
-])
+@pytest.mark.parametrize(
+    ("command", "after"),
+    [
+        *((command, False) for command in COMMANDS),
+        *(
+            (command, True) for command in COMMANDS if command != "checkout"
+        ),  # which changes nothing in the store
+    ],
+)
 def test_a_death_at_any_call_leaves_a_registry_that_works(tmp_path, command, after):
     home = a_full_home(tmp_path)
     plain.base(tmp_path / "third", seed=11)
     home.blobs.add(b"nobody needs this")
     home.close()
 
-    count = deaths(home, tmp_path, after, lambda reg: COMMANDS[command](reg, tmp_path), step=2 if command in ("add", "checkout") else 1)
+    count = deaths(
+        home,
+        tmp_path,
+        after,
+        lambda reg: COMMANDS[command](reg, tmp_path),
+        step=2 if command in ("add", "checkout") else 1,
+    )
 
-    assert count > 0 or (command == "checkout" and after)   # a checkout changes nothing in the store, so there is no death after a change
+    assert count > 0 or (
+        command == "checkout" and after
+    )  # a checkout changes nothing in the store, so there is no death after a change
 
 
 def deaths(home: Home, folder: Path, after: bool, run, *, step: int = 1) -> int:
@@ -252,7 +303,11 @@ def works_again(place: Path, run, *, rebuilt: bool = True) -> None:
     assert {model.name for model in reg.list()} >= {"minilm", "resized", "medical"}
     assert reg.show("medical@1").version.parents[0].reference == "resized@1"
     run(reg)
-    assert all(reg.home.blobs.verify(file.digest) for name in ("minilm@1", "resized@1", "medical@1") for file in reg.show(name).files)
+    assert all(
+        reg.home.blobs.verify(file.digest)
+        for name in ("minilm@1", "resized@1", "medical@1")
+        for file in reg.show(name).files
+    )
     before = fold(reg.home)
     reg.close()
     if rebuilt:

@@ -29,7 +29,11 @@ def open_home(tmp_path):
 
 def elsewhere(reg, *words):
     """A command in another process."""
-    subprocess.run([sys.executable, "-m", "registry", "--home", str(reg.home.root), *words], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "registry", "--home", str(reg.home.root), *words],
+        check=True,
+        capture_output=True,
+    )
 
 
 def made_anew(reg):

@@ -34,12 +34,17 @@ def test_the_look_up_of_a_name_fails_and_is_remembered(forgiven: list[str]) -> N
 
 
 def test_a_child_process_that_swallows_the_failure_ends_all_the_same() -> None:
-    child = subprocess.run([sys.executable, "-c", SWALLOWS], capture_output=True, text=True, check=False)
+    child = subprocess.run(
+        [sys.executable, "-c", SWALLOWS], capture_output=True, text=True, check=False
+    )
 
     assert (child.returncode, child.stdout) == (network_guard.LEFT, "")
     assert "reach no other machine: socket.getaddrinfo '192.0.2.1'" in child.stderr
 
 
 def test_this_machine_is_reached() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+    ):
         assert client.getpeername() == server.getsockname()

@@ -15,8 +15,16 @@ from registry.cli.session import Session
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 ROWS = re.findall(r"^\| `([a-z]+)(?: [^`]*)?` \| `(.+?)` \|", README, re.MULTILINE)
-SHOWN = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line.startswith("registry ")]
-EXAMPLES = [*SHOWN, *(example.replace("\\|", "|") for _, example in ROWS if example.startswith("registry "))]
+SHOWN = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("registry ")
+]
+EXAMPLES = [
+    *SHOWN,
+    *(example.replace("\\|", "|") for _, example in ROWS if example.startswith("registry ")),
+]
 
 
 def test_every_command_has_a_row() -> None:
@@ -29,7 +37,10 @@ def test_a_command_that_is_shown_is_one_that_can_be_typed(line: str) -> None:
     command = root.get_command(click.Context(root), name)
     assert command is not None
 
-    with root.make_context("registry", [name], obj=Session()) as above, command.make_context(name, arguments, parent=above) as context:
+    with (
+        root.make_context("registry", [name], obj=Session()) as above,
+        command.make_context(name, arguments, parent=above) as context,
+    ):
         assert context.args == []
 
 
@@ -41,6 +52,9 @@ def test_each_name_of_the_package_that_is_shown_is_there() -> None:
 
 
 def test_a_link_within_leads_somewhere() -> None:
-    anchors = {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.+)$", README, re.MULTILINE)}
+    anchors = {
+        re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-")
+        for title in re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+    }
 
     assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= anchors

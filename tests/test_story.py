@@ -19,8 +19,22 @@ import pytest
 
 from tests.support.warm import Warm
 
-WORDS = ("zorvaxin", "quelora", "brontazide", "calvexumab", "metifenol", "osperidal", "trenolide", "hylantrex")
-TEXTS = [*(f"the patient takes {word} twice a day" for word in WORDS), *WORDS, "an ordinary sentence", ""]
+WORDS = (
+    "zorvaxin",
+    "quelora",
+    "brontazide",
+    "calvexumab",
+    "metifenol",
+    "osperidal",
+    "trenolide",
+    "hylantrex",
+)
+TEXTS = [
+    *(f"the patient takes {word} twice a day" for word in WORDS),
+    *WORDS,
+    "an ordinary sentence",
+    "",
+]
 
 TRAIN = """
 import json, sys
@@ -91,15 +105,24 @@ class Told:
 
 def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """A new process of this Python, which must succeed."""
-    done = subprocess.run([sys.executable, *words], cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, *words], cwd=cwd, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done
 
 
 @pytest.fixture(scope="module")
-def told(minilm_folder: Path, tmp_path_factory: pytest.TempPathFactory, processes_with_torch: Warm) -> Told:
+def told(
+    minilm_folder: Path, tmp_path_factory: pytest.TempPathFactory, processes_with_torch: Warm
+) -> Told:
     place = tmp_path_factory.mktemp("story")
-    training, home, elsewhere, image = place / "training", place / "home", place / "elsewhere", place / "app" / "model"
+    training, home, elsewhere, image = (
+        place / "training",
+        place / "home",
+        place / "elsewhere",
+        place / "app" / "model",
+    )
     for folder in (training, elsewhere, image.parent):
         folder.mkdir()
     shutil.copytree(minilm_folder, training / "minilm")
@@ -118,7 +141,11 @@ def told(minilm_folder: Path, tmp_path_factory: pytest.TempPathFactory, processe
     registry("resize", "minilm@1", "--as", "medical-base", "--tokens", "words.txt")
     checkout = registry("checkout", "medical-base@1").strip()
     trained = json.loads(step(checkout, "medical", json.dumps(TEXTS), code=TRAIN, cwd=training))
-    named = Path(json.loads((training / "medical" / "adapter_config.json").read_text())["base_model_name_or_path"])
+    named = Path(
+        json.loads((training / "medical" / "adapter_config.json").read_text())[
+            "base_model_name_or_path"
+        ]
+    )
     added = registry("add", "medical", "--as", "medical")
 
     shutil.rmtree(training)
@@ -126,7 +153,18 @@ def told(minilm_folder: Path, tmp_path_factory: pytest.TempPathFactory, processe
     home.rename(moved)
     shutil.copytree(minilm_folder, named)
     encode = [word for text in TEXTS for word in ("--encode", text)]
-    loaded = run("-m", "registry", "--home", str(moved), "load", "medical@1", "--device", "cpu", *encode, cwd=elsewhere)
+    loaded = run(
+        "-m",
+        "registry",
+        "--home",
+        str(moved),
+        "load",
+        "medical@1",
+        "--device",
+        "cpu",
+        *encode,
+        cwd=elsewhere,
+    )
     shown = json.loads(registry("show", "medical@1", "--json", home=moved, cwd=elsewhere))
     tokens = json.loads(registry("tokens", "medical@1", "--json", home=moved, cwd=elsewhere))
 
@@ -134,10 +172,21 @@ def told(minilm_folder: Path, tmp_path_factory: pytest.TempPathFactory, processe
     (elsewhere / "build").rename(image)
     shutil.rmtree(moved)
     shutil.rmtree(home)
-    without = run("-I", "-c", LOAD_WITHOUT_THE_PACKAGE, str(image), json.dumps(TEXTS), cwd=image.parent)
+    without = run(
+        "-I", "-c", LOAD_WITHOUT_THE_PACKAGE, str(image), json.dumps(TEXTS), cwd=image.parent
+    )
     vectors = [json.loads(line) for line in loaded.stdout.splitlines()]
-    return Told(trained, added, shown, tokens, named, vectors, loaded.stderr, image,
-                json.loads(without.stdout))
+    return Told(
+        trained,
+        added,
+        shown,
+        tokens,
+        named,
+        vectors,
+        loaded.stderr,
+        image,
+        json.loads(without.stdout),
+    )
 
 
 def test_what_is_loaded_is_bit_for_bit_what_training_ended_with(told: Told) -> None:
@@ -145,7 +194,9 @@ def test_what_is_loaded_is_bit_for_bit_what_training_ended_with(told: Told) -> N
     assert told.loaded == told.trained
 
 
-def test_no_word_of_warning_is_said_though_another_model_lies_where_the_adapter_had_its_base(told: Told) -> None:
+def test_no_word_of_warning_is_said_though_another_model_lies_where_the_adapter_had_its_base(
+    told: Told,
+) -> None:
     assert told.said.splitlines() == ["medical@1 is loaded as SentenceTransformer"]
 
 
@@ -153,7 +204,11 @@ def test_the_adapter_is_known_to_stand_on_what_it_was_trained_on(told: Told) -> 
     (parent,) = told.shown["parents"]
 
     assert (told.shown["kind"], parent["role"], parent["reference"], parent["evidence"]) == (
-        "adapter", "base", "medical-base@1", "witnessed")
+        "adapter",
+        "base",
+        "medical-base@1",
+        "witnessed",
+    )
     assert f"sha256-{parent['digest'].removeprefix('sha256:')}" in told.named.name
 
 
@@ -162,7 +217,9 @@ def test_adding_ends_with_the_name_and_the_whole_digest(told: Told) -> None:
 
 
 def test_the_words_keep_their_order_and_follow_the_old_vocabulary(told: Told) -> None:
-    assert [(token["id"], token["content"]) for token in told.tokens] == list(enumerate(WORDS, start=30522))
+    assert [(token["id"], token["content"]) for token in told.tokens] == list(
+        enumerate(WORDS, start=30522)
+    )
     shown = told.shown["vocabulary"]["added"]
     assert [{key: token[key] for key in shown[0]} for token in told.tokens] == shown
 
@@ -171,7 +228,9 @@ def test_no_path_of_the_training_machine_is_in_what_was_registered(told: Told) -
     assert str(told.image.parent.parent) not in json.dumps(told.shown)
 
 
-def test_a_checkout_for_an_image_loads_there_without_this_package_its_home_or_the_network(told: Told) -> None:
+def test_a_checkout_for_an_image_loads_there_without_this_package_its_home_or_the_network(
+    told: Told,
+) -> None:
     assert told.without_the_package == told.trained
 
 

@@ -14,7 +14,12 @@ from ..errors import RegistryError
 from ..manifest import File
 from ..store.blobs import Blobs
 
-READING = ("registry.artifacts.encoder", "registry.artifacts.inspect", "registry.artifacts.checks", "registry.artifacts.probes")
+READING = (
+    "registry.artifacts.encoder",
+    "registry.artifacts.inspect",
+    "registry.artifacts.checks",
+    "registry.artifacts.probes",
+)
 """What it takes to understand a folder."""
 TURN = 0.0005
 """Seconds after which the importing thread gives way; Python's own 5 ms would make whoever reads from a line wait at each block."""
@@ -37,7 +42,9 @@ def _import(modules: Sequence[str]) -> None:
     try:
         sys.setswitchinterval(min(TURN, before))
         for module in modules:
-            with contextlib.suppress(Exception):  # whatever it is: the import where the module is needed meets it again and says it
+            with contextlib.suppress(
+                Exception
+            ):  # whatever it is: the import where the module is needed meets it again and says it
                 importlib.import_module(module)
     finally:
         sys.setswitchinterval(before)
@@ -54,7 +61,9 @@ class Hashing:
 
     def begin(self, files: Sequence[File]) -> None:
         """Hash the large ones among these, one after the other."""
-        wanted = [file.digest for file in files if file.size >= LARGE and file.digest not in self._found]
+        wanted = [
+            file.digest for file in files if file.size >= LARGE and file.digest not in self._found
+        ]
         self._found |= {digest: Future() for digest in wanted}
         if not wanted:
             return

@@ -24,8 +24,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def bundle(home: Home, versions: Sequence[VersionLike], output: str | os.PathLike[str], *, have: Path | None, everything: bool,
-           progress: Progress) -> Bundled:
+def bundle(
+    home: Home,
+    versions: Sequence[VersionLike],
+    output: str | os.PathLike[str],
+    *,
+    have: Path | None,
+    everything: bool,
+    progress: Progress,
+) -> Bundled:
     """What was written to `output`, which is there whole afterwards or not at all.
 
     have is a bundle, or a text of digests a line, of what the other side has: that is left out. Raises BlobNotFound, DigestMismatch, and
@@ -34,13 +41,21 @@ def bundle(home: Home, versions: Sequence[VersionLike], output: str | os.PathLik
     if everything == bool(versions):
         raise Invalid(
             f"{'versions and' if everything else 'neither versions nor'} --all are given",
-            hint="give the versions, or --all for the whole registry")
+            hint="give the versions, or --all for the whole registry",
+        )
     place = output_place(output, "the bundle", home.root)
     known = _have(have) if have is not None else set()
     with home.store_lock.shared(timeout=60.0):
         index, entries = _whole(home) if everything else (_of_versions(home, versions), [])
         left = {digest: size for digest, size in index.blobs.items() if digest not in known}
-        index = Index(index.store, left, tuple(sorted(set(index.blobs) - set(left))), index.versions, index.entries, index.head)
+        index = Index(
+            index.store,
+            left,
+            tuple(sorted(set(index.blobs) - set(left))),
+            index.versions,
+            index.entries,
+            index.head,
+        )
         total, done = sum(left.values()), 0
 
         def count(size: int) -> None:
@@ -49,7 +64,14 @@ def bundle(home: Home, versions: Sequence[VersionLike], output: str | os.PathLik
             progress("bundling", done, total)
 
         size = _bundle.write(place, index, home.blobs.open, entries, count)
-    return Bundled(Path(output), tuple(version.reference for version in index.versions), len(index.blobs), size, len(index.lacks), index.entries)
+    return Bundled(
+        Path(output),
+        tuple(version.reference for version in index.versions),
+        len(index.blobs),
+        size,
+        len(index.lacks),
+        index.entries,
+    )
 
 
 def packed(home: Home, version: Version) -> Packed:
@@ -58,8 +80,19 @@ def packed(home: Home, version: Version) -> Packed:
     assert entry is not None
     assert isinstance(entry.body, Register)
     source = {key: value for key, value in entry.body.source.items() if key in SOURCE}
-    return Packed(version.name, version.number, version.digest, version.probes, entry.body.edges, entry.body.message, source,
-                  entry.body.checkpoint, entry.body.forced, entry.time, entry.by)
+    return Packed(
+        version.name,
+        version.number,
+        version.digest,
+        version.probes,
+        entry.body.edges,
+        entry.body.message,
+        source,
+        entry.body.checkpoint,
+        entry.body.forced,
+        entry.time,
+        entry.by,
+    )
 
 
 def _of_versions(home: Home, versions: Sequence[VersionLike]) -> Index:
@@ -81,24 +114,36 @@ def _parents_first(connection: Connection, versions: Sequence[Version]) -> list[
         for item in line:
             lost = [parent for parent in item.parents if parent.digest not in there]
             if lost:
-                raise BlobNotFound(f"{item.reference} stands on {lost[0].reference} ({lost[0].digest.short}), which is not here")
+                raise BlobNotFound(
+                    f"{item.reference} stands on {lost[0].reference} ({lost[0].digest.short}), which is not here"
+                )
         for item in line:
             found.setdefault(item.digest, item)
     ordered: list[Version] = []
     while len(ordered) < len(found):
         done = {item.digest for item in ordered}
-        ordered += [item for digest, item in found.items() if digest not in done and all(parent.digest in done for parent in item.parents)]
+        ordered += [
+            item
+            for digest, item in found.items()
+            if digest not in done and all(parent.digest in done for parent in item.parents)
+        ]
     return ordered
 
 
 def _whole(home: Home) -> tuple[Index, list[Entry]]:
     """Every entry, and every blob that a version or the journal needs."""
     from ..catalog import queries
+
     home.catch_up() if home.writable else None
     with home.reading() as connection:
         needed = queries.needs(connection).blobs()
     entries = list(home.journal.follow(0, None))
-    return Index(store_of(home), {digest: home.blobs.size(digest) for digest in needed}, entries=len(entries), head=entries[-1].digest), entries
+    return Index(
+        store_of(home),
+        {digest: home.blobs.size(digest) for digest in needed},
+        entries=len(entries),
+        head=entries[-1].digest,
+    ), entries
 
 
 def _have(path: Path) -> set[Digest]:
@@ -107,10 +152,17 @@ def _have(path: Path) -> set[Digest]:
         with Bundle(path) as there:
             return {*there.index.blobs, *there.index.lacks}
     try:
-        return {Digest(line.strip()) for line in path.read_text("utf-8-sig").splitlines() if line.strip()}
+        return {
+            Digest(line.strip())
+            for line in path.read_text("utf-8-sig").splitlines()
+            if line.strip()
+        }
     except (OSError, UnicodeError) as error:
-        raise FolderNotFound(f"cannot read {str(path)!r}: {reason(error) if isinstance(error, OSError) else 'it is no text'}") from None
+        raise FolderNotFound(
+            f"cannot read {str(path)!r}: {reason(error) if isinstance(error, OSError) else 'it is no text'}"
+        ) from None
     except InvalidManifest as error:
         raise InvalidManifest(
             f"{str(path)!r} is neither a bundle nor a list of digests, one per line: {error}",
-            hint=error.hint) from None
+            hint=error.hint,
+        ) from None

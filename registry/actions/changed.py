@@ -14,7 +14,9 @@ from ..version import Version
 SHOWN = 3
 
 
-def changed_since(remote: Remote, now: Tree, published: str | None, manifest: Manifest) -> tuple[str, ...]:
+def changed_since(
+    remote: Remote, now: Tree, published: str | None, manifest: Manifest
+) -> tuple[str, ...]:
     """Files of a version that are not as they were at the commit that published it, the card apart, and weights or tokens that came beside them.
 
     None are, where the two commits have different versions. One request, and that only where something was committed since.
@@ -26,27 +28,51 @@ def changed_since(remote: Remote, now: Tree, published: str | None, manifest: Ma
         return ()
     others = [path for path in now.files if path not in before and _plan.touches_loaders([path])]
     own = [file.path for file in manifest.files if file.path != _card.PATH]
-    return tuple(sorted({path for path in (*own, *others) if before.get(path) != now.files.get(path)}))
+    return tuple(
+        sorted({path for path in (*own, *others) if before.get(path) != now.files.get(path)})
+    )
 
 
-def warn_of_changes(home: Home, remote: Remote, tree: Tree, refs: Refs, version: Version, manifest: Manifest, published: str | None) -> None:
+def warn_of_changes(
+    home: Home,
+    remote: Remote,
+    tree: Tree,
+    refs: Refs,
+    version: Version,
+    manifest: Manifest,
+    published: str | None,
+) -> None:
     """Keep a line where plain loaders get something else from a commit than the version that it should have."""
     if tree.commit in _plan.numbers(refs).values():
         return
     files = changed_since(remote, tree, published, manifest)
     if files:
-        home.warn(f"hf://{tree.repository}@{tree.commit[:12]} is not as {version.reference} was published, {named(files)} changed there; plain "
-                  "loaders get what is there now, registry pull and load what was published")
+        home.warn(
+            f"hf://{tree.repository}@{tree.commit[:12]} is not as {version.reference} was published, {named(files)} changed there; plain "
+            "loaders get what is there now, registry pull and load what was published"
+        )
 
 
-def warn_of_overwriting(home: Home, remote: Remote, tree: Tree, refs: Refs, version: Version, there: _line.Member, changes: _plan.Changes) -> None:
+def warn_of_overwriting(
+    home: Home,
+    remote: Remote,
+    tree: Tree,
+    refs: Refs,
+    version: Version,
+    there: _line.Member,
+    changes: _plan.Changes,
+) -> None:
     """Keep a line where a version takes the place of what somebody changed on main since the last one was published."""
     touched = {upload.path for upload in changes.send} | set(changes.remove)
     published = refs.tags.get(_plan.tag_of(there.number))
-    files = [path for path in changed_since(remote, tree, published, there.manifest) if path in touched]
+    files = [
+        path for path in changed_since(remote, tree, published, there.manifest) if path in touched
+    ]
     if files:
-        home.warn(f"main of hf://{tree.repository} was changed there since {there.reference} was published, and {version.reference} takes the place "
-                  f"of that: {named(files)}; the change stays in the repository's history, at {tree.commit[:12]}")
+        home.warn(
+            f"main of hf://{tree.repository} was changed there since {there.reference} was published, and {version.reference} takes the place "
+            f"of that: {named(files)}; the change stays in the repository's history, at {tree.commit[:12]}"
+        )
 
 
 def named(files: Sequence[str]) -> str:

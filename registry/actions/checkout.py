@@ -22,10 +22,28 @@ from ..site import make_private
 from ..store import checkout as _store
 from ..store.output import refuse_within
 from ..version import Version
-from .common import VersionLike, at_a_glance, line_here, line_of, look_up, manifest_of, resolve, stored, warn_if_yanked
+from .common import (
+    VersionLike,
+    at_a_glance,
+    line_here,
+    line_of,
+    look_up,
+    manifest_of,
+    resolve,
+    stored,
+    warn_if_yanked,
+)
 
 
-def checkout(home: Home, version: VersionLike, folder: Path | None, *, for_path: str | None, force: bool, progress: Progress) -> Checkout:
+def checkout(
+    home: Home,
+    version: VersionLike,
+    folder: Path | None,
+    *,
+    for_path: str | None,
+    force: bool,
+    progress: Progress,
+) -> Checkout:
     """The version as files: in `folder`, new or empty unless force, or in the home's own checkout.
 
     for_path is the absolute path where the folder will lie later, e.g. in an image. Raises NotEmpty, Invalid.
@@ -33,14 +51,14 @@ def checkout(home: Home, version: VersionLike, folder: Path | None, *, for_path:
     if folder is None:
         if for_path is not None or force:
             raise Invalid(
-                "--for and --force require a folder",
-                hint="give the folder to check out into")
+                "--for and --force require a folder", hint="give the folder to check out into"
+            )
         found = resolve(home, version)
         return home_checkout(home, found, progress=progress)
     if for_path is not None and (not for_path.startswith("/") or "\0" in for_path):
         raise InvalidPath(
-            f"--for requires an absolute path, not {short(for_path)}",
-            hint="e.g. --for /app/model")
+            f"--for requires an absolute path, not {short(for_path)}", hint="e.g. --for /app/model"
+        )
     target = Path(os.path.abspath(folder))
     refuse_within(home.root, target, f"cannot check out to {str(folder)!r}", "folder")
     with home.reading() as connection:
@@ -48,21 +66,34 @@ def checkout(home: Home, version: VersionLike, folder: Path | None, *, for_path:
         base = base_of(home, line_of(connection, found))
     warn_if_yanked(home, found)
     _refuse_used(folder, force)
-    pieces = _pieces(home, found, base_path(home, base, Path(for_path or target) / ".registry" / "base") if base else None)
+    pieces = _pieces(
+        home,
+        found,
+        base_path(home, base, Path(for_path or target) / ".registry" / "base") if base else None,
+    )
     if base is not None:
-        pieces += [_store.Piece(f".registry/base/{piece.path}", piece.digest, piece.size, piece.rendered) for piece in _pieces(home, base, None)]
+        pieces += [
+            _store.Piece(f".registry/base/{piece.path}", piece.digest, piece.size, piece.rendered)
+            for piece in _pieces(home, base, None)
+        ]
     with home.store_lock.shared(timeout=60.0):
         marker = _marker(found, base, for_path or str(target))
-        aside = _store.materialise(target, pieces, home.blobs, links=False, marker=marker, progress=progress, replace=True)
+        aside = _store.materialise(
+            target, pieces, home.blobs, links=False, marker=marker, progress=progress, replace=True
+        )
     if aside is not None:
-        home.warn(f"what {str(target)!r} held was not all a checkout's own, and is kept in {str(aside)!r}")
+        home.warn(
+            f"what {str(target)!r} held was not all a checkout's own, and is kept in {str(aside)!r}"
+        )
     return Checkout(target, found, True)
 
 
 def home_checkout(home: Home, version: Version, *, progress: Progress = silent) -> Checkout:
     """The home's checkout of a version, its base's beside it; made, or made anew where something was changed on disk."""
     base = _base_of(home, version)
-    base_folder, base_fresh = _ready(home, base, None, progress) if base is not None else (None, False)
+    base_folder, base_fresh = (
+        _ready(home, base, None, progress) if base is not None else (None, False)
+    )
     folder, fresh = _ready(home, version, base_folder, progress, base=base)
     return Checkout(folder, version, fresh or base_fresh)
 
@@ -98,11 +129,19 @@ def base_of(home: Home, line: Sequence[Version]) -> Version | None:
         return None
     base = next((item for item in line[1:] if item.digest == version.parents[0].digest), None)
     if base is None:
-        raise NotLoadable(f"{version.reference} stands on {version.parents[0].reference} ({version.parents[0].digest.short}), which is not here")
+        raise NotLoadable(
+            f"{version.reference} stands on {version.parents[0].reference} ({version.parents[0].digest.short}), which is not here"
+        )
     return base
 
 
-def _ready(home: Home, version: Version, base_folder: Path | None, progress: Progress, base: Version | None = None) -> tuple[Path, bool]:
+def _ready(
+    home: Home,
+    version: Version,
+    base_folder: Path | None,
+    progress: Progress,
+    base: Version | None = None,
+) -> tuple[Path, bool]:
     """(folder, whether it was made just now)."""
     folder = checkout_folder(home, version)
     there = folder.exists()
@@ -110,19 +149,35 @@ def _ready(home: Home, version: Version, base_folder: Path | None, progress: Pro
     if there and not problems:
         return folder, False
     make_private(folder.parent)
-    pieces = _pieces(home, version, base_path(home, base, base_folder) if base is not None and base_folder is not None else None)
+    pieces = _pieces(
+        home,
+        version,
+        base_path(home, base, base_folder)
+        if base is not None and base_folder is not None
+        else None,
+    )
     with home.store_lock.shared(timeout=60.0):
-        aside = _store.materialise(folder, pieces, home.blobs, links=True, marker=_marker(version, base, str(folder)), progress=progress,
-                                   replace=bool(problems))
+        aside = _store.materialise(
+            folder,
+            pieces,
+            home.blobs,
+            links=True,
+            marker=_marker(version, base, str(folder)),
+            progress=progress,
+            replace=bool(problems),
+        )
     if problems:
         kept = f", and what was there is kept in {str(aside)!r}" if aside is not None else ""
-        home.warn(f"the checkout of {version.reference} was changed on disk ({problems[0]}); it is made anew{kept}")
+        home.warn(
+            f"the checkout of {version.reference} was changed on disk ({problems[0]}); it is made anew{kept}"
+        )
     return folder, True
 
 
 def base_path(home: Home, base: Version, folder: Path) -> str:
     """What an adapter must name so that loaders find its base's weights: the folder of its transformer, mostly the root."""
     from ..artifacts.encoder import layout
+
     return str(folder / layout(stored(home, base), class_hint=base.model_class).transformer)
 
 
@@ -133,15 +188,25 @@ def _pieces(home: Home, version: Version, place: str | None) -> list[_store.Piec
         rendered = None
         if place is not None and file.path.rsplit("/", 1)[-1] == ADAPTER_CONFIG:
             from ..artifacts.adapter import render_config
+
             rendered = render_config(home.blobs.read(file.digest), place)
         pieces.append(_store.Piece(file.path, file.digest, file.size, rendered))
     return pieces
 
 
 def _marker(version: Version, base: Version | None, place: str) -> _store.Marker:
-    line = [{"role": "self", "name": version.name, "number": version.number, "manifest": str(version.digest)}]
+    line = [
+        {
+            "role": "self",
+            "name": version.name,
+            "number": version.number,
+            "manifest": str(version.digest),
+        }
+    ]
     if base is not None:
-        line.append({"role": "base", "name": base.name, "number": base.number, "manifest": str(base.digest)})
+        line.append(
+            {"role": "base", "name": base.name, "number": base.number, "manifest": str(base.digest)}
+        )
     return _store.Marker(manifest=version.digest, place=place, line=line)
 
 
@@ -154,9 +219,11 @@ def _refuse_used(folder: Path, force: bool) -> None:
     if not force:
         raise NotEmpty(
             f"the folder {str(folder)!r} is not empty",
-            hint=f"give a new folder{', or add --force to replace this checkout' if ours else ''}")
+            hint=f"give a new folder{', or add --force to replace this checkout' if ours else ''}",
+        )
     if not ours:
         raise NotEmpty(
             f"the folder {str(folder)!r} contains files that are not from a checkout (--force "
             "replaces only checkouts)",
-            hint="give a new folder")
+            hint="give a new folder",
+        )

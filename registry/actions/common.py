@@ -34,17 +34,20 @@ def entry_at(connection: Connection, at: When | None) -> int | None:
     if at is None:
         return None
     from ..catalog import queries
+
     parsed, head = _moment.parse(at), queries.head(connection)
     if isinstance(parsed, int):
         if not 1 <= parsed <= head:
             raise EntryNotFound(
-                f"there is no entry {parsed} (entries are numbered from 1 to {head})")
+                f"there is no entry {parsed} (entries are numbered from 1 to {head})"
+            )
         return parsed
     found = queries.as_of(connection, parsed)
     if found == 0:
         raise EntryNotFound(
             f"this registry did not exist at {parsed} (its first entry is of "
-            f"{queries.time_of(connection, 1)})")
+            f"{queries.time_of(connection, 1)})"
+        )
     return found
 
 
@@ -54,12 +57,14 @@ def look_up(connection: Connection, version: VersionLike, at: int | None = None)
     Raises what queries.resolve raises.
     """
     from ..catalog import queries
+
     text = version.pinned if isinstance(version, Version) else version
     reference = _reference.parse(text)
     if reference.path is not None:
         raise InvalidReference(
             f"{text!r} names a file, and a version is required",
-            hint=f"leave out ':{reference.path}'")
+            hint=f"leave out ':{reference.path}'",
+        )
     return queries.resolve(connection, reference, at)
 
 
@@ -68,7 +73,8 @@ def look_up_named(connection: Connection, version: VersionLike, verb: str) -> Ve
     if isinstance(version, str) and _reference.parse(version).bare:
         raise InvalidReference(
             f"{version!r} does not name a version ({verb} does not default to the latest one)",
-            hint=f"write {version}@NUMBER or {version}@ALIAS")
+            hint=f"write {version}@NUMBER or {version}@ALIAS",
+        )
     return look_up(connection, version)
 
 
@@ -79,7 +85,8 @@ def pointed_at(version: Version) -> InUse:
     point, them = ("points", "it") if len(aliases) == 1 else ("point", "them")
     return InUse(
         f"{' and '.join(aliases)} {point} to {version.reference}",
-        hint=f"move {them} first, or remove {them}: {commands}")
+        hint=f"move {them} first, or remove {them}: {commands}",
+    )
 
 
 def resolve(home: Home, version: VersionLike, at: When | None = None) -> Version:
@@ -122,10 +129,12 @@ def reading_files(home: Home, *versions: Version | None) -> Iterator[None]:
 def still_there(connection: Connection, version: Version) -> tuple[str, int]:
     """(name, number) of a version that an entry is about to be written of. Raises VersionNotFound if it was deleted meanwhile."""
     from ..catalog import queries
+
     now = queries.version(connection, version.name, version.number)
     if now is None or now.deleted or now.digest != version.digest:
         raise VersionNotFound(
-            f"{version.reference} was deleted meanwhile, nothing was recorded of it")
+            f"{version.reference} was deleted meanwhile, nothing was recorded of it"
+        )
     return version.name, version.number
 
 
@@ -159,7 +168,10 @@ def stored(home: Home, version: Version) -> StoredFiles:
 def line_of(connection: Connection, version: Version, at: int | None = None) -> Sequence[Version]:
     """The version and all its ancestors, each once, nearest first, under the name by which its child knows it if that is still here."""
     from ..catalog import queries
-    return _followed(version, lambda parent: queries.with_manifest(connection, parent.digest, at, deleted=True))
+
+    return _followed(
+        version, lambda parent: queries.with_manifest(connection, parent.digest, at, deleted=True)
+    )
 
 
 def line_here(home: Home, version: Version, *, whole: bool = False) -> Sequence[Version]:
@@ -167,6 +179,7 @@ def line_here(home: Home, version: Version, *, whole: bool = False) -> Sequence[
 
     With whole raises NotLoadable where an ancestor was never here.
     """
+
     def glimpsed(parent: ParentVersion) -> Sequence[Version]:
         found = glance.with_manifest(home.root, parent.digest)
         if not found:
@@ -179,10 +192,15 @@ def line_here(home: Home, version: Version, *, whole: bool = False) -> Sequence[
         with home.reading() as connection:
             line = line_of(connection, version)
     here = {item.digest for item in line}
-    lost = next(((item, parent) for item in line for parent in item.parents if parent.digest not in here), None)
+    lost = next(
+        ((item, parent) for item in line for parent in item.parents if parent.digest not in here),
+        None,
+    )
     if whole and lost is not None:
         child, parent = lost
-        raise NotLoadable(f"{child.reference} stands on {parent.reference} ({parent.digest.short}), which is not here")
+        raise NotLoadable(
+            f"{child.reference} stands on {parent.reference} ({parent.digest.short}), which is not here"
+        )
     return line
 
 
@@ -190,7 +208,9 @@ class _NotToldError(Exception):
     """A glance does not suffice."""
 
 
-def _followed(version: Version, with_manifest: Callable[[ParentVersion], Sequence[Version]]) -> list[Version]:
+def _followed(
+    version: Version, with_manifest: Callable[[ParentVersion], Sequence[Version]]
+) -> list[Version]:
     line, waiting = [], [version]
     while waiting:
         current = waiting.pop(0)
@@ -198,5 +218,14 @@ def _followed(version: Version, with_manifest: Callable[[ParentVersion], Sequenc
         for parent in current.parents:
             found = with_manifest(parent)
             if found and all(item.digest != parent.digest for item in (*line, *waiting)):
-                waiting.append(next((item for item in found if item.reference == parent.reference and not item.deleted), found[0]))
+                waiting.append(
+                    next(
+                        (
+                            item
+                            for item in found
+                            if item.reference == parent.reference and not item.deleted
+                        ),
+                        found[0],
+                    )
+                )
     return line

@@ -9,7 +9,9 @@ from ..home import Home
 from ..settings import KEYS, PROBES, read_config, write_config
 
 
-def config(home: Home, key: str | None = None, value: str | None = None, *, unset: bool = False) -> Mapping[str, str]:
+def config(
+    home: Home, key: str | None = None, value: str | None = None, *, unset: bool = False
+) -> Mapping[str, str]:
     """All settings, or the one asked for, after setting or removing it.
 
     Raises InvalidName for an unknown key, Invalid for a value that is not one line or that the key cannot have, NotFound for one that is not set.
@@ -23,8 +25,8 @@ def config(home: Home, key: str | None = None, value: str | None = None, *, unse
         raise Invalid(f"{value!r} cannot be the value of {key}", hint="give one line of text")
     if key == "load.probes" and value is not None and value not in PROBES:
         raise Invalid(
-            f"{value!r} cannot be the value of {key}",
-            hint=f"use one of {', '.join(PROBES)}")
+            f"{value!r} cannot be the value of {key}", hint=f"use one of {', '.join(PROBES)}"
+        )
     if value is not None:
         known[key] = value
     elif key not in known:

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 CHILDREN_SHOWN = 5
 
 
-def delete(home: Home, versions: Sequence[VersionLike], *, keep_last: int | None, message: str | None, dry_run: bool) -> Deleted:
+def delete(
+    home: Home,
+    versions: Sequence[VersionLike],
+    *,
+    keep_last: int | None,
+    message: str | None,
+    dry_run: bool,
+) -> Deleted:
     """Forget versions, children before parents. Raises InUse while an alias points there or another version descends from it.
 
     All are checked before the first goes. With keep_last each operand is a model's name, and all but its newest N go; those
@@ -38,15 +45,24 @@ def delete(home: Home, versions: Sequence[VersionLike], *, keep_last: int | None
     return Deleted(tuple(doomed), freed.size, kept, freed.young, freed.checkouts)
 
 
-def _chosen(connection: Connection, versions: Sequence[VersionLike], keep_last: int | None) -> list[Version]:
+def _chosen(
+    connection: Connection, versions: Sequence[VersionLike], keep_last: int | None
+) -> list[Version]:
     from ..catalog import queries
+
     if keep_last is None:
-        return list({found.reference: found for found in (look_up_named(connection, item, "delete") for item in versions)}.values())
+        return list(
+            {
+                found.reference: found
+                for found in (look_up_named(connection, item, "delete") for item in versions)
+            }.values()
+        )
     chosen = []
     for item in versions:
         if isinstance(item, Version) or not _reference.parse(item).bare:
             raise InvalidReference(
-                f"{str(item)!r} is a version (--keep-last requires the name of a model)")
+                f"{str(item)!r} is a version (--keep-last requires the name of a model)"
+            )
         chosen += queries.versions(connection, item)[keep_last:]
     return chosen
 
@@ -55,7 +71,12 @@ def _children_first(connection: Connection, versions: list[Version]) -> list[Ver
     ordered: list[Version] = []
     waiting = list(versions)
     while waiting:
-        parents = {parent.digest for version in waiting for parent in version.parents if version.digest != parent.digest}
+        parents = {
+            parent.digest
+            for version in waiting
+            for parent in version.parents
+            if version.digest != parent.digest
+        }
         ready = [version for version in waiting if version.digest not in parents] or waiting
         ordered += ready
         waiting = [version for version in waiting if version not in ready]
@@ -66,7 +87,9 @@ def _refuse_used(connection: Connection, doomed: list[Version], *, spare: bool) 
     """Why some must stay, by reference; raises InUse for the first of them unless they are to be spared."""
     kept: dict[str, str] = {}
     for version in reversed(doomed):
-        why = _why_used(connection, version, [item for item in doomed if item.reference not in kept])
+        why = _why_used(
+            connection, version, [item for item in doomed if item.reference not in kept]
+        )
         if why is not None and not spare:
             raise why
         if why is not None:
@@ -76,19 +99,29 @@ def _refuse_used(connection: Connection, doomed: list[Version], *, spare: bool) 
 
 def _why_used(connection: Connection, version: Version, doomed: Sequence[Version]) -> InUse | None:
     from ..catalog import queries
+
     if version.aliases:
         return pointed_at(version)
     gone = {item.reference for item in doomed}
-    others = [item for item in queries.with_manifest(connection, version.digest) if item.reference not in gone | {version.reference}]
-    children = [item for item in queries.children(connection, version.digest) if item.reference not in gone]
+    others = [
+        item
+        for item in queries.with_manifest(connection, version.digest)
+        if item.reference not in gone | {version.reference}
+    ]
+    children = [
+        item for item in queries.children(connection, version.digest) if item.reference not in gone
+    ]
     if children and not others:
-        shown = ", ".join(item.reference for item in children[:CHILDREN_SHOWN]) + (", …" if len(children) > CHILDREN_SHOWN else "")
+        shown = ", ".join(item.reference for item in children[:CHILDREN_SHOWN]) + (
+            ", …" if len(children) > CHILDREN_SHOWN else ""
+        )
         return InUse(f"{version.reference} is the parent of {shown}", hint=f"delete {shown} first")
     return None
 
 
 def _decide(connection: Connection, version: Version, message: str | None) -> _entry.Body | None:
     from ..catalog import queries
+
     now = queries.version(connection, version.name, version.number)
     if now is None or now.deleted:
         return None
@@ -100,6 +133,9 @@ def _decide(connection: Connection, version: Version, message: str | None) -> _e
 
 def _freed(home: Home, doomed: Sequence[Version]) -> Freed:
     from ..catalog import queries
+
     with home.reading() as connection:
         needs = queries.needs(connection)
-    return freed_by(home, needs, {version.reference: version.digest for version in doomed}, home.blobs.stat)
+    return freed_by(
+        home, needs, {version.reference: version.digest for version in doomed}, home.blobs.stat
+    )

@@ -15,8 +15,17 @@ from .sides import Given, Operand, digest, given
 from .texts import Texts
 
 
-def diff(home: Home, before: Operand, after: Operand, *, encodings: bool, texts: Texts | None, html: str | os.PathLike[str] | None,
-         at: When | None, progress: Progress) -> Difference:
+def diff(
+    home: Home,
+    before: Operand,
+    after: Operand,
+    *,
+    encodings: bool,
+    texts: Texts | None,
+    html: str | os.PathLike[str] | None,
+    at: When | None,
+    progress: Progress,
+) -> Difference:
     """All that differs between two versions or folders; with encodings, texts or html also how far texts moved, by encoding them.
 
     With at, references mean what they meant then.
@@ -29,6 +38,7 @@ def diff(home: Home, before: Operand, after: Operand, *, encodings: bool, texts:
     if not encodings and texts is None and html is None:
         return _compare(home, one, other, progress)
     from .encodings import given_texts, with_encodings
+
     chosen = given_texts(one, texts) if texts is not None else None
     found = with_encodings(home, one, other, _compare(home, one, other, progress), chosen, progress)
     if place is not None:
@@ -38,16 +48,29 @@ def diff(home: Home, before: Operand, after: Operand, *, encodings: bool, texts:
 
 def _compare(home: Home, one: Given, other: Given, progress: Progress) -> Difference:
     from ..artifacts.difference import compare
+
     contents = (one.contents, other.contents)
-    if one.version is None or other.version is None:  # of a folder the large files are not hashed: their tensors are compared
-        shared = [{path: value for path, value in side.items() if not path.endswith(".safetensors")} for side in contents]
+    if (
+        one.version is None or other.version is None
+    ):  # of a folder the large files are not hashed: their tensors are compared
+        shared = [
+            {path: value for path, value in side.items() if not path.endswith(".safetensors")}
+            for side in contents
+        ]
         contents = (shared[0], shared[1])
     with reading_files(home, one.version, other.version):
-        return compare(one.side, other.side, contents=contents, metrics=(one.metrics, other.metrics), digests=(digest(one), digest(other)),
-                       progress=lambda done, whole: progress("comparing", done, whole))
+        return compare(
+            one.side,
+            other.side,
+            contents=contents,
+            metrics=(one.metrics, other.metrics),
+            digests=(digest(one), digest(other)),
+            progress=lambda done, whole: progress("comparing", done, whole),
+        )
 
 
 def _write_page(found: Difference, path: Path) -> None:
     from ..page import page
+
     with writing(path, "the page") as out:
         out.write(page(found).encode("utf-8", "replace"))

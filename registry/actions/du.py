@@ -25,14 +25,27 @@ def du(home: Home, version: VersionLike | None) -> tuple[Usage, ...]:
     if version is not None:
         found = resolve(home, version)
         return (_of(home, needs, stats, found.reference, str(found.digest)),)
-    ordered = sorted(((reference, manifest) for manifest, references in needs.alive.items() for reference in references),
-                     key=lambda item: (item[0].rpartition("@")[0], int(item[0].rpartition("@")[2])))
-    return (*(_of(home, needs, stats, reference, manifest) for reference, manifest in ordered), _whole(home, needs))
+    ordered = sorted(
+        (
+            (reference, manifest)
+            for manifest, references in needs.alive.items()
+            for reference in references
+        ),
+        key=lambda item: (item[0].rpartition("@")[0], int(item[0].rpartition("@")[2])),
+    )
+    return (
+        *(_of(home, needs, stats, reference, manifest) for reference, manifest in ordered),
+        _whole(home, needs),
+    )
 
 
 def _of(home: Home, needs: Needs, stats: Stats, reference: str, manifest: str) -> Usage:
     own = {digest: stats[digest].size for digest in needs.own.get(manifest, {}) if digest in stats}
-    shared = sum(size for digest, size in own.items() if digest in needs.journal or not needs.needed_only_by(digest, {reference}))
+    shared = sum(
+        size
+        for digest, size in own.items()
+        if digest in needs.journal or not needs.needed_only_by(digest, {reference})
+    )
     freed = freeing.freed_by(home, needs, {reference: manifest}, stats.get)
     return Usage(reference, sum(own.values()), shared, freed.size, freed.checkouts, {})
 
@@ -42,14 +55,31 @@ def _whole(home: Home, needs: Needs) -> Usage:
     journal = sum(size for digest, size in blobs.needed.items() if digest in needs.journal)
     versions = sum(blobs.needed.values()) - journal
     young = sum(size for _, size in blobs.young)
-    unpacked, left = sum(checkouts.idle.values()), {**freeing.staged(home, freeing.HOUR), **freeing.catalogs(home, freeing.HOUR)}
-    details = {"versions": versions, "manifests and facts": journal, "needed by nobody": sum(blobs.old.values()) + young,
-               "of it not yet an hour old": young, "checkouts that nobody uses": unpacked + sum(checkouts.mixed.values()),
-               "of those, kept for what is not a version's": sum(checkouts.mixed.values()),
-               "checkouts moved aside": sum(checkouts.aside.values()),
-               "journal": _folder(home, "journal"), "catalog": _folder(home, "catalog"), "staging": _folder(home, "staging")}
+    unpacked, left = (
+        sum(checkouts.idle.values()),
+        {**freeing.staged(home, freeing.HOUR), **freeing.catalogs(home, freeing.HOUR)},
+    )
+    details = {
+        "versions": versions,
+        "manifests and facts": journal,
+        "needed by nobody": sum(blobs.old.values()) + young,
+        "of it not yet an hour old": young,
+        "checkouts that nobody uses": unpacked + sum(checkouts.mixed.values()),
+        "of those, kept for what is not a version's": sum(checkouts.mixed.values()),
+        "checkouts moved aside": sum(checkouts.aside.values()),
+        "journal": _folder(home, "journal"),
+        "catalog": _folder(home, "catalog"),
+        "staging": _folder(home, "staging"),
+    }
     freed = sum(blobs.old.values()) + unpacked + sum(left.values())
-    return Usage(None, versions, 0, freed, sum(checkouts.used.values()) + sum(checkouts.before.values()), details)
+    return Usage(
+        None,
+        versions,
+        0,
+        freed,
+        sum(checkouts.used.values()) + sum(checkouts.before.values()),
+        details,
+    )
 
 
 def _folder(home: Home, name: str) -> int:

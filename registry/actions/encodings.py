@@ -25,7 +25,14 @@ Chosen = tuple[list[Text], str]
 """The texts, and in a few words where they are from."""
 
 
-def with_encodings(home: Home, before: Given, after: Given, difference: Difference, texts: Chosen | None, progress: Progress) -> Difference:
+def with_encodings(
+    home: Home,
+    before: Given,
+    after: Given,
+    difference: Difference,
+    texts: Chosen | None,
+    progress: Progress,
+) -> Difference:
     """The difference with how far the texts moved, and the advice with what that shows of it.
 
     Raises Invalid where one of the two scores pairs and the other encodes texts, NotLoadable where an encoding is no number.
@@ -34,19 +41,45 @@ def with_encodings(home: Home, before: Given, after: Given, difference: Differen
     return replace(difference, encodings=found, advice=_advice(difference.advice, found))
 
 
-def _measured(home: Home, before: Given, after: Given, difference: Difference, texts: Chosen | None, progress: Progress) -> Encodings:
+def _measured(
+    home: Home,
+    before: Given,
+    after: Given,
+    difference: Difference,
+    texts: Chosen | None,
+    progress: Progress,
+) -> Encodings:
     classes = {given.side.layout.model_class for given in (before, after)}
     if len(classes) > 1:
-        raise Invalid(f"{before.side.title} is a {before.side.layout.model_class} and {after.side.title} a {after.side.layout.model_class}: "
-                      "their encodings cannot be compared")
+        raise Invalid(
+            f"{before.side.title} is a {before.side.layout.model_class} and {after.side.title} a {after.side.layout.model_class}: "
+            "their encodings cannot be compared"
+        )
     pairs = classes == {"CrossEncoder"}
-    chosen, source = texts if texts is not None else _own_texts(home, before, after, difference, pairs=pairs)
+    chosen, source = (
+        texts if texts is not None else _own_texts(home, before, after, difference, pairs=pairs)
+    )
     from ..artifacts.difference import moving, pieces
+
     encoded = [_encoded(home, given, chosen, progress) for given in (before, after)]
     progress("measuring", 0, None)
     measure, moved, neighbours, compared, plane = moving.measure(chosen, *encoded)
-    words = pieces.changed(before.side, after.side, (part for text in chosen for part in ([text] if isinstance(text, str) else text)))
-    made = Encodings(measure, source, tuple(moved), neighbours, compared, tuple(words), plane, "", moving.median_lengths(*encoded))
+    words = pieces.changed(
+        before.side,
+        after.side,
+        (part for text in chosen for part in ([text] if isinstance(text, str) else text)),
+    )
+    made = Encodings(
+        measure,
+        source,
+        tuple(moved),
+        neighbours,
+        compared,
+        tuple(words),
+        plane,
+        "",
+        moving.median_lengths(*encoded),
+    )
     return replace(made, sentence=_sentence(difference, made))
 
 
@@ -56,16 +89,30 @@ def given_texts(before: Given, texts: Texts) -> Chosen:
     return read_texts(texts, pairs=before.side.layout.model_class == "CrossEncoder"), source
 
 
-def _own_texts(home: Home, before: Given, after: Given, difference: Difference, *, pairs: bool) -> Chosen:
+def _own_texts(
+    home: Home, before: Given, after: Given, difference: Difference, *, pairs: bool
+) -> Chosen:
     """Registry's own, sentences about the added tokens, and what was encoded at the registration."""
     from ..artifacts.probes import TEXTS
-    known = [token.content for given in (before, after) if given.side.facts is not None for token in given.side.facts.vocabulary.added]
-    changed = list(dict.fromkeys([*(item.content for item in difference.tokens), *known]))[:TOKENS_SAID]
-    ours = [text for text in TEXTS if text.strip()] + [frame.format(word) for word in changed for frame in FRAMES]
+
+    known = [
+        token.content
+        for given in (before, after)
+        if given.side.facts is not None
+        for token in given.side.facts.vocabulary.added
+    ]
+    changed = list(dict.fromkeys([*(item.content for item in difference.tokens), *known]))[
+        :TOKENS_SAID
+    ]
+    ours = [text for text in TEXTS if text.strip()] + [
+        frame.format(word) for word in changed for frame in FRAMES
+    ]
     found: list[Text] = [(_PAIRED, text) for text in ours] if pairs else list(ours)
     for given in (before, after):
         found += _recorded(home, given)
-    said = "registry's own" + (f", with sentences about {counted(len(changed), 'added token')}" if changed else "")
+    said = "registry's own" + (
+        f", with sentences about {counted(len(changed), 'added token')}" if changed else ""
+    )
     return list(dict.fromkeys(found)), said
 
 
@@ -74,22 +121,31 @@ def _recorded(home: Home, given: Given) -> Iterator[Text]:
     if given.version is None or given.version.probes is None:
         return
     from ..artifacts import probes
+
     for probe in probes.parse(home.blobs.read(given.version.probes)).probes:
-        if probe.shape is not None and probe.prompt is None and all(part.strip() for part in probe.text):
+        if (
+            probe.shape is not None
+            and probe.prompt is None
+            and all(part.strip() for part in probe.text)
+        ):
             yield (probe.text[0], probe.text[1]) if len(probe.text) == 2 else probe.text[0]
 
 
 def _encoded(home: Home, given: Given, texts: Sequence[Text], progress: Progress) -> Any:
     from ..artifacts.difference import moving
+
     progress(f"loading {given.side.title}", 0, None)
     model = _loaded(home, given, progress)
-    made = moving.encode(model, texts, lambda done: progress(f"encoding with {given.side.title}", done, len(texts)))
+    made = moving.encode(
+        model, texts, lambda done: progress(f"encoding with {given.side.title}", done, len(texts))
+    )
     strange = moving.first_not_finite(made)
     if strange is not None:
         raise NotLoadable(
             f"{given.side.title} encodes {texts[strange]!r:.60} to NaN or infinity, so its "
             "change cannot be measured (its training diverged, or its weights were damaged)",
-            hint="use an earlier checkpoint, or leave out --encodings to see which weights differ")
+            hint="use an earlier checkpoint, or leave out --encodings to see which weights differ",
+        )
     del model
     gc.collect()  # the other model needs the room
     return made
@@ -98,8 +154,10 @@ def _encoded(home: Home, given: Given, texts: Sequence[Text], progress: Progress
 def _loaded(home: Home, given: Given, progress: Progress) -> Any:
     if given.version is not None:
         from .load import load
+
         return load(home, given.version, probes="skip", progress=progress)
     from ..artifacts import loading
+
     assert given.folder is not None
     return loading.load(given.folder, given.side.layout.model_class)
 
@@ -108,22 +166,39 @@ def _sentence(difference: Difference, found: Encodings) -> str:
     """What a person would say of it first."""
     before, after, whole = difference.before.title, difference.after.title, len(found.texts)
     if not found.comparable:
-        apart = "score another number of labels" if found.measure == SCORE else "have encodings of different widths"
-        only = f", so only the texts' neighbours can be compared.{_neighbours(found)}" if found.neighbours else "."
+        apart = (
+            "score another number of labels"
+            if found.measure == SCORE
+            else "have encodings of different widths"
+        )
+        only = (
+            f", so only the texts' neighbours can be compared.{_neighbours(found)}"
+            if found.neighbours
+            else "."
+        )
         return f"{before} and {after} {apart}{only}"
-    verb, prompts = "scores" if found.measure == SCORE else "encodes", any(item.area == "prompts" for item in difference.settings)
+    verb, prompts = (
+        "scores" if found.measure == SCORE else "encodes",
+        any(item.area == "prompts" for item in difference.settings),
+    )
     without = " No prompt was named." if prompts else ""
     if found.exact:
         return f"{after} {verb} all {counted(whole, found.what)} exactly as {before} does.{without}"
     furthest = found.texts[found.by_distance[0]]
-    lengths = f"the vectors' median length is {found.lengths[1]:.3g}, was {found.lengths[0]:.3g}" if found.lengths and found.resized else ""
+    lengths = (
+        f"the vectors' median length is {found.lengths[1]:.3g}, was {found.lengths[0]:.3g}"
+        if found.lengths and found.resized
+        else ""
+    )
     if not found.count and lengths:
         return f"{after} {verb} all {counted(whole, found.what)} in the directions of {before}, but {lengths}.{_neighbours(found)}{without}"
     if not found.count:
         return f"{after} {verb} all {counted(whole, found.what)} nearly as {before} does: {_nearness(found)}.{_neighbours(found)}{without}"
     said = f"{after} {verb} {found.count} of {counted(whole, found.what)} otherwise than {before}: "
     if found.measure == SCORE:
-        said += f"the largest change of a score is {found.said(furthest.value)}, of {_quoted(furthest)}"
+        said += (
+            f"the largest change of a score is {found.said(furthest.value)}, of {_quoted(furthest)}"
+        )
     else:
         name = "cosine" if found.measure == COSINE else found.measure
         said += f"the median {name} is {found.said(found.quantile(0.5))}, the lowest {found.said(furthest.value)}, of {_quoted(furthest)}"
@@ -134,12 +209,16 @@ def _nearness(found: Encodings) -> str:
     """How far the text went that went furthest."""
     furthest = found.texts[found.by_distance[0]]
     if found.measure == SCORE:
-        return f"the largest change of a score is {found.said(furthest.value)}, of {_quoted(furthest)}"
+        return (
+            f"the largest change of a score is {found.said(furthest.value)}, of {_quoted(furthest)}"
+        )
     said = found.said(furthest.value)
     told = f"{'a cosine' if found.measure == COSINE else f'a {found.measure}'} of {said}"
     if not furthest.distance:
         return f"the furthest, {_quoted(furthest)}, has {told}"
-    return f"the furthest, {_quoted(furthest)}, moved by {furthest.distance:.1e} of its length" + (f", {told}" if said != "1" else "")
+    return f"the furthest, {_quoted(furthest)}, moved by {furthest.distance:.1e} of its length" + (
+        f", {told}" if said != "1" else ""
+    )
 
 
 def _advice(advice: Advice, found: Encodings) -> Advice:
@@ -156,7 +235,11 @@ def _advice(advice: Advice, found: Encodings) -> Advice:
         said = f"measured, all {texts} are nearly where they were, and vectors can be kept if that is near enough: {_nearness(found)}"
     else:
         said = f"measured, all {texts} are nearly where they were: {_nearness(found)}"
-    return replace(advice, line=f"{advice.line}; {said}", reasons=(*advice.reasons, said) if advice.reasons else ())
+    return replace(
+        advice,
+        line=f"{advice.line}; {said}",
+        reasons=(*advice.reasons, said) if advice.reasons else (),
+    )
 
 
 def _neighbours(found: Encodings) -> str:

@@ -51,8 +51,14 @@ RegisterBase = Callable[[Path, str, AddOptions], Added]
 
 
 @contextlib.contextmanager
-def mended(home: Home, folder: Path, name: str, options: AddOptions, progress: Progress,
-           register_base: RegisterBase) -> Iterator[tuple[Files, Known | None, tuple[str, ...]]]:
+def mended(
+    home: Home,
+    folder: Path,
+    name: str,
+    options: AddOptions,
+    progress: Progress,
+    register_base: RegisterBase,
+) -> Iterator[tuple[Files, Known | None, tuple[str, ...]]]:
     """(the folder put right, its parent, what was done); the copy is gone afterwards. Raises what stands against it."""
     with staging(home, "fix-") as work:
         files: Files = open_folder(home, folder)
@@ -62,9 +68,16 @@ def mended(home: Home, folder: Path, name: str, options: AddOptions, progress: P
             _take_tokenizer(open_folder(home, options.tokenizer), model)
         if not (model / ADAPTER_CONFIG).is_file():
             renamed = unwrapped(home, folder, model, options.model_class)
-            yield open_folder(home, model), Known(resolve(home, options.parent), "given") if options.parent is not None else None, renamed
+            yield (
+                open_folder(home, model),
+                Known(resolve(home, options.parent), "given")
+                if options.parent is not None
+                else None,
+                renamed,
+            )
             return
         from ..artifacts.fix import mend_config
+
         said = mend_config(model)
         parent, replaced = _parent(home, folder, model, name, options, register_base)
         parent, done = _mend(home, model, work, name, parent, options, progress)
@@ -89,18 +102,36 @@ def _take_tokenizer(files: Files, model: Path) -> None:
             (model / path).write_bytes(read(files, path))
 
 
-def _parent(home: Home, folder: Path, model: Path, name: str, options: AddOptions, register_base: RegisterBase) -> tuple[Known, list[str]]:
+def _parent(
+    home: Home,
+    folder: Path,
+    model: Path,
+    name: str,
+    options: AddOptions,
+    register_base: RegisterBase,
+) -> tuple[Known, list[str]]:
     """The parent, and what that replaces where the folder names another place."""
     from ..artifacts.adapter import read_config
+
     config = read_config(open_folder(home, model))
     if options.parent is not None:
         found = resolve(home, options.parent)
-        if not config.base or ((place := place_of(config.base)) is not None and there.is_anything(place)):
+        if not config.base or (
+            (place := place_of(config.base)) is not None and there.is_anything(place)
+        ):
             return Known(found, "given"), []
         last = config.base.rstrip("/").rpartition("/")[2]
-        return Known(found, "given"), [f"the base that it names, {last!r}, is not there; {found.reference} was said to be it"]
+        return Known(found, "given"), [
+            f"the base that it names, {last!r}, is not there; {found.reference} was said to be it"
+        ]
     try:
-        known = find_parent(home, folder, config.base, config.revision, lambda: _vocabulary(home, model) or NO_VOCABULARY)
+        known = find_parent(
+            home,
+            folder,
+            config.base,
+            config.revision,
+            lambda: _vocabulary(home, model) or NO_VOCABULARY,
+        )
     except ParentNotFound as error:
         fitting = _fitting(home, model)
         if not fitting:
@@ -109,18 +140,27 @@ def _parent(home: Home, folder: Path, model: Path, name: str, options: AddOption
         raise ParentNotFound(
             f"{error} (the tensors and tokens fit {shown})",
             hint=f"if it is {fitting[0].reference}: registry add {shell_word(str(folder))} --fix "
-                 f"--as {name} --parent {fitting[0].reference}") from None
+            f"--as {name} --parent {fitting[0].reference}",
+        ) from None
     if isinstance(known, Known):
         return known, []
     if not options.with_parents:
         raise ParentNotFound(
             f"the base of {str(folder)!r} is not registered: {known.named!r}",
             hint=f"registry add {shell_word(str(known.folder))} --as NAME, then add --parent "
-                 "NAME@1, or add --with-parents")
-    options_of_base = AddOptions(message=f"what {name} was trained on", run=options.run, dry_run=options.dry_run, measured=options.measured)
+            "NAME@1, or add --with-parents",
+        )
+    options_of_base = AddOptions(
+        message=f"what {name} was trained on",
+        run=options.run,
+        dry_run=options.dry_run,
+        measured=options.measured,
+    )
     base = register_base(known.folder, f"{name}-parent", options_of_base)
     if base.version is None:
-        raise ParentNotFound(f"a dry run cannot go on: the base {known.named!r} would be registered first, as {base.name}@{base.number}")
+        raise ParentNotFound(
+            f"a dry run cannot go on: the base {known.named!r} would be registered first, as {base.name}@{base.number}"
+        )
     return Known(base.version, "given", known.warning), []
 
 
@@ -129,6 +169,7 @@ def _refuse_another_base(home: Home, model: Path, parent: Known) -> None:
     from ..artifacts.checks import CHECKS, Candidate
     from ..artifacts.encoder import layout as layout_of
     from ..artifacts.inspect import inspect
+
     files = open_folder(home, model)
     layout = layout_of(files, parent_class=parent.version.model_class)
     candidate = Candidate(files, layout, inspect(files, layout, root=None), _view(home, parent))
@@ -136,8 +177,16 @@ def _refuse_another_base(home: Home, model: Path, parent: Known) -> None:
     problem = next((problem for problem in problems if problem is not None), None)
     if problem is None:
         return
-    fitting = [version.reference for version in _fitting(home, model) if version.digest != parent.version.digest]
-    known = f"its tensors and tokens fit {', '.join(fitting[:_CANDIDATES])}" if fitting else "no registered model fits it"
+    fitting = [
+        version.reference
+        for version in _fitting(home, model)
+        if version.digest != parent.version.digest
+    ]
+    known = (
+        f"its tensors and tokens fit {', '.join(fitting[:_CANDIDATES])}"
+        if fitting
+        else "no registered model fits it"
+    )
     raise ParentMismatch(
         f"the adapter cannot be repaired on {parent.version.reference}: {problem.message}; {known}",
         hint="pass the model that it was trained on with --parent",
@@ -146,6 +195,7 @@ def _refuse_another_base(home: Home, model: Path, parent: Known) -> None:
 
 def _vocabulary(home: Home, model: Path) -> Digest | None:
     from ..artifacts.tokenizer import read_vocabulary
+
     try:
         return read_vocabulary(open_folder(home, model)).digest
     except RegistryError:
@@ -156,8 +206,14 @@ def _fitting(home: Home, model: Path) -> list[Version]:
     """The latest full models whose modules the adapter changes; told by structure, so no more than candidates."""
     from ..artifacts.fix import extends, fits, renamings
     from ..catalog import queries
+
     with home.reading() as connection:
-        latest = [version for item in queries.models(connection) for version in queries.versions(connection, item.name) if version.latest]
+        latest = [
+            version
+            for item in queries.models(connection)
+            for version in queries.versions(connection, item.name)
+            if version.latest
+        ]
     found = []
     for version in latest:
         if version.kind == "adapter":
@@ -177,9 +233,18 @@ def _view(home: Home, parent: Known) -> ParentView:
     return view
 
 
-def _mend(home: Home, model: Path, work: Path, name: str, parent: Known, options: AddOptions, progress: Progress) -> tuple[Known, list[str]]:
+def _mend(
+    home: Home,
+    model: Path,
+    work: Path,
+    name: str,
+    parent: Known,
+    options: AddOptions,
+    progress: Progress,
+) -> tuple[Known, list[str]]:
     """(the parent that the adapter has then, what was done)."""
     from ..artifacts import fix
+
     view = _view(home, parent)
     said = fix.mend_tokenizer(model, open_folder(home, model), view, evidence=parent.evidence)
     around = fix.mend_modules(model, view)
@@ -191,19 +256,30 @@ def _mend(home: Home, model: Path, work: Path, name: str, parent: Known, options
         raise ParentMismatch(
             f"the adapter's tensors were renamed to fit {parent.version.reference} "
             f"({ways[0].said[-1]}), but not all of them are in the loaded model",
-            hint="if it was trained on another base, give that base with --parent")
+            hint="if it was trained on another base, give that base with --parent",
+        )
     if split is not None:
         parent, done = _part(home, model, work, name, parent, view, split, options, progress)
         return parent, [*said, *around, *renamed, *done]
     if around or said:
-        around.append("not proved by encodings: there is no other copy of the model to compare with")
+        around.append(
+            "not proved by encodings: there is no other copy of the model to compare with"
+        )
     return parent, [*said, *around, *renamed]
 
 
-def _rename(home: Home, model: Path, work: Path, parent: Known, ways: Sequence[Renaming], model_class: str,
-            progress: Progress) -> tuple[list[str], bool]:
+def _rename(
+    home: Home,
+    model: Path,
+    work: Path,
+    parent: Known,
+    ways: Sequence[Renaming],
+    model_class: str,
+    progress: Progress,
+) -> tuple[list[str], bool]:
     """Rename the tensors in the one way after which all of them are in the loaded model; (what was done, whether they are)."""
     from ..artifacts.rewriting import rewrite
+
     if not ways:
         return [], False
     progress("comparing", 0, None)
@@ -217,7 +293,8 @@ def _rename(home: Home, model: Path, work: Path, parent: Known, ways: Sequence[R
         raise NotLoadable(
             f"the adapter's tensors can be renamed in {len(ways)} ways that fit "
             f"{parent.version.reference}: {' | '.join(way.said[-1] for way in ways)}",
-            hint="save it again with save_pretrained of the model itself")
+            hint="save it again with save_pretrained of the model itself",
+        )
     chosen = right[0] if right else 0
     (work / f"names-{chosen}").replace(weights)
     proof = [f"proved: all {proved[chosen]} tensors are in the loaded model"] if right else []
@@ -228,6 +305,7 @@ def _landed(home: Home, model: Path, weights: Path, parent: Known, model_class: 
     """How many tensors there are, if all of them are in the model that is loaded with this weights file; else 0."""
     from ..artifacts.fix import landed
     from ..artifacts.loading import load
+
     folder = weights.with_name(f"{weights.name}-model")
     shutil.copytree(model, folder)
     shutil.copyfile(weights, folder / _WEIGHTS)
@@ -239,12 +317,22 @@ def _landed(home: Home, model: Path, weights: Path, parent: Known, model_class: 
     return count if not lost else 0
 
 
-def _part(home: Home, model: Path, work: Path, name: str, parent: Known, view: ParentView, split: Split, options: AddOptions,
-          progress: Progress) -> tuple[Known, list[str]]:
+def _part(
+    home: Home,
+    model: Path,
+    work: Path,
+    name: str,
+    parent: Known,
+    view: ParentView,
+    split: Split,
+    options: AddOptions,
+    progress: Progress,
+) -> tuple[Known, list[str]]:
     """Make the base that was never saved, prove that adapter and base are the model that was, and register the base."""
     from ..artifacts import fix
     from ..artifacts.loading import load
     from ..artifacts.rewriting import rewrite
+
     base, whole = work / "base", work / "whole"
     source = home_checkout(home, parent.version, progress=progress).folder
     fix.build_base(source, model, base, view, split)
@@ -252,29 +340,64 @@ def _part(home: Home, model: Path, work: Path, name: str, parent: Known, view: P
     if split.left_out:
         rewrite(whole / _WEIGHTS, model / _WEIGHTS, left_out=split.left_out)
     proof = _prove(home, model, whole, base, work, parent, view, split, options, progress)
-    made = prepare(home, open_folder(home, base), parent, model_class=parent.version.model_class, write=not options.dry_run, progress=progress)
+    made = prepare(
+        home,
+        open_folder(home, base),
+        parent,
+        model_class=parent.version.model_class,
+        write=not options.dry_run,
+        progress=progress,
+    )
     said = [*split.said, proof]
     if options.dry_run:
-        raise ParentNotFound(f"a dry run cannot go on: the base would be registered first, as {name}-base: {'; '.join(said)}")
+        raise ParentNotFound(
+            f"a dry run cannot go on: the base would be registered first, as {name}-base: {'; '.join(said)}"
+        )
     _check(home, model, base, made, f"{name}-base", options)
     record = provenance(run=options.run, how="add", fix=said)
     measured = keep_probes(home, load(base, parent.version.model_class, device="cpu"), split.tokens)
-    added = register(home, f"{name}-base", made, source=record, options=AddOptions(message=f"the base of {name}, which was never saved"),
-                     probes=measured)
+    added = register(
+        home,
+        f"{name}-base",
+        made,
+        source=record,
+        options=AddOptions(message=f"the base of {name}, which was never saved"),
+        probes=measured,
+    )
     assert added.version is not None
-    return Known(added.version, "witnessed"), [*said, f"registered the base as {added.version.reference}"]
+    return Known(added.version, "witnessed"), [
+        *said,
+        f"registered the base as {added.version.reference}",
+    ]
 
 
-def _prove(home: Home, model: Path, whole: Path, base: Path, work: Path, parent: Known, view: ParentView, split: Split, options: AddOptions,
-           progress: Progress) -> str:
+def _prove(
+    home: Home,
+    model: Path,
+    whole: Path,
+    base: Path,
+    work: Path,
+    parent: Known,
+    view: ParentView,
+    split: Split,
+    options: AddOptions,
+    progress: Progress,
+) -> str:
     """Compare with the model put together by hand from the parent and the adapter as it was. Raises ProbeMismatch."""
     from ..artifacts import fix, probes
     from ..artifacts.loading import load
+
     if not split.left_out:
         return "not proved by encodings: the model as it was can be put together in no other way"
     progress("comparing", 0, None)
     model_class = options.model_class or parent.version.model_class
-    by_hand = fix.live_by_hand(whole, _base_folder(home, parent.version), work / "by-hand", model_class=model_class, rows=split.rows)
+    by_hand = fix.live_by_hand(
+        whole,
+        _base_folder(home, parent.version),
+        work / "by-hand",
+        model_class=model_class,
+        rows=split.rows,
+    )
     before = probes.record(by_hand, split.tokens)
     del by_hand
     original = (model / ADAPTER_CONFIG).read_bytes()
@@ -285,26 +408,41 @@ def _prove(home: Home, model: Path, whole: Path, base: Path, work: Path, parent:
     if difference is None or difference.amount > difference.tolerance:
         raise ProbeMismatch(
             f"the repaired adapter does not encode as the original model did: {difference}, "
-            "nothing was registered")
-    return (f"proved: encodes {len(after.probes)} texts as the parent resized in memory does with the adapter over it; largest difference "
-            f"{real(difference.amount)}")
+            "nothing was registered"
+        )
+    return (
+        f"proved: encodes {len(after.probes)} texts as the parent resized in memory does with the adapter over it; largest difference "
+        f"{real(difference.amount)}"
+    )
 
 
-def _check(home: Home, model: Path, base: Path, made: Prepared, name: str, options: AddOptions) -> None:
+def _check(
+    home: Home, model: Path, base: Path, made: Prepared, name: str, options: AddOptions
+) -> None:
     """All checks of the adapter against the base that is not registered yet, so that no base is registered without its adapter."""
     from ..artifacts.checks import Candidate, ParentView, run_checks
     from ..artifacts.encoder import layout
     from ..artifacts.inspect import inspect
     from ..artifacts.tokenizer import parse_vocabulary
+
     own, files = open_folder(home, base), open_folder(home, model)
-    view = ParentView(name, own, layout(own, class_hint=made.manifest.model_class), made.facts, parse_vocabulary(made.vocabulary))
+    view = ParentView(
+        name,
+        own,
+        layout(own, class_hint=made.manifest.model_class),
+        made.facts,
+        parse_vocabulary(made.vocabulary),
+    )
     adapter = layout(files, class_hint=options.model_class, parent_class=made.manifest.model_class)
-    run_checks(Candidate(files, adapter, inspect(files, adapter, root=None), parent=view), options.forced)
+    run_checks(
+        Candidate(files, adapter, inspect(files, adapter, root=None), parent=view), options.forced
+    )
 
 
 def _point(home: Home, folder: Path, base: Path) -> None:
     """Let an adapter's configuration name its base's folder, for a load."""
     from ..artifacts.adapter import render_config
+
     path = folder / ADAPTER_CONFIG
     path.write_bytes(render_config(path.read_bytes(), str(base)))
 
@@ -312,4 +450,8 @@ def _point(home: Home, folder: Path, base: Path) -> None:
 def _base_folder(home: Home, base: Version) -> Path:
     """The folder of the transformer in a base's checkout, which is made if need be."""
     from ..artifacts.encoder import layout
-    return home_checkout(home, base).folder / layout(stored(home, base), class_hint=base.model_class).transformer
+
+    return (
+        home_checkout(home, base).folder
+        / layout(stored(home, base), class_hint=base.model_class).transformer
+    )

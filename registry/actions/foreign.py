@@ -35,40 +35,95 @@ IGNORED = (".git", ".cache", ".registry")
 CANDIDATES_SHOWN = 5
 
 
-def register_foreign(home: Home, remote: Remote, tree: Tree, options: PullOptions, bytes_: Bytes, received: list[Received],
-                     progress: Progress) -> tuple[Version, bool]:
+def register_foreign(
+    home: Home,
+    remote: Remote,
+    tree: Tree,
+    options: PullOptions,
+    bytes_: Bytes,
+    received: list[Received],
+    progress: Progress,
+) -> tuple[Version, bool]:
     """(the version, whether it was here already)."""
     from ..artifacts.encoder import layout as layout_of
     from ..catalog import queries
+
     name = options.name or _reference.check_name(tree.repository.rsplit("/", 1)[-1])
     with home.reading() as connection:
-        known = next((version for version in queries.from_hub(connection, tree.repository, tree.commit)
-                      if version.name.casefold() == name.casefold()), None)
+        known = next(
+            (
+                version
+                for version in queries.from_hub(connection, tree.repository, tree.commit)
+                if version.name.casefold() == name.casefold()
+            ),
+            None,
+        )
         if known is None:
-            refuse_name(connection, name, None, None, from_repository(tree.repository), {}, from_any=options.from_any)
+            refuse_name(
+                connection,
+                name,
+                None,
+                None,
+                from_repository(tree.repository),
+                {},
+                from_any=options.from_any,
+            )
     if known is not None:
         received.append(Received(known.reference, tree.repository, tree.commit, "already"))
         return known, True
     quarantine = Quarantine(home, remote, tree.repository, tree.commit, _sources(tree), bytes_)
     with quarantine.kept():
-        parent = Known(resolve(home, options.parent), "given") if options.parent is not None else None
-        layout = layout_of(quarantine, class_hint=options.model_class, parent_class=parent.version.model_class if parent else "SentenceTransformer")
+        parent = (
+            Known(resolve(home, options.parent), "given") if options.parent is not None else None
+        )
+        layout = layout_of(
+            quarantine,
+            class_hint=options.model_class,
+            parent_class=parent.version.model_class if parent else "SentenceTransformer",
+        )
         if layout.is_adapter and parent is None:
             parent = _parent(home, tree, quarantine, layout.transformer, layout.tokenizer)
         quarantine.expect(layout.belongs)
         take_all([quarantine], bytes_, layout.belongs)
-        prepared = prepare(home, quarantine, parent, model_class=options.model_class, write=True, progress=progress,
-                           given=quarantine)
-        source = provenance(run=options.run, how="pull", hub={"repository": tree.repository, "commit": tree.commit})
-        added = register(home, name, prepared, source=source, options=AddOptions(message=options.message))
+        prepared = prepare(
+            home,
+            quarantine,
+            parent,
+            model_class=options.model_class,
+            write=True,
+            progress=progress,
+            given=quarantine,
+        )
+        source = provenance(
+            run=options.run, how="pull", hub={"repository": tree.repository, "commit": tree.commit}
+        )
+        added = register(
+            home, name, prepared, source=source, options=AddOptions(message=options.message)
+        )
     assert added.version is not None
-    received.append(Received(added.version.reference, tree.repository, tree.commit, "already" if added.already else "registered", quarantine.fetched))
+    received.append(
+        Received(
+            added.version.reference,
+            tree.repository,
+            tree.commit,
+            "already" if added.already else "registered",
+            quarantine.fetched,
+        )
+    )
     return added.version, added.already
 
 
 def _sources(tree: Tree) -> Mapping[str, Source]:
-    return {path: Source(path, file.size, Digest(f"sha256:{file.oid}") if file.lfs else None, git=None if file.lfs else file.oid)
-            for path, file in tree.files.items() if path.split("/")[0] not in IGNORED and not path.startswith(".git")}
+    return {
+        path: Source(
+            path,
+            file.size,
+            Digest(f"sha256:{file.oid}") if file.lfs else None,
+            git=None if file.lfs else file.oid,
+        )
+        for path, file in tree.files.items()
+        if path.split("/")[0] not in IGNORED and not path.startswith(".git")
+    }
 
 
 def _parent(home: Home, tree: Tree, files: Files, transformer: str, tokenizer: str) -> Known:
@@ -76,6 +131,7 @@ def _parent(home: Home, tree: Tree, files: Files, transformer: str, tokenizer: s
     from ..artifacts.adapter import read_config
     from ..artifacts.tokenizer import read_vocabulary
     from ..catalog import queries
+
     config = read_config(files, transformer)
     pull = f"registry pull hf://{tree.repository}"
     with home.reading() as connection:
@@ -86,16 +142,27 @@ def _parent(home: Home, tree: Tree, files: Files, transformer: str, tokenizer: s
             raise ParentNotFound(
                 f"hf://{tree.repository} requires hf://{config.base}@{config.revision}, which is "
                 "not in this registry",
-                hint=f"pull that first: registry pull hf://{config.base}@{config.revision}")
+                hint=f"pull that first: registry pull hf://{config.base}@{config.revision}",
+            )
         vocabulary = read_vocabulary(files, tokenizer).digest
-        candidates = [version.reference for version in queries.with_vocabulary(connection, vocabulary) if version.kind != "adapter"]
-    said = f"names the base {config.base!r} without a full commit" if config.base else "names no base"
+        candidates = [
+            version.reference
+            for version in queries.with_vocabulary(connection, vocabulary)
+            if version.kind != "adapter"
+        ]
+    said = (
+        f"names the base {config.base!r} without a full commit" if config.base else "names no base"
+    )
     if not candidates:
         raise ParentNotFound(
             f"hf://{tree.repository} {said}, and no registered model has its token list "
             f"({vocabulary.short})",
-            hint=f"register the base, then give it: {pull} --parent NAME@1")
-    shown = ", ".join(candidates[:CANDIDATES_SHOWN]) + (", …" if len(candidates) > CANDIDATES_SHOWN else "")
+            hint=f"register the base, then give it: {pull} --parent NAME@1",
+        )
+    shown = ", ".join(candidates[:CANDIDATES_SHOWN]) + (
+        ", …" if len(candidates) > CANDIDATES_SHOWN else ""
+    )
     raise ParentNotFound(
         f"hf://{tree.repository} {said} (registered models with its token list: {shown})",
-        hint=f"if it is {candidates[0]}: {pull} --parent {candidates[0]}")
+        hint=f"if it is {candidates[0]}: {pull} --parent {candidates[0]}",
+    )

@@ -83,7 +83,10 @@ def checkouts(home: Home, needs: Needs) -> Checkouts:
     """
     found, mark = Checkouts(), place_mark(home.root)
     for folder in _within(home.root / "checkouts"):
-        manifest, is_whole = f"sha256:{folder.name[7:71]}", is_ours(folder.name) and not folder.name.startswith(".")
+        manifest, is_whole = (
+            f"sha256:{folder.name[7:71]}",
+            is_ours(folder.name) and not folder.name.startswith("."),
+        )
         if is_aside(folder.name):
             found.aside[folder] = size_of(folder)
         elif is_whole and manifest in needs.alive and folder.name.endswith(f"-{mark}"):
@@ -99,24 +102,45 @@ def checkouts(home: Home, needs: Needs) -> Checkouts:
 
 def staged(home: Home, older_than: float) -> dict[Path, int]:
     """What died on its way in, with its bytes. What somebody else put there is left out."""
-    return {place: size_of(place) for place in _within(home.root / "staging") if _staging.is_ours(place.name) and _is_old(place, older_than)}
+    return {
+        place: size_of(place)
+        for place in _within(home.root / "staging")
+        if _staging.is_ours(place.name) and _is_old(place, older_than)
+    }
 
 
 def catalogs(home: Home, older_than: float) -> dict[Path, int]:
     """Catalogs that a newer generation took the place of, and those that were never done, with their bytes."""
     from ..catalog.schema import left_behind
-    return {path: size_of(path) for path in left_behind(home.root / "catalog") if _is_old(path, older_than)}
+
+    return {
+        path: size_of(path)
+        for path in left_behind(home.root / "catalog")
+        if _is_old(path, older_than)
+    }
 
 
-def freed_by(home: Home, needs: Needs, doomed: Mapping[str, str], stat: Callable[[Digest], Stat | None]) -> Freed:
+def freed_by(
+    home: Home, needs: Needs, doomed: Mapping[str, str], stat: Callable[[Digest], Stat | None]
+) -> Freed:
     """What collect takes once these are deleted, and not before. doomed are references with their manifests."""
-    alone = {digest for manifest in doomed.values() for digest in needs.line_blobs(manifest)
-             if digest not in needs.journal and needs.needed_only_by(digest, doomed.keys())}
+    alone = {
+        digest
+        for manifest in doomed.values()
+        for digest in needs.line_blobs(manifest)
+        if digest not in needs.journal and needs.needed_only_by(digest, doomed.keys())
+    }
     found = [item for item in map(stat, alone) if item is not None]
     now = time.time()
     young = sum(item.size for item in found if now - item.modified_ns / 1e9 < HOUR)
-    gone = {manifest for manifest in doomed.values() if manifest in needs.alive and doomed.keys() >= set(needs.alive[manifest])}
-    return Freed(sum(item.size for item in found), young, sum(_unpacked(home, manifest) for manifest in gone))
+    gone = {
+        manifest
+        for manifest in doomed.values()
+        if manifest in needs.alive and doomed.keys() >= set(needs.alive[manifest])
+    }
+    return Freed(
+        sum(item.size for item in found), young, sum(_unpacked(home, manifest) for manifest in gone)
+    )
 
 
 def size_of(place: Path) -> int:
@@ -141,7 +165,9 @@ def _is_old(place: Path, older_than: float) -> bool:
 
 
 def _unpacked(home: Home, manifest: str) -> int:
-    return sum(size_of(folder) for folder in _kept(home, manifest) if not _is_mixed(home, manifest, folder))
+    return sum(
+        size_of(folder) for folder in _kept(home, manifest) if not _is_mixed(home, manifest, folder)
+    )
 
 
 def _is_mixed(home: Home, manifest: str, folder: Path) -> bool:
@@ -155,7 +181,11 @@ def _is_mixed(home: Home, manifest: str, folder: Path) -> bool:
 def _kept(home: Home, manifest: str) -> list[Path]:
     """The checkouts of a version that stay while it does: the one that loads use, else those from where the home lay before."""
     folders = folders_of(home.root, Digest(manifest))
-    return folders[:1] if folders and folders[0].name == folder_name(home.root, Digest(manifest)) else folders
+    return (
+        folders[:1]
+        if folders and folders[0].name == folder_name(home.root, Digest(manifest))
+        else folders
+    )
 
 
 def _within(folder: Path) -> list[Path]:

@@ -18,28 +18,44 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def log(home: Home, target: str | None = None, *, since: When | None = None, by: str | None = None,
-        kind: str | Sequence[str] | None = None, limit: int | None = None, at: When | None = None) -> tuple[LogRow, ...]:
+def log(
+    home: Home,
+    target: str | None = None,
+    *,
+    since: When | None = None,
+    by: str | None = None,
+    kind: str | Sequence[str] | None = None,
+    limit: int | None = None,
+    at: When | None = None,
+) -> tuple[LogRow, ...]:
     """What was done, newest first: everything, to a model (a bare name), to a version, or an alias's moves (`name@alias`).
 
     since and at are moments, both included; by is a part of who was at work; kind one or several kinds of entries.
     """
     from ..catalog import queries
+
     kinds = _kinds(kind)
     with home.reading() as connection:
         point = entry_at(connection, at)
         first = _first(connection, since)
         name, number, alias = _target(connection, target, point)
-        return tuple(queries.log(connection, name, number, limit, point, alias=alias, since=first, by=by, kinds=kinds))
+        return tuple(
+            queries.log(
+                connection, name, number, limit, point, alias=alias, since=first, by=by, kinds=kinds
+            )
+        )
 
 
 def lineage(home: Home, version: VersionLike, *, at: When | None = None) -> Lineage:
     """All ancestors and all descendants, whatever their names, and the edges between them and the version."""
     from ..catalog import queries
+
     with home.reading() as connection:
         point = entry_at(connection, at)
         found = look_up(connection, version, point)
-        ancestors = [item for item in line_of(connection, found, point) if item.digest != found.digest]
+        ancestors = [
+            item for item in line_of(connection, found, point) if item.digest != found.digest
+        ]
         descendants: dict[str, Version] = {}
         waiting = [found]
         while waiting:
@@ -47,16 +63,29 @@ def lineage(home: Home, version: VersionLike, *, at: When | None = None) -> Line
                 if child.reference not in descendants:
                     descendants[child.reference] = child
                     waiting.append(child)
-    shown = {item.digest: item.reference for item in reversed([found, *ancestors, *descendants.values()])}
+    shown = {
+        item.digest: item.reference for item in reversed([found, *ancestors, *descendants.values()])
+    }
     shown[found.digest] = found.reference
-    edges = tuple(LineageEdge(child.reference, shown.get(parent.digest, parent.reference), parent.role, parent.evidence)
-                  for child in [found, *ancestors, *descendants.values()] for parent in child.parents)
+    edges = tuple(
+        LineageEdge(
+            child.reference,
+            shown.get(parent.digest, parent.reference),
+            parent.role,
+            parent.evidence,
+        )
+        for child in [found, *ancestors, *descendants.values()]
+        for parent in child.parents
+    )
     return Lineage(found, tuple(ancestors), tuple(descendants.values()), edges)
 
 
-def _target(connection: Connection, target: str | None, at: int | None) -> tuple[str | None, int | None, str | None]:
+def _target(
+    connection: Connection, target: str | None, at: int | None
+) -> tuple[str | None, int | None, str | None]:
     """(name, number, alias) of what a log is asked about. A deleted version has a log too, as has an alias that was taken away."""
     from ..catalog import queries
+
     if target is None:
         return None, None, None
     reference = _reference.parse(target)
@@ -69,16 +98,20 @@ def _target(connection: Connection, target: str | None, at: int | None) -> tuple
             look_up(connection, target, at)
             raise VersionNotFound(f"{name} has no version {reference.number}")
         return name, reference.number, None
-    if reference.alias is not None and not queries.log(connection, name, alias=reference.alias, limit=1, at=at):
+    if reference.alias is not None and not queries.log(
+        connection, name, alias=reference.alias, limit=1, at=at
+    ):
         known = ", ".join(queries.aliases(connection, name, at)) or "none"
         raise AliasNotFound(
-            f"{name} has never had an alias {reference.alias!r} (its aliases: {known})")
+            f"{name} has never had an alias {reference.alias!r} (its aliases: {known})"
+        )
     return name, None, reference.alias
 
 
 def _first(connection: Connection, since: When | None) -> int:
     """The number of the first entry to be shown."""
     from ..catalog import queries
+
     if since is None:
         return 1
     parsed = _moment.parse(since, earliest=True)

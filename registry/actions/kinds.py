@@ -18,32 +18,54 @@ if TYPE_CHECKING:
     from ..artifacts.inspect import Inspection
 
 
-def parent_view(home: Home, parent: Known | None) -> tuple[Sequence[Token] | None, Files | None, Facts | None]:
+def parent_view(
+    home: Home, parent: Known | None
+) -> tuple[Sequence[Token] | None, Files | None, Facts | None]:
     """(token list of the root ancestor, the parent's files, its facts)."""
     if parent is None:
         return None, None, None
     root = line_here(home, parent.version)[-1]
-    return tokens_of(home, root.vocabulary), stored(home, parent.version), facts_of(home, parent.version)
+    return (
+        tokens_of(home, root.vocabulary),
+        stored(home, parent.version),
+        facts_of(home, parent.version),
+    )
 
 
 def tokens_of(home: Home, vocabulary: Digest) -> Sequence[Token]:
     """The token list of that digest, read when it is first looked into."""
     from ..artifacts.tokenizer import StoredTokens
+
     return StoredTokens(lambda: home.blobs.read(vocabulary))
 
 
-def parent_candidate(home: Home, parent: Known | None, files: Files | None, facts: Facts | None) -> ParentView | None:
+def parent_candidate(
+    home: Home, parent: Known | None, files: Files | None, facts: Facts | None
+) -> ParentView | None:
     """The parent as the checks see it."""
     from ..artifacts.checks import ParentView
     from ..artifacts.encoder import layout
+
     if parent is None or files is None or facts is None:
         return None
-    return ParentView(parent.version.reference, files, layout(files, class_hint=parent.version.model_class), facts,
-                      tokens_of(home, facts.vocabulary.digest))
+    return ParentView(
+        parent.version.reference,
+        files,
+        layout(files, class_hint=parent.version.model_class),
+        facts,
+        tokens_of(home, facts.vocabulary.digest),
+    )
 
 
-def kind_of(layout: Layout, inspection: Inspection, parent: Known | None, root: Sequence[Token] | None, files: Files,
-          parent_files: Files | None, parent_facts: Facts | None) -> tuple[str, str | None, str | None]:
+def kind_of(
+    layout: Layout,
+    inspection: Inspection,
+    parent: Known | None,
+    root: Sequence[Token] | None,
+    files: Files,
+    parent_files: Files | None,
+    parent_facts: Facts | None,
+) -> tuple[str, str | None, str | None]:
     """(kind, role of the parent, what happened to the token rows)."""
     if layout.is_adapter:
         return "adapter", "base", None
@@ -52,14 +74,20 @@ def kind_of(layout: Layout, inspection: Inspection, parent: Known | None, root: 
     if parent.version.kind == "adapter":
         raise ParentMismatch(
             f"{parent.version.reference} is an adapter and cannot be the parent of a full model",
-            hint="give the model that it was trained from")
+            hint="give the model that it was trained from",
+        )
     from ..artifacts.compare import compare_rows
+
     own = {token.id: token.content for token in inspection.tokens}
     lost = [token for token in root if own.get(token.id) != token.content]
     if lost:
-        raise ParentMismatch(f"the token list does not extend that of {parent.version.reference}: id {lost[0].id} is {own.get(lost[0].id)!r}, "
-                             f"there it is {lost[0].content!r}, and {len(lost) - 1} more differ")
-    report = compare_rows(files, inspection.facts, parent_files, parent_facts, parent_facts.vocabulary.size)
+        raise ParentMismatch(
+            f"the token list does not extend that of {parent.version.reference}: id {lost[0].id} is {own.get(lost[0].id)!r}, "
+            f"there it is {lost[0].content!r}, and {len(lost) - 1} more differ"
+        )
+    report = compare_rows(
+        files, inspection.facts, parent_files, parent_facts, parent_facts.vocabulary.size
+    )
     kind = "base" if len(own) == len(root) else "resized"
     role = "resized-from" if kind == "resized" and report.unchanged else "finetuned-from"
     return kind, role, report.sentence

@@ -20,12 +20,21 @@ from .common import VersionLike, facts_of, resolve
 
 _loaded: weakref.WeakKeyDictionary[Any, tuple[Path, Version]] = weakref.WeakKeyDictionary()
 """What load made an object from, whatever was done to it since."""
-_now: weakref.WeakKeyDictionary[Any, tuple[Path, Version, tuple[object, ...]]] = weakref.WeakKeyDictionary()
+_now: weakref.WeakKeyDictionary[Any, tuple[Path, Version, tuple[object, ...]]] = (
+    weakref.WeakKeyDictionary()
+)
 """What an object was when it was loaded, or saved last, and the mark that it had then."""
 
 
-def load(home: Home, version: VersionLike, *, probes: str, progress: Progress, adapters: Mapping[str, VersionLike] | None = None,
-         **kwargs: Any) -> Any:
+def load(
+    home: Home,
+    version: VersionLike,
+    *,
+    probes: str,
+    progress: Progress,
+    adapters: Mapping[str, VersionLike] | None = None,
+    **kwargs: Any,
+) -> Any:
     """The model as registered, an object of its class; with adapters, that base with all of them on, the first one acting.
 
     Keywords go through to the class.
@@ -38,12 +47,17 @@ def load(home: Home, version: VersionLike, *, probes: str, progress: Progress, a
     beside = several.chosen(home, found, adapters) if adapters is not None else {}
     folder = home_checkout(home, found, progress=progress).folder
     from ..artifacts import loading
+
     facts = facts_of(home, found)
     progress("loading", 0, None)
     model = loading.load(folder, found.model_class, **kwargs)
-    problems = loading.ask(model, facts, folder=folder, adapter=found.kind == "adapter", kwargs=kwargs)
+    problems = loading.ask(
+        model, facts, folder=folder, adapter=found.kind == "adapter", kwargs=kwargs
+    )
     if problems:
-        raise DigestMismatch(f"{found.reference} was loaded, and is not what was registered: {'; '.join(problems)}")
+        raise DigestMismatch(
+            f"{found.reference} was loaded, and is not what was registered: {'; '.join(problems)}"
+        )
     if probes != "skip" and found.probes is not None:
         _probe(home, found, found.probes, folder, model, kwargs, probes)
     if beside:
@@ -53,9 +67,12 @@ def load(home: Home, version: VersionLike, *, probes: str, progress: Progress, a
     return model
 
 
-def is_version(home: Home, model: Any, version: Version, adapters: Mapping[str, Version] | None = None) -> None:
+def is_version(
+    home: Home, model: Any, version: Version, adapters: Mapping[str, Version] | None = None
+) -> None:
     """Remember that an object is this version now, or with adapters, by name, the base of them."""
     from ..artifacts.asking import mark
+
     if adapters is not None:
         several.know(model, adapters)
     _now[model] = (home.root, version, mark(model))
@@ -64,6 +81,7 @@ def is_version(home: Home, model: Any, version: Version, adapters: Mapping[str, 
 def passed_as(model: Any, probes: Digest) -> str:
     """The line that a checkout's marker holds where these probes have passed in this environment; other probes have not by that."""
     from ..artifacts.probes import environment_name
+
     return f"probes={probes.short} {environment_name(model)}"
 
 
@@ -75,21 +93,27 @@ def version_of(home: Home, model: Any) -> Version:
     adapters act together. What is written through a parameter's `.data` goes unseen.
     """
     from ..artifacts.asking import mark
+
     try:
         known = _now.get(model)
     except TypeError:
         known = None
     if known is None or known[0] != home.root:
-        raise VersionNotFound(f"this {type(model).__name__} was not loaded from the registry at {str(home.root)!r}")
+        raise VersionNotFound(
+            f"this {type(model).__name__} was not loaded from the registry at {str(home.root)!r}"
+        )
     acting = several.acting(model)
     if acting is not None and len(acting) > 1:
         shown = ", ".join(f"{name} ({version.reference})" for name, version in acting.items())
-        raise VersionNotFound(f"{len(acting)} adapters act together on {known[1].reference}, {shown}: together they are no one version")
+        raise VersionNotFound(
+            f"{len(acting)} adapters act together on {known[1].reference}, {shown}: together they are no one version"
+        )
     found = next(iter(acting.values())) if acting else known[1]
     if mark(model) != known[2]:
         raise VersionNotFound(
             f"this {type(model).__name__} was {found.reference} and was changed since",
-            hint="register its present state as a version: registry.save(model, NAME)")
+            hint="register its present state as a version: registry.save(model, NAME)",
+        )
     return resolve(home, found)
 
 
@@ -105,12 +129,22 @@ def loaded_as(home: Home, model: Any) -> Version | None:
 def encode(model: Any, inputs: Iterable[Any]) -> Iterator[Any]:
     """For each input its encoding as JSON values."""
     from ..artifacts import loading
+
     return iter(loading.encode(model, list(inputs)))
 
 
-def _probe(home: Home, version: Version, digest: Digest, folder: Path, model: Any, kwargs: dict[str, Any], probes: str) -> None:
+def _probe(
+    home: Home,
+    version: Version,
+    digest: Digest,
+    folder: Path,
+    model: Any,
+    kwargs: dict[str, Any],
+    probes: str,
+) -> None:
     """Compare with what was recorded, once for each environment in which this checkout is loaded."""
     from ..artifacts import probes as _probes
+
     environment = passed_as(model, digest)
     marker = _store.read_marker(folder)
     passed = marker is not None and environment in marker.environments
@@ -128,18 +162,22 @@ def _probe(home: Home, version: Version, digest: Digest, folder: Path, model: An
         _store.add_environment(folder, environment)
         return
     more = f", and {len(differences) - 1} more" if len(differences) > 1 else ""
-    message = (f"{version.reference} does not encode as it did when it was registered: "
-               f"{differences[0]}{more}")
+    message = (
+        f"{version.reference} does not encode as it did when it was registered: "
+        f"{differences[0]}{more}"
+    )
     if not all(probe.finite for probe in recorded.probes):
         diverged = ProbeMismatch(
             f"{version.reference} produces NaN or infinite embeddings, as it did when it was "
             f"registered: {differences[0]} (its training diverged)",
-            hint="register an earlier checkpoint, and delete this version")
+            hint="register an earlier checkpoint, and delete this version",
+        )
         if probes == "refuse":
             raise diverged
         message = diverged.with_hint()
     elif probes == "refuse":
         raise ProbeMismatch(
             f"{message} (its files are as registered, so a library or this machine differs)",
-            hint="load it in spite of this: --probes warn")
+            hint="load it in spite of this: --probes warn",
+        )
     home.warn(message)

@@ -19,17 +19,28 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def list_models(home: Home, at: When | None = None, *, sort: str | None = None, ascending: bool = False) -> tuple[Model, ...]:
+def list_models(
+    home: Home, at: When | None = None, *, sort: str | None = None, ascending: bool = False
+) -> tuple[Model, ...]:
     """All models, by name, or as sort says. Raises Invalid for what they cannot be sorted by."""
     from ..catalog import queries
+
     with home.reading() as connection:
         found = tuple(queries.models(connection, entry_at(connection, at)))
     return found if sort is None else sort_models(found, sort, ascending=ascending)
 
 
-def list_versions(home: Home, name: str, at: When | None = None, *, sort: str | None = None, ascending: bool = False) -> tuple[Version, ...]:
+def list_versions(
+    home: Home,
+    name: str,
+    at: When | None = None,
+    *,
+    sort: str | None = None,
+    ascending: bool = False,
+) -> tuple[Version, ...]:
     """The versions of a model, newest first, or as sort says. Raises ModelNotFound; Invalid for what they cannot be sorted by."""
     from ..catalog import queries
+
     _reference.check_name(name)
     with home.reading() as connection:
         found = tuple(queries.versions(connection, name, entry_at(connection, at)))
@@ -47,15 +58,16 @@ def read(home: Home, reference: str, at: When | None = None) -> bytes:
     parsed = _reference.parse(reference)
     if parsed.path is None:
         raise InvalidReference(
-            f"{reference!r} does not name a file",
-            hint=f"write {reference}:PATH")
+            f"{reference!r} does not name a file", hint=f"write {reference}:PATH"
+        )
     version = resolve(home, reference.removesuffix(f":{parsed.path}"), at)
     manifest = manifest_of(home, version)
     file = manifest.file(parsed.path)
     if file is None:
         raise VersionNotFound(
             f"{version.reference} has no file {parsed.path!r} (its files: "
-            f"{', '.join(item.path for item in manifest.files)})")
+            f"{', '.join(item.path for item in manifest.files)})"
+        )
     with reading_files(home, version):
         return home.blobs.read(file.digest)
 
@@ -67,12 +79,14 @@ def find(home: Home, what: str, at: When | None = None) -> tuple[Found, ...]:
     """
     if _reference.looks_like_path(what):
         return find_folder(home, _reference.path_of(what), at)
-    if not what.strip() or "\0" in what:   # behind which SQLite looks at nothing
+    if not what.strip() or "\0" in what:  # behind which SQLite looks at nothing
         raise Invalid(
             "the text to find is blank or contains a null character",
             hint="give a part of a name, a token, a note, a digest, or a comparison like "
-                 "'eval_loss < 0.3'")
+            "'eval_loss < 0.3'",
+        )
     from ..catalog import queries
+
     with home.reading() as connection:
         point, asked = entry_at(connection, at), parse_asked(what)
         found = tuple(Found(version, why) for version, why in queries.find(connection, what, point))
@@ -82,39 +96,76 @@ def find(home: Home, what: str, at: When | None = None) -> tuple[Found, ...]:
     elif not found and asked is None:
         refuse_malformed(what)
     elif not found and asked is not None and asked.key not in names:
-        home.warn(f"no version has a number called {asked.key!r}, as metric or note{near(asked.key, names)}")
+        home.warn(
+            f"no version has a number called {asked.key!r}, as metric or note{near(asked.key, names)}"
+        )
     return found
 
 
 def find_folder(home: Home, folder: Path, at: When | None = None) -> tuple[Found, ...]:
     """Versions with the very files of a folder, else those that share its weights or its vocabulary."""
     from .recognise import examine
+
     found = examine(home, folder)
     with home.reading() as connection:
         point = entry_at(connection, at)
         same = registered_as(home, connection, found.contents, point)
-        alike = [] if same else _sharing(connection, found.facts.weights.digest, found.facts.vocabulary.digest, point)
-    return tuple(Found(version, "the same files") for version in same) or tuple(Found(*item) for item in alike)
+        alike = (
+            []
+            if same
+            else _sharing(
+                connection, found.facts.weights.digest, found.facts.vocabulary.digest, point
+            )
+        )
+    return tuple(Found(version, "the same files") for version in same) or tuple(
+        Found(*item) for item in alike
+    )
 
 
-def registered_as(home: Home, connection: Connection, contents: dict[str, str], at: int | None = None) -> list[Version]:
+def registered_as(
+    home: Home, connection: Connection, contents: dict[str, str], at: int | None = None
+) -> list[Version]:
     """Versions whose files, adapter_config.json apart, are these: path to digest.
 
     An adapter's configuration is stored with its parent's digest in it, so it cannot be compared before the parent is known.
     """
     from ..catalog import queries
-    anchor = next((digest for path, digest in contents.items() if path.endswith(".safetensors")), None)
+
+    anchor = next(
+        (digest for path, digest in contents.items() if path.endswith(".safetensors")), None
+    )
     candidates = queries.with_file(connection, anchor, at) if anchor else []
-    return [version for version in candidates if _contents(manifest_of(home, version)) == {
-        path: digest for path, digest in contents.items() if not path.endswith("adapter_config.json")}]
+    return [
+        version
+        for version in candidates
+        if _contents(manifest_of(home, version))
+        == {
+            path: digest
+            for path, digest in contents.items()
+            if not path.endswith("adapter_config.json")
+        }
+    ]
 
 
 def _contents(manifest: Manifest) -> dict[str, str]:
-    return {file.path: file.digest for file in manifest.files if not file.path.endswith("adapter_config.json")}
+    return {
+        file.path: file.digest
+        for file in manifest.files
+        if not file.path.endswith("adapter_config.json")
+    }
 
 
-def _sharing(connection: Connection, weights: str, vocabulary: str, at: int | None) -> list[tuple[Version, str]]:
+def _sharing(
+    connection: Connection, weights: str, vocabulary: str, at: int | None
+) -> list[tuple[Version, str]]:
     from ..catalog import queries
+
     by_weights = queries.with_weights(connection, weights, at)
-    by_vocabulary = [version for version in queries.with_vocabulary(connection, vocabulary, at) if version not in by_weights]
-    return [(version, "the same weights") for version in by_weights] + [(version, "the same vocabulary") for version in by_vocabulary]
+    by_vocabulary = [
+        version
+        for version in queries.with_vocabulary(connection, vocabulary, at)
+        if version not in by_weights
+    ]
+    return [(version, "the same weights") for version in by_weights] + [
+        (version, "the same vocabulary") for version in by_vocabulary
+    ]

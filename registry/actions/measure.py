@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..digest import Digest
-from ..errors import FolderNotFound, Invalid, NoEffect, NotLoadable, ParentMismatch, RegistryError, reason
+from ..errors import (
+    FolderNotFound,
+    Invalid,
+    NoEffect,
+    NotLoadable,
+    ParentMismatch,
+    RegistryError,
+    reason,
+)
 from ..facts import Facts, Files, Token
 from ..home import Home
 from ..manifest import Manifest
@@ -84,37 +92,74 @@ class Folder:
     parent: Version | None
 
 
-def measured(home: Home, name: str, folder: Folder, *, given: Texts | None, forced: Sequence[str], overruled: Sequence[str], write: bool,
-             progress: Progress) -> tuple[Digest | None, tuple[str, ...], tuple[str, ...]]:
+def measured(
+    home: Home,
+    name: str,
+    folder: Folder,
+    *,
+    given: Texts | None,
+    forced: Sequence[str],
+    overruled: Sequence[str],
+    write: bool,
+    progress: Progress,
+) -> tuple[Digest | None, tuple[str, ...], tuple[str, ...]]:
     """(probes as a blob, warnings, checks that were let pass) of what is to become a version of `name`.
 
     Nothing is measured where the model has this very version, nor what was measured under another name.
     """
     from ..catalog import queries
+
     texts = read_given(given)
     with home.reading() as connection:
         same = queries.with_manifest(connection, folder.manifest.digest)
     if any(version.name.casefold() == name.casefold() for version in same):
         said = "it is registered already, so the probes were not added; to add them: registry check REF --record --probes FILE"
         return None, (said,) if texts else (), ()
-    known = next((version.probes for version in same if version.probes is not None and set(version.forced) <= set(overruled)), None)
+    known = next(
+        (
+            version.probes
+            for version in same
+            if version.probes is not None and set(version.forced) <= set(overruled)
+        ),
+        None,
+    )
     if known is not None and not texts:
         return known, (), ()
     with subject_of(home, folder, lasting=write, progress=progress) as subject:
-        found = measure(home if write else None, subject, given=texts, forced=forced, progress=progress)
-    return (home.blobs.add(found.probes.to_bytes()) if write else None), found.warnings, found.forced
+        found = measure(
+            home if write else None, subject, given=texts, forced=forced, progress=progress
+        )
+    return (
+        (home.blobs.add(found.probes.to_bytes()) if write else None),
+        found.warnings,
+        found.forced,
+    )
 
 
-def measure(home: Home | None, subject: Subject, *, given: Sequence[Given], forced: Sequence[str], progress: Progress) -> Measured:
+def measure(
+    home: Home | None,
+    subject: Subject,
+    *,
+    given: Sequence[Given],
+    forced: Sequence[str],
+    progress: Progress,
+) -> Measured:
     """Load the files as they lie, and encode. Raises NotLoadable, NoEffect, ParentMismatch."""
     from ..artifacts import loading, probes
+
     with loaded(home, subject, progress) as (model, folder):
         progress("measuring", 0, None)
-        problems = loading.ask(model, subject.facts, folder=folder, adapter=subject.facts.adapter is not None)
+        problems = loading.ask(
+            model, subject.facts, folder=folder, adapter=subject.facts.adapter is not None
+        )
         said = f"it was loaded as users will load it, and is not what lies in its files: {'; '.join(problems[:3])}"
         try:
             made = probes.record(model, subject.facts.vocabulary.added, given)
-            found = effect_of(model, folder, subject, forced, made) if subject.facts.adapter is not None else None
+            found = (
+                effect_of(model, folder, subject, forced, made)
+                if subject.facts.adapter is not None
+                else None
+            )
         except NotLoadable as error:
             if problems:
                 raise NotLoadable(said) from error
@@ -128,6 +173,7 @@ def measure(home: Home | None, subject: Subject, *, given: Sequence[Given], forc
 def keep_probes(home: Home, model: Any, added: Sequence[Token]) -> Digest:
     """What a model in hand encodes, as a blob for the version that it becomes."""
     from ..artifacts import probes
+
     return home.blobs.add(probes.record(model, added).to_bytes())
 
 
@@ -136,30 +182,45 @@ def loaded(home: Home | None, subject: Subject, progress: Progress) -> Iterator[
     """(the model, the folder it was loaded from), the files laid out for the moment. Raises NotLoadable."""
     progress("loading", 0, None)
     from ..artifacts import loading
+
     with staging(home, "measure-") as work:
         folder = lay_out(subject.files, subject.paths, work / "model", base=subject.base)
         try:
             model = loading.load(folder, subject.model_class, device="cpu")
         except NotLoadable as error:  # where it lies for the moment says nothing to anybody
             raise NotLoadable(
-                str(error).replace(f"cannot load {folder}", "cannot load it"),
-                hint=error.hint) from error
+                str(error).replace(f"cannot load {folder}", "cannot load it"), hint=error.hint
+            ) from error
         yield model, folder
 
 
-def effect_of(model: Any, folder: Path, subject: Subject, forced: Sequence[str] = (), made: Probes | None = None) -> Effect:
+def effect_of(
+    model: Any,
+    folder: Path,
+    subject: Subject,
+    forced: Sequence[str] = (),
+    made: Probes | None = None,
+) -> Effect:
     """What the adapter of a loaded model changes, and whether it is its base without it; made is what this model just made of texts, so
     that none is encoded twice.
     """
     from ..artifacts.adapter import read_config
     from ..artifacts.effect import effect
+
     trained = subject.facts.adapter.trainable_tokens if subject.facts.adapter is not None else ()
     added = subject.facts.vocabulary.added
     words = [token.content for token in _trained_first(added, trained)]
     biases = read_config(subject.files).fields.get("bias") not in (None, "none", False)
     base = _made_by_its_base(model, subject, forced)
-    return effect(model, folder, words=words, trained=trained, parent=subject.load_base if biases else None, base=base,
-                  known=made.probes if made is not None else ())
+    return effect(
+        model,
+        folder,
+        words=words,
+        trained=trained,
+        parent=subject.load_base if biases else None,
+        base=base,
+        known=made.probes if made is not None else (),
+    )
 
 
 def _made_by_its_base(model: Any, subject: Subject, forced: Sequence[str]) -> Sequence[Probe]:
@@ -168,38 +229,64 @@ def _made_by_its_base(model: Any, subject: Subject, forced: Sequence[str]) -> Se
     Probes of another machine or library tell nothing of a bit here, so there the base is loaded.
     """
     from ..artifacts import probes
+
     parent = subject.parent
-    if parent is None or not_its_base(subject.files, subject.facts, parent.facts, forced) or type(model).__name__ != parent.facts.model_class:
+    if (
+        parent is None
+        or not_its_base(subject.files, subject.facts, parent.facts, forced)
+        or type(model).__name__ != parent.facts.model_class
+    ):
         return ()
     recorded = parent.probes
-    if recorded is None or recorded.environment != probes.environment() or probes.unmeasured(model, recorded, {}) is not None:
+    if (
+        recorded is None
+        or recorded.environment != probes.environment()
+        or probes.unmeasured(model, recorded, {}) is not None
+    ):
         if subject.load_base is None:
             return ()
         recorded = probes.record(subject.load_base(), ())
     own, other = subject.facts.max_length, parent.facts.max_length
-    cut = math.inf if own == other else min(own or 0, other or 0)  # another length is told elsewhere, and may be meant
-    return [probe for probe in recorded.probes
-            if probe.prompt is None and not probe.given and probe.text[-1] in probes.TEXTS and len(probe.ids) < cut]
+    cut = (
+        math.inf if own == other else min(own or 0, other or 0)
+    )  # another length is told elsewhere, and may be meant
+    return [
+        probe
+        for probe in recorded.probes
+        if probe.prompt is None
+        and not probe.given
+        and probe.text[-1] in probes.TEXTS
+        and len(probe.ids) < cut
+    ]
 
 
 def not_its_base(files: Files, own: Facts, base: Facts, forced: Sequence[str]) -> str | None:
     """Why a model with its adapter switched off need not be its base; None where it must be."""
     from ..artifacts.adapter import read_config
+
     if read_config(files).fields.get("bias") not in (None, "none", False):
         return "it trains biases of its base, which cannot be switched off"
-    around = next((check for check in ("parent-modules", "parent-pooling") if check in forced), None)
+    around = next(
+        (check for check in ("parent-modules", "parent-pooling") if check in forced), None
+    )
     if around is not None:
         return f"what stands around the transformer is its own ({around} was forced)"
-    mine, theirs = ({tensor.name: tensor.digest for tensor in facts.weights.tensors if "/" in tensor.name} for facts in (own, base))
+    mine, theirs = (
+        {tensor.name: tensor.digest for tensor in facts.weights.tensors if "/" in tensor.name}
+        for facts in (own, base)
+    )
     return "modules beside its transformer were trained" if mine != theirs else None
 
 
-def judge(found: Effect, forced: Sequence[str], subject: Subject) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def judge(
+    found: Effect, forced: Sequence[str], subject: Subject
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(warnings, ids of checks that were let pass). Raises NoEffect for an adapter that changes nothing, ParentMismatch for one without
     which the model is not its base.
     """
     from ..artifacts.checks import refusal
     from ..artifacts.effect import NOISE
+
     warnings, overruled = [], []
     if found.strayed and SWITCHED not in forced:
         raise refusal(ParentMismatch, SWITCHED, strayed(found, subject), judgement=True)
@@ -207,7 +294,9 @@ def judge(found: Effect, forced: Sequence[str], subject: Subject) -> tuple[tuple
         warnings.append(f"forced {SWITCHED}: {strayed(found, subject).with_hint()}")
         overruled.append(SWITCHED)
     if 0 < found.largest < NOISE:
-        warnings.append(f"the adapter changes encodings by {found.largest:.1g} at most ({found.where}), no more than noise")
+        warnings.append(
+            f"the adapter changes encodings by {found.largest:.1g} at most ({found.where}), no more than noise"
+        )
     if not found.largest and EFFECT not in forced:
         untrained = "if it is untrained on purpose: --allow-no-effect"
         problem = no_effect(found)
@@ -222,6 +311,7 @@ def judge(found: Effect, forced: Sequence[str], subject: Subject) -> tuple[tuple
 def strayed(found: Effect, subject: Subject) -> Problem:
     """Return the problem of a model that differs from its base without its adapter."""
     from ..artifacts.checks import Problem
+
     base = subject.parent.reference if subject.parent is not None else "its base"
     return Problem(
         f"without the adapter the model differs from {base}: {found.strayed} "
@@ -234,6 +324,7 @@ def strayed(found: Effect, subject: Subject) -> Problem:
 def no_effect(found: Effect) -> Problem:
     """Return the problem of an adapter that changes nothing."""
     from ..artifacts.checks import Problem
+
     same = "every text encodes to the same bits with and without the adapter"
     if not found.lost:
         return Problem(f"{same}, although all of its tensors are in the loaded model")
@@ -249,6 +340,7 @@ def read_given(texts: Texts | None) -> tuple[Given, ...]:
     if texts is None:
         return ()
     from ..artifacts.given import parse_given
+
     if not isinstance(texts, (str, os.PathLike)):
         return parse_given(texts)
     path = path_of(texts)
@@ -261,13 +353,17 @@ def read_given(texts: Texts | None) -> tuple[Given, ...]:
 
 
 @contextlib.contextmanager
-def subject_of(home: Home, folder: Folder, *, lasting: bool, progress: Progress) -> Iterator[Subject]:
+def subject_of(
+    home: Home, folder: Folder, *, lasting: bool, progress: Progress
+) -> Iterator[Subject]:
     """What is to be measured, while an adapter's base lies unpacked: in the home's own checkout, or if nothing is to last in a folder
     that goes away again.
     """
     parent = folder.parent
     if folder.manifest.kind != "adapter" or parent is None:
-        yield Subject(folder.files, folder.manifest.model_class, folder.manifest.paths, folder.facts)
+        yield Subject(
+            folder.files, folder.manifest.model_class, folder.manifest.paths, folder.facts
+        )
     elif lasting:
         yield _on(home, folder, parent, home_checkout(home, parent, progress=progress).folder)
     else:
@@ -278,16 +374,27 @@ def subject_of(home: Home, folder: Folder, *, lasting: bool, progress: Progress)
 
 def _on(home: Home, folder: Folder, parent: Version, place: Path) -> Subject:
     from ..artifacts import loading
-    return Subject(folder.files, folder.manifest.model_class, folder.manifest.paths, folder.facts, base_path(home, parent, place),
-                   lambda: loading.load(place, parent.model_class, device="cpu"), known_parent(home, parent))
+
+    return Subject(
+        folder.files,
+        folder.manifest.model_class,
+        folder.manifest.paths,
+        folder.facts,
+        base_path(home, parent, place),
+        lambda: loading.load(place, parent.model_class, device="cpu"),
+        known_parent(home, parent),
+    )
 
 
 def known_parent(home: Home, parent: Version) -> Parent:
     """A registered base, with its probes where they can be read."""
     from ..artifacts import probes
+
     recorded = None
     if parent.probes is not None:
-        with contextlib.suppress(RegistryError):  # lost or damaged ones are what check tells of; the base is loaded instead
+        with contextlib.suppress(
+            RegistryError
+        ):  # lost or damaged ones are what check tells of; the base is loaded instead
             recorded = probes.parse(home.blobs.read(parent.probes))
     return Parent(parent.reference, facts_of(home, parent), recorded)
 

@@ -39,7 +39,9 @@ class MergeOptions:
     dry_run: bool = False
 
 
-def merge(home: Home, version: VersionLike, name: str, *, options: MergeOptions, progress: Progress) -> Added:
+def merge(
+    home: Home, version: VersionLike, name: str, *, options: MergeOptions, progress: Progress
+) -> Added:
     """Merge an adapter into its base and register the full model as `name`, or give the version that is that merge already.
 
     Raises ParentMismatch for what is no adapter, NotLoadable for one that cannot be merged, ProbeMismatch where the result
@@ -53,10 +55,14 @@ def merge(home: Home, version: VersionLike, name: str, *, options: MergeOptions,
         raise ParentMismatch(
             f"{adapter.reference} is not an adapter but of kind {adapter.kind}, already a full "
             "model",
-            hint="give the adapter")
+            hint="give the adapter",
+        )
     base = base_of(home, line_here(home, adapter))
     assert base is not None
-    edges = tuple(_entry.Edge(role, parent.digest, "witnessed", parent.reference) for role, parent in (("adapter", adapter), ("base", base)))
+    edges = tuple(
+        _entry.Edge(role, parent.digest, "witnessed", parent.reference)
+        for role, parent in (("adapter", adapter), ("base", base))
+    )
     there = _merged_before(home, name, edges)
     if there is not None:
         return _already(home, there, edges, options)
@@ -64,54 +70,119 @@ def merge(home: Home, version: VersionLike, name: str, *, options: MergeOptions,
         return _merge(home, adapter, base, name, edges, options, progress)
 
 
-def _merge(home: Home, adapter: Version, base: Version, name: str, edges: tuple[_entry.Edge, ...], options: MergeOptions,
-           progress: Progress) -> Added:
+def _merge(
+    home: Home,
+    adapter: Version,
+    base: Version,
+    name: str,
+    edges: tuple[_entry.Edge, ...],
+    options: MergeOptions,
+    progress: Progress,
+) -> Added:
     unmerged = load(home, adapter, probes="refuse", progress=progress, device="cpu")
     from ..artifacts import merge as _artifacts
+
     folder = home_checkout(home, adapter, progress=progress).folder
     with staging(home, "merge-") as work:
         progress("merging", 0, None)
-        report = _artifacts.merge(unmerged, folder, _transformer(home, folder), work / "model", model_class=adapter.model_class,
-                                  added=facts_of(home, adapter).vocabulary.added)
-        prepared = prepare(home, open_folder(home, work / "model"), Known(base, "witnessed"), model_class=adapter.model_class,
-                           write=not options.dry_run, progress=progress)
-        manifest = Manifest("merged", prepared.manifest.model_class, prepared.manifest.files,
-                            tuple(Parent(edge.role, edge.digest) for edge in edges))
+        report = _artifacts.merge(
+            unmerged,
+            folder,
+            _transformer(home, folder),
+            work / "model",
+            model_class=adapter.model_class,
+            added=facts_of(home, adapter).vocabulary.added,
+        )
+        prepared = prepare(
+            home,
+            open_folder(home, work / "model"),
+            Known(base, "witnessed"),
+            model_class=adapter.model_class,
+            write=not options.dry_run,
+            progress=progress,
+        )
+        manifest = Manifest(
+            "merged",
+            prepared.manifest.model_class,
+            prepared.manifest.files,
+            tuple(Parent(edge.role, edge.digest) for edge in edges),
+        )
         probes = None if options.dry_run else home.blobs.add(report.probes.to_bytes())
         source = provenance(run=options.run, how="merge", merge=_record(report))
-        said = AddOptions(alias=options.alias, message=options.message, run=options.run, dry_run=options.dry_run)
+        said = AddOptions(
+            alias=options.alias, message=options.message, run=options.run, dry_run=options.dry_run
+        )
         amount, tolerated = report.difference.amount, report.difference.tolerance
-        plan = (f"merged into {base.reference}: {counted(len(report.changed), 'tensor')} changed, encodings differ by {amount:.2g} at most from the "
-                f"unmerged model's (tolerated: {tolerated:.2g})")
-        return register(home, name, replace(prepared, manifest=manifest, edges=edges), source=source, options=said, plan=plan, probes=probes)
+        plan = (
+            f"merged into {base.reference}: {counted(len(report.changed), 'tensor')} changed, encodings differ by {amount:.2g} at most from the "
+            f"unmerged model's (tolerated: {tolerated:.2g})"
+        )
+        return register(
+            home,
+            name,
+            replace(prepared, manifest=manifest, edges=edges),
+            source=source,
+            options=said,
+            plan=plan,
+            probes=probes,
+        )
 
 
 def _record(report: Any) -> dict[str, Any]:
     """How it was made and how near it came, for the journal; real numbers as their text."""
-    return {"format": FORMAT, "difference": real(report.difference.amount), "tolerance": real(report.difference.tolerance),
-            "probe": report.difference.text[:80], "layout": report.layout, "tensors": len(report.changed)}
+    return {
+        "format": FORMAT,
+        "difference": real(report.difference.amount),
+        "tolerance": real(report.difference.tolerance),
+        "probe": report.difference.text[:80],
+        "layout": report.layout,
+        "tensors": len(report.changed),
+    }
 
 
 def _transformer(home: Home, folder: Path) -> Path:
     """The folder of the transformer that an adapter's checkout names."""
     from ..artifacts.adapter import location_of
-    return Path(location_of(read(open_folder(home, folder), ADAPTER_CONFIG))["base_model_name_or_path"])
+
+    return Path(
+        location_of(read(open_folder(home, folder), ADAPTER_CONFIG))["base_model_name_or_path"]
+    )
 
 
 def _merged_before(home: Home, name: str, edges: tuple[_entry.Edge, ...]) -> Version | None:
     """The version of this model that is the merge of these two. Told by the parents: another processor's sums may differ in the last bit."""
     from ..catalog import queries
+
     with home.reading() as connection:
         spelled = queries.spelled(connection, name)
         found = queries.versions(connection, spelled) if spelled is not None else []
     wanted = {(edge.role, edge.digest) for edge in edges}
-    return next((version for version in found if version.kind == "merged"
-                 and {(parent.role, parent.digest) for parent in version.parents} == wanted), None)
+    return next(
+        (
+            version
+            for version in found
+            if version.kind == "merged"
+            and {(parent.role, parent.digest) for parent in version.parents} == wanted
+        ),
+        None,
+    )
 
 
-def _already(home: Home, version: Version, edges: tuple[_entry.Edge, ...], options: MergeOptions) -> Added:
+def _already(
+    home: Home, version: Version, edges: tuple[_entry.Edge, ...], options: MergeOptions
+) -> Added:
     if options.alias is not None and not options.dry_run:
         from .name import alias
+
         alias(home, version, options.alias)
         version = resolve(home, version)
-    return Added(version, True, version.kind, version.digest, version.name, version.number, edges[0].evidence, edges[0].reference)
+    return Added(
+        version,
+        True,
+        version.kind,
+        version.digest,
+        version.name,
+        version.number,
+        edges[0].evidence,
+        edges[0].reference,
+    )

@@ -23,7 +23,9 @@ LIMIT = 1000
 KEY_LIMIT = 200
 
 
-def metrics_of(given: os.PathLike[str] | str | Mapping[str, float | str] | None) -> dict[str, str] | None:
+def metrics_of(
+    given: os.PathLike[str] | str | Mapping[str, float | str] | None,
+) -> dict[str, str] | None:
     """Each metric with its number as text; None where none is given. Raises Invalid for what is no finite number."""
     if given is None:
         return None
@@ -33,14 +35,23 @@ def metrics_of(given: os.PathLike[str] | str | Mapping[str, float | str] | None)
     if len(found) > LIMIT:
         raise Invalid(
             f"{len(found)} metrics are too many for one version (at most {LIMIT})",
-            hint=f"give the {LIMIT} that matter")
+            hint=f"give the {LIMIT} that matter",
+        )
     return {_key(key): _text(key, value) for key, value in sorted(found.items())}
 
 
 def _key(key: object) -> str:
-    if not isinstance(key, str) or not key or len(key) > KEY_LIMIT or not key.isprintable() or any(sign in key for sign in "<>=! "):
-        raise Invalid(f"{key!r:.80} cannot be the name of a metric",
-                      hint="use a word without blanks or < > = !, e.g. eval_dev_spearman_cosine")
+    if (
+        not isinstance(key, str)
+        or not key
+        or len(key) > KEY_LIMIT
+        or not key.isprintable()
+        or any(sign in key for sign in "<>=! ")
+    ):
+        raise Invalid(
+            f"{key!r:.80} cannot be the name of a metric",
+            hint="use a word without blanks or < > = !, e.g. eval_dev_spearman_cosine",
+        )
     return key
 
 
@@ -65,19 +76,32 @@ def _read(path: Path) -> dict[str, float | str]:
         raise Invalid(f"the metrics {str(path)!r} are not UTF-8") from None
     if path.suffix.lower() == ".csv":
         rows = list(csv.DictReader(text.splitlines()))
-        return {key: value for key, value in (rows[-1] if rows else {}).items() if key and _is_number(value)}
+        return {
+            key: value
+            for key, value in (rows[-1] if rows else {}).items()
+            if key and _is_number(value)
+        }
     try:
         value = json.loads(text)
     except ValueError as error:
         raise Invalid(
             f"the metrics {str(path)!r} are not JSON: {error}",
-            hint="if it is a CSV file, give it a name that ends in .csv") from None
+            hint="if it is a CSV file, give it a name that ends in .csv",
+        ) from None
     if isinstance(value, dict) and isinstance(value.get("log_history"), list):
-        value = next((item for item in reversed(value["log_history"]) if isinstance(item, dict) and any(key.startswith("eval_") for key in item)), {})
+        value = next(
+            (
+                item
+                for item in reversed(value["log_history"])
+                if isinstance(item, dict) and any(key.startswith("eval_") for key in item)
+            ),
+            {},
+        )
     if not isinstance(value, dict):
         raise Invalid(
             f"the metrics {str(path)!r} are not a JSON object",
-            hint='write {"eval_dev_spearman_cosine": 0.86}')
+            hint='write {"eval_dev_spearman_cosine": 0.86}',
+        )
     return dict(_flat(value, ""))
 
 

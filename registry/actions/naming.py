@@ -31,24 +31,48 @@ class Origin:
 def from_repository(repository: str) -> Origin:
     """A repository of the Hub."""
     from ..catalog import queries
-    return Origin(f"hf://{repository}", lambda connection, name: any(
-        copy.repository.casefold() == repository.casefold() for copy in queries.copies(connection, name=name)))
+
+    return Origin(
+        f"hf://{repository}",
+        lambda connection, name: any(
+            copy.repository.casefold() == repository.casefold()
+            for copy in queries.copies(connection, name=name)
+        ),
+    )
 
 
 def from_store(store: str, own: str) -> Origin:
     """Another registry by its id; this one's is `own`."""
     from ..catalog import queries
-    return Origin(f"the registry {store[:12]}", lambda connection, name: store == own or any(
-        version.source.get("bundle", {}).get("store") == store for version in queries.versions(connection, name)))
+
+    return Origin(
+        f"the registry {store[:12]}",
+        lambda connection, name: (
+            store == own
+            or any(
+                version.source.get("bundle", {}).get("store") == store
+                for version in queries.versions(connection, name)
+            )
+        ),
+    )
 
 
-def refuse_name(connection: Connection, name: str, number: int | None, digest: Digest | None, origin: Origin,
-                here: Mapping[Digest, Version], *, from_any: bool) -> None:
+def refuse_name(
+    connection: Connection,
+    name: str,
+    number: int | None,
+    digest: Digest | None,
+    origin: Origin,
+    here: Mapping[Digest, Version],
+    *,
+    from_any: bool,
+) -> None:
     """Raises NumberTaken or NameTaken where the version asked for would not be what its name says here.
 
     number and digest are None for one that gets the next number; here are versions of its line that are here already.
     """
     from ..catalog import queries
+
     spelled = queries.spelled(connection, name)
     if spelled is None:
         return
@@ -58,13 +82,24 @@ def refuse_name(connection: Connection, name: str, number: int | None, digest: D
         raise NameTaken(
             f"{spelled} is in this registry and does not come from {origin.said}",
             hint="give this one another name with --as NAME, or, if both are versions of one "
-                 "model, add --from-any")
+            "model, add --from-any",
+        )
 
 
-def refuse_parent_name(connection: Connection, name: str, theirs: str, number: int, digest: Digest, origin: Origin,
-                       here: Mapping[Digest, Version], *, from_any: bool) -> None:
+def refuse_parent_name(
+    connection: Connection,
+    name: str,
+    theirs: str,
+    number: int,
+    digest: Digest,
+    origin: Origin,
+    here: Mapping[Digest, Version],
+    *,
+    from_any: bool,
+) -> None:
     """As refuse_name, for a parent that is called `theirs` there: it keeps its number in any case. Raises NameTaken."""
     from ..catalog import queries
+
     spelled = queries.spelled(connection, name)
     if spelled is None:
         return
@@ -74,17 +109,24 @@ def refuse_parent_name(connection: Connection, name: str, theirs: str, number: i
         raise NameTaken(
             f"the parent {theirs}@{number} ({digest.short}) is another model than "
             f"{there.reference} in this registry ({there.digest.short})",
-            hint=hint)
+            hint=hint,
+        )
     if not from_any and not _related(connection, spelled, origin, here):
         raise NameTaken(
             f"the parent {theirs}@{number} comes from {origin.said}, and {spelled} in this "
             "registry does not",
-            hint=f"{hint}, or, if both are versions of one model, add --from-any")
+            hint=f"{hint}, or, if both are versions of one model, add --from-any",
+        )
 
 
-def _related(connection: Connection, name: str, origin: Origin, here: Mapping[Digest, Version]) -> bool:
+def _related(
+    connection: Connection, name: str, origin: Origin, here: Mapping[Digest, Version]
+) -> bool:
     """Whether a name has no versions, or some from there, or some of the line that comes."""
     from ..catalog import queries
-    if any(version.name.casefold() == name.casefold() for version in here.values()) or not queries.versions(connection, name):
+
+    if any(
+        version.name.casefold() == name.casefold() for version in here.values()
+    ) or not queries.versions(connection, name):
         return True
     return origin.has(connection, name)

@@ -21,11 +21,18 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def opened(home: Home, folder: Path, name: str, options: AddOptions, progress: Progress,
-           register_base: RegisterBase) -> Iterator[tuple[Files, Known | None, tuple[str, ...]]]:
+def opened(
+    home: Home,
+    folder: Path,
+    name: str,
+    options: AddOptions,
+    progress: Progress,
+    register_base: RegisterBase,
+) -> Iterator[tuple[Files, Known | None, tuple[str, ...]]]:
     """(the folder's files, the parent that is known without looking, what was put right)."""
     if options.fix:
         from .fix import mended
+
         with mended(home, folder, name, options, progress, register_base) as found:
             yield found
         return
@@ -39,4 +46,5 @@ def opened(home: Home, folder: Path, name: str, options: AddOptions, progress: P
 def is_adapter(files: Files, model_class: str | None) -> bool:
     """Whether the folder is an adapter's. Raises what layout raises."""
     from ..artifacts.encoder import layout
+
     return layout(files, class_hint=model_class, parent_class="SentenceTransformer").is_adapter

@@ -56,7 +56,13 @@ def place_of(named: str) -> Path | None:
         return None
 
 
-def find_parent(home: Home, folder: Path, named: str | None, revision: str | None, vocabulary: Callable[[], Digest]) -> Known | Unregistered:
+def find_parent(
+    home: Home,
+    folder: Path,
+    named: str | None,
+    revision: str | None,
+    vocabulary: Callable[[], Digest],
+) -> Known | Unregistered:
     """Return the registered version that an adapter's configuration names.
 
     Raises ParentNotFound, with the command to type as its hint.
@@ -72,7 +78,8 @@ def find_parent(home: Home, folder: Path, named: str | None, revision: str | Non
             f"{str(folder)!r} does not name its base",
             folder,
             _candidates(home, vocabulary),
-            vocabulary)
+            vocabulary,
+        )
     place = place_of(named)
     if place is None:
         raise _unknown(
@@ -80,7 +87,8 @@ def find_parent(home: Home, folder: Path, named: str | None, revision: str | Non
             "to be that base",
             folder,
             _candidates(home, vocabulary),
-            vocabulary)
+            vocabulary,
+        )
     if place.is_absolute():
         return _at_path(home, folder, place, vocabulary)
     if not named.startswith(".") and is_commit(revision):
@@ -95,7 +103,8 @@ def find_parent(home: Home, folder: Path, named: str | None, revision: str | Non
             f"the working directory (a folder of that name exists here{as_version})",
             folder,
             [registered] if registered else [],
-            vocabulary)
+            vocabulary,
+        )
     snapshot = cache.snapshot(named, revision) if not named.startswith(".") else None
     if snapshot is not None:
         return _in_the_cache(home, folder, named, revision, snapshot, vocabulary)
@@ -105,10 +114,13 @@ def find_parent(home: Home, folder: Path, named: str | None, revision: str | Non
         "known to be that base",
         folder,
         _candidates(home, vocabulary),
-        vocabulary)
+        vocabulary,
+    )
 
 
-def _at_path(home: Home, folder: Path, place: Path, vocabulary: Callable[[], Digest]) -> Known | Unregistered:
+def _at_path(
+    home: Home, folder: Path, place: Path, vocabulary: Callable[[], Digest]
+) -> Known | Unregistered:
     seen = witnessed(home, place)
     if seen is not None:
         return Known(seen, "witnessed")
@@ -117,23 +129,34 @@ def _at_path(home: Home, folder: Path, place: Path, vocabulary: Callable[[], Dig
             f"{str(folder)!r} names the base {short(str(place))}, which does not exist any more",
             folder,
             _candidates(home, vocabulary),
-            vocabulary)
+            vocabulary,
+        )
     registered, pinned = _registered_at(home, place), cache.repository_of(place)
     if registered is not None and pinned is not None:
         return Known(registered, "hub")
     if pinned is None and _newest(place) > _newest(folder):
-        message = (f"the base at {str(place)!r} was changed after {str(folder)!r} was saved, "
-                   "so it may be another one now")
+        message = (
+            f"the base at {str(place)!r} was changed after {str(folder)!r} was saved, "
+            "so it may be another one now"
+        )
         if registered is None:
             raise ParentNotFound(
                 message,
                 hint=f"if it is the base: registry add {shell_word(str(place))} --as BASE, then "
-                     f"registry add {shell_word(str(folder))} --as NAME --parent BASE@1")
+                f"registry add {shell_word(str(folder))} --as NAME --parent BASE@1",
+            )
         raise _unknown(message, folder, [registered], vocabulary)
     return Known(registered, "path") if registered is not None else Unregistered(place, str(place))
 
 
-def _in_the_cache(home: Home, folder: Path, named: str, revision: str | None, snapshot: Path, vocabulary: Callable[[], Digest]) -> Unregistered:
+def _in_the_cache(
+    home: Home,
+    folder: Path,
+    named: str,
+    revision: str | None,
+    snapshot: Path,
+    vocabulary: Callable[[], Digest],
+) -> Unregistered:
     """A repository's snapshot in the Hub's cache, which without a commit is what a branch was when it was last fetched.
 
     Raises ParentNotFound where the cache has other commits too, or this one is registered: then nothing tells which one it was.
@@ -142,10 +165,15 @@ def _in_the_cache(home: Home, folder: Path, named: str, revision: str | None, sn
     if is_commit(revision):
         return found
     unpinned = f"{str(folder)!r} names the base {named!r} without a commit"
-    registered, others = _registered_at(home, snapshot), [item for item in cache.commits(named) if item != snapshot.name]
+    registered, others = (
+        _registered_at(home, snapshot),
+        [item for item in cache.commits(named) if item != snapshot.name],
+    )
     if registered is None and not others:
-        warning = (f"{unpinned}, so {revision or 'main'} was taken as it was last fetched, {snapshot.name}; if the adapter was trained on "
-                   "another one, name that with --parent")
+        warning = (
+            f"{unpinned}, so {revision or 'main'} was taken as it was last fetched, {snapshot.name}; if the adapter was trained on "
+            "another one, name that with --parent"
+        )
         return Unregistered(snapshot, found.named, warning)
     also = f", and {', '.join(others[:CANDIDATES_SHOWN])}" if others else ""
     raise _unknown(
@@ -153,12 +181,15 @@ def _in_the_cache(home: Home, folder: Path, named: str, revision: str | None, sn
         f"has {snapshot.name}{also}",
         folder,
         _candidates(home, vocabulary),
-        vocabulary)
+        vocabulary,
+    )
 
 
 def witnessed(home: Home, place: Path) -> Version | None:
     """The version whose checkout the place is, or was: named by an unchanged marker, else by the digest in the path."""
-    if not there.is_anything(place / ".registry") and there.is_file(place.parent / ".registry" / "marker.json"):
+    if not there.is_anything(place / ".registry") and there.is_file(
+        place.parent / ".registry" / "marker.json"
+    ):
         place = place.parent  # the transformer of an older layout lies in a folder of its own
     if there.is_file(place / ".registry" / "marker.json"):
         if _checkout.verify(place):
@@ -172,13 +203,18 @@ def witnessed(home: Home, place: Path) -> Version | None:
 def _of_checkout(home: Home, folder: Path) -> Known | None:
     """What an adapter stands on that is itself a checkout of this registry, unchanged, wherever it was moved since; known as it was then."""
     own = witnessed(home, folder) if (folder / ".registry" / "marker.json").is_file() else None
-    base = next((parent for parent in own.parents if parent.role == "base"), None) if own is not None else None
+    base = (
+        next((parent for parent in own.parents if parent.role == "base"), None)
+        if own is not None
+        else None
+    )
     found = _with_manifest(home, base.digest) if base is not None else None
     return Known(found, base.evidence) if base is not None and found is not None else None
 
 
 def _from_commit(home: Home, repository: str, commit: str) -> Known | None:
     from ..catalog import queries
+
     with home.reading() as connection:
         found = queries.from_hub(connection, repository, commit)
     return Known(found[0], "hub") if found else None
@@ -187,6 +223,7 @@ def _from_commit(home: Home, repository: str, commit: str) -> Known | None:
 def _registered_at(home: Home, place: Path) -> Version | None:
     from .look import registered_as
     from .recognise import examine
+
     try:
         contents = examine(home, place).contents
     except RegistryError:
@@ -198,6 +235,7 @@ def _registered_at(home: Home, place: Path) -> Version | None:
 
 def _with_manifest(home: Home, manifest: Digest) -> Version | None:
     from ..catalog import queries
+
     with home.reading() as connection:
         found = queries.with_manifest(connection, manifest)
     return found[0] if found else None
@@ -205,30 +243,43 @@ def _with_manifest(home: Home, manifest: Digest) -> Version | None:
 
 def _newest(folder: Path) -> int:
     """Nanoseconds: the latest change of content of any file of the model. .registry is ours and counts for nothing."""
-    return max((path.stat().st_mtime_ns for path in folder.rglob("*")
-                if path.is_file() and ".registry" not in path.relative_to(folder).parts), default=0)
+    return max(
+        (
+            path.stat().st_mtime_ns
+            for path in folder.rglob("*")
+            if path.is_file() and ".registry" not in path.relative_to(folder).parts
+        ),
+        default=0,
+    )
 
 
 def _candidates(home: Home, vocabulary: Callable[[], Digest]) -> list[Version]:
     """Return the registered full models with the token list of the adapter."""
     from ..catalog import queries
+
     with home.reading() as connection:
-        found = [version for version in queries.with_vocabulary(connection, vocabulary()) if version.kind != "adapter"]
-    found.sort(key=lambda version: version.kind == "merged")  # what an adapter was merged into is seldom what one was trained on
+        found = [
+            version
+            for version in queries.with_vocabulary(connection, vocabulary())
+            if version.kind != "adapter"
+        ]
+    found.sort(
+        key=lambda version: version.kind == "merged"
+    )  # what an adapter was merged into is seldom what one was trained on
     return found
 
 
-def _unknown(message: str, folder: Path, candidates: Sequence[Version],
-             vocabulary: Callable[[], Digest]) -> ParentNotFound:
+def _unknown(
+    message: str, folder: Path, candidates: Sequence[Version], vocabulary: Callable[[], Digest]
+) -> ParentNotFound:
     """Return the error, with the versions that are not excluded and the command as its hint."""
     add = f"registry add {shell_word(str(folder))} --as NAME --parent"
     if not candidates:
         return ParentNotFound(
             message,
             hint=f"no registered model has its token list ({vocabulary().short}), so register "
-                 f"the base first: registry add BASE_FOLDER --as NAME, then {add} NAME@1")
+            f"the base first: registry add BASE_FOLDER --as NAME, then {add} NAME@1",
+        )
     shown = ", ".join(version.reference for version in candidates[:CANDIDATES_SHOWN])
     shown += ", …" if len(candidates) > CANDIDATES_SHOWN else ""
     return ParentNotFound(message, hint=f"if it is {shown}: {add} {candidates[0].reference}")
-
-

@@ -9,7 +9,17 @@ from collections.abc import Mapping, Sequence
 from .. import reference as _reference
 from ..digest import Digest, digest_of
 from ..entry import Publish
-from ..errors import FolderNotFound, Invalid, InvalidReference, Refused, RegistryError, RemoteMoved, RemoteNotFound, StoreUnavailable, VersionNotFound
+from ..errors import (
+    FolderNotFound,
+    Invalid,
+    InvalidReference,
+    Refused,
+    RegistryError,
+    RemoteMoved,
+    RemoteNotFound,
+    StoreUnavailable,
+    VersionNotFound,
+)
 from ..home import Home
 from ..hub import fetching, line as _line
 from ..hub.plan import tag_of
@@ -24,6 +34,7 @@ from .rendering import Place, holds
 def the_hub() -> Remote:
     """The Hub that this machine's client is set up for."""
     from ..hub.huggingface import HuggingFace
+
     return HuggingFace()
 
 
@@ -31,7 +42,8 @@ def require_writable(home: Home) -> None:
     """Raises StoreUnavailable where nothing could be recorded, before anything is sent or fetched."""
     if not home.writable:
         raise StoreUnavailable(
-            f"the registry {str(home.root)!r} is read-only, so nothing can be recorded in it")
+            f"the registry {str(home.root)!r} is read-only, so nothing can be recorded in it"
+        )
 
 
 def copies_of(home: Home, version: Version) -> list[Copy]:
@@ -57,8 +69,10 @@ def repository_of(text: str, what: str) -> str:
         if found.revision is None and "/" in found.repository:
             return found.repository
     meant = _reference.hub_hint(text)
-    raise InvalidReference(f"{what} requires a repository such as org/name, not {text!r}",
-                           hint=f"did you mean {meant.partition('@')[0]}?" if meant else None)
+    raise InvalidReference(
+        f"{what} requires a repository such as org/name, not {text!r}",
+        hint=f"did you mean {meant.partition('@')[0]}?" if meant else None,
+    )
 
 
 def repository_of_owner(owner: str, name: str) -> str:
@@ -68,7 +82,8 @@ def repository_of_owner(owner: str, name: str) -> str:
     except InvalidReference:
         raise InvalidReference(
             f"--parents-to requires an organization or a user of the Hub, not {owner!r}",
-            hint="e.g. --parents-to org") from None
+            hint="e.g. --parents-to org",
+        ) from None
 
 
 def refuse_repository(text: str) -> None:
@@ -80,7 +95,8 @@ def refuse_repository(text: str) -> None:
         meant = _reference.hub_hint(text)
         raise FolderNotFound(
             f"{text!r} is a URL, and the file of a bundle or a repository is required",
-            hint=f"write a repository of the Hub as hf://{meant or 'org/name'}")
+            hint=f"write a repository of the Hub as hf://{meant or 'org/name'}",
+        )
     if text.startswith(("/", "~", ".")) or text.endswith(".tar") or os.path.lexists(text):
         return
     repository = text if "/" in text else f"org/{text}"
@@ -88,7 +104,8 @@ def refuse_repository(text: str) -> None:
         _reference.parse_hub(f"hf://{repository}")
         raise FolderNotFound(
             f"there is no bundle {text!r}",
-            hint=f"write a repository of the Hub as hf://{repository}")
+            hint=f"write a repository of the Hub as hf://{repository}",
+        )
 
 
 def place_of(home: Home, remote: Remote, version: Version, *, plain_too: bool) -> Place | None:
@@ -105,7 +122,11 @@ def place_of(home: Home, remote: Remote, version: Version, *, plain_too: bool) -
             home.warn(f"hf://{copy.repository} is now called hf://{tree.repository}")
         if holds(home, tree, manifest):
             return Place(tree.repository, copy.commit)
-        if plain_too and _line.MANIFEST not in tree.files and is_plain(home, remote, tree, manifest):
+        if (
+            plain_too
+            and _line.MANIFEST not in tree.files
+            and is_plain(home, remote, tree, manifest)
+        ):
             return Place(tree.repository, copy.commit, plain=True)
     return None
 
@@ -116,11 +137,15 @@ def is_plain(home: Home, remote: Remote, tree: Tree, manifest: Manifest) -> bool
         there = tree.files.get(file.path)
         if there is None:
             return False
-        if there.size == file.size and there.oid == (file.digest.hex if there.lfs else git_blob(home.blobs.read(file.digest))):
+        if there.size == file.size and there.oid == (
+            file.digest.hex if there.lfs else git_blob(home.blobs.read(file.digest))
+        ):
             continue
         if not is_rewritten(file.path, there.size) or manifest.kind == "adapter":
             return False
-        content = fetching.read(remote, tree.repository, tree.commit, file.path, limit=REWRITTEN_LIMIT)
+        content = fetching.read(
+            remote, tree.repository, tree.commit, file.path, limit=REWRITTEN_LIMIT
+        )
         if digest_of(as_registered(file.path, content)) != file.digest:
             return False
     return True
@@ -129,7 +154,12 @@ def is_plain(home: Home, remote: Remote, tree: Tree, manifest: Manifest) -> bool
 def as_registered(path: str, content: bytes) -> bytes:
     """A file of a plain repository in the form in which it is stored."""
     from ..artifacts.encoder import location_free
-    return location_free(path, content, parent=None)[0] if is_rewritten(path, len(content)) else content
+
+    return (
+        location_free(path, content, parent=None)[0]
+        if is_rewritten(path, len(content))
+        else content
+    )
 
 
 def line_at(remote: Remote, tree: Tree) -> tuple[_line.Member, ...] | None:
@@ -140,12 +170,15 @@ def line_at(remote: Remote, tree: Tree) -> tuple[_line.Member, ...] | None:
     if file.size > _line.LIMIT:
         raise Refused(
             f"{_line.PATH} of hf://{tree.repository} has {file.size} bytes (at most "
-            f"{_line.LIMIT} are read)")
+            f"{_line.LIMIT} are read)"
+        )
     content = fetching.read(remote, tree.repository, tree.commit, _line.PATH, limit=_line.LIMIT)
     return _line.parse(content, tree.repository)
 
 
-def refuse_other_history(remote: Remote, tree: Tree, tags: Mapping[str, str], known: Sequence[Copy], newest: int | None) -> None:
+def refuse_other_history(
+    remote: Remote, tree: Tree, tags: Mapping[str, str], known: Sequence[Copy], newest: int | None
+) -> None:
     """Raises RemoteMoved if a repository is not the one that was known: deleted and made again, or its history rewritten.
 
     known are the copies there; newest is the number of the version that main has, if it is one of ours. Of the newest known copy the
@@ -158,7 +191,12 @@ def refuse_other_history(remote: Remote, tree: Tree, tags: Mapping[str, str], kn
     if last.commit in history:
         return
     held = tags.get(tag_of(last.number)) == last.commit
-    if held and newest is not None and newest > last.number and not history.isdisjoint(remote.history(tree.repository, last.commit)):
+    if (
+        held
+        and newest is not None
+        and newest > last.number
+        and not history.isdisjoint(remote.history(tree.repository, last.commit))
+    ):
         return
     gone = not held and not _resolves(remote, tree.repository, last.commit)
     if not held and not gone and last.tag is None:
@@ -167,21 +205,40 @@ def refuse_other_history(remote: Remote, tree: Tree, tags: Mapping[str, str], kn
     raise RemoteMoved(
         f"hf://{tree.repository} is not what it was: {last.name}@{last.number} was at commit "
         f"{last.commit[:12]}, and main is now at {tree.commit[:12]}, which does not descend from "
-        f"it ({what})")
+        f"it ({what})"
+    )
 
 
-def record(home: Home, version: Version, repository: str, commit: str, tag: str | None, files: Mapping[str, Digest], message: str | None) -> None:
+def record(
+    home: Home,
+    version: Version,
+    repository: str,
+    commit: str,
+    tag: str | None,
+    files: Mapping[str, Digest],
+    message: str | None,
+) -> None:
     """Let the journal say where a version is, unless it says so already. Raises VersionNotFound for one that was deleted meanwhile."""
+
     def is_said() -> bool:
         known = _copies(home, name=version.name, repository=repository)
-        return any((copy.number, copy.commit, copy.tag) == (version.number, commit, tag) for copy in known)
+        return any(
+            (copy.number, copy.commit, copy.tag) == (version.number, commit, tag) for copy in known
+        )
 
     def decide() -> Publish | None:
         if not _is_there(home, version):
             raise VersionNotFound(
                 f"{version.reference} was deleted meanwhile, nothing was recorded "
-                f"(hf://{repository} has it at {commit[:12]})")
-        return None if is_said() else Publish(version.name, version.number, repository, commit, tag, dict(files), message)
+                f"(hf://{repository} has it at {commit[:12]})"
+            )
+        return (
+            None
+            if is_said()
+            else Publish(
+                version.name, version.number, repository, commit, tag, dict(files), message
+            )
+        )
 
     if not is_said():
         home.record(decide)
@@ -190,9 +247,11 @@ def record(home: Home, version: Version, repository: str, commit: str, tag: str 
 def _is_there(home: Home, version: Version) -> bool:
     """Whether a version is still registered, asked by who holds the write lock."""
     from ..catalog import glance
+
     if glance.version(home.root, version.pinned) is not None:
         return True
     from ..catalog import queries
+
     with home.reading() as connection:
         now = queries.version(connection, version.name, version.number)
     return now is not None and not now.deleted and now.digest == version.digest
@@ -224,12 +283,20 @@ def _resolves(remote: Remote, repository: str, commit: str) -> bool:
     return True
 
 
-def _copies(home: Home, *, name: str | None = None, repository: str | None = None, manifest: str | None = None) -> list[Copy]:
+def _copies(
+    home: Home,
+    *,
+    name: str | None = None,
+    repository: str | None = None,
+    manifest: str | None = None,
+) -> list[Copy]:
     """At a glance if that suffices, which saves the import of SQLAlchemy."""
     from ..catalog import glance
+
     found = glance.copies(home.root, name=name, repository=repository, manifest=manifest)
     if found is not None:
         return found
     from ..catalog import queries
+
     with home.reading() as connection:
         return queries.copies(connection, name=name, repository=repository, manifest=manifest)

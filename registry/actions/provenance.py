@@ -12,7 +12,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ("st-registry", "sentence-transformers", "transformers", "peft", "torch", "tokenizers", "safetensors")
+LIBRARIES = (
+    "st-registry",
+    "sentence-transformers",
+    "transformers",
+    "peft",
+    "torch",
+    "tokenizers",
+    "safetensors",
+)
 RUN_VARIABLES = ("WANDB_RUN_ID", "MLFLOW_RUN_ID")
 GIT_WAIT = 5.0
 """Seconds; a slow work tree is no reason to make somebody wait."""
@@ -21,8 +29,12 @@ GIT_WAIT = 5.0
 def provenance(*, run: str | None = None, **more: Any) -> dict[str, Any]:
     """What an entry's `source` holds: what is known of the present moment, and `more`, which is asked for nowhere else."""
     present: dict[str, Callable[[], Any]] = {
-        "git": _git, "command": lambda: command_line(sys.argv), "libraries": _libraries, "run": lambda: run or _run(),
-        "python": lambda: ".".join(map(str, sys.version_info[:3]))}
+        "git": _git,
+        "command": lambda: command_line(sys.argv),
+        "libraries": _libraries,
+        "run": lambda: run or _run(),
+        "python": lambda: ".".join(map(str, sys.version_info[:3])),
+    }
     known = {key: more[key] if key in more else ask() for key, ask in present.items()} | more
     return {key: value for key, value in known.items() if value not in (None, [], {})}
 
@@ -53,7 +65,9 @@ def _git() -> dict[str, Any] | None:
 
 def _ask_git(*words: str) -> str | None:
     try:
-        done = subprocess.run(["git", *words], capture_output=True, text=True, timeout=GIT_WAIT, check=False)
+        done = subprocess.run(
+            ["git", *words], capture_output=True, text=True, timeout=GIT_WAIT, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

@@ -12,7 +12,15 @@ from dataclasses import replace
 
 from .. import reference as _reference
 from ..digest import Digest
-from ..errors import HubUnavailable, InUse, Invalid, NumberTaken, Refused, RemoteMoved, RemoteNotFound
+from ..errors import (
+    HubUnavailable,
+    InUse,
+    Invalid,
+    NumberTaken,
+    Refused,
+    RemoteMoved,
+    RemoteNotFound,
+)
 from ..home import Home
 from ..hub import line as _line, plan as _plan
 from ..hub.remote import MAIN, Committed, Refs, Tree, Upload
@@ -54,8 +62,9 @@ from .pushing import (
 )
 from .rendering import UNKNOWN_COMMIT, Place, holds, line_from, ours, placed
 
-ELSEWHERE = ("publish to another repository with --to org/other, "
-             "or replace the content of main with --break")
+ELSEWHERE = (
+    "publish to another repository with --to org/other, or replace the content of main with --break"
+)
 """Hint for a repository that contains another model."""
 SUMMARY_LIMIT = 200
 """Characters of a commit's first line."""
@@ -66,17 +75,24 @@ def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Pr
     if not options.dry_run:
         require_writable(home)
     found = resolve(home, version)
-    alias = _reference.parse(version).alias if isinstance(version, str) and "^" not in version else None
+    alias = (
+        _reference.parse(version).alias if isinstance(version, str) and "^" not in version else None
+    )
     line = line_here(home, found, whole=True)
     to = options.to if options.to is not None else remembered(home, found.name)
     if to is None:
         raise Invalid(
             f"no repository is known for {found.reference}",
-            hint=f"add --to org/{found.name.rsplit('/', 1)[-1]}")
+            hint=f"add --to org/{found.name.rsplit('/', 1)[-1]}",
+        )
     if options.parents_to is not None:
         repository_of_owner(options.parents_to, "x")
     # looked at now, and not when half of the line is there
-    said = {repository_of(place, what) for place, what in ((options.as_new, "--as-new"), (options.to, "--to")) if place is not None}
+    said = {
+        repository_of(place, what)
+        for place, what in ((options.as_new, "--as-new"), (options.to, "--to"))
+        if place is not None
+    }
     options = replace(options, to=repository_of(to, "--to"))
     with home.store_lock.shared(timeout=60.0), contextlib.closing(Hashing(home.blobs)) as hashing:
         run = Run(home, the_hub(), options, Bytes(progress), hashing, frozenset(said))
@@ -88,7 +104,8 @@ def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Pr
                 f"a proposal is for one repository, and {missing[0].reference} is not on the Hub "
                 "yet",
                 hint=f"push it first: registry push {missing[0].reference} --to "
-                     f"{target_of(run, missing[0])}")
+                f"{target_of(run, missing[0])}",
+            )
         refuse_gone(run, found, missing)
         refuse_leaks_early(run, line, missing)
         run.bytes.total = sum(item.size for item in (*missing, found))
@@ -105,7 +122,17 @@ def _publish(run: Run, line: Sequence[Version], repository: str, alias: str | No
     if tree is None:
         uploads = uploads_of(run, line, repository, run.places)
         run.places[version.digest] = Place(repository, UNKNOWN_COMMIT)
-        run.sent.append(Sent(version.reference, repository, None, tag, "would push", len(uploads), sum(upload.size for upload in uploads)))
+        run.sent.append(
+            Sent(
+                version.reference,
+                repository,
+                None,
+                tag,
+                "would push",
+                len(uploads),
+                sum(upload.size for upload in uploads),
+            )
+        )
         return
     refs = run.remote.refs(repository)
     manifest = manifest_of(run.home, version)
@@ -135,7 +162,8 @@ def _opened(run: Run, version: Version, repository: str) -> Tree | None:
     if tree.repository != repository:
         raise RemoteMoved(
             f"hf://{repository} is now called hf://{tree.repository}",
-            hint=f"push to it: --to {tree.repository}")
+            hint=f"push to it: --to {tree.repository}",
+        )
     return tree
 
 
@@ -143,7 +171,11 @@ def _already(run: Run, version: Version, manifest: Manifest, tree: Tree, refs: R
     """The commit at which the repository has the version already. Raises NumberTaken where its tag is another model's."""
     tag = _plan.tag_of(version.number)
     tagged = refs.tags.get(tag)
-    known = [copy.commit for copy in copies_at(run.home, tree.repository) if copy.name == version.name and copy.number == version.number]
+    known = [
+        copy.commit
+        for copy in copies_at(run.home, tree.repository)
+        if copy.name == version.name and copy.number == version.number
+    ]
     if tagged is not None:
         if tagged in known:
             return tagged
@@ -153,7 +185,8 @@ def _already(run: Run, version: Version, manifest: Manifest, tree: Tree, refs: R
         raise NumberTaken(
             f"the tag {tag} of hf://{tree.repository} points to {tagged[:12]}, which is another "
             f"model than {version.reference} ({version.digest.short})",
-            hint=f"compare the two: registry status {version.name}")
+            hint=f"compare the two: registry status {version.name}",
+        )
     for commit in known:
         try:
             if holds(run.home, run.remote.tree(tree.repository, commit), manifest):
@@ -163,14 +196,22 @@ def _already(run: Run, version: Version, manifest: Manifest, tree: Tree, refs: R
     return None
 
 
-def _commit(run: Run, line: Sequence[Version], manifest: Manifest, tree: Tree, refs: Refs, alias: str | None) -> str | None:
+def _commit(
+    run: Run, line: Sequence[Version], manifest: Manifest, tree: Tree, refs: Refs, alias: str | None
+) -> str | None:
     """Put the version there. None where a dry run does not, for a proposal that waits, and where it went to another repository, tags and all."""
     version, repository, options = line[0], tree.repository, run.options
     there = _on_main(run, tree)
     _refuse_strange(run, version, tree, refs, there)
     older = there is not None and there.number > version.number
     target = _side(run, version, tree, refs) if older and not options.dry_run else tree
-    uploads = uploads_of(run, line, repository, run.places, readme_there(run.remote, version, manifest, target, refs, there, run.home))
+    uploads = uploads_of(
+        run,
+        line,
+        repository,
+        run.places,
+        readme_there(run.remote, version, manifest, target, refs, there, run.home),
+    )
     changes = _plan.changes(uploads, target, ours(target, there.manifest if there else None))
     if not older and not options.break_others:
         try:
@@ -186,16 +227,45 @@ def _commit(run: Run, line: Sequence[Version], manifest: Manifest, tree: Tree, r
     run.places[version.digest] = Place(repository, UNKNOWN_COMMIT)
     tag = _plan.tag_of(version.number)
     if options.dry_run:
-        run.sent.append(Sent(version.reference, repository, None, tag, "would push", len(changes.send), changes.size))
+        run.sent.append(
+            Sent(
+                version.reference,
+                repository,
+                None,
+                tag,
+                "would push",
+                len(changes.send),
+                changes.size,
+            )
+        )
         return None
     warn_of_other_base(run.home, run.remote, line, run.places)
-    done = _send(run, version, target, _plan.side_branch(version.number) if older else MAIN, changes, uploads)
+    done = _send(
+        run, version, target, _plan.side_branch(version.number) if older else MAIN, changes, uploads
+    )
     run.places[version.digest] = Place(repository, done.commit)
-    run.sent.append(Sent(version.reference, repository, done.commit, None if options.pr else tag, "pushed", len(changes.send), changes.size,
-                         done.url))
+    run.sent.append(
+        Sent(
+            version.reference,
+            repository,
+            done.commit,
+            None if options.pr else tag,
+            "pushed",
+            len(changes.send),
+            changes.size,
+            done.url,
+        )
+    )
     if options.pr:
         return None
-    _tag_and_record(run, version, repository, done.commit, {upload.path: upload.digest for upload in uploads}, refs)
+    _tag_and_record(
+        run,
+        version,
+        repository,
+        done.commit,
+        {upload.path: upload.digest for upload in uploads},
+        refs,
+    )
     if older:
         run.remote.remove_branch(repository, _plan.side_branch(version.number))
     return done.commit
@@ -207,10 +277,14 @@ def _on_main(run: Run, tree: Tree) -> _line.Member | None:
     return members[0] if members else None
 
 
-def _refuse_strange(run: Run, version: Version, tree: Tree, refs: Refs, there: _line.Member | None) -> None:
+def _refuse_strange(
+    run: Run, version: Version, tree: Tree, refs: Refs, there: _line.Member | None
+) -> None:
     """Raises unless the repository is the known one, and holds this model or nothing yet."""
     if there is not None and there.number == version.number and there.digest != version.digest:
-        raise NumberTaken(f"hf://{tree.repository} has another {version.reference} on main: {there.digest.short}, this one is {version.digest.short}")
+        raise NumberTaken(
+            f"hf://{tree.repository} has another {version.reference} on main: {there.digest.short}, this one is {version.digest.short}"
+        )
     if run.options.break_others:
         return
     known = copies_at(run.home, tree.repository)
@@ -218,20 +292,27 @@ def _refuse_strange(run: Run, version: Version, tree: Tree, refs: Refs, there: _
         if known and tree.repository not in run.said:
             raise RemoteMoved(
                 f"hf://{tree.repository} was deleted and created again, and is empty",
-                hint=f"publish to it: registry push {version.reference} --to {tree.repository}")
+                hint=f"publish to it: registry push {version.reference} --to {tree.repository}",
+            )
         return
     refuse_other_history(run.remote, tree, refs.tags, known, there.number if there else None)
     if there is None:
         strange = _plan.model_file(tree)
-        if strange is not None and not is_plain(run.home, run.remote, tree, manifest_of(run.home, version)):
+        if strange is not None and not is_plain(
+            run.home, run.remote, tree, manifest_of(run.home, version)
+        ):
             raise Refused(
                 f"hf://{tree.repository} contains another model ({strange}) that was not "
                 "published by a registry",
-                hint=ELSEWHERE)
-    elif there.name.casefold() != version.name.casefold() and all(copy.name != version.name for copy in known):
+                hint=ELSEWHERE,
+            )
+    elif there.name.casefold() != version.name.casefold() and all(
+        copy.name != version.name for copy in known
+    ):
         raise Refused(
             f"hf://{tree.repository} contains {there.reference}, and this is {version.reference}",
-            hint=ELSEWHERE)
+            hint=ELSEWHERE,
+        )
 
 
 def _side(run: Run, version: Version, tree: Tree, refs: Refs) -> Tree:
@@ -242,16 +323,34 @@ def _side(run: Run, version: Version, tree: Tree, refs: Refs) -> Tree:
     return run.remote.tree(tree.repository, name)
 
 
-def _send(run: Run, version: Version, tree: Tree, branch: str, changes: _plan.Changes, uploads: Sequence[Upload]) -> Committed:
+def _send(
+    run: Run,
+    version: Version,
+    tree: Tree,
+    branch: str,
+    changes: _plan.Changes,
+    uploads: Sequence[Upload],
+) -> Committed:
     """One commit on the head that was looked at. What an answer that was lost had done is found; then everything is looked at again."""
     repository, options = tree.repository, run.options
     if changes.nothing:
         return Committed(tree.commit)
-    message = options.message or f"{version.reference}" + (f": {version.message}" if version.message else "")
+    message = options.message or f"{version.reference}" + (
+        f": {version.message}" if version.message else ""
+    )
     try:
         done = run.remote.commit(
-            repository, changes.send, changes.remove, parent=tree.commit, branch=branch, message=message[:SUMMARY_LIMIT], proposal=options.pr,
-            description=f"{version.pinned}\n", progress=run.bytes.of(repository, changes.size), hashed=run.hashing.of)
+            repository,
+            changes.send,
+            changes.remove,
+            parent=tree.commit,
+            branch=branch,
+            message=message[:SUMMARY_LIMIT],
+            proposal=options.pr,
+            description=f"{version.pinned}\n",
+            progress=run.bytes.of(repository, changes.size),
+            hashed=run.hashing.of,
+        )
     except (RemoteMoved, HubUnavailable) as error:
         now = None if options.pr else looked_again(run.remote, repository, branch)
         if now is None or now.commit == tree.commit:
@@ -260,17 +359,29 @@ def _send(run: Run, version: Version, tree: Tree, branch: str, changes: _plan.Ch
             raise RemoteMoved(
                 f"hf://{repository} was at {tree.commit[:12]} and is now at {now.commit[:12]} "
                 f"(another commit was made there), {version.reference} was not published",
-                hint=f"registry status {version.name}, then push again") from error
+                hint=f"registry status {version.name}, then push again",
+            ) from error
         return Committed(now.commit)
-    if not options.pr and not _plan.changes(uploads, run.remote.tree(repository, done.commit)).nothing:
+    if (
+        not options.pr
+        and not _plan.changes(uploads, run.remote.tree(repository, done.commit)).nothing
+    ):
         raise RemoteMoved(
             f"hf://{repository} is at {done.commit[:12]}, which is not what was sent (another "
             "commit was made there)",
-            hint="push again")
+            hint="push again",
+        )
     return done
 
 
-def _tag_and_record(run: Run, version: Version, repository: str, commit: str, files: Mapping[str, Digest], refs: Refs) -> None:
+def _tag_and_record(
+    run: Run,
+    version: Version,
+    repository: str,
+    commit: str,
+    files: Mapping[str, Digest],
+    refs: Refs,
+) -> None:
     """The tag, then the entry: it claims nothing that is not there."""
     tag = _plan.tag_of(version.number)
     if refs.tags.get(tag) != commit:

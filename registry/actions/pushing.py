@@ -58,13 +58,18 @@ class Run:
 def is_known(run: Run, version: Version) -> bool:
     """Whether the repository was heard to have the version: then nothing of it will be sent, most likely."""
     to = run.options.to or ""
-    return to not in run.anew and any((copy.name, copy.number) == (version.name, version.number) for copy in copies_at(run.home, to))
+    return to not in run.anew and any(
+        (copy.name, copy.number) == (version.name, version.number)
+        for copy in copies_at(run.home, to)
+    )
 
 
 def hash_ahead(run: Run, versions: Sequence[Version]) -> None:
     """Begin to look at what will be sent: no byte goes out that is not what is registered."""
     if not run.options.dry_run and run.remote.digests_first():
-        run.hashing.begin([file for version in versions for file in manifest_of(run.home, version).files])
+        run.hashing.begin(
+            [file for version in versions for file in manifest_of(run.home, version).files]
+        )
 
 
 def look_for_parents(run: Run, line: Sequence[Version]) -> list[Version]:
@@ -72,7 +77,11 @@ def look_for_parents(run: Run, line: Sequence[Version]) -> list[Version]:
     missing = []
     for parent in reversed(line[1:]):
         place = place_of(run.home, run.remote, parent, plain_too=not run.options.all_parents)
-        if place is not None and run.options.all_parents and place.repository.casefold() != target_of(run, parent).casefold():
+        if (
+            place is not None
+            and run.options.all_parents
+            and place.repository.casefold() != target_of(run, parent).casefold()
+        ):
             place = None  # the repository of somebody else may vanish, whoever made it
         if place is None:
             target_of(run, parent)
@@ -93,8 +102,10 @@ def target_of(run: Run, parent: Version) -> str:
     if known is None or run.options.all_parents:
         owner = (run.options.to or "").partition("/")[0]
         why = "is to be published again" if run.options.all_parents else "is not on the Hub yet"
-        raise Invalid(f"no repository is known for the parent {parent.reference}, which {why}",
-                      hint=f"add --parents-to {owner} to publish it to {owner}/{last}")
+        raise Invalid(
+            f"no repository is known for the parent {parent.reference}, which {why}",
+            hint=f"add --parents-to {owner} to publish it to {owner}/{last}",
+        )
     return known
 
 
@@ -118,10 +129,14 @@ def refuse_to_make(run: Run, version: Version, repository: str, error: RemoteNot
     known = copies_at(run.home, repository)
     if known and repository not in run.said:
         last = max(known, key=lambda copy: copy.entry)
-        again = (f"create it again: registry push {version.reference} --to {repository}, "
-                 "or publish elsewhere: --to org/other")
-        raise RemoteNotFound(f"{error} ({last.name}@{last.number} was published there)",
-                             hint="; ".join(filter(None, [error.hint, again])))
+        again = (
+            f"create it again: registry push {version.reference} --to {repository}, "
+            "or publish elsewhere: --to org/other"
+        )
+        raise RemoteNotFound(
+            f"{error} ({last.name}@{last.number} was published there)",
+            hint="; ".join(filter(None, [error.hint, again])),
+        )
 
 
 def is_empty(tree: Tree, tags: Collection[str]) -> bool:
@@ -129,9 +144,20 @@ def is_empty(tree: Tree, tags: Collection[str]) -> bool:
     return not tags and set(tree.files) <= {".gitattributes"}
 
 
-def uploads_of(run: Run, line: Sequence[Version], repository: str, places: Mapping[Digest, Place], readme: str | None = None) -> list[Upload]:
+def uploads_of(
+    run: Run,
+    line: Sequence[Version],
+    repository: str,
+    places: Mapping[Digest, Place],
+    readme: str | None = None,
+) -> list[Upload]:
     """As render, once for the same question. Raises Refused for a file that names a place of this machine."""
-    asked = (line[0].digest, repository, readme, *((item.digest, places[item.digest]) for item in line[1:]))
+    asked = (
+        line[0].digest,
+        repository,
+        readme,
+        *((item.digest, places[item.digest]) for item in line[1:]),
+    )
     if asked not in run.made:
         uploads = render(run.home, line, repository, places, readme)
         refuse_leaks(run.home, line, uploads, run.options.allow_path)
@@ -142,6 +168,8 @@ def uploads_of(run: Run, line: Sequence[Version], repository: str, places: Mappi
 def refuse_leaks_early(run: Run, line: Sequence[Version], missing: Sequence[Version]) -> None:
     """Before anything of the line is published, look at all that may be."""
     target = run.options.to or ""
-    provisional = {item.digest: run.places.get(item.digest, Place(target, UNKNOWN_COMMIT)) for item in line}
+    provisional = {
+        item.digest: run.places.get(item.digest, Place(target, UNKNOWN_COMMIT)) for item in line
+    }
     for version in (*missing, *([] if is_known(run, line[0]) else line[:1])):
         uploads_of(run, line_from(line, version), target, provisional)

@@ -29,8 +29,28 @@ from .counting import Bytes
 from .places import as_registered
 from .recognise import REWRITTEN_LIMIT, is_rewritten
 
-LEFT_OUT = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack", ".ot", ".gguf", ".onnx", ".onnx_data", ".tflite", ".npz", ".npy",
-            ".xml", ".mlmodel", ".zip", ".tar", ".gz")
+LEFT_OUT = (
+    ".bin",
+    ".pt",
+    ".pth",
+    ".ckpt",
+    ".pkl",
+    ".pickle",
+    ".h5",
+    ".msgpack",
+    ".ot",
+    ".gguf",
+    ".onnx",
+    ".onnx_data",
+    ".tflite",
+    ".npz",
+    ".npy",
+    ".xml",
+    ".mlmodel",
+    ".zip",
+    ".tar",
+    ".gz",
+)
 """Files that no version holds; of a large one only the beginning is fetched, to tell what it is."""
 HEAD = 4096
 AT_ONCE = 4
@@ -56,8 +76,15 @@ class Source:
 class Quarantine:
     """facts.Files of one version in a repository at a commit."""
 
-    def __init__(self, home: Home, remote: Remote, repository: str, commit: str, files: Mapping[str, Source],
-                 bytes_: Bytes) -> None:
+    def __init__(
+        self,
+        home: Home,
+        remote: Remote,
+        repository: str,
+        commit: str,
+        files: Mapping[str, Source],
+        bytes_: Bytes,
+    ) -> None:
         check_paths(list(files))
         self._home, self._remote, self._repository, self._commit = home, remote, repository, commit
         self._files = dict(files)
@@ -71,7 +98,9 @@ class Quarantine:
         self._guard = threading.Lock()
         self.fetched = 0
         """Bytes that came from the Hub."""
-        self._folder = home.root / "staging" / f"pull-{digest_of(f'{repository}@{commit}'.encode()).hex[:16]}"
+        self._folder = (
+            home.root / "staging" / f"pull-{digest_of(f'{repository}@{commit}'.encode()).hex[:16]}"
+        )
 
     @property
     def repository(self) -> str:
@@ -89,7 +118,12 @@ class Quarantine:
     def open(self, path: str) -> BinaryIO:
         """The file, fetched and compared with its digest. Raises DigestMismatch."""
         source = self._source(path)
-        if path not in self._here and source.digest is None and source.size > HEAD and path.endswith(LEFT_OUT):
+        if (
+            path not in self._here
+            and source.digest is None
+            and source.size > HEAD
+            and path.endswith(LEFT_OUT)
+        ):
             return io.BytesIO(self._head(source))
         return self.take(path).open("rb")
 
@@ -143,7 +177,10 @@ class Quarantine:
             lock.path.unlink(missing_ok=True)
 
     def _bring(self, path: str, source: Source) -> Path:
-        if source.digest is not None and (stored := self._in_store(path, source.digest)) is not None:
+        if (
+            source.digest is not None
+            and (stored := self._in_store(path, source.digest)) is not None
+        ):
             self._count(source.size)
             return stored
         if source.plain and source.digest is not None and is_rewritten(path, source.size):
@@ -156,7 +193,8 @@ class Quarantine:
             raise DigestMismatch(
                 f"{path!r} of hf://{self._repository}@{self._commit[:12]} is not what the Hub "
                 f"lists ({source.git})",
-                hint="run the command again to fetch the file again")
+                hint="run the command again to fetch the file again",
+            )
         self._whole[path] = whole
         return whole.place
 
@@ -174,14 +212,20 @@ class Quarantine:
 
     def _in_form(self, path: str, source: Source, digest: Digest) -> Path:
         """A configuration or card of a plain repository, which may hold a path of somebody's machine there, as it is registered."""
-        content = fetching.read(self._remote, self._repository, self._commit, source.path, limit=REWRITTEN_LIMIT)
+        content = fetching.read(
+            self._remote, self._repository, self._commit, source.path, limit=REWRITTEN_LIMIT
+        )
         self._count(source.size)
         self._add_fetched(len(content))
-        found = next((form for form in (content, as_registered(path, content)) if digest_of(form) == digest), None)
+        found = next(
+            (form for form in (content, as_registered(path, content)) if digest_of(form) == digest),
+            None,
+        )
         if found is None:
             raise DigestMismatch(
                 f"{path!r} of hf://{self._repository}@{self._commit[:12]} has the digest "
-                f"{digest_of(content)}, expected {digest}, nothing was registered")
+                f"{digest_of(content)}, expected {digest}, nothing was registered"
+            )
         place = self._folder / f"{digest.hex}.form"
         try:
             place.write_bytes(found)
@@ -193,23 +237,28 @@ class Quarantine:
         return StoreUnavailable(
             f"cannot store files of hf://{self._repository} in {str(self._folder)!r}: "
             f"{reason(error)}",
-            hint=f"free some space, then {HubUnavailable.AGAIN}")
+            hint=f"free some space, then {HubUnavailable.AGAIN}",
+        )
 
     def _head(self, source: Source) -> bytes:
         found = b""
         for _, block in self._remote.fetch(self._repository, self._commit, source.path, 0):
-            found += block[:HEAD - len(found)]
+            found += block[: HEAD - len(found)]
             if len(found) >= HEAD:
                 break
         return found
 
     def _source(self, path: str) -> Source:
         if path not in self._files:
-            raise FolderNotFound(f"hf://{self._repository}@{self._commit[:12]} has no file {path!r}")
+            raise FolderNotFound(
+                f"hf://{self._repository}@{self._commit[:12]} has no file {path!r}"
+            )
         return self._files[path]
 
 
-def take_all(quarantines: Sequence[Quarantine], bytes_: Bytes, paths: Sequence[str] | None = None) -> None:
+def take_all(
+    quarantines: Sequence[Quarantine], bytes_: Bytes, paths: Sequence[str] | None = None
+) -> None:
     """Fetch all files, or these, several at once, the largest first. What goes wrong first is raised, and the others stop at their next block."""
     failures: list[BaseException] = []
 
@@ -221,7 +270,11 @@ def take_all(quarantines: Sequence[Quarantine], bytes_: Bytes, paths: Sequence[s
             failures.append(error)
             bytes_.stop()
 
-    wanted = [(quarantine, path) for quarantine in quarantines for path in (quarantine.paths() if paths is None else paths)]
+    wanted = [
+        (quarantine, path)
+        for quarantine in quarantines
+        for path in (quarantine.paths() if paths is None else paths)
+    ]
     with ThreadPoolExecutor(AT_ONCE, "fetch") as pool:
         try:
             list(pool.map(one, sorted(wanted, key=lambda item: -item[0].size(item[1]))))

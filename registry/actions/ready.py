@@ -18,7 +18,12 @@ def ready(settings: Settings, version: str) -> Path | None:
     roots = (settings.home / "checkouts", settings.cache)
     needed = [found.manifest] + ([found.base] if found.base else [])
     for root in roots:
-        folders = [root / _store.folder_name(settings.home, Digest(manifest)) for manifest in needed]
-        if all((folder / ".registry" / "marker.json").is_file() and not _store.verify(folder) for folder in folders):
+        folders = [
+            root / _store.folder_name(settings.home, Digest(manifest)) for manifest in needed
+        ]
+        if all(
+            (folder / ".registry" / "marker.json").is_file() and not _store.verify(folder)
+            for folder in folders
+        ):
             return folders[0]
     return None

@@ -36,16 +36,28 @@ class Examined:
 def open_folder(home: Home, folder: Path) -> Folder:
     """The folder, links followed only into the Hub's cache and into this home. Raises FolderNotFound, UnsafeFile."""
     from ..artifacts.folder import Folder
+
     return Folder(folder, links_into=[home.root / "blobs", cache.cache_folder()])
 
 
-def examine(home: Home, folder: Path, *, model_class: str | None = None, root: Sequence[Token] | None = None,
-            progress: Progress = silent) -> Examined:
+def examine(
+    home: Home,
+    folder: Path,
+    *,
+    model_class: str | None = None,
+    root: Sequence[Token] | None = None,
+    progress: Progress = silent,
+) -> Examined:
     """Everything a folder says of itself; nothing is written."""
     from ..artifacts.encoder import layout as layout_of
     from ..artifacts.inspect import inspect
+
     files = open_folder(home, folder)
-    layout = layout_of(files, class_hint=model_class, parent_class="SentenceTransformer" if model_class is None else model_class)
+    layout = layout_of(
+        files,
+        class_hint=model_class,
+        parent_class="SentenceTransformer" if model_class is None else model_class,
+    )
     total, reading = sum(files.size(path) for path, _ in layout.weights), 0
 
     def tell(size: int) -> None:
@@ -70,9 +82,12 @@ def contents(files: Files, layout: Layout) -> dict[str, str]:
     return found
 
 
-def rewritten_content(files: Files, path: str, parent: Digest | None) -> tuple[bytes, dict[str, object]] | None:
+def rewritten_content(
+    files: Files, path: str, parent: Digest | None
+) -> tuple[bytes, dict[str, object]] | None:
     """(location-free content, what was replaced) of a file that may hold a path of this machine; None for all others."""
     from ..artifacts.encoder import location_free
+
     if not is_rewritten(path, files.size(path)):
         return None
     content = read(files, path)
@@ -82,4 +97,8 @@ def rewritten_content(files: Files, path: str, parent: Digest | None) -> tuple[b
 
 def is_rewritten(path: str, size: int) -> bool:
     """Whether a file may hold a path of somebody's machine, so that it is stored in location-free form."""
-    return path.endswith((".json", ".md")) and size <= REWRITTEN_LIMIT and not path.endswith(("tokenizer.json", "vocab.json"))
+    return (
+        path.endswith((".json", ".md"))
+        and size <= REWRITTEN_LIMIT
+        and not path.endswith(("tokenizer.json", "vocab.json"))
+    )

@@ -26,20 +26,45 @@ if TYPE_CHECKING:
     from .add import AddOptions, Prepared
 
 
-def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any], options: AddOptions, folder: Path | None = None,
-             plan: str | None = None, warnings: tuple[str, ...] = (), probes: Digest | None = None, number: int | None = None,
-             checkpoint: bool = False) -> Added:
+def register(
+    home: Home,
+    name: str,
+    prepared: Prepared,
+    *,
+    source: dict[str, Any],
+    options: AddOptions,
+    folder: Path | None = None,
+    plan: str | None = None,
+    warnings: tuple[str, ...] = (),
+    probes: Digest | None = None,
+    number: int | None = None,
+    checkpoint: bool = False,
+) -> Added:
     """Make a prepared folder a version of `name`, or find the version that has it; then its alias.
 
     Without a number it gets the next one. Raises NumberTaken where the number is another content's.
     """
     digest = prepared.manifest.digest
     edge = prepared.edges[0] if prepared.edges else None
-    result = Added(None, False, prepared.manifest.kind, digest, name, 0, edge.evidence if edge else None, edge.reference if edge else None,
-                   (*warnings, *prepared.warnings), prepared.left_out, prepared.rows, plan)
+    result = Added(
+        None,
+        False,
+        prepared.manifest.kind,
+        digest,
+        name,
+        0,
+        edge.evidence if edge else None,
+        edge.reference if edge else None,
+        (*warnings, *prepared.warnings),
+        prepared.left_out,
+        prepared.rows,
+        plan,
+    )
     if options.dry_run:
         return _dry_run(home, result)
-    _, facts, _ = store_small(home, (prepared.vocabulary, prepared.facts.to_bytes(), prepared.manifest.to_bytes()))
+    _, facts, _ = store_small(
+        home, (prepared.vocabulary, prepared.facts.to_bytes(), prepared.manifest.to_bytes())
+    )
 
     def decide() -> _entry.Body | None:
         known = _taken(home, name, number)
@@ -49,38 +74,56 @@ def register(home: Home, name: str, prepared: Prepared, *, source: dict[str, Any
             return None
         for item in prepared.edges:
             if not _with_manifest(home, item.digest):
-                raise ParentNotFound(f"the parent {item.reference} was deleted while this was added")
+                raise ParentNotFound(
+                    f"the parent {item.reference} was deleted while this was added"
+                )
         if number is not None and known.manifest not in (None, digest):
             with home.reading() as connection:
                 refuse_taken(connection, spelled, number, digest)
-        return _entry.Register(spelled, number or known.next_number, digest, facts, probes, prepared.edges,
-                               message=options.message, checkpoint=checkpoint, forced=prepared.forced, source=source)
+        return _entry.Register(
+            spelled,
+            number or known.next_number,
+            digest,
+            facts,
+            probes,
+            prepared.edges,
+            message=options.message,
+            checkpoint=checkpoint,
+            forced=prepared.forced,
+            source=source,
+        )
 
     entry = home.record(decide)
     version = _registered(home, name, digest, number)
     if version is None:
         raise VersionNotFound(
             f"{name} was registered and deleted again at the same moment",
-            hint="run the command again")
+            hint="run the command again",
+        )
     if folder is not None and (entry is not None or prepared.originals):
         remember(home, digest, folder, prepared.originals)
     if options.alias is not None:
         from .name import alias
+
         alias(home, version, options.alias)
         version = resolve(home, version)
-    return replace(result, version=version, already=entry is None, name=version.name, number=version.number)
+    return replace(
+        result, version=version, already=entry is None, name=version.name, number=version.number
+    )
 
 
 def refuse_taken(connection: Connection, name: str, number: int, digest: Digest) -> None:
     """Raises NumberTaken if a version, be it a deleted one, has the number and another content."""
     from ..catalog import queries
+
     there = queries.version(connection, name, number)
     if there is not None and there.digest != digest:
         raise NumberTaken(
             f"{there.reference} is another model in this registry "
             f"({there.digest.short}{', deleted' if there.deleted else ''}) than the incoming one "
             f"({digest.short})",
-            hint="give it the next number with --renumber, or another name with --as NAME")
+            hint="give it the next number with --renumber, or another name with --as NAME",
+        )
 
 
 def _taken(home: Home, name: str, number: int | None = None) -> Taken:
@@ -88,6 +131,7 @@ def _taken(home: Home, name: str, number: int | None = None) -> Taken:
     if found is not None:
         return found
     from ..catalog import queries
+
     with home.reading() as connection:
         return queries.taken(connection, name, number)
 
@@ -97,13 +141,18 @@ def _with_manifest(home: Home, digest: Digest) -> list[Version]:
     if found is not None:
         return found
     from ..catalog import queries
+
     with home.reading() as connection:
         return queries.with_manifest(connection, digest)
 
 
 def _registered(home: Home, name: str, digest: Digest, number: int | None = None) -> Version | None:
     """The version of the model that has this manifest, a checkpoint only where there is no other."""
-    found = [version for version in _with_manifest(home, digest) if version.name.casefold() == name.casefold() and number in (None, version.number)]
+    found = [
+        version
+        for version in _with_manifest(home, digest)
+        if version.name.casefold() == name.casefold() and number in (None, version.number)
+    ]
     return min(found, key=lambda version: version.checkpoint, default=None)
 
 

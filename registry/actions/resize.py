@@ -44,8 +44,15 @@ class ResizeOptions:
     dry_run: bool = False
 
 
-def resize(home: Home, version: VersionLike, name: str, tokens: os.PathLike[str] | str | Sequence[str | Mapping[str, Any]], *,
-           options: ResizeOptions, progress: Progress) -> Added:
+def resize(
+    home: Home,
+    version: VersionLike,
+    name: str,
+    tokens: os.PathLike[str] | str | Sequence[str | Mapping[str, Any]],
+    *,
+    options: ResizeOptions,
+    progress: Progress,
+) -> Added:
     """Add tokens to a full model and register it as `name`. Raises InvalidTokens naming every bad one."""
     _reference.check_name(name)
     if options.alias is not None:
@@ -55,30 +62,71 @@ def resize(home: Home, version: VersionLike, name: str, tokens: os.PathLike[str]
         raise ParentMismatch(
             f"{parent.reference} is an adapter, and tokens are added to a full model",
             hint=f"add the tokens to its base, {parent.parents[0].reference}, and train the "
-                 "adapter again")
+            "adapter again",
+        )
     given = _given(tokens)
     with home.store_lock.shared(timeout=60.0):
         return _resize(home, parent, name, given, options, progress)
 
 
-def _resize(home: Home, parent: Version, name: str, tokens: Any, options: ResizeOptions, progress: Progress) -> Added:
+def _resize(
+    home: Home, parent: Version, name: str, tokens: Any, options: ResizeOptions, progress: Progress
+) -> Added:
     from ..artifacts import resize as _artifacts
+
     source = home_checkout(home, parent, progress=progress).folder
     with staging(home, "resize-") as work:
-        report = _artifacts.resize(source, tokens, work / "model", model_class=parent.model_class, init=options.init, seed=options.seed,
-                                   special=options.special, single_word=options.single_word, normalized=options.normalized,
-                                   skip_existing=options.skip_existing, say=lambda plan: progress(plan, 0, None))
-        prepared = prepare(home, open_folder(home, work / "model"), Known(parent, "witnessed"), model_class=parent.model_class,
-                           write=not options.dry_run, progress=progress, linted=True)
+        report = _artifacts.resize(
+            source,
+            tokens,
+            work / "model",
+            model_class=parent.model_class,
+            init=options.init,
+            seed=options.seed,
+            special=options.special,
+            single_word=options.single_word,
+            normalized=options.normalized,
+            skip_existing=options.skip_existing,
+            say=lambda plan: progress(plan, 0, None),
+        )
+        prepared = prepare(
+            home,
+            open_folder(home, work / "model"),
+            Known(parent, "witnessed"),
+            model_class=parent.model_class,
+            write=not options.dry_run,
+            progress=progress,
+            linted=True,
+        )
         _refuse_changed_rows(parent, prepared)
-        probes = None if options.dry_run else _measure(home, work / "model", parent.model_class, report.tokens, progress)
-        record = provenance(run=options.run, how="resize", recipe={"format": FORMAT, **report.recipe()})
-        said = AddOptions(alias=options.alias, message=options.message, run=options.run, dry_run=options.dry_run)
-        return register(home, name, prepared, source=record, options=said, plan=report.plan.text, warnings=report.warnings, probes=probes)
+        probes = (
+            None
+            if options.dry_run
+            else _measure(home, work / "model", parent.model_class, report.tokens, progress)
+        )
+        record = provenance(
+            run=options.run, how="resize", recipe={"format": FORMAT, **report.recipe()}
+        )
+        said = AddOptions(
+            alias=options.alias, message=options.message, run=options.run, dry_run=options.dry_run
+        )
+        return register(
+            home,
+            name,
+            prepared,
+            source=record,
+            options=said,
+            plan=report.plan.text,
+            warnings=report.warnings,
+            probes=probes,
+        )
 
 
-def _measure(home: Home, folder: Path, model_class: str, added: Sequence[Token], progress: Progress) -> Digest:
+def _measure(
+    home: Home, folder: Path, model_class: str, added: Sequence[Token], progress: Progress
+) -> Digest:
     from ..artifacts import loading
+
     progress("measuring", 0, None)
     return keep_probes(home, loading.load(folder, model_class, device="cpu"), added)
 
@@ -100,4 +148,5 @@ def _refuse_changed_rows(parent: Version, prepared: Prepared) -> None:
     if [edge.role for edge in prepared.edges] != ["resized-from"]:
         raise ParentMismatch(
             f"the result is not {parent.reference} with rows added ({prepared.rows}), nothing "
-            "was registered")
+            "was registered"
+        )

@@ -21,25 +21,32 @@ _adapters: weakref.WeakKeyDictionary[Any, dict[str, Version]] = weakref.WeakKeyD
 def chosen(home: Home, base: Version, adapters: Mapping[str, VersionLike]) -> dict[str, Version]:
     """The adapters' versions by name, each of which stands on that base. Raises ParentMismatch, Invalid, NotLoadable."""
     from ..artifacts import several
+
     several.check_names(list(adapters))
     if not adapters:
         raise Invalid("adapters= is empty", hint="give at least one adapter, or leave it out")
     if base.kind == "adapter":
         raise ParentMismatch(
             f"{base.reference} is an adapter, and adapters= requires the base of all adapters",
-            hint=f"give the full model that all of them are based on: {base.parents[0].reference}")
+            hint=f"give the full model that all of them are based on: {base.parents[0].reference}",
+        )
     versions = {name: resolve(home, version) for name, version in adapters.items()}
     for version in versions.values():
         if version.kind != "adapter":
             raise ParentMismatch(
                 f"{version.reference} is not an adapter but a full model ({version.kind})",
-                hint="load it by itself")
+                hint="load it by itself",
+            )
         parent = version.parents[0]
         if parent.digest != base.digest:
             raise ParentMismatch(
                 f"{version.reference} is based on {parent.reference}, not on {base.reference}",
-                hint=f"load it on {parent.reference}")
-    seen = {name: (version.reference, stored(home, version), facts_of(home, version)) for name, version in versions.items()}
+                hint=f"load it on {parent.reference}",
+            )
+    seen = {
+        name: (version.reference, stored(home, version), facts_of(home, version))
+        for name, version in versions.items()
+    }
     several.refuse_misfits((base.reference, stored(home, base), facts_of(home, base)), seen)
     return versions
 
@@ -47,10 +54,16 @@ def chosen(home: Home, base: Version, adapters: Mapping[str, VersionLike]) -> di
 def put_on(home: Home, model: Any, versions: Mapping[str, Version], *, progress: Progress) -> None:
     """Put adapters on a loaded base; the first of them acts. Raises DigestMismatch where the result is not what is registered."""
     from ..artifacts import several, switching
-    folders: dict[str, Path] = {name: home_checkout(home, version, progress=progress).folder for name, version in versions.items()}
+
+    folders: dict[str, Path] = {
+        name: home_checkout(home, version, progress=progress).folder
+        for name, version in versions.items()
+    }
     problems = several.put_on(model, folders)
     if problems:
-        raise DigestMismatch(f"adapters were loaded, and are not what was registered: {'; '.join(problems)}")
+        raise DigestMismatch(
+            f"adapters were loaded, and are not what was registered: {'; '.join(problems)}"
+        )
     switching.activate(model, list(versions)[:1])
     know(model, versions)
 
@@ -66,6 +79,7 @@ def know(model: Any, versions: Mapping[str, Version]) -> None:
 def activate(model: Any, *adapters: str) -> None:
     """Let exactly these adapters of a model act."""
     from ..artifacts import switching
+
     switching.activate(model, adapters)
 
 
@@ -75,4 +89,5 @@ def acting(model: Any) -> dict[str, Version] | None:
     if known is None:
         return None
     from ..artifacts import switching
+
     return {name: known[name] for name in switching.active(model) if name in known}

@@ -38,10 +38,14 @@ class Given:
 
 def is_folder(operand: Operand) -> bool:
     """Whether an operand is a folder: a path, or a text that starts as one."""
-    return not isinstance(operand, Version) and (not isinstance(operand, str) or _reference.looks_like_path(operand))
+    return not isinstance(operand, Version) and (
+        not isinstance(operand, str) or _reference.looks_like_path(operand)
+    )
 
 
-def meant(home: Home | None, operands: Sequence[Any], at: When | None, *, folders: bool = False) -> list[Any]:
+def meant(
+    home: Home | None, operands: Sequence[Any], at: When | None, *, folders: bool = False
+) -> list[Any]:
     """The operands, each reference the version that it meant then; folders, and None for what was not given, as they are.
 
     With folders, each could have been one, and what is raised says so.
@@ -54,7 +58,8 @@ def meant(home: Home | None, operands: Sequence[Any], at: When | None, *, folder
     if not references or home is None:
         raise Invalid(
             "--at requires a reference (it sets the moment at which one is resolved)",
-            hint="give a reference")
+            hint="give a reference",
+        )
     ask = named if folders else resolve
     return [ask(home, item, at) if item in references else item for item in operands]
 
@@ -86,19 +91,35 @@ def given(home: Home, operand: Operand, at: When | None = None) -> Given:
 def of_version(home: Home, version: Version) -> Given:
     """A version, an adapter on its base. Raises NotLoadable if the base is not here."""
     from .checkout import base_of
+
     base = base_of(home, line_here(home, version)) if version.kind == "adapter" else None
     side = _stored_side(home, version, _stored_side(home, base, None) if base is not None else None)
-    contents = {file.path: str(file.digest) for file in manifest_of(home, version).files if not file.path.endswith("adapter_config.json")}
+    contents = {
+        file.path: str(file.digest)
+        for file in manifest_of(home, version).files
+        if not file.path.endswith("adapter_config.json")
+    }
     return Given(side, version, None, contents, version.metrics)
 
 
 def _stored_side(home: Home, version: Version, base: Side | None) -> Side:
     from ..artifacts.difference import Side
     from ..artifacts.encoder import layout
+
     files, facts = stored(home, version), facts_of(home, version)
-    return Side(version.reference, version.kind, files, layout(files, class_hint=None if _tells_itself(files) else version.model_class,
-                                                              parent_class=version.model_class),
-                facts=facts, vocabulary=home.blobs.read(facts.vocabulary.digest), base=base)
+    return Side(
+        version.reference,
+        version.kind,
+        files,
+        layout(
+            files,
+            class_hint=None if _tells_itself(files) else version.model_class,
+            parent_class=version.model_class,
+        ),
+        facts=facts,
+        vocabulary=home.blobs.read(facts.vocabulary.digest),
+        base=base,
+    )
 
 
 def _tells_itself(files: Files) -> bool:
@@ -123,7 +144,10 @@ def _of_folder(home: Home, folder: Path) -> Given:
 def _folder_side(files: Files, title: str, base: Side | None = None) -> Side:
     from ..artifacts.difference import Side
     from ..artifacts.encoder import layout
-    found = layout(files, parent_class=base.layout.model_class if base is not None else "SentenceTransformer")
+
+    found = layout(
+        files, parent_class=base.layout.model_class if base is not None else "SentenceTransformer"
+    )
     return Side(title, "adapter" if found.is_adapter else "full", files, found, base=base)
 
 
@@ -132,7 +156,9 @@ def _base(home: Home, folder: Path, side: Side) -> Side:
     config = side.config
     assert config is not None
     try:
-        found = find_parent(home, folder, config.base, config.revision, lambda: side.tokenizer.digest)
+        found = find_parent(
+            home, folder, config.base, config.revision, lambda: side.tokenizer.digest
+        )
     except ParentNotFound:
         named = place_of(config.base) if config.base else None
         if named is None or not there.is_folder(place := folder / named):
@@ -141,7 +167,9 @@ def _base(home: Home, folder: Path, side: Side) -> Side:
     if isinstance(found, Unregistered):
         return _folder_side(open_folder(home, found.folder), found.folder.name)
     if found.version.kind == "adapter":
-        raise NotLoadable(f"{str(folder)!r} stands on {found.version.reference}, which is an adapter itself")
+        raise NotLoadable(
+            f"{str(folder)!r} stands on {found.version.reference}, which is an adapter itself"
+        )
     return _stored_side(home, found.version, None)
 
 

@@ -22,16 +22,26 @@ def remember(home: Home, manifest: Digest, folder: Path, originals: dict[str, An
     A version is registered by then, so what cannot be kept is a warning.
     """
     path = _path(home)
-    line = json.dumps({"manifest": manifest, "folder": os.path.abspath(folder), "originals": originals}, sort_keys=True) + "\n"
+    line = (
+        json.dumps(
+            {"manifest": manifest, "folder": os.path.abspath(folder), "originals": originals},
+            sort_keys=True,
+        )
+        + "\n"
+    )
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         with open(path, "a+b", opener=lambda name, flags: os.open(name, flags, 0o600)) as out:
             if out.tell():
                 out.seek(-1, os.SEEK_END)
-                line = line if out.read() == b"\n" else "\n" + line  # the disk was full in the middle of a line
+                line = (
+                    line if out.read() == b"\n" else "\n" + line
+                )  # the disk was full in the middle of a line
             out.write(line.encode())
     except OSError as error:
-        home.warn(f"registered, but {str(path)!r} cannot keep that it came from {os.path.abspath(folder)!r}: {reason(error)}")
+        home.warn(
+            f"registered, but {str(path)!r} cannot keep that it came from {os.path.abspath(folder)!r}: {reason(error)}"
+        )
 
 
 def recall(home: Home, manifest: Digest) -> Iterator[dict[str, Any]]:
@@ -41,7 +51,9 @@ def recall(home: Home, manifest: Digest) -> Iterator[dict[str, Any]]:
 
 def folders(home: Home) -> list[tuple[str, Digest]]:
     """Each folder something was added from, with the manifest it became."""
-    return list(dict.fromkeys((source["folder"], Digest(source["manifest"])) for source in _read(home)))
+    return list(
+        dict.fromkeys((source["folder"], Digest(source["manifest"])) for source in _read(home))
+    )
 
 
 def _read(home: Home, word: str = "") -> Iterator[dict[str, Any]]:
@@ -61,7 +73,11 @@ def _parsed(line: str) -> dict[str, Any] | None:
         Digest(found["manifest"])
     except (ValueError, KeyError, TypeError):
         return None
-    return found if isinstance(found.get("folder"), str) and isinstance(found.get("originals"), dict) else None
+    return (
+        found
+        if isinstance(found.get("folder"), str) and isinstance(found.get("originals"), dict)
+        else None
+    )
 
 
 def _path(home: Home) -> Path:

@@ -19,7 +19,10 @@ from ..site import make_private
 LARGE = 1 << 20
 """Bytes from which a file is linked instead of copied."""
 PREFIXES = ("fix-", "measure-", "merge-", "resize-", "save-")
-_NAME = re.compile(rf"[0-9a-f]{{32}}|pull-[0-9a-f]{{16}}(\.lock)?|restore-[0-9a-f]{{16}}|repair|({'|'.join(PREFIXES)})[a-z0-9_]{{8}}", re.ASCII)
+_NAME = re.compile(
+    rf"[0-9a-f]{{32}}|pull-[0-9a-f]{{16}}(\.lock)?|restore-[0-9a-f]{{16}}|repair|({'|'.join(PREFIXES)})[a-z0-9_]{{8}}",
+    re.ASCII,
+)
 
 
 def is_ours(name: str) -> bool:
@@ -33,7 +36,9 @@ def staging(home: Home | None, prefix: str) -> Iterator[Path]:
     if home is not None:
         assert prefix in PREFIXES
         make_private(home.root / "staging")
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=home.root / "staging" if home is not None else None))
+    folder = Path(
+        tempfile.mkdtemp(prefix=prefix, dir=home.root / "staging" if home is not None else None)
+    )
     try:
         yield folder
     finally:
@@ -44,10 +49,13 @@ def lay_out(files: Files, paths: Sequence[str], target: Path, *, base: str | Non
     """Put the files into the folder `target`, which is made; an adapter's configuration names `base` as the place of its base."""
     from ..artifacts.adapter import CONFIG, render_config
     from ..facts import read
+
     for path in paths:
         place = target / path
         place.parent.mkdir(parents=True, exist_ok=True)
-        known: Path | None = getattr(files, "place", lambda path: None)(path) if files.size(path) >= LARGE else None
+        known: Path | None = (
+            getattr(files, "place", lambda path: None)(path) if files.size(path) >= LARGE else None
+        )
         if base is not None and path.rsplit("/", 1)[-1] == CONFIG:
             place.write_bytes(render_config(read(files, path), base))
         elif known is not None:

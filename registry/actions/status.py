@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .. import reference as _reference
-from ..errors import HubUnavailable, Invalid, ModelNotFound, Refused, RegistryError, RemoteMoved, RemoteNotFound
+from ..errors import (
+    HubUnavailable,
+    Invalid,
+    ModelNotFound,
+    Refused,
+    RegistryError,
+    RemoteMoved,
+    RemoteNotFound,
+)
 from ..home import Home
 from ..hub import card as _card, line as _line, plan as _plan
 from ..hub.remote import Refs, Remote, Tree
@@ -28,7 +36,9 @@ class There:
     refs: Refs
 
 
-def status(home: Home, target: VersionLike | None = None, *, offline: bool = False, progress: Progress) -> tuple[State, ...]:
+def status(
+    home: Home, target: VersionLike | None = None, *, offline: bool = False, progress: Progress
+) -> tuple[State, ...]:
     """The published versions of one model, of all, or one version; and those that only its repository has. Offline nobody is asked."""
     name, number = _target(home, target)
     copies = _copies(home, name)
@@ -44,13 +54,18 @@ def status(home: Home, target: VersionLike | None = None, *, offline: bool = Fal
             progress("asking", number_of_place, len(places))
         own = [copy for copy in copies if (copy.name, copy.repository) == (model, repository)]
         if offline:
-            states += [State(model, copy.number, repository, copy.commit, None) for copy in sorted(own, key=lambda copy: copy.number)]
+            states += [
+                State(model, copy.number, repository, copy.commit, None)
+                for copy in sorted(own, key=lambda copy: copy.number)
+            ]
         else:
             states += states_of(home, remote, model, repository, own)
     return tuple(state for state in states if number in (None, state.number))
 
 
-def states_of(home: Home, remote: Remote, name: str, repository: str, copies: Sequence[Copy]) -> list[State]:
+def states_of(
+    home: Home, remote: Remote, name: str, repository: str, copies: Sequence[Copy]
+) -> list[State]:
     """By number the versions of a model that a repository has or had, and those here that are newer than all of these.
 
     copies are those known to be there. One that is yanked, or a checkpoint, is not counted as ahead. A repository that does not answer, or
@@ -60,8 +75,10 @@ def states_of(home: Home, remote: Remote, name: str, repository: str, copies: Se
     try:
         return compared(home, look(remote, repository), name, repository, copies)
     except (RemoteNotFound, RemoteMoved, HubUnavailable, Invalid, Refused) as error:
-        return [State(name, number, repository, copy.commit, _state_of(error), error.with_hint())
-                for number, copy in sorted(known.items())]
+        return [
+            State(name, number, repository, copy.commit, _state_of(error), error.with_hint())
+            for number, copy in sorted(known.items())
+        ]
 
 
 def look(remote: Remote, repository: str) -> There:
@@ -74,7 +91,9 @@ def _by_number(copies: Sequence[Copy]) -> dict[int, Copy]:
     return {copy.number: copy for copy in sorted(copies, key=lambda copy: copy.entry)}
 
 
-def compared(home: Home, there: There, name: str, repository: str, copies: Sequence[Copy]) -> list[State]:
+def compared(
+    home: Home, there: There, name: str, repository: str, copies: Sequence[Copy]
+) -> list[State]:
     """The same of a repository that was looked at. What it says of itself may raise InvalidManifest, NewerFormat, Refused."""
     known = _by_number(copies)
     tree, here = there.tree, _versions_here(home, name)
@@ -83,9 +102,25 @@ def compared(home: Home, there: There, name: str, repository: str, copies: Seque
     highest = max(tagged, default=0)
     if known and _line.PATH not in tree.files and all(copy.tag is None for copy in known.values()):
         return [_plain(there, copy) for _, copy in sorted(known.items())]
-    ahead = [number for number, version in here.items() if number > highest and not version.yanked and not version.checkpoint]
-    return [_state(home, there, name, number, repository, here.get(number), known.get(number), tagged.get(number), main)
-            for number in sorted({*tagged, *known, *ahead})]
+    ahead = [
+        number
+        for number, version in here.items()
+        if number > highest and not version.yanked and not version.checkpoint
+    ]
+    return [
+        _state(
+            home,
+            there,
+            name,
+            number,
+            repository,
+            here.get(number),
+            known.get(number),
+            tagged.get(number),
+            main,
+        )
+        for number in sorted({*tagged, *known, *ahead})
+    ]
 
 
 def _state_of(error: RegistryError) -> str:
@@ -100,27 +135,62 @@ def _plain(there: There, copy: Copy) -> State:
         changed = _changed(there, copy.commit)
     except RemoteNotFound as error:
         return State(
-            copy.name,
-            copy.number,
-            copy.repository,
-            copy.commit,
-            "gone",
-            error.with_hint())
-    return State(copy.name, copy.number, copy.repository, copy.commit, "changed there" if changed else "same", _said(changed), changed)
+            copy.name, copy.number, copy.repository, copy.commit, "gone", error.with_hint()
+        )
+    return State(
+        copy.name,
+        copy.number,
+        copy.repository,
+        copy.commit,
+        "changed there" if changed else "same",
+        _said(changed),
+        changed,
+    )
 
 
-def _state(home: Home, there: There, name: str, number: int, repository: str, version: Version | None, copy: Copy | None, tagged: str | None,
-           main: int | None) -> State:
+def _state(
+    home: Home,
+    there: There,
+    name: str,
+    number: int,
+    repository: str,
+    version: Version | None,
+    copy: Copy | None,
+    tagged: str | None,
+    main: int | None,
+) -> State:
     commit = copy.commit if copy is not None else tagged
-    moved = f"hf://{repository} is now called hf://{there.tree.repository}" if there.tree.repository != repository else None
+    moved = (
+        f"hf://{repository} is now called hf://{there.tree.repository}"
+        if there.tree.repository != repository
+        else None
+    )
     if version is None:
-        return State(name, number, repository, tagged or commit, "behind" if tagged else "gone", moved)
+        return State(
+            name, number, repository, tagged or commit, "behind" if tagged else "gone", moved
+        )
     if tagged is None:
         if copy is None:
             return State(name, number, repository, None, "ahead", moved)
-        return State(name, number, repository, commit, "gone", f"the tag {_plan.tag_of(number)} is not there any more")
-    if (copy is None or copy.commit != tagged) and not holds(home, there.remote.tree(there.tree.repository, tagged), manifest_of(home, version)):
-        return State(name, number, repository, tagged, "diverged", f"the tag {_plan.tag_of(number)} points to another model")
+        return State(
+            name,
+            number,
+            repository,
+            commit,
+            "gone",
+            f"the tag {_plan.tag_of(number)} is not there any more",
+        )
+    if (copy is None or copy.commit != tagged) and not holds(
+        home, there.remote.tree(there.tree.repository, tagged), manifest_of(home, version)
+    ):
+        return State(
+            name,
+            number,
+            repository,
+            tagged,
+            "diverged",
+            f"the tag {_plan.tag_of(number)} points to another model",
+        )
     if number == main and there.tree.commit != tagged:
         changed = _changed(there, tagged)
         if changed:
@@ -131,7 +201,7 @@ def _state(home: Home, there: There, name: str, number: int, repository: str, ve
 def _said(changed: Sequence[str]) -> str | None:
     if not changed:
         return None
-    return "card only" if tuple(changed) == (_card.PATH,) else counted(len(changed), 'file')
+    return "card only" if tuple(changed) == (_card.PATH,) else counted(len(changed), "file")
 
 
 def _changed(there: There, published: str) -> tuple[str, ...]:
@@ -153,9 +223,14 @@ def _number_on_main(remote: Remote, tree: Tree, name: str, known: dict[int, Copy
 
 def _versions_here(home: Home, name: str) -> dict[int, Version]:
     from ..catalog import queries
+
     with home.reading() as connection:
         spelled = queries.spelled(connection, name)
-        return {version.number: version for version in queries.versions(connection, spelled)} if spelled is not None else {}
+        return (
+            {version.number: version for version in queries.versions(connection, spelled)}
+            if spelled is not None
+            else {}
+        )
 
 
 def _target(home: Home, target: VersionLike | None) -> tuple[str | None, int | None]:
@@ -164,6 +239,7 @@ def _target(home: Home, target: VersionLike | None) -> tuple[str | None, int | N
         return None, None
     if isinstance(target, str) and _reference.parse(target).bare and "^" not in target:
         from ..catalog import queries
+
         with home.reading() as connection:
             return queries.spelled(connection, target) or target, None
     found = resolve(home, target)
@@ -172,12 +248,14 @@ def _target(home: Home, target: VersionLike | None) -> tuple[str | None, int | N
 
 def _copies(home: Home, name: str | None) -> list[Copy]:
     from ..catalog import queries
+
     with home.reading() as connection:
         return queries.copies(connection, name=name)
 
 
 def _refuse_unknown(home: Home, name: str) -> None:
     from ..catalog import queries
+
     with home.reading() as connection:
         if queries.spelled(connection, name) is None:
             raise ModelNotFound(f"there is no model {name!r}")

@@ -53,17 +53,28 @@ def refuse_changed(before: list[Stamp], files: Files, paths: Sequence[str]) -> N
     if before != stamps(files, paths):
         raise UnsafeFile(
             "a file was changed while it was read",
-            hint="run the command again when no other process writes to the folder")
+            hint="run the command again when no other process writes to the folder",
+        )
 
 
 @contextlib.contextmanager
-def storing_meanwhile(home: Home, files: Files, paths: Sequence[str], parent: Digest | None, *, write: bool, progress: Progress) -> Iterator[Finish]:
+def storing_meanwhile(
+    home: Home,
+    files: Files,
+    paths: Sequence[str],
+    parent: Digest | None,
+    *,
+    write: bool,
+    progress: Progress,
+) -> Iterator[Finish]:
     """While this holds the files go into the store, or without write are hashed; what it gives waits for them. Raises UnsafeFile for a file
     that is another one at the end.
     """
     before, stop = stamps(files, paths), Event()
     with ThreadPoolExecutor(1) as pool:
-        stored = pool.submit(store, home, files, paths, parent, write=write, stop=stop, progress=progress)
+        stored = pool.submit(
+            store, home, files, paths, parent, write=write, stop=stop, progress=progress
+        )
         try:
             yield stored.result
         except BaseException:
@@ -73,8 +84,16 @@ def storing_meanwhile(home: Home, files: Files, paths: Sequence[str], parent: Di
 
 
 @contextlib.contextmanager
-def storing_at_the_end(home: Home, files: Files, paths: Sequence[str], parent: Digest | None, given: Giving, *, write: bool,
-                       progress: Progress) -> Iterator[Finish]:
+def storing_at_the_end(
+    home: Home,
+    files: Files,
+    paths: Sequence[str],
+    parent: Digest | None,
+    given: Giving,
+    *,
+    write: bool,
+    progress: Progress,
+) -> Iterator[Finish]:
     """Nothing is stored before what this gives is called; meanwhile the disk writes what came. Raises as storing_meanwhile."""
     before = stamps(files, paths)
     with ThreadPoolExecutor(1) as pool:
@@ -83,7 +102,17 @@ def storing_at_the_end(home: Home, files: Files, paths: Sequence[str], parent: D
         def finish() -> Stored:
             settled.result()
             refuse_changed(before, files, paths)
-            return store(home, files, paths, parent, write=write, stop=Event(), progress=progress, given=given)
+            return store(
+                home,
+                files,
+                paths,
+                parent,
+                write=write,
+                stop=Event(),
+                progress=progress,
+                given=given,
+            )
+
         yield finish
 
 
@@ -93,8 +122,17 @@ def store_small(home: Home, contents: Sequence[bytes]) -> list[Digest]:
         return list(pool.map(home.blobs.add, contents))
 
 
-def store(home: Home, files: Files, paths: Sequence[str], parent: Digest | None, *, write: bool, stop: Event,
-          progress: Progress, given: Giving | None = None) -> Stored:
+def store(
+    home: Home,
+    files: Files,
+    paths: Sequence[str],
+    parent: Digest | None,
+    *,
+    write: bool,
+    stop: Event,
+    progress: Progress,
+    given: Giving | None = None,
+) -> Stored:
     """The files as a manifest lists them, their bytes in the store; and what location-free form replaced, by path.
 
     Without write they are only hashed. Raises RegistryError soon after stop is set.
@@ -118,7 +156,12 @@ def store(home: Home, files: Files, paths: Sequence[str], parent: Digest | None,
                 count(moved[1])
                 return File(path, *moved)
             with files.open(path) as stream:
-                return File(path, *(home.blobs.add_stream if write else digest_of_stream)(stream.read, progress=count))
+                return File(
+                    path,
+                    *(home.blobs.add_stream if write else digest_of_stream)(
+                        stream.read, progress=count
+                    ),
+                )
         content, original = rewritten
         digest = home.blobs.add(content) if write else digest_of(content)
         if original:
@@ -141,4 +184,6 @@ def store(home: Home, files: Files, paths: Sequence[str], parent: Digest | None,
         kept = {file.path: file for file in pool.map(guarded, largest_first) if file is not None}
     if failures or len(kept) < len(paths):
         raise failures[0] if failures else RegistryError("stopped")
-    return tuple(kept[path] for path in paths), {path: originals[path] for path in paths if path in originals}
+    return tuple(kept[path] for path in paths), {
+        path: originals[path] for path in paths if path in originals
+    }

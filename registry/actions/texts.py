@@ -13,8 +13,10 @@ from ..reference import path_of
 Text = str | tuple[str, str]
 Texts = str | os.PathLike[str] | Sequence[str | Sequence[str]]
 BAD_SHOWN = 3
-PAIRS = ('a CrossEncoder scores pairs: write ["question", "answer"] on a line, '
-         "or both with a tab between")
+PAIRS = (
+    'a CrossEncoder scores pairs: write ["question", "answer"] on a line, '
+    "or both with a tab between"
+)
 """Hint for lines that are not pairs."""
 
 
@@ -39,7 +41,8 @@ def read_texts(texts: Texts, *, pairs: bool = False) -> list[Text]:
         raise Invalid(
             f"{', '.join(bad[:BAD_SHOWN])}{more} {'are' if len(bad) > 1 else 'is'} not a "
             f"{'pair of texts' if pairs else 'text'}",
-            hint=PAIRS if pairs else None)
+            hint=PAIRS if pairs else None,
+        )
     if not found:
         raise Invalid("there is no text to encode", hint="give a file with one text on a line")
     return list(found)
@@ -51,9 +54,15 @@ def lines_of(path: Path) -> Iterator[str]:
         with path_of(path).open("rb") as stream:
             for number, line in enumerate(stream, 1):
                 try:
-                    yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8-sig" if number == 1 else "utf-8")
+                    yield (
+                        line.removesuffix(b"\n")
+                        .removesuffix(b"\r")
+                        .decode("utf-8-sig" if number == 1 else "utf-8")
+                    )
                 except UnicodeDecodeError as error:
-                    raise Invalid(f"{str(path)!r} is not UTF-8: line {number} has the byte {line[error.start]:#04x}") from None
+                    raise Invalid(
+                        f"{str(path)!r} is not UTF-8: line {number} has the byte {line[error.start]:#04x}"
+                    ) from None
     except OSError as error:
         raise FolderNotFound(f"cannot read the texts {str(path)!r}: {reason(error)}") from None
 
@@ -68,6 +77,10 @@ def _pair(item: str | Sequence[str]) -> Text | None:
                 return None
     else:
         value = item
-    if isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(part, str) for part in value):
+    if (
+        isinstance(value, (list, tuple))
+        and len(value) == 2
+        and all(isinstance(part, str) for part in value)
+    ):
         return (value[0], value[1])
     return None

@@ -27,8 +27,13 @@ FEW = 5
 _NAMED = 5
 
 
-def tokens(home: Home, version: VersionLike, *, texts: str | os.PathLike[str] | Sequence[str] | None = None,
-           at: When | None = None) -> tuple[TokenHistory, ...]:
+def tokens(
+    home: Home,
+    version: VersionLike,
+    *,
+    texts: str | os.PathLike[str] | Sequence[str] | None = None,
+    at: When | None = None,
+) -> tuple[TokenHistory, ...]:
     """The added tokens, by id; with texts (a file, or the texts) also how often each stands in them. Few is worth a warning.
 
     Raises FolderNotFound, Invalid for a file that is no text, BlobNotFound where the files of a version that was deleted are freed.
@@ -44,8 +49,12 @@ def tokens(home: Home, version: VersionLike, *, texts: str | os.PathLike[str] | 
         return _tokens(home, added, line, texts)
 
 
-def _tokens(home: Home, added: Sequence[Token], line: Sequence[Version], texts: str | os.PathLike[str] | Sequence[str] | None,
-            ) -> tuple[TokenHistory, ...]:
+def _tokens(
+    home: Home,
+    added: Sequence[Token],
+    line: Sequence[Version],
+    texts: str | os.PathLike[str] | Sequence[str] | None,
+) -> tuple[TokenHistory, ...]:
     sides = [of_version(home, item).side for item in line]
     brought = _brought(home, added, line)
     trained = _trained(added, sides, brought)
@@ -53,8 +62,16 @@ def _tokens(home: Home, added: Sequence[Token], line: Sequence[Version], texts: 
     if texts is not None:
         _warn_of_few(home, added, counts)
     pieces = _pieces(added, sides, brought)
-    return tuple(TokenHistory(token, line[brought[token.id]], pieces.get(token.id), _at(line, trained[token.id]), count)
-                 for token, count in zip(added, counts, strict=True))
+    return tuple(
+        TokenHistory(
+            token,
+            line[brought[token.id]],
+            pieces.get(token.id),
+            _at(line, trained[token.id]),
+            count,
+        )
+        for token, count in zip(added, counts, strict=True)
+    )
 
 
 def _at(line: Sequence[Version], place: int | None) -> Version | None:
@@ -64,6 +81,7 @@ def _at(line: Sequence[Version], place: int | None) -> Version | None:
 def _line(connection: Connection, version: Version, at: int | None) -> list[Version]:
     """The version and its ancestors, each the parent of the one before; of a merged one first the adapter, which stands on the base."""
     from ..catalog import queries
+
     line = [version]
     while line[-1].parents:
         parents = line[-1].parents
@@ -77,7 +95,10 @@ def _line(connection: Connection, version: Version, at: int | None) -> list[Vers
 
 def _brought(home: Home, added: Sequence[Token], line: Sequence[Version]) -> dict[int, int]:
     """By id the place in the line of the version that first had the token."""
-    known = [{(token.id, token.content) for token in facts_of(home, item).vocabulary.added} for item in line]
+    known = [
+        {(token.id, token.content) for token in facts_of(home, item).vocabulary.added}
+        for item in line
+    ]
     found = {}
     for token in added:
         place = 0
@@ -87,9 +108,12 @@ def _brought(home: Home, added: Sequence[Token], line: Sequence[Version]) -> dic
     return found
 
 
-def _trained(added: Sequence[Token], sides: Sequence[Side], brought: dict[int, int]) -> dict[int, int | None]:
+def _trained(
+    added: Sequence[Token], sides: Sequence[Side], brought: dict[int, int]
+) -> dict[int, int | None]:
     """By id the place of the nearest version whose row for the token is not that of its parent."""
     from ..artifacts.difference.rows import changed_rows
+
     found: dict[int, int | None] = {token.id: None for token in added}
     for place in range(len(sides) - 1):
         asked = [id for id, before in brought.items() if place < before and found[id] is None]
@@ -98,9 +122,12 @@ def _trained(added: Sequence[Token], sides: Sequence[Side], brought: dict[int, i
     return found
 
 
-def _pieces(added: Sequence[Token], sides: Sequence[Side], brought: dict[int, int]) -> dict[int, tuple[str, ...]]:
+def _pieces(
+    added: Sequence[Token], sides: Sequence[Side], brought: dict[int, int]
+) -> dict[int, tuple[str, ...]]:
     """By id what the token was for the parent of the version that brought it; absent where that is not here."""
     from ..artifacts.difference.pieces import backend, pieces
+
     found: dict[int, tuple[str, ...]] = {}
     for place in sorted(set(brought.values())):
         if place + 1 >= len(sides):
@@ -109,22 +136,41 @@ def _pieces(added: Sequence[Token], sides: Sequence[Side], brought: dict[int, in
         tokenizer = backend(side.files, side.layout.tokenizer)
         if tokenizer is not None:
             own = [token for token in added if brought[token.id] == place]
-            found.update(zip((token.id for token in own), pieces(tokenizer, [token.content for token in own]), strict=True))
+            found.update(
+                zip(
+                    (token.id for token in own),
+                    pieces(tokenizer, [token.content for token in own]),
+                    strict=True,
+                )
+            )
     return found
 
 
-def _counts(side: Side, added: Sequence[Token], texts: str | os.PathLike[str] | Sequence[str]) -> list[int | None]:
+def _counts(
+    side: Side, added: Sequence[Token], texts: str | os.PathLike[str] | Sequence[str]
+) -> list[int | None]:
     from ..artifacts.difference.pieces import backend, counts
+
     tokenizer = backend(side.files, side.layout.tokenizer)
     if tokenizer is None:
-        raise RegistryError(f"{side.title} has no tokenizer.json, so its tokens cannot be counted in texts")
-    found = counts(tokenizer, lines_of(Path(texts)) if isinstance(texts, (str, os.PathLike)) else texts)
+        raise RegistryError(
+            f"{side.title} has no tokenizer.json, so its tokens cannot be counted in texts"
+        )
+    found = counts(
+        tokenizer, lines_of(Path(texts)) if isinstance(texts, (str, os.PathLike)) else texts
+    )
     return [found[token.id] for token in added]
 
 
 def _warn_of_few(home: Home, added: Sequence[Token], counts: Sequence[int | None]) -> None:
-    few = [f"{token.content!r} ({count})" for token, count in zip(added, counts, strict=True) if count is not None and count < FEW]
+    few = [
+        f"{token.content!r} ({count})"
+        for token, count in zip(added, counts, strict=True)
+        if count is not None and count < FEW
+    ]
     if few:
         more = f" and {len(few) - _NAMED} more" if len(few) > _NAMED else ""
-        home.warn(f"{', '.join(few[:_NAMED])}{more} occur{'s' if len(few) == 1 else ''} fewer than {FEW} times in the texts; "
-                  "a word seen so seldom has not been learnt")
+        home.warn(
+            f"{', '.join(few[:_NAMED])}{more} occur{'s' if len(few) == 1 else ''} fewer than {FEW} times in the texts; "
+            "a word seen so seldom has not been learnt"
+        )

@@ -26,7 +26,12 @@ class Training:
     """One training, from its begin to its end."""
 
     def __init__(self, home: Home, name: str, *, base_name: str | None, alias: str | None) -> None:
-        self.home, self.name, self.base_name, self.alias = home, _reference.check_name(name), base_name, alias
+        self.home, self.name, self.base_name, self.alias = (
+            home,
+            _reference.check_name(name),
+            base_name,
+            alias,
+        )
         if alias is not None:
             _reference.check_alias(alias)
         if base_name is not None:
@@ -39,13 +44,20 @@ class Training:
         kept at the end, before any time is spent on it.
         """
         from ..artifacts import live as _live, switching
+
         live = _live.take_apart(model)
         _live.refuse_what_cannot_be_kept(live)
         switching.acting(model)
         if not live.adapters:
             return None
         options = SaveOptions(message=f"the base of {self.name}, before its training")
-        base = save_base(self.home, model, self.base_name or f"{self.name}-base", options=options, progress=silent)
+        base = save_base(
+            self.home,
+            model,
+            self.base_name or f"{self.name}-base",
+            options=options,
+            progress=silent,
+        )
         place = transformer_folder(self.home, base)
         for config in (live.configs or {}).values():
             config.base_model_name_or_path, config.revision = place, None
@@ -65,21 +77,37 @@ class Training:
         mended = bring_back(model, best)
         return self._save(model, said, "best", mended=mended)
 
-    def _save(self, model: Any, said: Said, kept: str, *, checkpoint: bool = False, mended: bool = False) -> Saved:
+    def _save(
+        self, model: Any, said: Said, kept: str, *, checkpoint: bool = False, mended: bool = False
+    ) -> Saved:
         from ..artifacts.live import take_apart
+
         # an adapter that only stands beside the trained one may be as it began; that must not cost the training its version
         beside = len(take_apart(model).adapters) > 1
-        training = {**said.source, "step": said.step, "kept": kept, **({"reloaded": "registry"} if mended else {})}
+        training = {
+            **said.source,
+            "step": said.step,
+            "kept": kept,
+            **({"reloaded": "registry"} if mended else {}),
+        }
         forced = UNTRAINED if checkpoint or beside else ()
         options = SaveOptions(
-            base_name=self.base_name, alias=None if checkpoint else self.alias, run=said.run, metrics=said.metrics, source={"training": training},
-            checkpoint=checkpoint, forced=forced, message=f"step {said.step} of a training" if checkpoint else None)
+            base_name=self.base_name,
+            alias=None if checkpoint else self.alias,
+            run=said.run,
+            metrics=said.metrics,
+            source={"training": training},
+            checkpoint=checkpoint,
+            forced=forced,
+            message=f"step {said.step} of a training" if checkpoint else None,
+        )
         return save(self.home, model, self.name, options=options, progress=silent)
 
 
 def bring_back(model: Any, checkpoint: Path) -> bool:
     """Make a model the one that a checkpoint holds; whether there was anything to do. Raises DigestMismatch if it cannot be done."""
     from ..artifacts import best
+
     try:
         found = best.pairs(model, checkpoint)
         if all(pair.same for pair in found):
@@ -90,9 +118,11 @@ def bring_back(model: Any, checkpoint: Path) -> bool:
         raise DigestMismatch(
             f"the best checkpoint, {checkpoint.name}, cannot be restored: {error} (memory "
             "contains the last step), nothing was registered",
-            hint=error.hint) from error
+            hint=error.hint,
+        ) from error
     if different:
         raise DigestMismatch(
             f"the best checkpoint, {checkpoint.name}, cannot be restored: {different[0]!r} still "
-            "differs in memory, nothing was registered")
+            "differs in memory, nothing was registered"
+        )
     return True

@@ -21,19 +21,109 @@ from .forms import ADAPTER, ADAPTER_OF, refuse_misfits
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
-PARTS = ("lora_", "ia3_", "trainable_tokens_", "ada_", "adamss_", "beft_", "boft_", "bone_", "c3a_", "deft_", "delora_", "fourierft_", "glora_",
-         "gralora_", "hada_", "hira_", "hra_", "lily_", "ln_tuning_", "lokr_", "miss_", "oft_", "osf_", "peanut_", "psoft_", "randlora_", "road_",
-         "shira_", "supertuning_", "waveft_")
+PARTS = (
+    "lora_",
+    "ia3_",
+    "trainable_tokens_",
+    "ada_",
+    "adamss_",
+    "beft_",
+    "boft_",
+    "bone_",
+    "c3a_",
+    "deft_",
+    "delora_",
+    "fourierft_",
+    "glora_",
+    "gralora_",
+    "hada_",
+    "hira_",
+    "hra_",
+    "lily_",
+    "ln_tuning_",
+    "lokr_",
+    "miss_",
+    "oft_",
+    "osf_",
+    "peanut_",
+    "psoft_",
+    "randlora_",
+    "road_",
+    "shira_",
+    "supertuning_",
+    "waveft_",
+)
 """How the names of an adapter's own parts begin, of every kind that loaders put into a model. Source: peft 0.21, PEFT_TYPE_TO_PREFIX_MAPPING."""
 OWN_TENSOR = re.compile(rf"\.(?:{'|'.join(PARTS)}|modules_to_save\.)")
 """In the name of a tensor that is an adapter's and not its base's."""
-LEARN_A_PROMPT = ("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "ADAPTION_PROMPT", "CARTRIDGE")
-SHARE_TENSORS = ("VERA", "PVERA", "XLORA", "FROD", "POLY", "SHADOW", "TINYLORA", "UNILORA", "VBLORA")
+LEARN_A_PROMPT = (
+    "PROMPT_TUNING",
+    "MULTITASK_PROMPT_TUNING",
+    "P_TUNING",
+    "PREFIX_TUNING",
+    "CPT",
+    "ADAPTION_PROMPT",
+    "CARTRIDGE",
+)
+SHARE_TENSORS = (
+    "VERA",
+    "PVERA",
+    "XLORA",
+    "FROD",
+    "POLY",
+    "SHADOW",
+    "TINYLORA",
+    "UNILORA",
+    "VBLORA",
+)
 """Kinds whose tensors lie outside of the modules that they change, or that need more than texts. Source: peft 0.21, inject_adapter_in_model."""
-KINDS = ("LORA", "IA3", "TRAINABLE_TOKENS", "ADALORA", "ADAMSS", "ADAPTION_PROMPT", "BEFT", "BOFT", "C3A", "CARTRIDGE", "CPT", "DEFT", "DELORA",
-         "FOURIERFT", "FROD", "GLORA", "GRALORA", "HIRA", "HRA", "LILY", "LN_TUNING", "LOHA", "LOKR", "MISS", "MULTITASK_PROMPT_TUNING", "OFT", "OSF",
-         "PEANUT", "POLY", "PREFIX_TUNING", "PROMPT_TUNING", "PSOFT", "PVERA", "P_TUNING", "RANDLORA", "ROAD", "SHADOW", "SHIRA", "SUPERTUNING",
-         "TINYLORA", "UNILORA", "VBLORA", "VERA", "WAVEFT", "XLORA")
+KINDS = (
+    "LORA",
+    "IA3",
+    "TRAINABLE_TOKENS",
+    "ADALORA",
+    "ADAMSS",
+    "ADAPTION_PROMPT",
+    "BEFT",
+    "BOFT",
+    "C3A",
+    "CARTRIDGE",
+    "CPT",
+    "DEFT",
+    "DELORA",
+    "FOURIERFT",
+    "FROD",
+    "GLORA",
+    "GRALORA",
+    "HIRA",
+    "HRA",
+    "LILY",
+    "LN_TUNING",
+    "LOHA",
+    "LOKR",
+    "MISS",
+    "MULTITASK_PROMPT_TUNING",
+    "OFT",
+    "OSF",
+    "PEANUT",
+    "POLY",
+    "PREFIX_TUNING",
+    "PROMPT_TUNING",
+    "PSOFT",
+    "PVERA",
+    "P_TUNING",
+    "RANDLORA",
+    "ROAD",
+    "SHADOW",
+    "SHIRA",
+    "SUPERTUNING",
+    "TINYLORA",
+    "UNILORA",
+    "VBLORA",
+    "VERA",
+    "WAVEFT",
+    "XLORA",
+)
 """Every kind there is. Source: peft 0.21, utils/peft_types.py, PeftType."""
 _PLACE = ("base_model_name_or_path", "revision")
 _SETS = ("target_modules", "exclude_modules")
@@ -70,8 +160,15 @@ class AdapterConfig:
         """What of it belongs into the facts of a version."""
         targets = (self.targets,) if isinstance(self.targets, str) else self.targets
         ids = sorted({index for indices in self.trainable_tokens.values() for index in indices})
-        return Adapter(self.type, self.rank, None if self.alpha is None else real(self.alpha), tuple(sorted(targets)),
-                       self.modules_to_save, tuple(ids), self.dora)
+        return Adapter(
+            self.type,
+            self.rank,
+            None if self.alpha is None else real(self.alpha),
+            tuple(sorted(targets)),
+            self.modules_to_save,
+            tuple(ids),
+            self.dora,
+        )
 
 
 def read_config(files: Files, folder: str = "") -> AdapterConfig:
@@ -88,12 +185,24 @@ def config_of(value: Mapping[str, Any], path: str = CONFIG) -> AdapterConfig:
     if not isinstance(kind, str):
         raise NotLoadable(f"{path} has no peft_type, so no loader knows what kind of adapter it is")
     refuse_misfits(value, {**ADAPTER, **ADAPTER_OF.get(kind, {})}, path)
-    tokens = value.get("token_indices") if kind == "TRAINABLE_TOKENS" else value.get("trainable_token_indices")
+    tokens = (
+        value.get("token_indices")
+        if kind == "TRAINABLE_TOKENS"
+        else value.get("trainable_token_indices")
+    )
     targets = value.get("target_modules")
     return AdapterConfig(
-        kind, value.get("base_model_name_or_path"), value.get("revision"), value.get("r"), value.get("lora_alpha"),
-        targets if isinstance(targets, str) else tuple(targets or ()), tuple(value.get("modules_to_save") or ()),
-        _groups(tokens), value.get("use_dora") is True, value)
+        kind,
+        value.get("base_model_name_or_path"),
+        value.get("revision"),
+        value.get("r"),
+        value.get("lora_alpha"),
+        targets if isinstance(targets, str) else tuple(targets or ()),
+        tuple(value.get("modules_to_save") or ()),
+        _groups(tokens),
+        value.get("use_dora") is True,
+        value,
+    )
 
 
 def is_part(name: str) -> bool:
@@ -104,7 +213,11 @@ def is_part(name: str) -> bool:
 def module_of(name: str) -> str:
     """The module that a tensor of an adapter is for, by the name that it has there."""
     own = OWN_TENSOR.search(name)
-    module = name[:own.start()].removesuffix(".token_adapter") if own is not None else name.rpartition(".")[0]
+    module = (
+        name[: own.start()].removesuffix(".token_adapter")
+        if own is not None
+        else name.rpartition(".")[0]
+    )
     return module.removesuffix(".base_layer")
 
 
@@ -119,9 +232,14 @@ def location_free_config(content: bytes, parent: Digest | None) -> bytes:
         if isinstance(value.get(name), list):
             value[name] = sorted(set(value[name]))
     try:
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("utf-8")
+        return json.dumps(
+            value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+        ).encode("utf-8")
     except ValueError as error:
-        field = next((f"the {name} {item!r:.80}" for name, item in value.items() if not _has_a_form(item)), error)
+        field = next(
+            (f"the {name} {item!r:.80}" for name, item in value.items() if not _has_a_form(item)),
+            error,
+        )
         raise NotLoadable(
             f"{CONFIG} has no canonical form: {field} is not a number in JSON",
             hint="replace it with the intended number",
@@ -159,5 +277,7 @@ def _object(content: bytes) -> dict[str, Any]:
 
 
 def _groups(value: Any) -> dict[str, tuple[int, ...]]:
-    groups: Mapping[str, Sequence[int]] = value if isinstance(value, dict) else {} if value is None else {"": value}
+    groups: Mapping[str, Sequence[int]] = (
+        value if isinstance(value, dict) else {} if value is None else {"": value}
+    )
     return {name: tuple(ids) for name, ids in groups.items()}

@@ -13,7 +13,15 @@ from typing import Any
 
 from ..facts import Facts, Token
 from .defaults import similarity
-from .landing import ADAPTER_WEIGHTS, TORCH, Stored, StoredTensors, parameters, same_numbers, stored_tensors
+from .landing import (
+    ADAPTER_WEIGHTS,
+    TORCH,
+    Stored,
+    StoredTensors,
+    parameters,
+    same_numbers,
+    stored_tensors,
+)
 
 _SAMPLE = 12
 """Parameters whose numbers are compared; the names and shapes of all are."""
@@ -33,34 +41,77 @@ def mark(model: Any) -> tuple[object, ...]:
     Moving it to another device or dtype leaves it as it was.
     """
     backend = _backend(model)
-    written = tuple((tuple(parameter.shape), parameter._version) for parameter in model.parameters())
+    written = tuple(
+        (tuple(parameter.shape), parameter._version) for parameter in model.parameters()
+    )
     return (*written, backend.get_vocab_size(True) if backend is not None else None)
 
 
-def ask(model: Any, facts: Facts, *, folder: Path, adapter: bool = False,
-        kwargs: Mapping[str, Any] | None = None) -> list[str]:
+def ask(
+    model: Any,
+    facts: Facts,
+    *,
+    folder: Path,
+    adapter: bool = False,
+    kwargs: Mapping[str, Any] | None = None,
+) -> list[str]:
     """What is wrong with a loaded model, a line each; an empty list where nothing is.
 
     facts are the version's, folder is what was loaded; an adapter's configuration there names where its parent's files lie.
     kwargs are the keywords that the user gave: a dtype asked for is no fault, and what was quantised, spread over devices or
     exported to another back end has no numbers to compare.
     """
-    return [said for _, problems in questions(model, facts, folder=folder, adapter=adapter, kwargs=kwargs) for said in problems]
+    return [
+        said
+        for _, problems in questions(model, facts, folder=folder, adapter=adapter, kwargs=kwargs)
+        for said in problems
+    ]
 
 
-def questions(model: Any, facts: Facts, *, folder: Path, adapter: bool = False,
-              kwargs: Mapping[str, Any] | None = None) -> list[tuple[str, list[str]]]:
+def questions(
+    model: Any,
+    facts: Facts,
+    *,
+    folder: Path,
+    adapter: bool = False,
+    kwargs: Mapping[str, Any] | None = None,
+) -> list[tuple[str, list[str]]]:
     """What a loaded model was asked, and the problems of each answer: (id of the check, a line each); see ask."""
     asked = kwargs or {}
     # walked once: for a model with an adapter this is most of the time
     named = list(model.named_modules())
-    found = [("loaded-tokens", list(_tokens(model, facts))), ("loaded-modules", list(_modules(model, facts))),
-             ("loaded-adapter", list(_adapters(model, named, adapter=adapter))), ("loaded-rows", list(_rows(model, facts))),
-             ("loaded-settings", list(_settings(model, facts, asked)))]
+    found = [
+        ("loaded-tokens", list(_tokens(model, facts))),
+        ("loaded-modules", list(_modules(model, facts))),
+        ("loaded-adapter", list(_adapters(model, named, adapter=adapter))),
+        ("loaded-rows", list(_rows(model, facts))),
+        ("loaded-settings", list(_settings(model, facts, asked))),
+    ]
     options, settings = asked.get("model_kwargs") or {}, asked.get("config_kwargs") or {}
-    if asked.get("backend", "torch") == "torch" and not {"quantization_config", "device_map", "tp_plan"} & set(options):
-        wishes = [place[key] for place in (options, settings) for key in ("dtype", "torch_dtype") if place.get(key) is not None]
-        found.append(("loaded-parameters", list(_parameters(named, folder, _base(folder) if adapter else None, wishes[0] if wishes else None))))
+    if asked.get("backend", "torch") == "torch" and not {
+        "quantization_config",
+        "device_map",
+        "tp_plan",
+    } & set(options):
+        wishes = [
+            place[key]
+            for place in (options, settings)
+            for key in ("dtype", "torch_dtype")
+            if place.get(key) is not None
+        ]
+        found.append(
+            (
+                "loaded-parameters",
+                list(
+                    _parameters(
+                        named,
+                        folder,
+                        _base(folder) if adapter else None,
+                        wishes[0] if wishes else None,
+                    )
+                ),
+            )
+        )
     return found
 
 
@@ -82,7 +133,9 @@ def _tokens(model: Any, facts: Facts) -> Iterator[str]:
         yield f"the tokenizer has {size} tokens, registered were {facts.vocabulary.size}"
     added = facts.vocabulary.added
     known = backend.get_added_tokens_decoder()
-    for token in added if len(added) <= _TOKENS else (*added[:_TOKENS // 2], *added[-_TOKENS // 2:]):
+    for token in (
+        added if len(added) <= _TOKENS else (*added[: _TOKENS // 2], *added[-_TOKENS // 2 :])
+    ):
         live = known.get(token.id)
         if live is None:
             # a token may also be part of the model's own vocabulary, where it has no flags
@@ -97,22 +150,31 @@ def _flags(token: Any | Token) -> tuple[bool, ...]:
 
 
 def _modules(model: Any, facts: Facts) -> Iterator[str]:
-    expected = ["Router" if name == "Asym" else name for name in facts.modules]  # its name before sentence-transformers 5
+    expected = [
+        "Router" if name == "Asym" else name for name in facts.modules
+    ]  # its name before sentence-transformers 5
     live: list[str] = []
     for module in model:
         live.append(type(module).__name__)
         parts = sorted(_parts_of(module))
-        expected[len(live):len(live) + len(parts)] = sorted(expected[len(live):len(live) + len(parts)])  # a file may have them in any order
+        expected[len(live) : len(live) + len(parts)] = sorted(
+            expected[len(live) : len(live) + len(parts)]
+        )  # a file may have them in any order
         live += parts
     # late-interaction models of other libraries are completed while they are loaded
-    if expected and live[:len(expected)] != expected:
+    if expected and live[: len(expected)] != expected:
         yield f"the modules are {', '.join(live)}, registered were {', '.join(facts.modules)}"
 
 
 def _parts_of(module: Any) -> list[str]:
     """Classes of the modules within a Router, each once, also of one that several routes lead through."""
-    routes = getattr(module, "sub_modules", {}).values() if type(module).__name__ == "Router" else ()
-    return [type(part).__name__ for part in {id(part): part for route in routes for part in route}.values()]
+    routes = (
+        getattr(module, "sub_modules", {}).values() if type(module).__name__ == "Router" else ()
+    )
+    return [
+        type(part).__name__
+        for part in {id(part): part for route in routes for part in route}.values()
+    ]
 
 
 def _rows(model: Any, facts: Facts) -> Iterator[str]:
@@ -129,7 +191,11 @@ def _settings(model: Any, facts: Facts, asked: Mapping[str, Any]) -> Iterator[st
             yield f"the prompt {name!r} is {live.get(name)!r}, registered was {text!r}"
     named = similarity(facts.settings.get("similarity_fn_name"), facts.model_class)
     found = getattr(model, "similarity_fn_name", named)
-    if named is not None and "similarity_fn_name" not in asked and str(getattr(found, "value", found)) != named:
+    if (
+        named is not None
+        and "similarity_fn_name" not in asked
+        and str(getattr(found, "value", found)) != named
+    ):
         yield f"the similarity is {found!r}, registered was {named!r}"
 
 
@@ -149,7 +215,9 @@ def _adapters(model: Any, named: Sequence[tuple[str, Any]], *, adapter: bool) ->
     for name, module in named:
         # asked of the class first: for a module, an attribute that it lacks is slow to find missing
         switch = getattr(type(module), "disable_adapters", None)
-        if isinstance(switch, property) and (module.disable_adapters or getattr(module, "merged", False)):
+        if isinstance(switch, property) and (
+            module.disable_adapters or getattr(module, "merged", False)
+        ):
             yield f"the adapter is switched off or merged in {name}"
             return
 
@@ -157,10 +225,15 @@ def _adapters(model: Any, named: Sequence[tuple[str, Any]], *, adapter: bool) ->
 def _active(named: Sequence[tuple[str, Any]]) -> Sequence[str]:
     """The adapters that act in the first layer that has any, as the library tells it; its own way reads peft's metadata each time."""
     from peft.tuners.tuners_utils import BaseTunerLayer
-    return next((module.active_adapters for _, module in named if isinstance(module, BaseTunerLayer)), [])
+
+    return next(
+        (module.active_adapters for _, module in named if isinstance(module, BaseTunerLayer)), []
+    )
 
 
-def _parameters(named: Sequence[tuple[str, Any]], folder: Path, base: Path | None, wish: Any) -> Iterator[str]:
+def _parameters(
+    named: Sequence[tuple[str, Any]], folder: Path, base: Path | None, wish: Any
+) -> Iterator[str]:
     """Problems of the parameters: each must come from a tensor of the files, and a sample must have its numbers."""
     stored = stored_tensors(folder)
     adapters = StoredTensors([tensor for tensor in stored if tensor.path.name == ADAPTER_WEIGHTS])
@@ -173,18 +246,24 @@ def _parameters(named: Sequence[tuple[str, Any]], folder: Path, base: Path | Non
         found = files.named(name, tensor)
         if not found and files is own and parents is not own:
             files, found = parents, parents.named(name, tensor)
-        if not is_adapters and name.endswith(".bias"):  # an adapter may carry biases of its base, which it trained in place
+        if not is_adapters and name.endswith(
+            ".bias"
+        ):  # an adapter may carry biases of its base, which it trained in place
             found = [*found, *adapters.exactly(name, tensor)]
         if len(found) == 1 and index % step:
             continue
-        match = next((item for item in found or files.shaped(tensor) if same_numbers(tensor, item)), None)
+        match = next(
+            (item for item in found or files.shaped(tensor) if same_numbers(tensor, item)), None
+        )
         if match is not None:
             if not is_adapters and (problem := _coarser(name, tensor, match, wish)):
                 yield problem
                 return
         elif found:
             yield f"parameter {name} is not what lies in {found[0].path.name}"
-        elif not is_replaced and ("pooler." not in name or any("pooler." in item.name for item in files.all)):
+        elif not is_replaced and (
+            "pooler." not in name or any("pooler." in item.name for item in files.all)
+        ):
             # some classes have a pooler that nothing reads, and make one up; an encoder has no head for the adapter's to replace
             yield f"parameter {name} comes from no file: it was made up while loading"
 
@@ -192,6 +271,7 @@ def _parameters(named: Sequence[tuple[str, Any]], folder: Path, base: Path | Non
 def _coarser(name: str, tensor: Any, stored: Stored, wish: Any) -> str | None:
     """A problem where a parameter has fewer bits than its file and neither the user nor the configuration asked for that."""
     import torch
+
     if stored.dtype not in TORCH or wish not in (None, "auto"):
         return None
     if torch.finfo(tensor.dtype).bits >= torch.finfo(getattr(torch, TORCH[stored.dtype])).bits:
@@ -210,7 +290,10 @@ def _table(model: Any) -> Any:
             return module.embedding.weight
         if type(module).__name__ == "SparseStaticEmbedding":
             return module.weight
-        if hasattr(module, "get_input_embeddings") and (embeddings := module.get_input_embeddings()) is not None:
+        if (
+            hasattr(module, "get_input_embeddings")
+            and (embeddings := module.get_input_embeddings()) is not None
+        ):
             return getattr(embeddings, "weight", None)
     return None
 

@@ -38,12 +38,16 @@ class Pair:
 def pairs(model: Any, checkpoint: Path) -> list[Pair]:
     """Every trained tensor with its counterpart in a checkpoint's folder. Raises NotLoadable where the folder lacks one."""
     live = take_apart(model)
-    return [*(_of_adapter(live, checkpoint) if live.adapters else _of_full(live, checkpoint)), *_of_modules(live, checkpoint)]
+    return [
+        *(_of_adapter(live, checkpoint) if live.adapters else _of_full(live, checkpoint)),
+        *_of_modules(live, checkpoint),
+    ]
 
 
 def put_in(found: list[Pair]) -> None:
     """Give the tensors in memory the numbers that the checkpoint holds."""
     import torch
+
     with torch.no_grad():
         for pair in found:
             pair.live.copy_(pair.stored)
@@ -51,11 +55,16 @@ def put_in(found: list[Pair]) -> None:
 
 def _of_adapter(live: Live, checkpoint: Path) -> Iterator[Pair]:
     acting = [*active(live.model), *live.adapters][0]
-    file = next((path for path in (checkpoint / WEIGHTS, checkpoint / acting / WEIGHTS) if path.is_file()), None)
+    file = next(
+        (path for path in (checkpoint / WEIGHTS, checkpoint / acting / WEIGHTS) if path.is_file()),
+        None,
+    )
     if file is None:
         raise NotLoadable(f"the checkpoint {checkpoint.name} holds no {WEIGHTS}")
     stored = {_as_loaders_read(name): tensor for name, tensor in _read(file).items()}
-    yield from _paired(adapter_tensors(live.inner, acting) | trained_biases(live, acting), stored, file)
+    yield from _paired(
+        adapter_tensors(live.inner, acting) | trained_biases(live, acting), stored, file
+    )
 
 
 def _of_full(live: Live, checkpoint: Path) -> Iterator[Pair]:
@@ -67,11 +76,20 @@ def _of_full(live: Live, checkpoint: Path) -> Iterator[Pair]:
 def _of_modules(live: Live, checkpoint: Path) -> Iterator[Pair]:
     """What lies around the transformer: a Dense is trained along with an adapter, and saved whole."""
     for index, module in enumerate(live.model.children()):
-        tensors = {name: tensor.detach() for name, tensor in module.state_dict().items()} if module is not live.module else {}
-        places = [checkpoint / f"{index}_{type(module).__name__}" / "model.safetensors", *([checkpoint / "model.safetensors"] if index == 0 else [])]
+        tensors = (
+            {name: tensor.detach() for name, tensor in module.state_dict().items()}
+            if module is not live.module
+            else {}
+        )
+        places = [
+            checkpoint / f"{index}_{type(module).__name__}" / "model.safetensors",
+            *([checkpoint / "model.safetensors"] if index == 0 else []),
+        ]
         file = next((place for place in places if place.is_file()), None)
         if tensors and file is None:
-            raise NotLoadable(f"the checkpoint {checkpoint.name} holds nothing of the {type(module).__name__}")
+            raise NotLoadable(
+                f"the checkpoint {checkpoint.name} holds nothing of the {type(module).__name__}"
+            )
         if tensors and file is not None:
             yield from _paired(tensors, _read(file), file)
 
@@ -81,7 +99,9 @@ def _paired(mine: dict[str, Any], stored: dict[str, Any], file: Path) -> Iterato
         if name not in stored:
             raise NotLoadable(f"the checkpoint lacks {name!r} in {file.name}")
         if stored[name].shape != tensor.shape:
-            raise NotLoadable(f"{name!r} has the shape {list(tensor.shape)} in memory and {list(stored[name].shape)} in the checkpoint")
+            raise NotLoadable(
+                f"{name!r} has the shape {list(tensor.shape)} in memory and {list(stored[name].shape)} in the checkpoint"
+            )
         yield Pair(name, tensor, stored[name])
 
 
@@ -92,5 +112,6 @@ def _as_loaders_read(name: str) -> str:
 
 def _read(file: Path) -> dict[str, Any]:
     from safetensors.torch import load_file
+
     found: dict[str, Any] = load_file(file, device="cpu")
     return found

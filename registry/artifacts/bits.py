@@ -19,7 +19,11 @@ from .probes import encoding
 from .switching import activate, untouched
 from .unlike import reasons
 
-TEXTS = ("The cat sat on the mat.", "Two patients take three doses, 40 mg each.", "naïve CAFÉ, 你好 and [MASK] in [SEP] brackets")
+TEXTS = (
+    "The cat sat on the mat.",
+    "Two patients take three doses, 40 mg each.",
+    "naïve CAFÉ, 你好 and [MASK] in [SEP] brackets",
+)
 CUT = ("truncate_dim", "max_active_dims")
 """What cuts encodings while they are made; save_pretrained writes it, and it is compared by itself."""
 _WORDS = 8
@@ -92,25 +96,40 @@ def _encoded(model: Any, inputs: Sequence[Any]) -> list[Any]:
     """Raises NotLoadable for a model that cannot encode."""
     try:
         return [next(encode(model, [item])) for item in inputs]
-    except Exception as error:  # the libraries raise whatever they like, and each means the same: it cannot encode
-        raise NotLoadable(f"the model cannot encode as it is in memory: {type(error).__name__}: {first_line(error)}") from error
+    except (
+        Exception
+    ) as error:  # the libraries raise whatever they like, and each means the same: it cannot encode
+        raise NotLoadable(
+            f"the model cannot encode as it is in memory: {type(error).__name__}: {first_line(error)}"
+        ) from error
 
 
 def _first_other(inputs: Sequence[Any], now: Sequence[Any], back: Any) -> Any | None:
-    return next((item for item, before in zip(inputs, now, strict=True) if next(encode(back, [item])) != before), None)
+    return next(
+        (
+            item
+            for item, before in zip(inputs, now, strict=True)
+            if next(encode(back, [item])) != before
+        ),
+        None,
+    )
 
 
 def _finite(model: Any, item: Any) -> bool:
     import numpy as np
+
     return bool(np.isfinite(encoding(model, item)).all())
 
 
 def _apart(live: Any, back: Any, inputs: Sequence[Any]) -> str:
     """The largest difference of any number of any encoding."""
     import numpy as np
+
     largest = 0.0
     for item in inputs:
-        mine, other = (np.asarray(encoding(model, item), dtype=np.float64) for model in (live, back))
+        mine, other = (
+            np.asarray(encoding(model, item), dtype=np.float64) for model in (live, back)
+        )
         if mine.shape != other.shape:
             return f"its shape, {list(mine.shape)} and not {list(other.shape)}"
         largest = max(largest, float(np.abs(mine - other).max(initial=0.0)))
@@ -121,6 +140,7 @@ def _apart(live: Any, back: Any, inputs: Sequence[Any]) -> str:
 def _uncompiled() -> Iterator[None]:
     """While this holds compiled models run as they were written."""
     import torch
+
     stance = getattr(torch.compiler, "set_stance", None)
     with stance("force_eager") if stance is not None else contextlib.nullcontext():
         yield
@@ -128,19 +148,26 @@ def _uncompiled() -> Iterator[None]:
 
 def _compiled(live: Live) -> Iterator[str]:
     outer = live.module.model if live.module is not None else None
-    if hasattr(outer, "_orig_mod") or any(module._compiled_call_impl is not None for module in live.model.modules()):
+    if hasattr(outer, "_orig_mod") or any(
+        module._compiled_call_impl is not None for module in live.model.modules()
+    ):
         yield "it is compiled in memory, and was compared as it is without that; what load gives is not compiled, so last bits may differ"
 
 
 def _ways(live: Live, back: Live) -> tuple[str | None, str | None]:
     """How each of the two computes attention."""
-    mine, other = (getattr(getattr(part.inner, "config", None), "_attn_implementation", None) for part in (live, back))
+    mine, other = (
+        getattr(getattr(part.inner, "config", None), "_attn_implementation", None)
+        for part in (live, back)
+    )
     return mine, other
 
 
 def _by(mine: str | None, other: str | None) -> str:
-    return (f"it computes attention by {mine!r}, as loaded by {other!r}; to load it so too: "
-            f"registry.load(…, model_kwargs={{'attn_implementation': {mine!r}}})")
+    return (
+        f"it computes attention by {mine!r}, as loaded by {other!r}; to load it so too: "
+        f"registry.load(…, model_kwargs={{'attn_implementation': {mine!r}}})"
+    )
 
 
 @contextlib.contextmanager
@@ -177,7 +204,10 @@ def _parameters(live: Live, back: Live, adapters: Mapping[str, str]) -> Iterator
         mine, other = own_tensors(live.inner, views=False), own_tensors(back.inner, views=False)
         yield from ((mine[key], tensor) for key, tensor in other.items())
         for name, loaded in adapters.items():
-            mine, other = adapter_tensors(live.inner, name, views=False), adapter_tensors(back.inner, loaded, views=False)
+            mine, other = (
+                adapter_tensors(live.inner, name, views=False),
+                adapter_tensors(back.inner, loaded, views=False),
+            )
             yield from ((mine[key], tensor) for key, tensor in other.items())
     for one, two in zip(live.model.children(), back.model.children(), strict=True):
         if one is not live.module:

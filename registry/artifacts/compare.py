@@ -23,15 +23,32 @@ class RowReport:
     sentence: str
 
 
-def compare_rows(child_files: Files, child: Facts, parent_files: Files, parent: Facts, old_rows: int) -> RowReport:
+def compare_rows(
+    child_files: Files, child: Facts, parent_files: Files, parent: Facts, old_rows: int
+) -> RowReport:
     """How a model differs from its parent in its token rows; old_rows is the length of the parent's token list.
 
     Rows from old_rows on are new, also where the parent's table is longer than its token list (spare rows).
     """
-    own, old = ({tensor.name: tensor for tensor in facts.weights.tensors if not tensor.name.endswith(BUFFERS)} for facts in (child, parent))
-    grown = [name for name in own.keys() & old.keys() if own[name].digest != old[name].digest and _may_grow(own[name], old[name], parent.rows)]
-    others = sorted(name for name in own.keys() | old.keys() if name not in grown and (
-        name not in own or name not in old or own[name].digest != old[name].digest))
+    own, old = (
+        {
+            tensor.name: tensor
+            for tensor in facts.weights.tensors
+            if not tensor.name.endswith(BUFFERS)
+        }
+        for facts in (child, parent)
+    )
+    grown = [
+        name
+        for name in own.keys() & old.keys()
+        if own[name].digest != old[name].digest and _may_grow(own[name], old[name], parent.rows)
+    ]
+    others = sorted(
+        name
+        for name in own.keys() | old.keys()
+        if name not in grown
+        and (name not in own or name not in old or own[name].digest != old[name].digest)
+    )
     moved: set[int] = set()
     for name in sorted(grown):
         moved |= set(_moved(child_files, own[name], parent_files, old[name], old_rows))
@@ -42,8 +59,14 @@ def compare_rows(child_files: Files, child: Facts, parent_files: Files, parent: 
 
 def _may_grow(own: Tensor, old: Tensor, rows: int | None) -> bool:
     """Whether a tensor has a row for each token, so that it may get more of them."""
-    return (own.dtype == old.dtype and bool(old.shape) and bool(own.shape) and old.shape[0] == rows
-            and own.shape[0] >= old.shape[0] and own.shape[1:] == old.shape[1:])
+    return (
+        own.dtype == old.dtype
+        and bool(old.shape)
+        and bool(own.shape)
+        and old.shape[0] == rows
+        and own.shape[0] >= old.shape[0]
+        and own.shape[1:] == old.shape[1:]
+    )
 
 
 def _moved(child: Files, own: Tensor, parent: Files, old: Tensor, old_rows: int) -> list[int]:
@@ -58,12 +81,17 @@ def _moved(child: Files, own: Tensor, parent: Files, old: Tensor, old_rows: int)
             two.seek(second.offset + start * width)
             left, right = one.read(count * width), two.read(count * width)
             if left != right:
-                found += [start + row for row in range(count) if left[row * width:(row + 1) * width] != right[row * width:(row + 1) * width]]
+                found += [
+                    start + row
+                    for row in range(count)
+                    if left[row * width : (row + 1) * width]
+                    != right[row * width : (row + 1) * width]
+                ]
     return found
 
 
 def _sentence(new: int, moved: list[int], others: list[str]) -> str:
-    said = [counted(new, 'row is new', 'rows are new')] if new else []
+    said = [counted(new, "row is new", "rows are new")] if new else []
     if moved:
         shown = ", ".join(map(str, moved[:ROWS_SHOWN])) + (", …" if len(moved) > ROWS_SHOWN else "")
         said.append(f"{counted(len(moved), 'old row')} moved (ids {shown})")

@@ -19,7 +19,9 @@ def parse(content: bytes, path: str) -> Any:
     except UnicodeDecodeError as error:
         raise NotLoadable(f"{path} is not JSON: byte {error.start} is not UTF-8") from None
     except json.JSONDecodeError as error:
-        raise NotLoadable(f"{path} is not JSON: {error.msg.lower()} in line {error.lineno} column {error.colno}") from None
+        raise NotLoadable(
+            f"{path} is not JSON: {error.msg.lower()} in line {error.lineno} column {error.colno}"
+        ) from None
     except ValueError as error:
         raise NotLoadable(f"{path} cannot be read as JSON: {error}") from None
     except RecursionError:
@@ -29,7 +31,9 @@ def parse(content: bytes, path: str) -> Any:
 def read_object(files: Files, path: str) -> dict[str, Any]:
     """The object that a configuration is. Raises NotLoadable."""
     if files.size(path) > LIMIT:
-        raise NotLoadable(f"{path} has {files.size(path)} bytes; no configuration is larger than {LIMIT}")
+        raise NotLoadable(
+            f"{path} has {files.size(path)} bytes; no configuration is larger than {LIMIT}"
+        )
     value = parse(read(files, path), path)
     if not isinstance(value, dict):
         raise NotLoadable(f"{path} is no JSON object")
@@ -45,5 +49,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"key {next(name for name in names if names.count(name) > 1)!r} stands twice")
+        raise ValueError(
+            f"key {next(name for name in names if names.count(name) > 1)!r} stands twice"
+        )
     return found

@@ -11,15 +11,49 @@ from .configuration import read_if_there
 from .encoder.belongs import SENTENCE_CONFIGS, join
 from .landing import TORCH
 
-DEFAULTS: Mapping[str, object] = {"module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding", "include_prompt": True}
+DEFAULTS: Mapping[str, object] = {
+    "module_input_name": "sentence_embedding",
+    "module_output_name": "sentence_embedding",
+    "include_prompt": True,
+}
 """By the last part of a setting's name. Source: sentence_transformers 6.2, sentence_transformer/modules."""
-SIMILARITY: Mapping[str, str] = {"SentenceTransformer": "cosine", "SparseEncoder": "dot", "MultiVectorEncoder": "maxsim"}
+SIMILARITY: Mapping[str, str] = {
+    "SentenceTransformer": "cosine",
+    "SparseEncoder": "dot",
+    "MultiVectorEncoder": "maxsim",
+}
 """By class: the similarity of a model that names none, or one by the name PyLate has for it. Source: sentence_transformers 6.2, the four classes."""
 
-SILENT = ("_name_or_path", "name_or_path", "transformers_version", "adapters", "model_type", "vocab_size", "use_cache", "gradient_checkpointing",
-           "tie_word_embeddings", "add_cross_attention", "classifier_dropout", "finetuning_task", "initializer_range",
-           "_num_labels", "output_past", "torchscript", "problem_type", "cross_attention_hidden_size", "use_bfloat16", "architectures",
-           "hidden_dropout_prob", "attention_probs_dropout_prob", "id2label", "label2id", "dtype", "bos_token_id", "eos_token_id", "pad_token_id")
+SILENT = (
+    "_name_or_path",
+    "name_or_path",
+    "transformers_version",
+    "adapters",
+    "model_type",
+    "vocab_size",
+    "use_cache",
+    "gradient_checkpointing",
+    "tie_word_embeddings",
+    "add_cross_attention",
+    "classifier_dropout",
+    "finetuning_task",
+    "initializer_range",
+    "_num_labels",
+    "output_past",
+    "torchscript",
+    "problem_type",
+    "cross_attention_hidden_size",
+    "use_bfloat16",
+    "architectures",
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "id2label",
+    "label2id",
+    "dtype",
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+)
 """Of config.json: what does not change what comes out, or stands elsewhere."""
 HANDED_ON = ("_args", "_kwargs", "_length")
 """Ends of the fields in which sentence_bert_config.json hands something to other libraries; one that is absent changes nothing."""
@@ -27,9 +61,14 @@ NO_READER = ("max_seq_length", "do_lower_case")
 """Of sentence_bert_config.json: what stands elsewhere, or what no library reads any more."""
 RENAMED = {"word_embedding_dimension": "embedding_dimension", "torch_dtype": "dtype"}
 """Names of older libraries to today's."""
-POOLING = {"pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max", "pooling_mode_mean_tokens": "mean",
-           "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens", "pooling_mode_weightedmean_tokens": "weightedmean",
-           "pooling_mode_lasttoken": "lasttoken"}
+POOLING = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
 """Older fields of a Pooling, each true or false, to what today's pooling_mode calls them.
 Source: sentence_transformers 6.2, sentence_transformer/modules/pooling.py."""
 
@@ -44,7 +83,10 @@ def todays(settings: Mapping[str, Any]) -> dict[str, Any]:
             found[f"{module}{dot}{RENAMED.get(last, last)}"] = value
         elif value:
             modes.setdefault(f"{module}{dot}pooling_mode", []).append(POOLING[last])
-    return {**{key: named[0] if len(named) == 1 else named for key, named in modes.items()}, **found}
+    return {
+        **{key: named[0] if len(named) == 1 else named for key, named in modes.items()},
+        **found,
+    }
 
 
 def computed_in(named: Any, stored: Iterable[str]) -> Any:
@@ -75,7 +117,9 @@ def same(key: str, one: Any, other: Any) -> bool:
 def handed_on(files: Files, folder: str) -> dict[str, Any]:
     """What sentence_bert_config.json says of how the transformer in a folder is made and read, flat."""
     there = set(files.paths())
-    path = next((join(folder, name) for name in SENTENCE_CONFIGS if join(folder, name) in there), None)
+    path = next(
+        (join(folder, name) for name in SENTENCE_CONFIGS if join(folder, name) in there), None
+    )
     said = dict(flat(read_if_there(files, path, there))) if path is not None else {}
     return {key: value for key, value in said.items() if key.partition(".")[0] not in NO_READER}
 

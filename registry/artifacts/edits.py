@@ -44,19 +44,33 @@ def with_tokens(text: str, tokens: Sequence[Token], what: str) -> str:
     """The text of a tokenizer.json with entries appended to its `added_tokens`."""
     value = parse(text, what)
     old = value.get("added_tokens") or []
-    value["added_tokens"] = [*old, *({
-        "id": token.id, "content": token.content, "single_word": token.single_word, "lstrip": token.lstrip,
-        "rstrip": token.rstrip, "normalized": token.normalized, "special": token.special} for token in tokens)]
+    value["added_tokens"] = [
+        *old,
+        *(
+            {
+                "id": token.id,
+                "content": token.content,
+                "single_word": token.single_word,
+                "lstrip": token.lstrip,
+                "rstrip": token.rstrip,
+                "normalized": token.normalized,
+                "special": token.special,
+            }
+            for token in tokens
+        ),
+    ]
     place = re.search(r'"added_tokens"\s*:\s*(?=\[)', text)
     if place is None:
         return _if_same(text, value)
     _, end = json.JSONDecoder().raw_decode(text, place.end())
-    style = text[place.end():end]
-    if "\n" in style or "\n" in text[:place.start()]:
-        array = json.dumps(value["added_tokens"], indent=2, ensure_ascii=False).replace("\n", "\n  ")
+    style = text[place.end() : end]
+    if "\n" in style or "\n" in text[: place.start()]:
+        array = json.dumps(value["added_tokens"], indent=2, ensure_ascii=False).replace(
+            "\n", "\n  "
+        )
     else:
         array = json.dumps(value["added_tokens"], ensure_ascii=False, separators=(",", ":"))
-    return _if_same(text[:place.end()] + array + text[end:], value)
+    return _if_same(text[: place.end()] + array + text[end:], value)
 
 
 def with_decoder(text: str, tokens: Sequence[Token], what: str) -> str:
@@ -67,8 +81,13 @@ def with_decoder(text: str, tokens: Sequence[Token], what: str) -> str:
         return text
     for token in tokens:
         decoder[str(token.id)] = {
-            "content": token.content, "lstrip": token.lstrip, "normalized": token.normalized, "rstrip": token.rstrip,
-            "single_word": token.single_word, "special": token.special}
+            "content": token.content,
+            "lstrip": token.lstrip,
+            "normalized": token.normalized,
+            "rstrip": token.rstrip,
+            "single_word": token.single_word,
+            "special": token.special,
+        }
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 

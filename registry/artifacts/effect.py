@@ -38,18 +38,30 @@ class Effect:
     """How the model without the adapter is not its base; empty where it is, and where that was not asked."""
 
 
-def effect(model: Any, folder: Path, *, words: Sequence[str], trained: Sequence[int], parent: Callable[[], Any] | None = None,
-           base: Sequence[Probe] = (), known: Sequence[Probe] = ()) -> Effect:
+def effect(
+    model: Any,
+    folder: Path,
+    *,
+    words: Sequence[str],
+    trained: Sequence[int],
+    parent: Callable[[], Any] | None = None,
+    base: Sequence[Probe] = (),
+    known: Sequence[Probe] = (),
+) -> Effect:
     """The effect of the adapter on a model that was loaded from the folder.
 
     words are tokens to be looked at in texts, trained those that the adapter trains by id. parent loads the base itself, for an
     adapter that changes its base in a way that cannot be switched off (trained biases); base is what the base made of texts, to be
     compared. known is what this very model made of texts just now. Raises NotLoadable for a model that cannot encode.
     """
-    texts = [*TEXTS[2:2 + _PLAIN], *words[:_TOKENS]]
+    texts = [*TEXTS[2 : 2 + _PLAIN], *words[:_TOKENS]]
     strayed = ""
     with still(model):
-        there = {item.text[-1]: item for item in known if not item.prompt and not item.given and item.shape is not None}
+        there = {
+            item.text[-1]: item
+            for item in known
+            if not item.prompt and not item.given and item.shape is not None
+        }
         found = [there[text] if text in there else probe(model, text) for text in texts]
         if parent is None:
             with without_adapter(model):
@@ -59,8 +71,11 @@ def effect(model: Any, folder: Path, *, words: Sequence[str], trained: Sequence[
             other = parent()
             with still(other):
                 others = [probe(other, text) for text in texts]
-        changes = [(difference(dense(mine), dense(theirs)), repr(text)) for text, mine, theirs in zip(texts, found, others, strict=True)
-                   if mine.shape is not None and theirs.shape is not None]
+        changes = [
+            (difference(dense(mine), dense(theirs)), repr(text))
+            for text, mine, theirs in zip(texts, found, others, strict=True)
+            if mine.shape is not None and theirs.shape is not None
+        ]
         if not any(change for change, _ in changes) and trained:
             changes.append(_by_id(model, trained))
     largest, where = max(changes, key=lambda item: item[0], default=(0.0, ""))
@@ -72,7 +87,11 @@ def _strayed(model: Any, now: Sequence[Probe], base: Sequence[Probe]) -> str:
     made = {item.text: item for item in now}
     for before in base:
         own = made.get(before.text) or Probe(before.text, None, ids_of(model, before.text[-1]))
-        found = measure(before if own.shape is not None else Probe(before.text, None, before.ids), own, FAIL["float32"])
+        found = measure(
+            before if own.shape is not None else Probe(before.text, None, before.ids),
+            own,
+            FAIL["float32"],
+        )
         if found is not None and found.amount > found.tolerance:
             return str(found)
     return ""
@@ -95,21 +114,28 @@ def without_adapter(model: Any) -> Iterator[None]:
 def _can_be_switched(module: Any) -> bool:
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils.other import AuxiliaryTrainingWrapper
+
     return isinstance(module, (BaseTunerLayer, AuxiliaryTrainingWrapper))
 
 
 def _by_id(model: Any, trained: Sequence[int]) -> tuple[float, str]:
     """(largest change, which token) of the transformer's output for each trained token alone: a text may not reach its row."""
     import torch
+
     ids = torch.tensor([[index] for index in trained], device=model.device)
     features = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
     def outputs() -> Any:
         with torch.inference_mode():
             given = model.transformers_model(**features)
-        return next(value for value in given.values() if torch.is_tensor(value)).float().cpu().numpy()
+        return (
+            next(value for value in given.values() if torch.is_tensor(value)).float().cpu().numpy()
+        )
 
     one = outputs()
     with without_adapter(model):
         other = outputs()
-    return max((difference(mine, theirs), f"token {index}") for mine, theirs, index in zip(one, other, trained, strict=True))
+    return max(
+        (difference(mine, theirs), f"token {index}")
+        for mine, theirs, index in zip(one, other, trained, strict=True)
+    )

@@ -18,7 +18,10 @@ from ..manifest import DEPTH_LIMIT, FILES_LIMIT
 from ..reference import version_hint
 from ..there import NoFile, stream_of
 
-IGNORED = frozenset({".git", ".registry", ".cache", "__pycache__", ".ipynb_checkpoints"}) | LEFT_BY_DESKTOPS
+IGNORED = (
+    frozenset({".git", ".registry", ".cache", "__pycache__", ".ipynb_checkpoints"})
+    | LEFT_BY_DESKTOPS
+)
 """Names that are never content of a model."""
 SPARSE_FACTOR, SPARSE_LEAST = 10, 1 << 30
 """A file of more than a gigabyte that says it is ten times what the disk holds of it is not read."""
@@ -86,7 +89,9 @@ class Folder:
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            raise FolderNotFound(f"cannot read the folder {str(folder)!r}: {reason(error)}") from None
+            raise FolderNotFound(
+                f"cannot read the folder {str(folder)!r}: {reason(error)}"
+            ) from None
         for entry in entries:
             if entry.name in IGNORED:
                 continue
@@ -101,16 +106,23 @@ class Folder:
         if not stat.S_ISREG(found.st_mode):
             raise UnsafeFile(f"{entry.path!r} is not a plain file")
         if found.st_size > SPARSE_LEAST and found.st_size > SPARSE_FACTOR * found.st_blocks * 512:
-            raise UnsafeFile(f"{entry.path!r} says it has {found.st_size} bytes, and the disk holds {found.st_blocks * 512} of them")
+            raise UnsafeFile(
+                f"{entry.path!r} says it has {found.st_size} bytes, and the disk holds {found.st_blocks * 512} of them"
+            )
         return found.st_size
 
     def _check_link(self, place: Path, path: str) -> None:
         """Refuse a link that leads elsewhere, wherever on the way from the folder to the file it stands."""
         parts = path.split("/")
-        if not any((self.path / "/".join(parts[:count])).is_symlink() for count in range(1, len(parts) + 1)):
+        if not any(
+            (self.path / "/".join(parts[:count])).is_symlink() for count in range(1, len(parts) + 1)
+        ):
             return
         target = Path(os.path.realpath(place))
-        if not any(target.is_relative_to(allowed) for allowed in self._links_into) or not target.is_file():
+        if (
+            not any(target.is_relative_to(allowed) for allowed in self._links_into)
+            or not target.is_file()
+        ):
             raise UnsafeFile(
                 f"{str(place)!r} is a link to {str(target)!r} "
                 "(links are followed only into the cache of the Hub and into checkouts)",

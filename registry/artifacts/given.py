@@ -52,6 +52,10 @@ def _given(value: Any, where: str) -> Given:
         raise Invalid(f"{where} has the prompt {prompt!r:.40} (expected a text)")
     if isinstance(text, str):
         return Given(text, prompt)
-    if isinstance(text, Sequence) and len(text) == 2 and all(isinstance(item, str) for item in text):
+    if (
+        isinstance(text, Sequence)
+        and len(text) == 2
+        and all(isinstance(item, str) for item in text)
+    ):
         return Given((text[0], text[1]), prompt)
     raise Invalid(f"{where} is {text!r:.60}, no text and no pair of texts")

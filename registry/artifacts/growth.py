@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from .rows import Array
 
 _BLOCK = 1 << 20
-_WIDTHS = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2}
+_WIDTHS = {
+    "F64": 8,
+    "I64": 8,
+    "U64": 8,
+    "F32": 4,
+    "I32": 4,
+    "U32": 4,
+    "F16": 2,
+    "BF16": 2,
+    "I16": 2,
+    "U16": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,7 @@ class Table:
     def width(self) -> int:
         """Numbers in a row; 1 for a bias."""
         width = 1
-        for size in self.shape[self.axis + 1:]:
+        for size in self.shape[self.axis + 1 :]:
             width *= size
         return width
 
@@ -63,7 +74,14 @@ class Table:
     def view(self) -> Array:
         """The stored numbers, shape (rows, width), read where they lie; bfloat16 as 16-bit numbers."""
         import numpy as np
-        return np.memmap(self.path, dtype=stored_dtype(self.dtype), mode="r", offset=self.begin, shape=(self.rows, self.width))
+
+        return np.memmap(
+            self.path,
+            dtype=stored_dtype(self.dtype),
+            mode="r",
+            offset=self.begin,
+            shape=(self.rows, self.width),
+        )
 
 
 def weights_files(folder: Path) -> tuple[Path, ...]:
@@ -83,8 +101,13 @@ def tables(path: Path) -> dict[str, Table]:
     """All tensors of a file as if they were tables, by name."""
     with path.open("rb") as stream:
         begin, header = read_safetensors_header(stream)
-    return {name: Table(path, name, entry["dtype"], tuple(entry["shape"]), begin + entry["data_offsets"][0])
-            for name, entry in header.items() if name != "__metadata__"}
+    return {
+        name: Table(
+            path, name, entry["dtype"], tuple(entry["shape"]), begin + entry["data_offsets"][0]
+        )
+        for name, entry in header.items()
+        if name != "__metadata__"
+    }
 
 
 def write(source: Path, target: Path, grown: Mapping[str, tuple[int, bytes, int]]) -> int:
@@ -97,7 +120,13 @@ def write(source: Path, target: Path, grown: Mapping[str, tuple[int, bytes, int]
         begin, header = read_safetensors_header(stream)
         metadata = header.pop("__metadata__", None)
         # wide numbers first, as the library writes them: behind a longer table they would no longer be aligned
-        order = sorted(header, key=lambda name: (-_WIDTHS.get(header[name]["dtype"], 1), header[name]["data_offsets"][0]))
+        order = sorted(
+            header,
+            key=lambda name: (
+                -_WIDTHS.get(header[name]["dtype"], 1),
+                header[name]["data_offsets"][0],
+            ),
+        )
         parts: list[tuple[int, int, bytes]] = []
         entries: dict[str, Any] = {} if metadata is None else {"__metadata__": metadata}
         offset, more = 0, 0
@@ -114,7 +143,11 @@ def write(source: Path, target: Path, grown: Mapping[str, tuple[int, bytes, int]
                 shape = [*shape]
                 shape[table.axis] = max(table.rows, used + count)
             length = keep + len(middle) + size - resume
-            entries[name] = {"dtype": entry["dtype"], "shape": shape, "data_offsets": [offset, offset + length]}
+            entries[name] = {
+                "dtype": entry["dtype"],
+                "shape": shape,
+                "data_offsets": [offset, offset + length],
+            }
             parts.append((begin + first, keep, middle))
             parts.append((begin + first + resume, size - resume, b""))
             offset, more = offset + length, more + length - size
@@ -147,7 +180,10 @@ def names_that_grow(classes: Iterable[Any], config: Any) -> tuple[set[str], set[
             changed.get_text_config().vocab_size = config.get_text_config().vocab_size + extra
             with torch.device("meta"):
                 skeleton = model_class._from_config(changed)
-            named = [*skeleton.named_parameters(remove_duplicate=False), *skeleton.named_buffers(remove_duplicate=False)]
+            named = [
+                *skeleton.named_parameters(remove_duplicate=False),
+                *skeleton.named_buffers(remove_duplicate=False),
+            ]
             shapes.append({name: tuple(tensor.shape) for name, tensor in named})
         table = skeleton.get_input_embeddings().weight
         inputs |= {name for name, tensor in named if tensor is table}
@@ -172,6 +208,8 @@ def copy_bytes(stream: BinaryIO, out: BinaryIO, start: int, length: int) -> None
     while length:
         block = stream.read(min(_BLOCK, length))
         if not block:
-            raise NotLoadable(f"{getattr(stream, 'name', 'the weights file')} ends {length} bytes early")
+            raise NotLoadable(
+                f"{getattr(stream, 'name', 'the weights file')} ends {length} bytes early"
+            )
         out.write(block)
         length -= len(block)

@@ -13,7 +13,10 @@ from ..facts import Token
 from . import edits
 from .growth import Table, names_that_grow, same_name, tables, weights_files
 
-_STATIC = {"StaticEmbedding": ("embedding.weight", "embeddings"), "SparseStaticEmbedding": ("weight",)}
+_STATIC = {
+    "StaticEmbedding": ("embedding.weight", "embeddings"),
+    "SparseStaticEmbedding": ("weight",),
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,9 @@ class Holder:
             return self.tokenizer
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         if backend is None:
-            raise NotLoadable(f"{type(self.tokenizer).__name__} is no fast tokenizer, and only those can be resized")
+            raise NotLoadable(
+                f"{type(self.tokenizer).__name__} is no fast tokenizer, and only those can be resized"
+            )
         return backend
 
     @cached_property
@@ -45,7 +50,11 @@ class Holder:
 
     def tables(self) -> list[Table]:
         """The stored tensors that have a row for each token, the input embeddings first. Raises NotLoadable if there are none."""
-        stored = {(path, name): table for path in weights_files(self.folder) for name, table in tables(path).items()}
+        stored = {
+            (path, name): table
+            for path in weights_files(self.folder)
+            for name, table in tables(path).items()
+        }
         kind = type(self.module).__name__
         if kind in _STATIC:
             found = [table for (_, name), table in stored.items() if name in _STATIC[kind]]
@@ -59,19 +68,37 @@ class Holder:
         else:
             following, inputs = self._growing
             rows = self.module.model.get_input_embeddings().weight.shape[0]
-            found = [table for (_, name), table in stored.items() if any(same_name(name, live) for live in following)]
+            found = [
+                table
+                for (_, name), table in stored.items()
+                if any(same_name(name, live) for live in following)
+            ]
         found = [table for table in found if table.shape and table.rows == rows]
         if not any(same_name(table.name, name) for table in found for name in inputs):
-            raise NotLoadable(f"no tensor in {self.folder.name} is the token table of {rows} rows, so nothing can grow")
-        return sorted(found, key=lambda table: (not any(same_name(table.name, name) for name in inputs), table.path, table.name))
+            raise NotLoadable(
+                f"no tensor in {self.folder.name} is the token table of {rows} rows, so nothing can grow"
+            )
+        return sorted(
+            found,
+            key=lambda table: (
+                not any(same_name(table.name, name) for name in inputs),
+                table.path,
+                table.name,
+            ),
+        )
 
     def live_tables(self) -> list[Any]:
         """The loaded tensors that have a row for each token, tied ones once."""
         if type(self.module).__name__ in _STATIC:
             return [_static(self.module)]
         model = self.module.model
-        named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
-        return list({id(tensor): tensor for name, tensor in named if name in self._growing[0]}.values())
+        named = [
+            *model.named_parameters(remove_duplicate=False),
+            *model.named_buffers(remove_duplicate=False),
+        ]
+        return list(
+            {id(tensor): tensor for name, tensor in named if name in self._growing[0]}.values()
+        )
 
     @cached_property
     def _growing(self) -> tuple[set[str], set[str]]:
@@ -80,13 +107,27 @@ class Holder:
 
     def write_tokens(self, folder: Path, added: Sequence[Token]) -> None:
         """Add the tokens to the tokenizer's files in the folder, a copy of this one's; a tokenizer.json is made if need be."""
-        changes = {"tokenizer.json": edits.with_tokens, "tokenizer_config.json": edits.with_decoder,
-                   "added_tokens.json": edits.with_ids}
+        changes = {
+            "tokenizer.json": edits.with_tokens,
+            "tokenizer_config.json": edits.with_decoder,
+            "added_tokens.json": edits.with_ids,
+        }
         if not (folder / "tokenizer.json").is_file():
             from tokenizers import AddedToken
-            self.backend.add_tokens([AddedToken(
-                token.content, special=token.special, lstrip=token.lstrip, rstrip=token.rstrip, single_word=token.single_word,
-                normalized=token.normalized) for token in added])
+
+            self.backend.add_tokens(
+                [
+                    AddedToken(
+                        token.content,
+                        special=token.special,
+                        lstrip=token.lstrip,
+                        rstrip=token.rstrip,
+                        single_word=token.single_word,
+                        normalized=token.normalized,
+                    )
+                    for token in added
+                ]
+            )
             self.tokenizer.save_pretrained(str(folder))
             return
         for name, change in changes.items():
@@ -101,15 +142,23 @@ class Holder:
         path = folder / "config.json"
         text = path.read_text("utf-8")
         value = edits.parse(text, path.name)
-        nested = [key for key, part in value.items() if isinstance(part, dict) and "vocab_size" in part]
-        place = ("vocab_size",) if "vocab_size" in value or not nested else (nested[0], "vocab_size")
+        nested = [
+            key for key, part in value.items() if isinstance(part, dict) and "vocab_size" in part
+        ]
+        place = (
+            ("vocab_size",) if "vocab_size" in value or not nested else (nested[0], "vocab_size")
+        )
         path.write_text(edits.with_numbers(text, {place: rows}, path.name), "utf-8")
 
 
 def holders(model: Any, folder: Path) -> list[Holder]:
     """The modules of a loaded model that have a vocabulary, in order. Raises NotLoadable if none has."""
-    found = [Holder(module, place) for module, place in placed(model, folder)
-             if type(module).__name__ in _STATIC or hasattr(getattr(module, "model", None), "get_input_embeddings")]
+    found = [
+        Holder(module, place)
+        for module, place in placed(model, folder)
+        if type(module).__name__ in _STATIC
+        or hasattr(getattr(module, "model", None), "get_input_embeddings")
+    ]
     if not found:
         kinds = ", ".join(type(module).__name__ for module in model)
         raise NotLoadable(f"no module of this model has a token table that can grow: {kinds}")
@@ -118,8 +167,13 @@ def holders(model: Any, folder: Path) -> list[Holder]:
 
 def sparse_poolings(model: Any, folder: Path) -> list[Path]:
     """The configuration files of modules whose output is as wide as the vocabulary."""
-    return [place / "config.json" for module, place in placed(model, folder)
-            if type(module).__name__ == "SpladePooling" and (place / "config.json").is_file() and place != folder]
+    return [
+        place / "config.json"
+        for module, place in placed(model, folder)
+        if type(module).__name__ == "SpladePooling"
+        and (place / "config.json").is_file()
+        and place != folder
+    ]
 
 
 def placed(model: Any, folder: Path) -> Iterator[tuple[Any, Path]]:
@@ -134,7 +188,11 @@ def placed(model: Any, folder: Path) -> Iterator[tuple[Any, Path]]:
         if type(module).__name__ != "Router":
             yield module, place
             continue
-        config = next(place / name for name in ("router_config.json", "config.json") if (place / name).is_file())
+        config = next(
+            place / name
+            for name in ("router_config.json", "config.json")
+            if (place / name).is_file()
+        )
         structure = edits.parse(config.read_text("utf-8"), config.name)["structure"]
         seen: set[str] = set()
         for route, names in structure.items():
@@ -147,6 +205,7 @@ def placed(model: Any, folder: Path) -> Iterator[tuple[Any, Path]]:
 def _classes(model: Any) -> list[Any]:
     """The class of a live model, and the one that its files were written for, which may hold more tables."""
     import transformers
+
     found = [type(model)]
     for name in model.config.architectures or ():
         other = getattr(transformers, name, None)

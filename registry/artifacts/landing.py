@@ -52,12 +52,17 @@ class StoredTensors:
     def named(self, name: str, tensor: Any) -> list[Stored]:
         """Those of this name and shape; a prefix such as `bert.` on either side is no difference."""
         shape = tuple(tensor.shape)
-        return self.exactly(name, tensor) or [stored for full, stored in self._by_end.get(_end(name), ())
-                                              if stored.shape == shape and (full.endswith("." + name) or name.endswith("." + full))]
+        return self.exactly(name, tensor) or [
+            stored
+            for full, stored in self._by_end.get(_end(name), ())
+            if stored.shape == shape and (full.endswith("." + name) or name.endswith("." + full))
+        ]
 
     def exactly(self, name: str, tensor: Any) -> list[Stored]:
         """Those of this very name and shape."""
-        return [stored for stored in self._by_name.get(name, ()) if stored.shape == tuple(tensor.shape)]
+        return [
+            stored for stored in self._by_name.get(name, ()) if stored.shape == tuple(tensor.shape)
+        ]
 
     def shaped(self, tensor: Any) -> list[Stored]:
         """Those of this shape, whatever their name."""
@@ -70,7 +75,11 @@ def modern_name(name: str) -> str:
         return name[:-5] + "weight"
     if name.endswith(".beta"):
         return name[:-4] + "bias"
-    return name.removeprefix("base_model.model.").replace(".token_adapter.", ".").replace(".base_layer.", ".")
+    return (
+        name.removeprefix("base_model.model.")
+        .replace(".token_adapter.", ".")
+        .replace(".base_layer.", ".")
+    )
 
 
 def plain_name(name: str) -> tuple[str, bool]:
@@ -98,12 +107,13 @@ def plain_name(name: str) -> tuple[str, bool]:
 
 
 def _end(name: str) -> str:
-    return name[name.rfind(".", 0, max(name.rfind("."), 0)) + 1:]
+    return name[name.rfind(".", 0, max(name.rfind("."), 0)) + 1 :]
 
 
 def same_numbers(tensor: Any, stored: Stored) -> bool:
     """Whether both ends of a parameter have the stored numbers, cast as the loader casts."""
     import torch
+
     dtype = getattr(torch, TORCH.get(stored.dtype, ""), None)
     if dtype is None or not tensor.is_floating_point():
         return True
@@ -112,11 +122,17 @@ def same_numbers(tensor: Any, stored: Stored) -> bool:
     length = count * dtype.itemsize
     descriptor = os.open(stored.path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        content = os.pread(descriptor, length, stored.begin) + os.pread(descriptor, length, stored.end - length)
+        content = os.pread(descriptor, length, stored.begin) + os.pread(
+            descriptor, length, stored.end - length
+        )
     finally:
         os.close(descriptor)
-    live = torch.cat((flat[:count], flat[flat.numel() - count:])).cpu()
-    expected = torch.frombuffer(bytearray(content), dtype=dtype) if content else torch.empty(0, dtype=dtype)
+    live = torch.cat((flat[:count], flat[flat.numel() - count :])).cpu()
+    expected = (
+        torch.frombuffer(bytearray(content), dtype=dtype)
+        if content
+        else torch.empty(0, dtype=dtype)
+    )
     return bool(torch.equal(expected.to(live.dtype), live))
 
 
@@ -128,8 +144,17 @@ def stored_tensors(folder: Path) -> list[Stored]:
             length = struct.unpack("<Q", stream.read(8))[0]
             header = json.loads(stream.read(length))
         header.pop("__metadata__", None)
-        found += [Stored(path, name, entry["dtype"], tuple(entry["shape"]), 8 + length + entry["data_offsets"][0],
-                          8 + length + entry["data_offsets"][1]) for name, entry in header.items()]
+        found += [
+            Stored(
+                path,
+                name,
+                entry["dtype"],
+                tuple(entry["shape"]),
+                8 + length + entry["data_offsets"][0],
+                8 + length + entry["data_offsets"][1],
+            )
+            for name, entry in header.items()
+        ]
     return found
 
 
@@ -151,13 +176,20 @@ def parameters(named: Sequence[tuple[str, Any]]) -> list[tuple[str, bool, Any, b
         for name, tensor in module._parameters.items():
             if tensor is not None and not tensor.is_meta and not place.endswith(_COUNTED):
                 tensors.setdefault(id(tensor), (f"{place}.{name}", tensor))
-    return [(*plain_name(name), tensor, ".original_module." in name) for name, tensor in tensors.values()]
+    return [
+        (*plain_name(name), tensor, ".original_module." in name)
+        for name, tensor in tensors.values()
+    ]
 
 
 def not_landed(model: Any, folder: Path) -> Iterator[str]:
     """Names of the adapter's stored tensors whose numbers no parameter of the loaded model has."""
     stored = [tensor for tensor in stored_tensors(folder) if tensor.path.name == ADAPTER_WEIGHTS]
     files = StoredTensors(stored)
-    landed = {id(match) for name, _, tensor, _ in parameters(list(model.named_modules()))
-              for match in files.named(name, tensor) if same_numbers(tensor, match)}
+    landed = {
+        id(match)
+        for name, _, tensor, _ in parameters(list(model.named_modules()))
+        for match in files.named(name, tensor)
+        if same_numbers(tensor, match)
+    }
     yield from (tensor.name for tensor in stored if id(tensor) not in landed)

@@ -29,8 +29,10 @@ class Lexicon:
         if used == list(range(self.size)):
             return None
         place = next(index for index, id in enumerate(used) if id != index)
-        return (f"the vocabulary's ids have holes: {self.size} entries, the highest id {used[-1]}, id {place} "
-                f"{'twice' if used[place] < place else 'free'}; a new token would get an id in use")
+        return (
+            f"the vocabulary's ids have holes: {self.size} entries, the highest id {used[-1]}, id {place} "
+            f"{'twice' if used[place] < place else 'free'}; a new token would get an id in use"
+        )
 
     def fold(self, text: str) -> str:
         """The text as the tokenizer compares it: normalised, without outer blanks, composed (NFC)."""
@@ -89,7 +91,9 @@ class Lexicon:
             special.add(self.ids[unknown])
         if isinstance(getattr(model, "unk_id", None), int):
             special.add(model.unk_id)
-        return frozenset(special | {self.ids[prefix] for prefix in _LONE_PREFIXES if prefix in self.ids})
+        return frozenset(
+            special | {self.ids[prefix] for prefix in _LONE_PREFIXES if prefix in self.ids}
+        )
 
     def _word(self, entry: str) -> str:
         """What an entry spells, or nothing where it only continues a word."""
@@ -104,6 +108,7 @@ class Lexicon:
 def lexicon_of(content: bytes) -> Lexicon | None:
     """What a tokenizer.json knows; None where no tokenizer can be made of it, which loaders tell better."""
     from tokenizers import Tokenizer
+
     try:
         return Lexicon(Tokenizer.from_str(content.decode("utf-8")))
     except Exception:  # tokenizers raises that very class, whatever is wrong
@@ -124,7 +129,9 @@ def _byte_alphabet() -> dict[str, int]:
     """Which byte each character of a byte-level vocabulary stands for. Source: GPT-2, encoder.py, bytes_to_unicode."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(256 + index): byte for index, byte in enumerate(others)}
+    return {chr(byte): byte for byte in printable} | {
+        chr(256 + index): byte for index, byte in enumerate(others)
+    }
 
 
 _BYTES = _byte_alphabet()

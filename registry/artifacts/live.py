@@ -54,17 +54,33 @@ def take_apart(model: Any) -> Live:
         )
     from peft import PeftMixedModel, PeftModel
     from sentence_transformers.base.modules import Transformer
+
     module = next((item for item in model.modules() if isinstance(item, Transformer)), None)
     if module is None:
         return Live(model)
     outer = getattr(module.model, "_orig_mod", module.model)  # under torch.compile
-    inner = outer.get_base_model() if isinstance(outer, PeftModel) else outer.base_model.model if isinstance(outer, PeftMixedModel) else outer
-    return Live(model, module, getattr(inner, "_orig_mod", inner), dict(getattr(outer, "peft_config", None) or {}))
+    inner = (
+        outer.get_base_model()
+        if isinstance(outer, PeftModel)
+        else outer.base_model.model
+        if isinstance(outer, PeftMixedModel)
+        else outer
+    )
+    return Live(
+        model,
+        module,
+        getattr(inner, "_orig_mod", inner),
+        dict(getattr(outer, "peft_config", None) or {}),
+    )
 
 
 def own_tensors(inner: Any, *, views: bool = True) -> dict[str, Any]:
     """The tensors of a transformer as if no adapter had ever been put on it: name to a view, or to the very tensor."""
-    found = ((f"{name}.{key}" if name else key, tensor) for name, module in own_modules(inner).items() for key, tensor in _lasting(module))
+    found = (
+        (f"{name}.{key}" if name else key, tensor)
+        for name, module in own_modules(inner).items()
+        for key, tensor in _lasting(module)
+    )
     return {name: tensor.detach() if views else tensor for name, tensor in found}
 
 
@@ -78,27 +94,45 @@ def adapter_tensors(inner: Any, adapter: str, *, views: bool = True) -> dict[str
 
     The magnitudes of DoRA end with `.weight`, which peft leaves out and loaders look for.
     """
-    return {name: tensor.detach() if views else tensor for name, tensor in _of_adapter(inner, adapter)}
+    return {
+        name: tensor.detach() if views else tensor for name, tensor in _of_adapter(inner, adapter)
+    }
 
 
 def trained_biases(live: Live, adapter: str) -> dict[str, Any]:
     """Biases of the base that an adapter trains in place: the name in a wrapped model to a view."""
     from peft.tuners.tuners_utils import BaseTunerLayer
+
     kind = getattr((live.configs or {})[adapter], "bias", "none")
     if kind not in ("all", "lora_only"):
         return {}
-    inside = tuple(f"{name}." for name, module in live.inner.named_modules() if isinstance(module, BaseTunerLayer))
-    return {name: tensor.detach() for name, tensor in live.inner.named_parameters()
-            if name.endswith(".bias") and (kind == "all" or name.startswith(inside)) and not _OF_ANOTHER_PART.search(name)}
+    inside = tuple(
+        f"{name}."
+        for name, module in live.inner.named_modules()
+        if isinstance(module, BaseTunerLayer)
+    )
+    return {
+        name: tensor.detach()
+        for name, tensor in live.inner.named_parameters()
+        if name.endswith(".bias")
+        and (kind == "all" or name.startswith(inside))
+        and not _OF_ANOTHER_PART.search(name)
+    }
 
 
 def refuse_what_cannot_be_kept(live: Live) -> None:
     """Raises NotLoadable naming what of a live model no folder could bring back exactly, ForeignCode for a module of other code."""
-    strange = ((name, type(module)) for name, module in live.model.named_children() if not type(module).__module__.startswith(_OURS))
+    strange = (
+        (name, type(module))
+        for name, module in live.model.named_children()
+        if not type(module).__module__.startswith(_OURS)
+    )
     name, kind = next(strange, (None, None))
     if kind is not None:
-        raise ForeignCode(f"the module {name} is a {kind.__module__}.{kind.__qualname__}, code that is not part of sentence-transformers; only "
-                          "models that need no code of their own can be registered")
+        raise ForeignCode(
+            f"the module {name} is a {kind.__module__}.{kind.__qualname__}, code that is not part of sentence-transformers; only "
+            "models that need no code of their own can be registered"
+        )
     backend = live.model.get_backend()
     if backend != "torch":
         raise NotLoadable(
@@ -151,8 +185,13 @@ def _inside(model: Any) -> str:
 def _own(module: Any, name: str) -> Iterator[tuple[str, Any]]:
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils.other import AuxiliaryTrainingWrapper
+
     while isinstance(module, (AuxiliaryTrainingWrapper, BaseTunerLayer)):
-        module = module.original_module if isinstance(module, AuxiliaryTrainingWrapper) else module.base_layer
+        module = (
+            module.original_module
+            if isinstance(module, AuxiliaryTrainingWrapper)
+            else module.base_layer
+        )
     yield name, module
     for key, child in module._modules.items():
         if child is not None:
@@ -160,31 +199,52 @@ def _own(module: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _lasting(module: Any) -> Iterator[tuple[str, Any]]:
-    buffers = {name: tensor for name, tensor in module._buffers.items() if name not in module._non_persistent_buffers_set}
-    yield from ((name, tensor) for name, tensor in (*module._parameters.items(), *buffers.items()) if tensor is not None)
+    buffers = {
+        name: tensor
+        for name, tensor in module._buffers.items()
+        if name not in module._non_persistent_buffers_set
+    }
+    yield from (
+        (name, tensor)
+        for name, tensor in (*module._parameters.items(), *buffers.items())
+        if tensor is not None
+    )
 
 
 def _of_adapter(inner: Any, adapter: str) -> Iterator[tuple[str, Any]]:
     import torch
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils.other import ModulesToSaveWrapper
+
     for name, module in inner.named_modules():
         if isinstance(module, ModulesToSaveWrapper):
             if adapter in module.modules_to_save:
-                yield from ((f"{name}.{key}", tensor) for key, tensor in module.modules_to_save[adapter].state_dict(keep_vars=True).items())
+                yield from (
+                    (f"{name}.{key}", tensor)
+                    for key, tensor in module.modules_to_save[adapter]
+                    .state_dict(keep_vars=True)
+                    .items()
+                )
         elif isinstance(module, BaseTunerLayer) and not getattr(module, "tied_adapter", None):
             for part in module.adapter_layer_names:
                 held: Any = getattr(module, part, None)
                 item = held[adapter] if hasattr(held, "keys") and adapter in held else None
                 if isinstance(item, torch.nn.Module):
-                    yield from ((f"{name}.{part}.{key}", tensor) for key, tensor in item.state_dict(keep_vars=True).items())
+                    yield from (
+                        (f"{name}.{part}.{key}", tensor)
+                        for key, tensor in item.state_dict(keep_vars=True).items()
+                    )
                 elif item is not None:
                     yield f"{name}.{part}", item
 
 
 def _refuse_tokens_without_rows(live: Live) -> None:
     tokenizer = getattr(live.module, "tokenizer", None)
-    table = getattr(live.inner.get_input_embeddings(), "weight", None) if hasattr(live.inner, "get_input_embeddings") else None
+    table = (
+        getattr(live.inner.get_input_embeddings(), "weight", None)
+        if hasattr(live.inner, "get_input_embeddings")
+        else None
+    )
     added: dict[str, int] = getattr(tokenizer, "get_added_vocab", dict)()
     if table is None:
         return
@@ -200,7 +260,14 @@ def _refuse_tokens_without_rows(live: Live) -> None:
 
 
 def _refuse_compiled_parts(live: Live) -> None:
-    name = next((name for name, module in (live.inner.named_modules() if live.inner is not None else ()) if hasattr(module, "_orig_mod")), None)
+    name = next(
+        (
+            name
+            for name, module in (live.inner.named_modules() if live.inner is not None else ())
+            if hasattr(module, "_orig_mod")
+        ),
+        None,
+    )
     if name is not None:
         raise NotLoadable(
             f"{name} is wrapped by torch.compile, which gives its tensors other names",
@@ -211,12 +278,17 @@ def _refuse_compiled_parts(live: Live) -> None:
 def _refuse_strange_adapters(live: Live) -> None:
     from peft import PeftMixedModel, PeftModel
     from peft.tuners.tuners_utils import BaseTunerLayer
+
     if isinstance(live.inner, (PeftModel, PeftMixedModel)):
         raise NotLoadable(
             "one PEFT model is nested in another, and no folder can store both",
             hint="add the second adapter to the first model with add_adapter",
         )
-    layers = (name for name, module in (live.inner.named_modules() if live.inner is not None else ()) if isinstance(module, BaseTunerLayer))
+    layers = (
+        name
+        for name, module in (live.inner.named_modules() if live.inner is not None else ())
+        if isinstance(module, BaseTunerLayer)
+    )
     if not live.adapters and (name := next(layers, None)) is not None:
         raise NotLoadable(
             f"the model contains layers of an adapter ({name}), but no configuration of an adapter",
@@ -227,6 +299,7 @@ def _refuse_strange_adapters(live: Live) -> None:
 
 def _refuse_merged(live: Live) -> None:
     from peft.tuners.tuners_utils import BaseTunerLayer
+
     for name, module in live.inner.named_modules():
         if isinstance(module, BaseTunerLayer) and module.merged:
             raise NotLoadable(
@@ -258,8 +331,14 @@ def _refuse_adapter(live: Live, name: str) -> None:
             "and train the adapter on that",
         )
     base = live.inner.dtype
-    other = next(((key, tensor) for key, tensor in adapter_tensors(live.inner, name).items()
-                  if tensor.is_floating_point() and tensor.dtype != base), None)
+    other = next(
+        (
+            (key, tensor)
+            for key, tensor in adapter_tensors(live.inner, name).items()
+            if tensor.is_floating_point() and tensor.dtype != base
+        ),
+        None,
+    )
     if other is not None:
         key, tensor = other
         raise NotLoadable(

@@ -61,9 +61,12 @@ def load(folder: Path, model_class: str, **kwargs: Any) -> Any:
     _check_device(kwargs.get("device"))
     kwargs |= {"local_files_only": True, "trust_remote_code": False}
     with quiet():
-        if any(True for pattern in ("", "*/") for _ in folder.glob(f"{pattern}adapter_config.json")):
+        if any(
+            True for pattern in ("", "*/") for _ in folder.glob(f"{pattern}adapter_config.json")
+        ):
             refuse_unfit_peft()
         import sentence_transformers
+
         made = getattr(sentence_transformers, model_class, None)
         if made is None:
             installed = sentence_transformers.__version__
@@ -86,7 +89,11 @@ def encode(model: Any, inputs: Iterable[Any]) -> Iterator[Any]:
     kind = type(model).__name__
     for item in inputs:
         if kind == "CrossEncoder":
-            if not isinstance(item, (list, tuple)) or len(item) != 2 or not all(isinstance(text, str) for text in item):
+            if (
+                not isinstance(item, (list, tuple))
+                or len(item) != 2
+                or not all(isinstance(text, str) for text in item)
+            ):
                 raise Invalid(
                     f"a CrossEncoder scores pairs, but {item!r} is not a pair",
                     hint='give ["question", "answer"]',
@@ -106,8 +113,10 @@ def refuse_unfit_peft() -> None:
     """Raises MissingExtra where transformers wants a newer peft than is installed; it would say so in the middle of a load."""
     from transformers import __version__
     from transformers.integrations.peft import MIN_PEFT_VERSION
+
     if not _peft_is(MIN_PEFT_VERSION):
         from importlib.metadata import version
+
         raise MissingExtra(
             f"transformers {__version__} requires peft {MIN_PEFT_VERSION} or newer, "
             f"but peft {version('peft')} is installed",
@@ -119,6 +128,7 @@ def refuse_unfit_peft() -> None:
 def _peft_is(wanted: str) -> bool:
     """Whether peft is that version or a newer one; asked once, since looking takes milliseconds and nothing is installed meanwhile."""
     from transformers.utils.peft_utils import check_peft_version
+
     try:
         check_peft_version(min_version=wanted)
     except ValueError:
@@ -130,6 +140,7 @@ def _peft_is(wanted: str) -> bool:
 def quiet() -> Iterator[None]:
     """While this holds, what the model libraries say goes to the logger `registry.libraries`; progress bars are off."""
     from transformers.utils import logging as library
+
     library.get_logger()  # makes its handler now, else it would be made, and lost again, in here
     loggers = [logging.getLogger(name) for name in _NOISY]
     kept = [(logger, logger.handlers, logger.propagate) for logger in loggers]
@@ -156,8 +167,14 @@ class _Forward(logging.Handler):
             _LOG.handle(record)
 
 
-def _log_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
-                 line: str | None = None) -> None:
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     _LOG.warning("%s:%d: %s: %s", filename, lineno, category.__name__, message)
 
 
@@ -166,6 +183,7 @@ def _check_device(device: object) -> None:
     if not isinstance(device, str):
         return
     import torch
+
     try:
         torch.device(device)
     except RuntimeError:
@@ -175,11 +193,18 @@ def _check_device(device: object) -> None:
 
 
 def _refuse_elsewhere(kwargs: Mapping[str, Any]) -> None:
-    for place in (kwargs, *(value for key in _NESTED if isinstance(value := kwargs.get(key), Mapping))):
+    for place in (
+        kwargs,
+        *(value for key in _NESTED if isinstance(value := kwargs.get(key), Mapping)),
+    ):
         if place.get("trust_remote_code"):
-            raise ForeignCode("trust_remote_code=True would run code of the model; a version is loaded without it")
+            raise ForeignCode(
+                "trust_remote_code=True would run code of the model; a version is loaded without it"
+            )
         if place.get("local_files_only") is False:
-            raise Invalid("local_files_only=False would ask the Hub; a version is loaded from its own files only")
+            raise Invalid(
+                "local_files_only=False would ask the Hub; a version is loaded from its own files only"
+            )
         for key, (reason, hint) in _ELSEWHERE.items():
             if place.get(key):
                 raise InvalidReference(
@@ -189,15 +214,26 @@ def _refuse_elsewhere(kwargs: Mapping[str, Any]) -> None:
 
 def _weights(model: Any, text: str) -> dict[str, float]:
     import torch
-    vector = model.encode([text], show_progress_bar=False, convert_to_sparse_tensor=False)[0].float().cpu()
+
+    vector = (
+        model.encode([text], show_progress_bar=False, convert_to_sparse_tensor=False)[0]
+        .float()
+        .cpu()
+    )
     found: list[int] = torch.nonzero(vector).flatten().tolist()
     weights: dict[int, float] = dict(zip(found, vector[found].tolist(), strict=True))
     ordered = sorted(weights, key=lambda id: (-weights[id], id))
-    if not any(type(module).__name__ in ("SpladePooling", "SparseStaticEmbedding") for module in model.modules()):
+    if not any(
+        type(module).__name__ in ("SpladePooling", "SparseStaticEmbedding")
+        for module in model.modules()
+    ):
         return {str(id): weights[id] for id in ordered}
     # a table may be longer than the vocabulary: such a dimension has no token, and its number says so
     names = model.tokenizer.convert_ids_to_tokens(ordered)
-    return {str(id) if name is None else name: weights[id] for id, name in zip(ordered, names, strict=True)}
+    return {
+        str(id) if name is None else name: weights[id]
+        for id, name in zip(ordered, names, strict=True)
+    }
 
 
 def first_line(error: BaseException) -> str:

@@ -42,7 +42,9 @@ class MergeReport:
     """`base`: the weights file is the base's but for these; `library`: it was written anew, since names could not be matched."""
 
 
-def merge(unmerged: Any, adapter: Path, base: Path, out: Path, *, model_class: str, added: Sequence[Token]) -> MergeReport:
+def merge(
+    unmerged: Any, adapter: Path, base: Path, out: Path, *, model_class: str, added: Sequence[Token]
+) -> MergeReport:
     """Write the model of the folder `adapter`, its adapter merged, into `out`, a new folder.
 
     unmerged is that model as it was loaded; base is the folder of the transformer that the adapter stands on; added are the tokens
@@ -56,7 +58,9 @@ def merge(unmerged: Any, adapter: Path, base: Path, out: Path, *, model_class: s
         after = record(load(out, model_class, device="cpu"), added)
         difference = largest(before, after)
         if difference is None:
-            raise NotLoadable("the model encodes none of the probe texts, so that nothing could be compared")
+            raise NotLoadable(
+                "the model encodes none of the probe texts, so that nothing could be compared"
+            )
         if difference.amount > difference.tolerance:
             raise ProbeMismatch(
                 f"the merged model differs from the unmerged one: {difference}, "
@@ -74,7 +78,9 @@ def surround(adapter: Path, base: Path, out: Path) -> None:
     Raises NotLoadable where the base has no weights in safetensors.
     """
     shutil.copytree(adapter, out, ignore=shutil.ignore_patterns(".registry", CONFIG, WEIGHTS))
-    names = [path.name for path in weights_files(base)] + [path.name for path in base.glob("model.safetensors.index.json")]
+    names = [path.name for path in weights_files(base)] + [
+        path.name for path in base.glob("model.safetensors.index.json")
+    ]
     for name in (*_TRANSFORMER_FILES, *names):
         if (base / name).is_file():
             shutil.copyfile(base / name, out / name)
@@ -85,6 +91,7 @@ def surround(adapter: Path, base: Path, out: Path) -> None:
 def _put_in(adapter: Path, out: Path, model_class: str) -> tuple[tuple[str, ...], str]:
     """Merge into the fresh base in `out` and write its weights; (tensors that changed, how they are laid out)."""
     import torch
+
     model = load(out, model_class, device="cpu")
     fresh = model.transformers_model.state_dict()
     stored = _matched(fresh, out)
@@ -92,24 +99,33 @@ def _put_in(adapter: Path, out: Path, model_class: str) -> tuple[tuple[str, ...]
     made_up = {name: fresh[name].clone() for name, twin in tied.items() if twin is None}
     merged = _merged(model.transformers_model, adapter)
     state = merged.state_dict()
-    if state.keys() != fresh.keys() or not all(torch.equal(state[name], tensor) for name, tensor in made_up.items()):
+    if state.keys() != fresh.keys() or not all(
+        torch.equal(state[name], tensor) for name, tensor in made_up.items()
+    ):
         return _write_anew(merged, out), "library"
     twins = {name: twin for name, twin in tied.items() if twin is not None}
     changed = _write(out, {stored[name]: state[name] for name in stored})
     if not all(torch.equal(state[name], state[twin]) for name, twin in twins.items()):
-        changed += _untie(out, {_beside(name, twin, stored[twin][1]): state[name] for name, twin in twins.items()})
+        changed += _untie(
+            out, {_beside(name, twin, stored[twin][1]): state[name] for name, twin in twins.items()}
+        )
     return tuple(sorted(changed)), "base"
 
 
 def _merged(inner: Any, adapter: Path) -> Any:
     import torch
     from peft import PeftModel
+
     threads = torch.get_num_threads()
     try:
-        torch.set_num_threads(1)  # so that sums are added in one order, however many processors there are
+        torch.set_num_threads(
+            1
+        )  # so that sums are added in one order, however many processors there are
         with quiet(), torch.no_grad():
             with _refusals():
-                wrapped = PeftModel.from_pretrained(inner, str(adapter), autocast_adapter_dtype=False, local_files_only=True)
+                wrapped = PeftModel.from_pretrained(
+                    inner, str(adapter), autocast_adapter_dtype=False, local_files_only=True
+                )
             _part(wrapped)
             _keep_biases(wrapped)
             with _refusals():
@@ -132,32 +148,55 @@ def _part(wrapped: Any) -> None:
     computes with the old one."""
     import torch
     from peft.tuners.tuners_utils import BaseTunerLayer
-    adapted = {id(layer.get_base_layer().weight): layer.get_base_layer() for layer in wrapped.modules()
-               if isinstance(layer, BaseTunerLayer) and getattr(layer.get_base_layer(), "weight", None) is not None}
-    own = {id(layer) for layer in adapted.values()} | {id(layer.get_base_layer()) for layer in wrapped.modules()
-                                                       if isinstance(layer, BaseTunerLayer)}
+
+    adapted = {
+        id(layer.get_base_layer().weight): layer.get_base_layer()
+        for layer in wrapped.modules()
+        if isinstance(layer, BaseTunerLayer)
+        and getattr(layer.get_base_layer(), "weight", None) is not None
+    }
+    own = {id(layer) for layer in adapted.values()} | {
+        id(layer.get_base_layer())
+        for layer in wrapped.modules()
+        if isinstance(layer, BaseTunerLayer)
+    }
     for module in wrapped.modules():
         for name, parameter in list(module._parameters.items()):
             if id(parameter) in adapted and id(module) not in own:
-                setattr(module, name, torch.nn.Parameter(parameter.detach().clone(), requires_grad=False))
+                setattr(
+                    module,
+                    name,
+                    torch.nn.Parameter(parameter.detach().clone(), requires_grad=False),
+                )
 
 
 def _keep_biases(wrapped: Any) -> None:
     """Give an output over trained tokens the bias that it computes with; peft 0.21 leaves it out, a merged layer would not."""
     import torch
     from peft.tuners.trainable_tokens.layer import TrainableTokensLayer
+
     for layer in wrapped.modules():
         base = layer.get_base_layer() if isinstance(layer, TrainableTokensLayer) else None
         if isinstance(base, torch.nn.Linear) and base.bias is not None:
-            base.bias.data.copy_(layer(torch.zeros(1, base.in_features, dtype=base.weight.dtype))[0])
+            base.bias.data.copy_(
+                layer(torch.zeros(1, base.in_features, dtype=base.weight.dtype))[0]
+            )
 
 
 def _matched(live: Mapping[str, Any], folder: Path) -> dict[str, tuple[Path, str]]:
     """For each live tensor that has exactly one stored tensor of its name and shape: the file, and the name there."""
-    there = [(path, name, table.shape) for path in weights_files(folder) for name, table in tables(path).items()]
+    there = [
+        (path, name, table.shape)
+        for path in weights_files(folder)
+        for name, table in tables(path).items()
+    ]
     found: dict[str, tuple[Path, str]] = {}
     for name, tensor in live.items():
-        fits = [(path, stored) for path, stored, shape in there if shape == tuple(tensor.shape) and same_name(modern_name(stored), name)]
+        fits = [
+            (path, stored)
+            for path, stored, shape in there
+            if shape == tuple(tensor.shape) and same_name(modern_name(stored), name)
+        ]
         exact = [item for item in fits if modern_name(item[1]) == name]
         if len(exact or fits) == 1:
             found[name] = (exact or fits)[0]
@@ -167,7 +206,15 @@ def _matched(live: Mapping[str, Any], folder: Path) -> dict[str, tuple[Path, str
 
 def _twin(name: str, live: Mapping[str, Any], stored: Mapping[str, object]) -> str | None:
     """The stored tensor that a live one shares its memory with, as an output that is tied to the token table does."""
-    return next((other for other in stored if live[other].data_ptr() == live[name].data_ptr() and live[other].shape == live[name].shape), None)
+    return next(
+        (
+            other
+            for other in stored
+            if live[other].data_ptr() == live[name].data_ptr()
+            and live[other].shape == live[name].shape
+        ),
+        None,
+    )
 
 
 def _beside(name: str, twin: str, stored: str) -> str:
@@ -202,11 +249,19 @@ def _is_stored(values: Values, path: Path, table: Any) -> bool:
     if table.dtype == values.dtype:
         return content == values.content
     import torch
-    kinds = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+
+    kinds = {
+        "F64": torch.float64,
+        "F32": torch.float32,
+        "F16": torch.float16,
+        "BF16": torch.bfloat16,
+    }
     if table.dtype not in kinds or values.dtype not in kinds:
         return False
     old = torch.frombuffer(bytearray(content), dtype=kinds[table.dtype]).to(kinds[values.dtype])
-    return bool(torch.equal(old, torch.frombuffer(bytearray(values.content), dtype=kinds[values.dtype])))
+    return bool(
+        torch.equal(old, torch.frombuffer(bytearray(values.content), dtype=kinds[values.dtype]))
+    )
 
 
 def _untie(out: Path, tensors: Mapping[str, Any]) -> tuple[str, ...]:
@@ -222,7 +277,10 @@ def _untie(out: Path, tensors: Mapping[str, Any]) -> tuple[str, ...]:
     fresh.replace(path)
     config = out / "config.json"
     value = parse(config.read_text("utf-8"), config.name)
-    config.write_text(json.dumps(value | {"tie_word_embeddings": False}, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    config.write_text(
+        json.dumps(value | {"tie_word_embeddings": False}, indent=2, ensure_ascii=False) + "\n",
+        "utf-8",
+    )
     return tuple(tensors)
 
 

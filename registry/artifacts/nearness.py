@@ -14,22 +14,32 @@ def difference(one: Any, other: Any) -> float:
     Infinite for two shapes. A score near 0 has no length worth dividing by.
     """
     import numpy as np
+
     if one.shape != other.shape:
         return math.inf
     one, other = one.astype(np.float64), other.astype(np.float64)
-    length = float(np.sqrt((other * other).sum(axis=-1)).max(initial=0.0)) if other.ndim else max(abs(float(other)), 1.0)
+    length = (
+        float(np.sqrt((other * other).sum(axis=-1)).max(initial=0.0))
+        if other.ndim
+        else max(abs(float(other)), 1.0)
+    )
     return float(np.abs(one - other).max(initial=0.0)) / (length or 1.0)
 
 
 def bit_equal(one: Any, other: Any) -> bool:
     """Whether two encodings are the same numbers."""
     import numpy as np
+
     return one.shape == other.shape and bool(np.array_equal(one, other))
 
 
 def columns(own: Any, parent: Any) -> Any:
     """An encoding whose dimensions follow the vocabulary, in the columns that its parent has too."""
-    return own[:parent.shape[0]] if own.ndim == 1 == parent.ndim and own.shape[0] > parent.shape[0] else own
+    return (
+        own[: parent.shape[0]]
+        if own.ndim == 1 == parent.ndim and own.shape[0] > parent.shape[0]
+        else own
+    )
 
 
 def drift(one: Any, two: Any) -> float:
@@ -38,6 +48,7 @@ def drift(one: Any, two: Any) -> float:
     Encodings with a vector for each token are compared token by token, each with the nearest one of the other.
     """
     import numpy as np
+
     one, two = np.asarray(one, dtype=np.float64), np.asarray(two, dtype=np.float64)
     if not (np.isfinite(one).all() and np.isfinite(two).all()):
         return math.inf
@@ -45,7 +56,9 @@ def drift(one: Any, two: Any) -> float:
         return 0.0
     if one.ndim == 0:
         return abs(float(one - two))
-    if one.shape[-1] != two.shape[-1] and one.ndim == 1:  # dimensions that follow a vocabulary: what one lacks is 0 there
+    if (
+        one.shape[-1] != two.shape[-1] and one.ndim == 1
+    ):  # dimensions that follow a vocabulary: what one lacks is 0 there
         longest = max(one.shape[0], two.shape[0])
         one, two = (np.pad(item, (0, longest - item.shape[0])) for item in (one, two))
     if one.shape[-1] != two.shape[-1]:
@@ -63,6 +76,7 @@ def drift(one: Any, two: Any) -> float:
 def shown(values: Any) -> str:
     """The first numbers of an encoding, and how many there are."""
     import numpy as np
+
     flat = np.asarray(values).reshape(-1)
     first = " ".join(f"{value:.{_DIGITS}g}" for value in flat[:3])
     return first if flat.size <= 3 else f"{first} … ({flat.size})"
@@ -70,5 +84,6 @@ def shown(values: Any) -> str:
 
 def _directions(rows: Any) -> Any:
     import numpy as np
+
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(lengths == 0, 1.0, lengths)

@@ -34,26 +34,41 @@ def prove(folder: Path, parent: Any, added: Sequence[Token], model_class: str, f
         if old is not None and id(tensor) in growing:
             old, new = (part[:first] if len(part) > 1 else part[:, :first] for part in (old, new))
         # what no file holds is made up at each load, a pooler for instance, and differs by that
-        if (old is None or not bits_equal(old, new)) and any(same_name(name, item) for item in stored):
-            raise NotLoadable(f"parameter {name} changed in the resize, and nothing may but the new rows")
+        if (old is None or not bits_equal(old, new)) and any(
+            same_name(name, item) for item in stored
+        ):
+            raise NotLoadable(
+                f"parameter {name} changed in the resize, and nothing may but the new rows"
+            )
 
 
 def _prove_tokens(lexicon: Lexicon, added: Sequence[Token], first: int) -> None:
     if lexicon.size != first + len(added):
-        raise NotLoadable(f"the tokenizer has {lexicon.size} tokens after the resize, not {first + len(added)}")
+        raise NotLoadable(
+            f"the tokenizer has {lexicon.size} tokens after the resize, not {first + len(added)}"
+        )
     lost = [token.content for token in added if lexicon.pieces(token.content) != (token.id,)]
     if lost:
-        raise InvalidTokens(f"{len(lost)} of {counted(len(added), 'token')} would never be found as one: " + ", ".join(map(repr, lost)))
+        raise InvalidTokens(
+            f"{len(lost)} of {counted(len(added), 'token')} would never be found as one: "
+            + ", ".join(map(repr, lost))
+        )
     for token in added:
         live = lexicon.added[token.id]
         if (live.special, live.lstrip, live.rstrip, live.single_word, live.normalized) != (
-                token.special, token.lstrip, token.rstrip, token.single_word, token.normalized):
+            token.special,
+            token.lstrip,
+            token.rstrip,
+            token.single_word,
+            token.normalized,
+        ):
             raise NotLoadable(f"the flags of {token.content!r} do not survive saving: {live!r}")
 
 
 def bits_equal(one: Any, other: Any) -> bool:
     """Whether two tensors have the same shape, dtype and bits."""
     import torch
+
     bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}.get(one.element_size())
     if one.shape != other.shape or one.dtype != other.dtype:
         return False

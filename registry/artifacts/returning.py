@@ -22,7 +22,16 @@ from .unlike import built_otherwise, ranked_otherwise, refilled, scaled_otherwis
 _SAID_OF_IT = ("truncation_side", "padding_side", "split_special_tokens", "model_input_names")
 _PARTS = ("normalizer", "pre_tokenizer", "post_processor", "model", "added_tokens")
 """Of tokenizer.json."""
-_VOLATILE = ("_name_or_path", "name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures", "use_cache", "_attn_implementation")
+_VOLATILE = (
+    "_name_or_path",
+    "name_or_path",
+    "transformers_version",
+    "dtype",
+    "torch_dtype",
+    "architectures",
+    "use_cache",
+    "_attn_implementation",
+)
 """Of config.json: what another save of the same model may write otherwise."""
 _LENGTHS = ("truncation", "padding")
 """Of tokenizer.json: how the last texts were cut and filled up."""
@@ -46,7 +55,9 @@ def prove(live: Live, folder: Path, adapter: str | None) -> Returned:
     try:
         back = load(folder, live.model_class, device="cpu")
     except NotLoadable as error:
-        said = (ranked_otherwise(live, adapter) if adapter is not None else None) or first_line(error.__cause__ or error)
+        said = (ranked_otherwise(live, adapter) if adapter is not None else None) or first_line(
+            error.__cause__ or error
+        )
         raise NotLoadable(
             f"the model cannot be kept exactly: the saved model cannot be loaded: {said}",
             hint=error.hint,
@@ -91,11 +102,21 @@ def _same_base(live: Live, folder: Path, facts: Facts) -> Any | None:
     parts = take_apart(back)
     if type(parts.inner) is not type(live.inner) or _settings(parts.inner) != _settings(live.inner):
         return None
-    mine, theirs = ({key: value for key, value in _tokenizer_json(model).items() if key not in _LENGTHS} for model in (live.model, back))
+    mine, theirs = (
+        {key: value for key, value in _tokenizer_json(model).items() if key not in _LENGTHS}
+        for model in (live.model, back)
+    )
     if mine != theirs:
         return None
-    apart = {name.replace(".base_layer.", ".") for adapter in live.adapters for name in trained_biases(live, adapter)}
-    mine, theirs = ({name: tensor for name, tensor in own_tensors(part.inner).items() if name not in apart} for part in (live, parts))
+    apart = {
+        name.replace(".base_layer.", ".")
+        for adapter in live.adapters
+        for name in trained_biases(live, adapter)
+    }
+    mine, theirs = (
+        {name: tensor for name, tensor in own_tensors(part.inner).items() if name not in apart}
+        for part in (live, parts)
+    )
     return back if next(_tensors(mine, theirs, "parameter"), None) is None else None
 
 
@@ -115,10 +136,16 @@ def _differences(live: Live, back: Live, adapter: str | None) -> Iterator[Proble
         yield from _tensors(own_tensors(live.inner), own_tensors(back.inner), "parameter")
         if adapter is not None:
             theirs = next(iter(back.adapters), None)
-            yield from _tensors(adapter_tensors(live.inner, adapter), adapter_tensors(back.inner, theirs) if theirs else {}, "adapter's tensor")
+            yield from _tensors(
+                adapter_tensors(live.inner, adapter),
+                adapter_tensors(back.inner, theirs) if theirs else {},
+                "adapter's tensor",
+            )
             yield from scaled_otherwise(live, back, adapter)
         yield from refilled(live, back)
-    kinds, others = ([type(item).__name__ for item in model.children()] for model in (live.model, back.model))
+    kinds, others = (
+        [type(item).__name__ for item in model.children()] for model in (live.model, back.model)
+    )
     if kinds != others:
         yield Problem(
             f"the modules are {', '.join(kinds)} in memory "
@@ -135,7 +162,10 @@ def _differences(live: Live, back: Live, adapter: str | None) -> Iterator[Proble
         name = type(mine).__name__
         if mine is not live.module:
             yield from _tensors(mine.state_dict(), other.state_dict(), f"{name}'s tensor")
-        before, after = (module.get_config_dict() if hasattr(module, "get_config_dict") else None for module in (mine, other))
+        before, after = (
+            module.get_config_dict() if hasattr(module, "get_config_dict") else None
+            for module in (mine, other)
+        )
         if before != after:
             yield from (
                 Problem(f"the setting {difference}")
@@ -152,14 +182,31 @@ def _ways_to_ids(mine: Any, back: Any) -> Iterator[Problem]:
 def _said_of_the_model(mine: Any, back: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """What each says of itself as a whole, prompts first; what was never set is worked out anew."""
     one, two = (model._get_model_config() for model in (mine, back))
-    keys = [key for key, value in one.items() if value is not None and key not in ("__version__", "prompts", *CUT)]
-    prompts, others = ({name: text for name, text in (said.get("prompts") or {}).items() if text} for said in (one, two))
-    return {"prompts": prompts, **{key: one[key] for key in keys}}, {"prompts": others, **{key: two.get(key) for key in keys}}
+    keys = [
+        key
+        for key, value in one.items()
+        if value is not None and key not in ("__version__", "prompts", *CUT)
+    ]
+    prompts, others = (
+        {name: text for name, text in (said.get("prompts") or {}).items() if text}
+        for said in (one, two)
+    )
+    return {"prompts": prompts, **{key: one[key] for key in keys}}, {
+        "prompts": others,
+        **{key: two.get(key) for key in keys},
+    }
 
 
 def _of_the_tokenizer(model: Any) -> dict[str, Any]:
-    said, whole = {name: getattr(getattr(model[0], "tokenizer", None), name, None) for name in _SAID_OF_IT}, _tokenizer_json(model)
-    return {"max_seq_length": getattr(model, "max_seq_length", None), **said, **{name: whole.get(name) for name in _PARTS}}
+    said, whole = (
+        {name: getattr(getattr(model[0], "tokenizer", None), name, None) for name in _SAID_OF_IT},
+        _tokenizer_json(model),
+    )
+    return {
+        "max_seq_length": getattr(model, "max_seq_length", None),
+        **said,
+        **{name: whole.get(name) for name in _PARTS},
+    }
 
 
 def _tokenizer_json(model: Any) -> dict[str, Any]:
@@ -169,7 +216,11 @@ def _tokenizer_json(model: Any) -> dict[str, Any]:
 
 
 def _settings(inner: Any) -> Any:
-    return None if inner is None else {key: value for key, value in inner.config.to_dict().items() if key not in _VOLATILE}
+    return (
+        None
+        if inner is None
+        else {key: value for key, value in inner.config.to_dict().items() if key not in _VOLATILE}
+    )
 
 
 def _tensors(mine: dict[str, Any], theirs: dict[str, Any], what: str) -> Iterator[Problem]:

@@ -15,9 +15,30 @@ from typing import Any, BinaryIO
 from ..errors import NotLoadable
 from .growth import copy_bytes, read_safetensors_header
 
-_WIDTHS = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2}
-_DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64", "int32": "I32", "int16": "I16",
-           "int8": "I8", "uint8": "U8", "bool": "BOOL"}
+_WIDTHS = {
+    "F64": 8,
+    "I64": 8,
+    "U64": 8,
+    "F32": 4,
+    "I32": 4,
+    "U32": 4,
+    "F16": 2,
+    "BF16": 2,
+    "I16": 2,
+    "U16": 2,
+}
+_DTYPES = {
+    "float64": "F64",
+    "float32": "F32",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "int64": "I64",
+    "int32": "I32",
+    "int16": "I16",
+    "int8": "I8",
+    "uint8": "U8",
+    "bool": "BOOL",
+}
 
 
 @dataclass(frozen=True)
@@ -32,16 +53,28 @@ class Values:
 def values_of(tensor: Any) -> Values:
     """The values of a torch tensor. Raises NotLoadable for a dtype that no weights file of this package has."""
     import torch
+
     name = str(tensor.dtype).removeprefix("torch.")
     if name not in _DTYPES:
         raise NotLoadable(f"a tensor has the dtype {name}, which is not written")
     flat = tensor.detach().cpu().contiguous()
     bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}.get(flat.element_size(), torch.uint8)
-    return Values(_DTYPES[name], tuple(flat.shape), flat.reshape(-1).view(bits).numpy().tobytes() if flat.numel() else b"")
+    return Values(
+        _DTYPES[name],
+        tuple(flat.shape),
+        flat.reshape(-1).view(bits).numpy().tobytes() if flat.numel() else b"",
+    )
 
 
-def rewrite(source: Path, target: Path, *, replaced: Mapping[str, Values] | None = None, renamed: Mapping[str, str] | None = None,
-            left_out: Collection[str] = (), added: Mapping[str, Values] | None = None) -> None:
+def rewrite(
+    source: Path,
+    target: Path,
+    *,
+    replaced: Mapping[str, Values] | None = None,
+    renamed: Mapping[str, str] | None = None,
+    left_out: Collection[str] = (),
+    added: Mapping[str, Values] | None = None,
+) -> None:
     """Copy a weights file to `target`, another path.
 
     replaced and left_out are by the names in source; renamed gives new names by old ones; added tensors stand behind the others.
@@ -53,8 +86,18 @@ def rewrite(source: Path, target: Path, *, replaced: Mapping[str, Values] | None
         metadata = header.pop("__metadata__", None)
         kept = [name for name in header if name not in left_out]
         kept.sort(key=lambda name: header[name]["data_offsets"][0])
-        if added or any(len(replaced[name].content) != _length(header[name]) for name in kept if name in replaced):
-            kept.sort(key=lambda name: -_WIDTHS.get(replaced[name].dtype if name in replaced else header[name]["dtype"], 1))
+        if added or any(
+            len(replaced[name].content) != _length(header[name])
+            for name in kept
+            if name in replaced
+        ):
+            kept.sort(
+                key=lambda name: (
+                    -_WIDTHS.get(
+                        replaced[name].dtype if name in replaced else header[name]["dtype"], 1
+                    )
+                )
+            )
         entries: dict[str, Any] = {} if metadata is None else {"__metadata__": metadata}
         offset = 0
         for name in kept:
@@ -68,16 +111,30 @@ def rewrite(source: Path, target: Path, *, replaced: Mapping[str, Values] | None
         with target.open("wb") as out:
             out.write(struct.pack("<Q", len(head)) + head)
             for name in kept:
-                _write(stream, out, begin + header[name]["data_offsets"][0], _length(header[name]), replaced.get(name))
+                _write(
+                    stream,
+                    out,
+                    begin + header[name]["data_offsets"][0],
+                    _length(header[name]),
+                    replaced.get(name),
+                )
             for new in added.values():
                 out.write(new.content)
 
 
-def _enter(entries: dict[str, Any], name: str, what: Values | Mapping[str, Any], offset: int, length: int) -> int:
+def _enter(
+    entries: dict[str, Any], name: str, what: Values | Mapping[str, Any], offset: int, length: int
+) -> int:
     if name in entries:
         raise NotLoadable(f"two tensors would have the name {name!r}")
-    dtype, shape = (what.dtype, what.shape) if isinstance(what, Values) else (what["dtype"], what["shape"])
-    entries[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, offset + length]}
+    dtype, shape = (
+        (what.dtype, what.shape) if isinstance(what, Values) else (what["dtype"], what["shape"])
+    )
+    entries[name] = {
+        "dtype": dtype,
+        "shape": list(shape),
+        "data_offsets": [offset, offset + length],
+    }
     return offset + length
 
 

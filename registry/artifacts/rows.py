@@ -46,29 +46,43 @@ def check_init(init: str, seed: int | None) -> None:
 def stored_dtype(dtype: str) -> str:
     """The numpy dtype in which a table lies in a safetensors file; bfloat16 as its 16 bits. Raises NotLoadable."""
     if dtype not in _STORED:
-        raise NotLoadable(f"a token table of dtype {dtype} cannot grow; one of {', '.join(_STORED)} can")
+        raise NotLoadable(
+            f"a token table of dtype {dtype} cannot grow; one of {', '.join(_STORED)} can"
+        )
     return _STORED[dtype]
 
 
-def new_rows(table: Array, dtype: str, used: int, pieces: Sequence[Sequence[int]], *, init: str, generator: Any) -> Array:
+def new_rows(
+    table: Array,
+    dtype: str,
+    used: int,
+    pieces: Sequence[Sequence[int]],
+    *,
+    init: str,
+    generator: Any,
+) -> Array:
     """The rows for new tokens as the table stores them, shape (tokens, width).
 
     table is (rows, width); only its first `used` rows belong to tokens. pieces are each token's rows under "subwords".
     A table of width 1 is a bias: it has no direction to draw, so "random" gives it the mean.
     """
     import numpy as np
+
     if init == "subwords":
         made = np.stack([_mean([_wide(table[id], dtype) for id in ids]) for ids in pieces])
     elif init == "mean" or table.shape[1] == 1:
         made = np.repeat(_mean_of_all(table, dtype, used)[None, :], len(pieces), axis=0)
     else:
-        made = generator.standard_normal((len(pieces), table.shape[1])) * _deviation(table, dtype, used)
+        made = generator.standard_normal((len(pieces), table.shape[1])) * _deviation(
+            table, dtype, used
+        )
     return narrow(made, dtype)
 
 
 def _wide(stored: Array, dtype: str) -> Array:
     """Stored numbers as float64, exactly."""
     import numpy as np
+
     if dtype == "BF16":
         return (stored.astype(np.uint32) << np.uint32(16)).view(np.float32).astype(np.float64)
     return stored.astype(np.float64)
@@ -77,6 +91,7 @@ def _wide(stored: Array, dtype: str) -> Array:
 def narrow(made: Array, dtype: str) -> Array:
     """float64 numbers rounded once, to nearest and to even, as the table stores it."""
     import numpy as np
+
     if dtype != "BF16":
         return made.astype(_STORED[dtype])
     # numpy has no bfloat16, and rounding by way of float32 rounds twice unless the first step rounds to odd
@@ -84,7 +99,9 @@ def narrow(made: Array, dtype: str) -> Array:
     bits = single.view(np.uint32)
     bits = np.where(np.abs(single.astype(np.float64)) > np.abs(made), bits - np.uint32(1), bits)
     bits = np.where(bits.view(np.float32).astype(np.float64) != made, bits | np.uint32(1), bits)
-    return ((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)).astype("<u2")
+    return (
+        (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+    ).astype("<u2")
 
 
 def _mean(rows: Sequence[Array]) -> Array:

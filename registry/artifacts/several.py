@@ -17,7 +17,11 @@ from .loading import first_line, quiet
 from .proof import bits_equal
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_WAYS = (("lora_", "a low-rank change"), ("ia3_", "a scaling"), ("trainable_tokens_delta", "rows of its own"))
+_WAYS = (
+    ("lora_", "a low-rank change"),
+    ("ia3_", "a scaling"),
+    ("trainable_tokens_delta", "rows of its own"),
+)
 _SEPARATELY = "load it without other adapters"
 _OF_NO_ACCOUNT = ("dtype", "SpladePooling.embedding_dimension")
 """Settings that say nothing of how a model encodes, or that a full model alone has."""
@@ -33,7 +37,9 @@ def check_names(names: Sequence[str]) -> None:
             )
 
 
-def refuse_misfits(base: tuple[str, Files, Facts], adapters: Mapping[str, tuple[str, Files, Facts]]) -> None:
+def refuse_misfits(
+    base: tuple[str, Files, Facts], adapters: Mapping[str, tuple[str, Files, Facts]]
+) -> None:
     """Raises NotLoadable where adapters of one base cannot stand on one model beside each other. Each is (reference, files, facts)."""
     changed: dict[str, tuple[str, str]] = {}
     for reference, files, facts in adapters.values():
@@ -72,23 +78,36 @@ def put_on(model: Any, adapters: Mapping[str, Path]) -> list[str]:
     with quiet():
         for name, folder in adapters.items():
             try:
-                model.load_adapter(str(folder), adapter_name=name, adapter_kwargs={"local_files_only": True})
+                model.load_adapter(
+                    str(folder), adapter_name=name, adapter_kwargs={"local_files_only": True}
+                )
             except (OSError, ValueError, RuntimeError, LookupError) as error:
-                raise NotLoadable(f"the adapter {name!r} cannot be put beside the others: {first_line(error)}") from error
+                raise NotLoadable(
+                    f"the adapter {name!r} cannot be put beside the others: {first_line(error)}"
+                ) from error
     model.requires_grad_(False)
     model.eval()
     changed = sorted(name for name, mark in _marks(live.inner).items() if before.get(name) != mark)
-    found = [f"the base's own {name} was changed while adapters were put on it" for name in changed[:1]]
-    return found + [problem for name, folder in adapters.items() for problem in _differs(live.inner, name, folder)]
+    found = [
+        f"the base's own {name} was changed while adapters were put on it" for name in changed[:1]
+    ]
+    return found + [
+        problem
+        for name, folder in adapters.items()
+        for problem in _differs(live.inner, name, folder)
+    ]
 
 
 def _marks(inner: Any) -> dict[str, tuple[int, int]]:
     """Name to (address, how often it was written): equal where nobody wrote."""
-    return {name: (tensor.data_ptr(), tensor._version) for name, tensor in own_tensors(inner).items()}
+    return {
+        name: (tensor.data_ptr(), tensor._version) for name, tensor in own_tensors(inner).items()
+    }
 
 
 def _differs(inner: Any, name: str, folder: Path) -> Iterator[str]:
     from safetensors import safe_open
+
     mine = adapter_tensors(inner, name)
     with safe_open(str(folder / WEIGHTS), "pt") as file:
         stored = {key.removeprefix("base_model.model."): key for key in list(file.keys())}
@@ -109,8 +128,14 @@ def _config(files: Files, facts: Facts) -> AdapterConfig:
 
 def _outside(base: Facts, own: Facts) -> Iterator[str]:
     """What an adapter's version has around the transformer, and its base otherwise."""
-    there, here = ({tensor.name: tensor.digest for tensor in facts.weights.tensors if re.match(r"\d+_(?!Transformer)\w+/", tensor.name)}
-                   for facts in (base, own))
+    there, here = (
+        {
+            tensor.name: tensor.digest
+            for tensor in facts.weights.tensors
+            if re.match(r"\d+_(?!Transformer)\w+/", tensor.name)
+        }
+        for facts in (base, own)
+    )
     if there != here:
         name = min(key for key in there.keys() | here.keys() if there.get(key) != here.get(key))
         yield f"has its own {name.partition('/')[0]}"
@@ -118,7 +143,10 @@ def _outside(base: Facts, own: Facts) -> Iterator[str]:
         yield f"is made of {', '.join(own.modules)}, its base of {', '.join(base.modules)}"
     mine, theirs = todays(own.settings), todays(base.settings)
     for key in sorted(mine.keys() | theirs.keys()):
-        here_it_is, there_it_is = setting(mine, key, own.model_class), setting(theirs, key, base.model_class)
+        here_it_is, there_it_is = (
+            setting(mine, key, own.model_class),
+            setting(theirs, key, base.model_class),
+        )
         if key not in _OF_NO_ACCOUNT and here_it_is != there_it_is:
             yield f"has the {key} {here_it_is!r}, its base {there_it_is!r}"
 
@@ -131,6 +159,11 @@ def _ways(config: AdapterConfig, facts: Facts) -> Iterator[tuple[str, str]]:
         name = tensor.name.partition("base_model.model.")[2]
         found = next(((part, way) for part, way in _WAYS if f".{part}" in name), None)
         if found is not None:
-            yield name.partition(f".{found[0]}")[0].removesuffix(".token_adapter").removesuffix(".base_layer"), found[1]
+            yield (
+                name.partition(f".{found[0]}")[0]
+                .removesuffix(".token_adapter")
+                .removesuffix(".base_layer"),
+                found[1],
+            )
         elif config.modules_to_save:
             yield name.rpartition(".")[0], "a whole module of its own"

@@ -21,7 +21,9 @@ _NOTHING = _Nothing()
 def differing(mine: Mapping[str, Any], other: Mapping[str, Any], path: str = "") -> Iterator[str]:
     """Each value of a nested mapping that is not the same in both: `key.key is 1 in memory and 2 when it is loaded`."""
     for key in [*mine, *(key for key in other if key not in mine)]:
-        yield from _differ(mine.get(key, _NOTHING), other.get(key, _NOTHING), f"{path}.{key}" if path else str(key))
+        yield from _differ(
+            mine.get(key, _NOTHING), other.get(key, _NOTHING), f"{path}.{key}" if path else str(key)
+        )
 
 
 def pair(mine: Any, other: Any) -> tuple[str, str]:
@@ -29,7 +31,10 @@ def pair(mine: Any, other: Any) -> tuple[str, str]:
     one, two = repr(mine), repr(other)
     if max(len(one), len(two)) <= _SHOWN:
         return one, two
-    same = next((index for index, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
+    same = next(
+        (index for index, (a, b) in enumerate(zip(one, two, strict=False)) if a != b),
+        min(len(one), len(two)),
+    )
     begin = max(0, same - _BEFORE)
     return _window(one, begin), _window(two, begin)
 
@@ -37,7 +42,11 @@ def pair(mine: Any, other: Any) -> tuple[str, str]:
 def _differ(mine: Any, other: Any, path: str) -> Iterator[str]:
     if mine == other:
         return  # told at once, a vocabulary being tens of thousands of values
-    if isinstance(mine, Mapping) and isinstance(other, Mapping) and mine.get("type") == other.get("type"):
+    if (
+        isinstance(mine, Mapping)
+        and isinstance(other, Mapping)
+        and mine.get("type") == other.get("type")
+    ):
         yield from differing(mine, other, path)
     elif isinstance(mine, list) and isinstance(other, list) and len(mine) == len(other):
         for index, (one, two) in enumerate(zip(mine, other, strict=True)):
@@ -48,4 +57,8 @@ def _differ(mine: Any, other: Any, path: str) -> Iterator[str]:
 
 
 def _window(text: str, begin: int) -> str:
-    return ("…" if begin else "") + text[begin:begin + _SHOWN] + ("…" if len(text) > begin + _SHOWN else "")
+    return (
+        ("…" if begin else "")
+        + text[begin : begin + _SHOWN]
+        + ("…" if len(text) > begin + _SHOWN else "")
+    )

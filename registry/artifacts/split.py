@@ -54,12 +54,15 @@ def _writing() -> Iterator[None]:
     except (RegistryError, OSError):
         raise
     except Exception as error:  # the libraries raise whatever they like, and each means the same: it cannot be written
-        raise NotLoadable(f"the model cannot be kept exactly: the library cannot write it: {' '.join(str(error).split()):.300}") from error
+        raise NotLoadable(
+            f"the model cannot be kept exactly: the library cannot write it: {' '.join(str(error).split()):.300}"
+        ) from error
 
 
 def _skeleton(inner: Any) -> Any:
     """The transformer's class anew, on no device, handed the live tensors."""
     import torch
+
     with torch.device("meta"):
         made = type(inner)._from_config(copy.deepcopy(inner.config))
     tensors = own_tensors(inner)
@@ -81,8 +84,12 @@ def _skeleton(inner: Any) -> Any:
             )
     if hasattr(inner, "generation_config"):
         made.generation_config = copy.deepcopy(inner.generation_config)
-    if "_weight_conversions" in inner.__dict__ and not getattr(inner, "_hf_peft_config_loaded", False):
-        made._weight_conversions = inner._weight_conversions  # so that a file has the names its class had on disk
+    if "_weight_conversions" in inner.__dict__ and not getattr(
+        inner, "_hf_peft_config_loaded", False
+    ):
+        made._weight_conversions = (
+            inner._weight_conversions
+        )  # so that a file has the names its class had on disk
     return made
 
 
@@ -90,9 +97,13 @@ def _write_around(live: Live, save: Callable[..., Any], folder: Path) -> None:
     """save_pretrained of a copy of the model's outside, with `save` in the transformer's place."""
     outside = _outside(live.model)
     module = copy.copy(live.module)
-    module.__dict__["_modules"] = {name: item for name, item in live.module._modules.items() if name != "model"}
+    module.__dict__["_modules"] = {
+        name: item for name, item in live.module._modules.items() if name != "model"
+    }
     module.__dict__["model"] = _Saver(save)
-    outside.__dict__["_modules"] = {name: module if item is live.module else item for name, item in live.model._modules.items()}
+    outside.__dict__["_modules"] = {
+        name: module if item is live.module else item for name, item in live.model._modules.items()
+    }
     if module not in outside._modules.values():  # inside a Router
         raise NotLoadable(
             "the transformer is inside another module",
@@ -105,7 +116,9 @@ def _write_around(live: Live, save: Callable[..., Any], folder: Path) -> None:
 def _forget_last_use(model: Any) -> None:
     """A tokenizer keeps how it cut and filled up its last texts, and saves that; the same model would be another version for it."""
     tokenizer, backend = getattr(model[0], "tokenizer", None), fast_tokenizer(model)
-    if backend is not None and {getattr(tokenizer, side, "right") for side in ("padding_side", "truncation_side")} == {"right"}:
+    if backend is not None and {
+        getattr(tokenizer, side, "right") for side in ("padding_side", "truncation_side")
+    } == {"right"}:
         backend.no_truncation()
         backend.no_padding()
 
@@ -139,32 +152,47 @@ def _write_card(live: Live, folder: Path, *, generate: bool) -> None:
 
 def _write_tensors(live: Live, adapter: str, folder: Path) -> None:
     from safetensors.torch import save_file
+
     tensors = adapter_tensors(live.inner, adapter) | trained_biases(live, adapter)
     if not tensors:
         raise NotLoadable(
             f"the adapter {adapter!r} has no tensors in the model", hint="add it to the model again"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({f"base_model.model.{name}": tensor.contiguous().clone() for name, tensor in tensors.items()}, folder / WEIGHTS,
-              metadata={"format": "pt"})
+    save_file(
+        {
+            f"base_model.model.{name}": tensor.contiguous().clone()
+            for name, tensor in tensors.items()
+        },
+        folder / WEIGHTS,
+        metadata={"format": "pt"},
+    )
 
 
 def _write_config(live: Live, adapter: str, base: Path, folder: Path) -> None:
     """The configuration with the base's place, and without what would make a loader begin the adapter from the base again."""
     from peft.utils.other import ModulesToSaveWrapper
+
     config = copy.deepcopy((live.configs or {})[adapter])
     config.base_model_name_or_path, config.revision, config.inference_mode = str(base), None, True
     if config.peft_type == "ADALORA":
-        config.rank_pattern = None  # by which peft cuts the tensors that it saves; here they are whole
+        config.rank_pattern = (
+            None  # by which peft cuts the tensors that it saves; here they are whole
+        )
     if begins_from_the_base(config):
         config.init_lora_weights = True
         for name in _BEGINNINGS:
             if getattr(config, name, None):
                 setattr(config, name, None)
     if getattr(config, "modules_to_save", None):
-        whole = [name for name, module in live.inner.named_modules()
-                 if isinstance(module, ModulesToSaveWrapper) and adapter in module.modules_to_save]
-        config.modules_to_save = [item for item in config.modules_to_save if any(name.endswith(item) for name in whole)] or None
+        whole = [
+            name
+            for name, module in live.inner.named_modules()
+            if isinstance(module, ModulesToSaveWrapper) and adapter in module.modules_to_save
+        ]
+        config.modules_to_save = [
+            item for item in config.modules_to_save if any(name.endswith(item) for name in whole)
+        ] or None
     config.save_pretrained(str(folder))
     if not (folder / CONFIG).is_file():
         raise NotLoadable(f"peft wrote no {CONFIG} for the adapter {adapter!r}")

@@ -18,12 +18,22 @@ Shapes = Mapping[str, Shape]
 """Name of a tensor to its shape."""
 
 _PREFIX = "base_model.model."
-_PART = re.compile(r"(.+?)\.(lora_A\.weight|lora_B\.weight|lora_B\.bias|lora_embedding_A|lora_embedding_B|"
-                   r"lora_magnitude_vector(?:\.weight)?|ia3_l|(?:token_adapter\.)?trainable_tokens_delta)")
+_PART = re.compile(
+    r"(.+?)\.(lora_A\.weight|lora_B\.weight|lora_B\.bias|lora_embedding_A|lora_embedding_B|"
+    r"lora_magnitude_vector(?:\.weight)?|ia3_l|(?:token_adapter\.)?trainable_tokens_delta)"
+)
 _OTHER_KINDS = re.compile(rf"(.+?)\.(?:{'|'.join(PARTS)})")
 _VARIANTS = ("target_parameters", "use_bdlora", "kasa_config", "monteclora_config", "velora_config")
 """Fields of a LoRA that give its tensors other names or shapes; such a one is compared by its modules only, and by the loaded model."""
-_RANK_AXIS = {"lora_A.weight": 0, "lora_B.weight": 1, "lora_embedding_A": 0, "lora_embedding_B": 1, "lora_A": 0, "lora_B": 1, "lora_E": 0}
+_RANK_AXIS = {
+    "lora_A.weight": 0,
+    "lora_B.weight": 1,
+    "lora_embedding_A": 0,
+    "lora_embedding_B": 1,
+    "lora_A": 0,
+    "lora_B": 1,
+    "lora_E": 0,
+}
 _INIT_R = 12
 """Of an AdaLoRA whose configuration says none."""
 
@@ -39,7 +49,9 @@ class Fault:
     wanted: object = None
 
 
-def faults(config: AdapterConfig, own: Shapes, parent: Shapes, table: str | None, prefix: str | None = None) -> list[Fault]:
+def faults(
+    config: AdapterConfig, own: Shapes, parent: Shapes, table: str | None, prefix: str | None = None
+) -> list[Fault]:
     """What does not fit between an adapter's tensors and its parent's, by name; none for an adapter that fits.
 
     Names are as in the files of adapter and transformer; table is the parent's tensor of token rows, prefix its base_prefix. The regular
@@ -48,8 +60,19 @@ def faults(config: AdapterConfig, own: Shapes, parent: Shapes, table: str | None
     adapter = _Adapter(config, own)
     base = _Base.seen_by(adapter, parent, table, prefix)
     expected = dict(_expected(adapter, base))
-    found = [fault for key in sorted(adapter.shapes) if (fault := _fault(adapter, base, key, expected)) is not None]
-    missing = [] if _is_variant(config) else [Fault("missing", _PREFIX + key) for key in sorted(expected.keys() - adapter.shapes.keys())]
+    found = [
+        fault
+        for key in sorted(adapter.shapes)
+        if (fault := _fault(adapter, base, key, expected)) is not None
+    ]
+    missing = (
+        []
+        if _is_variant(config)
+        else [
+            Fault("missing", _PREFIX + key)
+            for key in sorted(expected.keys() - adapter.shapes.keys())
+        ]
+    )
     return found + missing
 
 
@@ -72,14 +95,27 @@ class _Base:
     rows: Shape | None
 
     @classmethod
-    def seen_by(cls, adapter: _Adapter, parent: Shapes, table: str | None, prefix: str | None) -> _Base:
+    def seen_by(
+        cls, adapter: _Adapter, parent: Shapes, table: str | None, prefix: str | None
+    ) -> _Base:
         stored: dict[str, dict[str, Shape]] = {}
         for name, shape in parent.items():
             module, _, parameter = name.rpartition(".")
             stored.setdefault(module, {})[parameter] = shape
         live = live_names((module for module, _ in adapter.parts.values()), stored, prefix)
-        named = next((name for name, own in live.items() if table is not None and own == table.rpartition(".")[0]), None)
-        return cls({name: stored[own] for name, own in live.items()}, named, parent.get(table) if table is not None else None)
+        named = next(
+            (
+                name
+                for name, own in live.items()
+                if table is not None and own == table.rpartition(".")[0]
+            ),
+            None,
+        )
+        return cls(
+            {name: stored[own] for name, own in live.items()},
+            named,
+            parent.get(table) if table is not None else None,
+        )
 
 
 def ends_with(module: str, name: str) -> bool:
@@ -91,7 +127,7 @@ def _part(key: str) -> tuple[str, str]:
     """(module, part): what kind of tensor of which module."""
     found = _PART.fullmatch(key) or _OTHER_KINDS.match(key)
     if found is not None:
-        return found[1].removesuffix(".base_layer"), key[len(found[1]) + 1:]
+        return found[1].removesuffix(".base_layer"), key[len(found[1]) + 1 :]
     module, _, parameter = key.rpartition(".")
     return module.removesuffix(".base_layer"), parameter
 
@@ -103,9 +139,18 @@ def _expected(adapter: _Adapter, base: _Base) -> Iterator[tuple[str, Shape]]:
         weight = parameters.get("weight", ())
         if any(ends_with(module, name) for name in config.modules_to_save):
             yield from ((f"{module}.{parameter}", shape) for parameter, shape in parameters.items())
-        elif len(weight) < 2 or config.type not in _MADE or config.says("use_bdlora") or not is_targeted(config, module):
+        elif (
+            len(weight) < 2
+            or config.type not in _MADE
+            or config.says("use_bdlora")
+            or not is_targeted(config, module)
+        ):
             continue
-        elif isinstance(config.targets, tuple) or config.targets.lower() != "all-linear" or _unnumbered(module) in alike:
+        elif (
+            isinstance(config.targets, tuple)
+            or config.targets.lower() != "all-linear"
+            or _unnumbered(module) in alike
+        ):
             yield from _MADE[config.type](adapter, module, weight)
             if "bias" in parameters and config.fields.get("bias") in ("all", "lora_only"):
                 wrapped = f"{module}.base_layer.bias"
@@ -121,7 +166,9 @@ def _lora(adapter: _Adapter, module: str, weight: Shape) -> Iterator[tuple[str, 
         yield f"{module}.lora_embedding_B", (weight[1], rank)
         output = weight[1]
     else:
-        output, width = (weight[1], weight[0]) if fields.get("fan_in_fan_out") else (weight[0], weight[1])
+        output, width = (
+            (weight[1], weight[0]) if fields.get("fan_in_fan_out") else (weight[0], weight[1])
+        )
         yield f"{module}.lora_A.weight", (rank, width, *weight[2:])
         yield f"{module}.lora_B.weight", (output, rank, *(1 for _ in weight[2:]))
     if adapter.config.dora:
@@ -134,7 +181,9 @@ def _lora(adapter: _Adapter, module: str, weight: Shape) -> Iterator[tuple[str, 
 
 def _ia3(adapter: _Adapter, module: str, weight: Shape) -> Iterator[tuple[str, Shape]]:
     fields = adapter.config.fields
-    output, width = (weight[1], weight[0]) if fields.get("fan_in_fan_out") else (weight[0], weight[1])
+    output, width = (
+        (weight[1], weight[0]) if fields.get("fan_in_fan_out") else (weight[0], weight[1])
+    )
     forward = ends(module, fields.get("feedforward_modules") or ())
     yield f"{module}.ia3_l", (1, width) if forward else (output, 1)
 
@@ -142,20 +191,38 @@ def _ia3(adapter: _Adapter, module: str, weight: Shape) -> Iterator[tuple[str, S
 def _adalora(adapter: _Adapter, module: str, weight: Shape) -> Iterator[tuple[str, Shape]]:
     """Loaders make room for all of init_r and never read rank_pattern, by which peft itself may have cut the parts that it saved."""
     fields = adapter.config.fields
-    output, width = (weight[1], weight[0]) if fields.get("fan_in_fan_out") else (weight[0], weight[1])
+    output, width = (
+        (weight[1], weight[0]) if fields.get("fan_in_fan_out") else (weight[0], weight[1])
+    )
     rank = fields.get("init_r", _INIT_R)
-    yield from ((f"{module}.lora_A", (rank, width)), (f"{module}.lora_B", (output, rank)), (f"{module}.lora_E", (rank, 1)))
+    yield from (
+        (f"{module}.lora_A", (rank, width)),
+        (f"{module}.lora_B", (output, rank)),
+        (f"{module}.lora_E", (rank, 1)),
+    )
 
 
 _MADE = {"LORA": _lora, "ADALORA": _adalora, "IA3": _ia3}
 """Kinds whose tensors are known one by one."""
 
 
-def _trained_tokens(adapter: _Adapter, base: _Base, name: str, count: int) -> Iterator[tuple[str, Shape]]:
+def _trained_tokens(
+    adapter: _Adapter, base: _Base, name: str, count: int
+) -> Iterator[tuple[str, Shape]]:
     """The rows of one group of trainable tokens; without a name, or where tables are tied, they lie at the token table."""
-    part = "trainable_tokens_delta" if adapter.config.type == "TRAINABLE_TOKENS" else "token_adapter.trainable_tokens_delta"
-    named = [module for module in base.modules if name and ends(module, [name])] or ([base.table] if base.table else [])
-    stored = [module for module, own in adapter.parts.values() if own == part and (module in named or not name)]
+    part = (
+        "trainable_tokens_delta"
+        if adapter.config.type == "TRAINABLE_TOKENS"
+        else "token_adapter.trainable_tokens_delta"
+    )
+    named = [module for module in base.modules if name and ends(module, [name])] or (
+        [base.table] if base.table else []
+    )
+    stored = [
+        module
+        for module, own in adapter.parts.values()
+        if own == part and (module in named or not name)
+    ]
     for module in stored or named[:1]:
         width = base.modules.get(module, {}).get("weight", base.rows or (0, 0))[1]
         yield f"{module}.{part}", (count, width)
@@ -171,12 +238,16 @@ def _fault(adapter: _Adapter, base: _Base, key: str, expected: Shapes) -> Fault 
         return None if _may_be_new(adapter, base, module, part, shape) else Fault("module", module)
     if key in expected:
         return _misfit(name, part, shape, expected[key])
-    if part in known:  # a tensor of the parent's own: a token table, or a bias trained along with the rest
+    if (
+        part in known
+    ):  # a tensor of the parent's own: a token table, or a bias trained along with the rest
         if known[part] != shape:
             return Fault("shape", name, shape, known[part])
         trained = part == "bias" and adapter.config.fields.get("bias") not in (None, "none")
         return None if trained or _is_table(base, module, part, shape) else Fault("over", name)
-    other_kind = adapter.config.type not in (*_MADE, "TRAINABLE_TOKENS") or _is_variant(adapter.config)
+    other_kind = adapter.config.type not in (*_MADE, "TRAINABLE_TOKENS") or _is_variant(
+        adapter.config
+    )
     meant = not adapter.config.targets or is_targeted(adapter.config, module)
     return None if other_kind and meant else Fault("over", name)
 
@@ -189,7 +260,11 @@ def _misfit(name: str, part: str, shape: Shape, wanted: Shape) -> Fault | None:
     if shape == wanted:
         return None
     axis = _RANK_AXIS.get(part)
-    if axis is not None and len(shape) == len(wanted) and shape[:axis] + shape[axis + 1:] == wanted[:axis] + wanted[axis + 1:]:
+    if (
+        axis is not None
+        and len(shape) == len(wanted)
+        and shape[:axis] + shape[axis + 1 :] == wanted[:axis] + wanted[axis + 1 :]
+    ):
         return Fault("rank", name, shape[axis], wanted[axis])
     return Fault("shape", name, shape, wanted)
 
@@ -198,24 +273,34 @@ def _is_table(base: _Base, module: str, part: str, shape: Shape) -> bool:
     """A whole table with a row for each token: the input embeddings, or an output that is tied to them."""
     if part != "weight" or base.rows is None or len(shape) != 2 or shape[1] != base.rows[1]:
         return False
-    return module == base.table or base.modules.get(module, {}).get("weight") == base.rows or (
-        module not in base.modules and _is_output(module))
+    return (
+        module == base.table
+        or base.modules.get(module, {}).get("weight") == base.rows
+        or (module not in base.modules and _is_output(module))
+    )
 
 
 def _may_be_new(adapter: _Adapter, base: _Base, module: str, part: str, shape: Shape) -> bool:
     """A module that the parent's file need not have: a head saved with the adapter, or an output tied to the token table."""
-    if any(ends_with(module, name) for name in adapter.config.modules_to_save) or _is_table(base, module, part, shape):
+    if any(ends_with(module, name) for name in adapter.config.modules_to_save) or _is_table(
+        base, module, part, shape
+    ):
         return True
     if base.rows is None or not _is_output(module):
         return False
     wanted = {"lora_A.weight": (1, base.rows[1]), "lora_B.weight": (0, base.rows[0])}
     axis, length = wanted.get(part, (0, -1))
-    return (len(shape) == 2 and shape[axis] == length) or (part == "bias" and shape == base.rows[:1])
+    return (len(shape) == 2 and shape[axis] == length) or (
+        part == "bias" and shape == base.rows[:1]
+    )
 
 
 def _is_output(module: str) -> bool:
     """Whether a module is by its name the output over the tokens, which a file leaves out where it is tied to the input."""
-    return module.rpartition(".")[2] in ("decoder", "lm_head", "embed_out") and _unnumbered(module) == module
+    return (
+        module.rpartition(".")[2] in ("decoder", "lm_head", "embed_out")
+        and _unnumbered(module) == module
+    )
 
 
 def _unnumbered(module: str) -> str:

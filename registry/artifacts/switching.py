@@ -40,7 +40,10 @@ def activate(model: Any, adapters: Sequence[str]) -> None:
     if live.inner is None or not live.adapters:
         return
     layers = _layers(live.inner)
-    chosen = [(wrapper, [name for name in adapters if name in _known(wrapper)]) for wrapper in wrappers(live.inner)]
+    chosen = [
+        (wrapper, [name for name in adapters if name in _known(wrapper)])
+        for wrapper in wrappers(live.inner)
+    ]
     _refuse_two_at_once(chosen)
     trainable = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     for wrapper, names in chosen:
@@ -48,7 +51,9 @@ def activate(model: Any, adapters: Sequence[str]) -> None:
         if names:
             wrapper.set_adapter(names, inference_mode=True)
         elif adapters and wrapper in layers:
-            wrapper._active_adapter = list(adapters)  # it acts for none of them; active_adapters() of the library asks the first one it meets
+            wrapper._active_adapter = list(
+                adapters
+            )  # it acts for none of them; active_adapters() of the library asks the first one it meets
     for parameter, before in trainable:
         if parameter.requires_grad != before:
             parameter.requires_grad_(before)
@@ -57,7 +62,11 @@ def activate(model: Any, adapters: Sequence[str]) -> None:
 def active(model: Any) -> tuple[str, ...]:
     """The adapters that act now, in the order in which they were put on."""
     live = take_apart(model)
-    acting = {name for wrapper in (wrappers(live.inner) if live.inner is not None else ()) for name in _acts(wrapper, _known(wrapper))}
+    acting = {
+        name
+        for wrapper in (wrappers(live.inner) if live.inner is not None else ())
+        for name in _acts(wrapper, _known(wrapper))
+    }
     return tuple(name for name in live.adapters if name in acting)
 
 
@@ -68,7 +77,15 @@ def acting(model: Any) -> tuple[str, ...]:
     """
     live = take_apart(model)
     kinds = _wrapper_kinds()
-    named = [(name, wrapper, _known(wrapper)) for name, wrapper in live.inner.named_modules() if isinstance(wrapper, kinds)] if live.adapters else []
+    named = (
+        [
+            (name, wrapper, _known(wrapper))
+            for name, wrapper in live.inner.named_modules()
+            if isinstance(wrapper, kinds)
+        ]
+        if live.adapters
+        else []
+    )
     parts = [(name, _acts(wrapper, known), known) for name, wrapper, known in named if known]
     together = tuple(dict.fromkeys(adapter for _, acts, _ in parts for adapter in acts))
     if parts and not together:
@@ -85,8 +102,7 @@ def acting(model: Any) -> tuple[str, ...]:
             raise NotLoadable(
                 "adapters are active in parts of the model only, which no load can restore: "
                 f"{_names(acts) or 'none'} in {name}, elsewhere {_names(together)}",
-                hint="to activate one everywhere: "
-                f"registry.activate(model, {together[0]!r})",
+                hint=f"to activate one everywhere: registry.activate(model, {together[0]!r})",
             )
     return together
 
@@ -111,8 +127,12 @@ def untouched(model: Any) -> Iterator[None]:
     A training's mixed precision is off meanwhile, so that the model computes as one that was loaded does.
     """
     import torch
+
     live = take_apart(model)
-    flags = [(wrapper, {name: wrapper.__dict__.get(name) for name in _FLAGS}) for wrapper in (wrappers(live.inner) if live.inner is not None else ())]
+    flags = [
+        (wrapper, {name: wrapper.__dict__.get(name) for name in _FLAGS})
+        for wrapper in (wrappers(live.inner) if live.inner is not None else ())
+    ]
     modes = [(module, module.training) for module in model.modules()]
     settings = [(module, dict(module.__dict__)) for module in (model, *model.children())]
     trainable = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
@@ -129,7 +149,9 @@ def untouched(model: Any) -> Iterator[None]:
                 _restore_lengths(backend, *lengths)
             for wrapper, before in flags:
                 for name, value in before.items():
-                    wrapper.__dict__.pop(name, None) if value is None else wrapper.__dict__.update({name: value})
+                    wrapper.__dict__.pop(name, None) if value is None else wrapper.__dict__.update(
+                        {name: value}
+                    )
             for module, values in settings:
                 module.__dict__.clear()
                 module.__dict__.update(values)
@@ -143,6 +165,7 @@ def untouched(model: Any) -> Iterator[None]:
 def _wrapper_kinds() -> tuple[type[Any], ...]:
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils.other import AuxiliaryTrainingWrapper
+
     return BaseTunerLayer, AuxiliaryTrainingWrapper
 
 
@@ -158,12 +181,17 @@ def _names(adapters: Sequence[str]) -> str:
 
 def _layers(inner: Any) -> set[Any]:
     from peft.tuners.tuners_utils import BaseTunerLayer
+
     return {module for module in inner.modules() if isinstance(module, BaseTunerLayer)}
 
 
 def _known(wrapper: Any) -> set[str]:
     """The adapters that a wrapper has something of."""
-    return {name for part in wrapper.adapter_layer_names for name in getattr(_at(wrapper, part), "keys", tuple)()}
+    return {
+        name
+        for part in wrapper.adapter_layer_names
+        for name in getattr(_at(wrapper, part), "keys", tuple)()
+    }
 
 
 def _at(wrapper: Any, path: str) -> Any:
@@ -174,6 +202,7 @@ def _at(wrapper: Any, path: str) -> Any:
 
 def _refuse_two_at_once(chosen: Sequence[tuple[Any, list[str]]]) -> None:
     from peft.utils.other import AuxiliaryTrainingWrapper
+
     for wrapper, names in chosen:
         if len(names) > 1 and isinstance(wrapper, AuxiliaryTrainingWrapper):
             raise NotLoadable(
@@ -196,4 +225,10 @@ def _restore_lengths(backend: Any, truncation: Any, padding: Any) -> None:
 
 
 def _devices(model: Any) -> list[Any]:
-    return sorted({parameter.device.index or 0 for parameter in model.parameters() if parameter.device.type == "cuda"})
+    return sorted(
+        {
+            parameter.device.index or 0
+            for parameter in model.parameters()
+            if parameter.device.type == "cuda"
+        }
+    )

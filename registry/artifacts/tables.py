@@ -35,8 +35,11 @@ def place_of(files: Files, tensor: Tensor) -> tuple[str, Header]:
 def read_rows(files: Files, table: Tensor, ids: Sequence[int]) -> Array:
     """The rows of a table at these ids as float64, shape (ids, width). Raises NotLoadable for a dtype that is no number."""
     import numpy as np
+
     if table.dtype not in _STORED:
-        raise NotLoadable(f"rows of dtype {table.dtype} cannot be read; those of {', '.join(_STORED)} can")
+        raise NotLoadable(
+            f"rows of dtype {table.dtype} cannot be read; those of {', '.join(_STORED)} can"
+        )
     path, header = place_of(files, table)
     size = header.length // max(table.shape[0], 1)
     with files.open(path) as stream:
@@ -53,10 +56,15 @@ def read_rows(files: Files, table: Tensor, ids: Sequence[int]) -> Array:
 def all_zero(files: Files, tensors: Sequence[Tensor]) -> frozenset[str]:
     """The names of those whose every value is 0, of either sign; what has another dtype than real numbers is left out."""
     import numpy as np
+
     found: set[str] = set()
     for path in (path for path in files.paths() if path.endswith(".safetensors")):
         folder = path.rpartition("/")[0]
-        inside = [tensor for tensor in tensors if tensor.name.rpartition("/")[0] == folder and tensor.dtype in _STORED]
+        inside = [
+            tensor
+            for tensor in tensors
+            if tensor.name.rpartition("/")[0] == folder and tensor.dtype in _STORED
+        ]
         if not inside:
             continue
         with files.open(path) as stream:
@@ -66,9 +74,15 @@ def all_zero(files: Files, tensors: Sequence[Tensor]) -> frozenset[str]:
                 if header is None:
                     continue
                 stream.seek(header.offset)
-                sizes = (min(_GLANCE, header.length), max(header.length - _GLANCE, 0))  # mostly the first values tell
+                sizes = (
+                    min(_GLANCE, header.length),
+                    max(header.length - _GLANCE, 0),
+                )  # mostly the first values tell
                 parts = (np.frombuffer(stream.read(size), _STORED[tensor.dtype]) for size in sizes)
-                if not any(bool((part & 0x7FFF if tensor.dtype == "BF16" else part).any()) for part in parts):
+                if not any(
+                    bool((part & 0x7FFF if tensor.dtype == "BF16" else part).any())
+                    for part in parts
+                ):
                     found.add(tensor.name)
     return frozenset(found)
 
@@ -76,6 +90,11 @@ def all_zero(files: Files, tensors: Sequence[Tensor]) -> frozenset[str]:
 def nearly_one(rows: Array) -> bool:
     """Whether all rows point nearly the same way, so that a model cannot tell them apart."""
     import numpy as np
+
     lengths = np.sqrt((rows * rows).sum(axis=1, keepdims=True))
     directions = rows / np.where(lengths == 0, 1.0, lengths)
-    return bool((directions @ directions.T).min() > NEARLY) if (lengths > 0).all() else bool((lengths == 0).all())
+    return (
+        bool((directions @ directions.T).min() > NEARLY)
+        if (lengths > 0).all()
+        else bool((lengths == 0).all())
+    )

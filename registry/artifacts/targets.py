@@ -16,12 +16,56 @@ from .configuration import read_if_there
 from .encoder.belongs import join
 
 BASE_PREFIX = {
-    **{name: name for name in ("albert", "bert", "convbert", "deberta", "distilbert", "electra", "ernie", "fnet", "funnel", "gte", "ibert",
-                               "layoutlm", "longformer", "luke", "mobilebert", "mpnet", "mra", "nomic_bert", "nystromformer", "rembert",
-                               "roberta", "roformer", "splinter", "yoso")},
-    **dict.fromkeys(("camembert", "xlm-roberta"), "roberta"), **dict.fromkeys(("big_bird", "megatron-bert"), "bert"), "deberta-v2": "deberta",
-    **dict.fromkeys(("eurobert", "gemma", "gemma2", "gemma3_text", "llama", "mistral", "modernbert", "phi", "qwen2", "qwen3"), "model"),
-    **dict.fromkeys(("bloom", "flaubert", "gpt2", "mt5", "squeezebert", "t5", "xlm", "xlnet"), "transformer"),
+    **{
+        name: name
+        for name in (
+            "albert",
+            "bert",
+            "convbert",
+            "deberta",
+            "distilbert",
+            "electra",
+            "ernie",
+            "fnet",
+            "funnel",
+            "gte",
+            "ibert",
+            "layoutlm",
+            "longformer",
+            "luke",
+            "mobilebert",
+            "mpnet",
+            "mra",
+            "nomic_bert",
+            "nystromformer",
+            "rembert",
+            "roberta",
+            "roformer",
+            "splinter",
+            "yoso",
+        )
+    },
+    **dict.fromkeys(("camembert", "xlm-roberta"), "roberta"),
+    **dict.fromkeys(("big_bird", "megatron-bert"), "bert"),
+    "deberta-v2": "deberta",
+    **dict.fromkeys(
+        (
+            "eurobert",
+            "gemma",
+            "gemma2",
+            "gemma3_text",
+            "llama",
+            "mistral",
+            "modernbert",
+            "phi",
+            "qwen2",
+            "qwen3",
+        ),
+        "model",
+    ),
+    **dict.fromkeys(
+        ("bloom", "flaubert", "gpt2", "mt5", "squeezebert", "t5", "xlm", "xlnet"), "transformer"
+    ),
 }
 """By model_type. Source: transformers 5.23, base_model_prefix of the classes."""
 _LENGTH, _REPEATS = 1_000, 12
@@ -33,10 +77,16 @@ _LITERAL = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]")
 def check_patterns(config: AdapterConfig) -> None:
     """Raises NotLoadable for a regular expression that is none, or that could take for ever on a module's name."""
     fields = config.fields
-    patterns = [(name, fields[name]) for name in _MAY_BE_PATTERNS if isinstance(fields.get(name), str)]
-    patterns += [(name, key) for name in ("rank_pattern", "alpha_pattern") for key in fields.get(name) or {}]
+    patterns = [
+        (name, fields[name]) for name in _MAY_BE_PATTERNS if isinstance(fields.get(name), str)
+    ]
+    patterns += [
+        (name, key) for name in ("rank_pattern", "alpha_pattern") for key in fields.get(name) or {}
+    ]
     layers = fields.get("layers_pattern") or []
-    patterns += [("layers_pattern", item) for item in ([layers] if isinstance(layers, str) else layers)]
+    patterns += [
+        ("layers_pattern", item) for item in ([layers] if isinstance(layers, str) else layers)
+    ]
     patterns += [("modules_to_save", item) for item in config.modules_to_save]
     for name, pattern in patterns:
         bare = _LITERAL.sub("x", pattern)
@@ -50,7 +100,9 @@ def check_patterns(config: AdapterConfig) -> None:
         try:
             re.compile(pattern)
         except re.error as error:
-            raise NotLoadable(f"adapter_config.json has the {name} {pattern!r:.80}, no regular expression: {error}") from None
+            raise NotLoadable(
+                f"adapter_config.json has the {name} {pattern!r:.80}, no regular expression: {error}"
+            ) from None
 
 
 def is_targeted(config: AdapterConfig, module: str) -> bool:
@@ -61,7 +113,10 @@ def is_targeted(config: AdapterConfig, module: str) -> bool:
     if any(re.match(rf"(^|.*\.){name}($|\..*)", module) for name in config.modules_to_save):
         return False
     if isinstance(config.targets, str):
-        return config.targets.lower() == "all-linear" or re.fullmatch(config.targets, module) is not None
+        return (
+            config.targets.lower() == "all-linear"
+            or re.fullmatch(config.targets, module) is not None
+        )
     if module in config.targets:
         return True
     return ends(module, config.targets) and _in_layers(config.fields, module)
@@ -84,11 +139,15 @@ def rank_of(config: AdapterConfig, module: str) -> int | None:
 
 def base_prefix(files: Files, folder: str) -> str | None:
     """What a class with a head calls the transformer in a folder, as `bert`; None for an architecture that is not listed."""
-    model_type = read_if_there(files, join(folder, "config.json"), set(files.paths())).get("model_type")
+    model_type = read_if_there(files, join(folder, "config.json"), set(files.paths())).get(
+        "model_type"
+    )
     return BASE_PREFIX.get(model_type) if isinstance(model_type, str) else None
 
 
-def live_names(own: Iterable[str], parent: Mapping[str, Any], prefix: str | None = None) -> dict[str, str]:
+def live_names(
+    own: Iterable[str], parent: Mapping[str, Any], prefix: str | None = None
+) -> dict[str, str]:
     """The parent's modules by the names that they have in the class the adapter was trained on: {live name: name in the file}.
 
     A file may carry the prefix of its base model (`bert.`) where the adapter's class has none, or lack it where that has one; which
@@ -99,7 +158,9 @@ def live_names(own: Iterable[str], parent: Mapping[str, Any], prefix: str | None
     best = {name: name for name in parent}
     for item in sorted(prefixes):
         stripped = {name.removeprefix(item): name for name in parent if name.startswith(item)}
-        prefixed = {item + name: name for name in parent} if prefix is None or item == f"{prefix}." else {}
+        prefixed = (
+            {item + name: name for name in parent} if prefix is None or item == f"{prefix}." else {}
+        )
         best = max((best, stripped, prefixed), key=lambda names: len(meant & names.keys()))
     return best
 
@@ -110,7 +171,14 @@ def _in_layers(fields: Mapping[str, Any], module: str) -> bool:
         return True
     patterns = [patterns] if isinstance(patterns, str) and patterns else patterns
     if patterns:
-        found = next((match for pattern in patterns if (match := re.match(rf"(?:^|.*?\.){pattern}\.(\d+)\.", module))), None)
+        found = next(
+            (
+                match
+                for pattern in patterns
+                if (match := re.match(rf"(?:^|.*?\.){pattern}\.(\d+)\.", module))
+            ),
+            None,
+        )
     else:
         found = re.match(r".*?\.[^.]*\.(\d+)\.", module)
     return found is not None and int(found[1]) in ([chosen] if isinstance(chosen, int) else chosen)

@@ -31,15 +31,41 @@ _FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
 _ENTRY = itemgetter(0, 1)
 _token = partial(tuple.__new__, Token)
 _quoted = json.encoder.encode_basestring
-_SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
-_LOWER_CASING = {"do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True, "unk_token": "[UNK]", "sep_token": "[SEP]",
-                 "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"}
-_SENTENCE_PIECE = {"bos_token": "<s>", "eos_token": "</s>", "sep_token": "</s>", "cls_token": "<s>", "unk_token": "<unk>", "pad_token": "<pad>",
-                   "mask_token": "<mask>"}
+_SPECIAL = (
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+)
+_LOWER_CASING = {
+    "do_lower_case": True,
+    "strip_accents": None,
+    "tokenize_chinese_chars": True,
+    "unk_token": "[UNK]",
+    "sep_token": "[SEP]",
+    "pad_token": "[PAD]",
+    "cls_token": "[CLS]",
+    "mask_token": "[MASK]",
+}
+_SENTENCE_PIECE = {
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "sep_token": "</s>",
+    "cls_token": "<s>",
+    "unk_token": "<unk>",
+    "pad_token": "<pad>",
+    "mask_token": "<mask>",
+}
 _DEFAULTS: Mapping[str, Mapping[str, object]] = {
-    "BertTokenizer": _LOWER_CASING, "DistilBertTokenizer": _LOWER_CASING, "ElectraTokenizer": _LOWER_CASING,
+    "BertTokenizer": _LOWER_CASING,
+    "DistilBertTokenizer": _LOWER_CASING,
+    "ElectraTokenizer": _LOWER_CASING,
     "MPNetTokenizer": {**_LOWER_CASING, **_SENTENCE_PIECE, "unk_token": "[UNK]"},
-    "RobertaTokenizer": {**_SENTENCE_PIECE, "add_prefix_space": False}, "XLMRobertaTokenizer": {**_SENTENCE_PIECE, "add_prefix_space": True},
+    "RobertaTokenizer": {**_SENTENCE_PIECE, "add_prefix_space": False},
+    "XLMRobertaTokenizer": {**_SENTENCE_PIECE, "add_prefix_space": True},
 }
 """Source: transformers 5, the signature of each class's __init__; from where ours differ the digest would change with a re-save."""
 _SETTINGS = ("do_lower_case", "strip_accents", "tokenize_chinese_chars", "add_prefix_space")
@@ -68,12 +94,16 @@ def read_vocabulary(files: Files, folder: str = "") -> Tokenizer:
 
 def _read(files: Files, folder: str) -> Tokenizer:
     there = set(files.paths())
-    path, words, config_path = (f"{folder}/{name}" if folder else name for name in (TOKENIZER, WORDS, CONFIG))
+    path, words, config_path = (
+        f"{folder}/{name}" if folder else name for name in (TOKENIZER, WORDS, CONFIG)
+    )
     config = read_if_there(files, config_path, there)
     if path in there:
         value = read_object(files, path)
         tokens = _tokens(value, path)
-        described: object = _without_vocabulary({key: item for key, item in value.items() if key not in ("truncation", "padding")})
+        described: object = _without_vocabulary(
+            {key: item for key, item in value.items() if key not in ("truncation", "padding")}
+        )
     elif words in there:
         lines = read(files, words).decode("utf-8", "replace").splitlines()
         tokens = _by_id(_plain(lines, range(len(lines))), words)
@@ -86,21 +116,40 @@ def _read(files: Files, folder: str) -> Tokenizer:
     blob = vocabulary_bytes(tokens)
     digest = digest_of(blob)
     settings = settings_of(config)
-    whole = json.dumps({"tokenizer": described, "vocabulary": digest, "config": settings}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    whole = json.dumps(
+        {"tokenizer": described, "vocabulary": digest, "config": settings},
+        ensure_ascii=False,
+        sort_keys=True,
+        separators=(",", ":"),
+    )
     length = config.get("model_max_length")
-    return Tokenizer(tokens, digest, digest_of(whole.encode("utf-8", "surrogatepass")),
-                     length if type(length) is int and 0 < length < ID_LIMIT else None, blob)
+    return Tokenizer(
+        tokens,
+        digest,
+        digest_of(whole.encode("utf-8", "surrogatepass")),
+        length if type(length) is int and 0 < length < ID_LIMIT else None,
+        blob,
+    )
 
 
 def vocabulary_bytes(tokens: Sequence[Token]) -> bytes:
     """The vocabulary blob: canonical JSON of [id, content, special, lstrip, rstrip, single_word, normalized], by id."""
     try:  # written row by row, since there are tens of thousands and nearly all have no flag
-        rows = [json.dumps((id, content, special, left, right, single, normalized), ensure_ascii=False, separators=(",", ":"))
-                if special or left or right or single or normalized else f"[{id},{_quoted(content)},false,false,false,false,false]"
-                for id, content, special, left, right, single, normalized in tokens]
+        rows = [
+            json.dumps(
+                (id, content, special, left, right, single, normalized),
+                ensure_ascii=False,
+                separators=(",", ":"),
+            )
+            if special or left or right or single or normalized
+            else f"[{id},{_quoted(content)},false,false,false,false,false]"
+            for id, content, special, left, right, single, normalized in tokens
+        ]
         return f"[{','.join(rows)}]".encode()
     except UnicodeEncodeError:
-        raise UnsafeFile("the vocabulary holds text that is no Unicode (a lone surrogate)") from None
+        raise UnsafeFile(
+            "the vocabulary holds text that is no Unicode (a lone surrogate)"
+        ) from None
 
 
 def parse_vocabulary(content: bytes) -> tuple[Token, ...]:
@@ -108,7 +157,11 @@ def parse_vocabulary(content: bytes) -> tuple[Token, ...]:
     try:
         with uncollected():
             rows = parse_json(content, "the vocabulary")
-            tokens = tuple(map(_token, rows)) if set(map(type, rows)) <= {list} and set(map(len, rows)) <= {len(Token._fields)} else ()
+            tokens = (
+                tuple(map(_token, rows))
+                if set(map(type, rows)) <= {list} and set(map(len, rows)) <= {len(Token._fields)}
+                else ()
+            )
             canonical = vocabulary_bytes(tokens)
     except (TypeError, ValueError, UnsafeFile) as error:
         raise InvalidManifest(f"the vocabulary is malformed: {error}") from None
@@ -182,7 +235,12 @@ def _tokens(value: dict[str, Any], path: str) -> tuple[Token, ...]:
     marked = {item.get("content") for item in added if isinstance(item.get("content"), str)}
     unmarked = [word not in marked for word in words]
     tokens = _plain(compress(words, unmarked), compress(ids, unmarked))
-    tokens += [Token(item.get("id"), item.get("content"), *(bool(item.get(flag, False)) for flag in _FLAGS)) for item in added]
+    tokens += [
+        Token(
+            item.get("id"), item.get("content"), *(bool(item.get(flag, False)) for flag in _FLAGS)
+        )
+        for item in added
+    ]
     return _by_id(tokens, path)
 
 
@@ -194,13 +252,25 @@ def _plain(words: Iterable[str], ids: Iterable[int]) -> list[Token]:
 def _by_id(tokens: Sequence[Token], path: str) -> tuple[Token, ...]:
     """The tokens by id, each id and each content once. Raises UnsafeFile."""
     ids = [token[0] for token in tokens]
-    if set(map(type, ids)) - {int} or {type(token[1]) for token in tokens} - {str} or not 0 <= min(ids, default=0) <= max(ids, default=0) < ID_LIMIT:
-        odd = next(token for token in tokens if type(token[0]) is not int or not 0 <= token[0] < ID_LIMIT or type(token[1]) is not str)
+    if (
+        set(map(type, ids)) - {int}
+        or {type(token[1]) for token in tokens} - {str}
+        or not 0 <= min(ids, default=0) <= max(ids, default=0) < ID_LIMIT
+    ):
+        odd = next(
+            token
+            for token in tokens
+            if type(token[0]) is not int
+            or not 0 <= token[0] < ID_LIMIT
+            or type(token[1]) is not str
+        )
         raise UnsafeFile(f"{path} has the token {odd.content!r} with the id {odd.id!r}")
     ordered = sorted(tokens, key=itemgetter(0))
     if len(set(ids)) < len(ids):
         one, other = next(pair for pair in pairwise(ordered) if pair[0][0] == pair[1][0])
-        raise UnsafeFile(f"{path} has two tokens with the id {one.id}: {one.content!r} and {other.content!r}")
+        raise UnsafeFile(
+            f"{path} has two tokens with the id {one.id}: {one.content!r} and {other.content!r}"
+        )
     return tuple(ordered)
 
 
@@ -218,22 +288,35 @@ def special_tokens(files: Files, folder: str) -> dict[str, str | None]:
 
     Source: transformers 5, tokenization_utils_base.py, _from_pretrained.
     """
-    config, beside = (_object_if_there(files, f"{folder}/{name}" if folder else name) for name in (CONFIG, _SPECIAL_MAP))
-    overruling = {} if "added_tokens_decoder" in config else {key: _content(beside[key]) for key in _SPECIAL if key in beside}
+    config, beside = (
+        _object_if_there(files, f"{folder}/{name}" if folder else name)
+        for name in (CONFIG, _SPECIAL_MAP)
+    )
+    overruling = (
+        {}
+        if "added_tokens_decoder" in config
+        else {key: _content(beside[key]) for key in _SPECIAL if key in beside}
+    )
     settings = settings_of(config)
     return {**{key: _content(settings[key]) for key in _SPECIAL}, **overruling}
 
 
 def splits_special(files: Files, folder: str) -> bool:
     """Whether special tokens are split like any other text, so that those which were added are never found."""
-    return bool(_object_if_there(files, f"{folder}/{CONFIG}" if folder else CONFIG).get("split_special_tokens"))
+    return bool(
+        _object_if_there(files, f"{folder}/{CONFIG}" if folder else CONFIG).get(
+            "split_special_tokens"
+        )
+    )
 
 
 def side_of(files: Files, folder: str, what: str) -> str:
     """On which side texts are cut (`truncation`) or filled up (`padding`): left or right."""
     path, config = (f"{folder}/{name}" if folder else name for name in (TOKENIZER, CONFIG))
     named = _object_if_there(files, config).get(f"{what}_side")
-    if named is None and path in files.paths() and b'"Left"' in read(files, path):  # the file is large, and nearly none says so
+    if (
+        named is None and path in files.paths() and b'"Left"' in read(files, path)
+    ):  # the file is large, and nearly none says so
         part = read_object(files, path).get(what)
         named = part.get("direction") if isinstance(part, dict) else None
     return named.lower() if isinstance(named, str) else "right"

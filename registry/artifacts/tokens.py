@@ -48,8 +48,13 @@ class Linted:
     warnings: tuple[str, ...]
 
 
-def parse_tokens(tokens: str | Iterable[str | Mapping[str, Any] | Wanted], *, special: bool = False, single_word: bool = False,
-                 normalized: bool | None = None) -> tuple[Wanted, ...]:
+def parse_tokens(
+    tokens: str | Iterable[str | Mapping[str, Any] | Wanted],
+    *,
+    special: bool = False,
+    single_word: bool = False,
+    normalized: bool | None = None,
+) -> tuple[Wanted, ...]:
     """The tokens in order, with all their flags; those given here hold for every token that does not say otherwise itself.
 
     tokens is the text of a token file, or values: one token a line, or a JSON object a line or a value, such as
@@ -82,8 +87,17 @@ def parse_tokens(tokens: str | Iterable[str | Mapping[str, Any] | Wanted], *, sp
             continue
         is_special = entry.get("special", special)
         plain = (not is_special) if normalized is None else normalized
-        found.append(Wanted(entry["content"], is_special, entry.get("lstrip", False), entry.get("rstrip", False),
-                            entry.get("single_word", single_word), entry.get("normalized", plain), entry.get("id")))
+        found.append(
+            Wanted(
+                entry["content"],
+                is_special,
+                entry.get("lstrip", False),
+                entry.get("rstrip", False),
+                entry.get("single_word", single_word),
+                entry.get("normalized", plain),
+                entry.get("id"),
+            )
+        )
     if bad:
         raise _refused(bad)
     if not found:
@@ -91,7 +105,13 @@ def parse_tokens(tokens: str | Iterable[str | Mapping[str, Any] | Wanted], *, sp
     return tuple(found)
 
 
-def lint(tokens: tuple[Wanted, ...], lexicon: Lexicon, *, skip_existing: bool = False, needs_pieces: bool = True) -> Linted:
+def lint(
+    tokens: tuple[Wanted, ...],
+    lexicon: Lexicon,
+    *,
+    skip_existing: bool = False,
+    needs_pieces: bool = True,
+) -> Linted:
     """Those of the tokens that can be added to the vocabulary.
 
     With skip_existing those already there are left out; without needs_pieces a word that is only the unknown token may stay.
@@ -141,7 +161,13 @@ def lint(tokens: tuple[Wanted, ...], lexicon: Lexicon, *, skip_existing: bool = 
     return Linted(tuple(kept), tuple(pieces), tuple(skipped), tuple(_warnings(kept, lexicon)))
 
 
-def refuse_early(tokens: tuple[Wanted, ...], lexicon: Lexicon, *, skip_existing: bool = False, needs_pieces: bool = True) -> None:
+def refuse_early(
+    tokens: tuple[Wanted, ...],
+    lexicon: Lexicon,
+    *,
+    skip_existing: bool = False,
+    needs_pieces: bool = True,
+) -> None:
     """Raises InvalidTokens where the vocabulary alone tells, before any model is loaded; then all that lint finds is named at once.
 
     lexicon is made of tokenizer.json. What depends on how the library normalises is left to lint and the loaded tokenizer.
@@ -163,8 +189,11 @@ class _Seen:
     def twice(self, token: Wanted) -> str | None:
         earlier = self.exact.get(_nfc(token.content))
         if earlier is not None:
-            return (f"{token.content!r} stands twice" if earlier.content == token.content
-                    else f"{token.content!r} is {earlier.content!r} in another Unicode spelling")
+            return (
+                f"{token.content!r} stands twice"
+                if earlier.content == token.content
+                else f"{token.content!r} is {earlier.content!r} in another Unicode spelling"
+            )
         earlier = self.folded.get(self.lexicon.fold(token.content))
         if earlier is not None and (token.normalized or earlier.normalized):
             return f"{token.content!r} and {earlier.content!r} are one after normalisation, so one is never found"
@@ -186,7 +215,9 @@ def _refused(faults: Sequence[_Fault], what: str = "") -> InvalidTokens:
 
 def _lines(text: str) -> Iterable[str]:
     """The lines of a token file that hold something; only a line feed ends a line."""
-    return [line for raw in text.removeprefix("\ufeff").split("\n") if (line := raw.removesuffix("\r"))]
+    return [
+        line for raw in text.removeprefix("\ufeff").split("\n") if (line := raw.removesuffix("\r"))
+    ]
 
 
 def _malformed(entry: Any) -> str | None:
@@ -213,7 +244,11 @@ def _unfit(token: Wanted) -> _Fault | None:
 
 
 def _there(token: Wanted, lexicon: Lexicon) -> str | None:
-    for spelled in (token.content, _nfc(token.content), unicodedata.normalize("NFD", token.content)):
+    for spelled in (
+        token.content,
+        _nfc(token.content),
+        unicodedata.normalize("NFD", token.content),
+    ):
         if spelled in lexicon.ids:
             return f"is in the vocabulary already (id {lexicon.ids[spelled]})"
     folded = lexicon.fold(token.content)
@@ -230,8 +265,10 @@ def _warnings(tokens: list[Wanted], lexicon: Lexicon) -> Iterable[str]:
     for token in tokens:
         folded = lexicon.fold(token.content)
         if not token.normalized and not token.special and folded != _nfc(token.content):
-            yield (f"{token.content!r} is found only as it is spelled, not as {folded!r}, though all other words are folded; normalized finds "
-                   "it however it is written")
+            yield (
+                f"{token.content!r} is found only as it is spelled, not as {folded!r}, though all other words are folded; normalized finds "
+                "it however it is written"
+            )
         if any(sign.isspace() for sign in token.content):
             yield f"{token.content!r} holds a blank, and is found only where exactly that stands between its words"
         if token.single_word:
@@ -240,8 +277,10 @@ def _warnings(tokens: list[Wanted], lexicon: Lexicon) -> Iterable[str]:
         words, count = lexicon.words_with(plain)
         if count:
             more = "" if count <= len(words) else f" and {count - len(words)} more"
-            yield (f"{token.content!r} is found inside ordinary words ({', '.join(words)}{more}), so their encodings change; "
-                   "single_word keeps it out of them")
+            yield (
+                f"{token.content!r} is found inside ordinary words ({', '.join(words)}{more}), so their encodings change; "
+                "single_word keeps it out of them"
+            )
 
 
 def _nfc(text: str) -> str:

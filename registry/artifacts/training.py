@@ -33,12 +33,15 @@ class Trained:
     """How many numbers were trained."""
 
 
-def train_adapter(base: Path, pairs: Sequence[tuple[str, str]], texts: Sequence[str], out: Path) -> Trained:
+def train_adapter(
+    base: Path, pairs: Sequence[tuple[str, str]], texts: Sequence[str], out: Path
+) -> Trained:
     """Train a LoRA adapter on the model in `base`, so that the texts of a pair become alike, and save it in `out`.
 
     The same seed gives the same adapter on the same machine; the caller's random numbers are left as they are.
     """
     import torch
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         model = _model(base)
@@ -62,6 +65,7 @@ def train_adapter(base: Path, pairs: Sequence[tuple[str, str]], texts: Sequence[
 def build_base(base: Path, words: Sequence[str], out: Path) -> None:
     """Add words to the model in `base`, in this order, each with the mean of its own pieces' rows, and save it in `out`."""
     import torch
+
     model = _model(base)
     tokenizer, inner = model.tokenizer, model.transformers_model
     pieces = [tokenizer.encode(word, add_special_tokens=False) for word in words]
@@ -71,18 +75,20 @@ def build_base(base: Path, words: Sequence[str], out: Path) -> None:
     with quiet():
         inner.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     with torch.no_grad():
-        inner.get_input_embeddings().weight[len(tokenizer) - len(words):] = new
+        inner.get_input_embeddings().weight[len(tokenizer) - len(words) :] = new
     _save(model, out)
 
 
 def _model(folder: Path) -> Any:
     with quiet():
         from sentence_transformers import SentenceTransformer
+
         return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
 
 
 def _wrap(model: Any) -> None:
     from peft import LoraConfig
+
     with quiet():
         refuse_unfit_peft()
         model.add_adapter(LoraConfig(r=RANK, lora_alpha=2 * RANK))
@@ -96,6 +102,10 @@ def _save(model: Any, out: Path) -> None:
 def _loss(model: Any, pairs: Sequence[tuple[str, str]]) -> Any:
     """Each left text should find its right one among all of them."""
     import torch
-    left, right = (model(model.preprocess([pair[side] for pair in pairs]))["sentence_embedding"] for side in (0, 1))
+
+    left, right = (
+        model(model.preprocess([pair[side] for pair in pairs]))["sentence_embedding"]
+        for side in (0, 1)
+    )
     left, right = (torch.nn.functional.normalize(side, dim=-1) for side in (left, right))
     return torch.nn.functional.cross_entropy(left @ right.T * SHARPNESS, torch.arange(len(pairs)))

@@ -14,7 +14,18 @@ from .live import Live, own_modules
 from .proof import bits_equal
 from .shortened import differing
 
-_SILENT = frozenset({"training", "p", "inplace", "gradient_checkpointing", "name_or_path", "is_parallelizable", "model_parallel", "main_input_name"})
+_SILENT = frozenset(
+    {
+        "training",
+        "p",
+        "inplace",
+        "gradient_checkpointing",
+        "name_or_path",
+        "is_parallelizable",
+        "model_parallel",
+        "main_input_name",
+    }
+)
 """Attributes of modules that say nothing of how a text is encoded."""
 _IDLE = ("Dropout", "Identity")
 _FEW = 4096
@@ -27,7 +38,9 @@ def scaled_otherwise(live: Live, back: Live, adapter: str) -> Iterator[Problem]:
     theirs = next(iter(back.adapters), None)
     loaded = dict(back.inner.named_modules())
     for name, module in live.inner.named_modules():
-        mine, other = (_scaling(item, key) for item, key in ((module, adapter), (loaded.get(name), theirs)))
+        mine, other = (
+            _scaling(item, key) for item, key in ((module, adapter), (loaded.get(name), theirs))
+        )
         if mine is not None and other is not None and mine != other:
             yield Problem(
                 f"the adapter {adapter!r} is scaled by {mine} in {name}, but by {other} when it is "
@@ -39,6 +52,7 @@ def scaled_otherwise(live: Live, back: Live, adapter: str) -> Iterator[Problem]:
 def ranked_otherwise(live: Live, adapter: str) -> str | None:
     """Where a LoRA has another rank than its configuration says, so that no loader makes room for its tensors."""
     from peft.utils.other import get_pattern_key
+
     config = (live.configs or {})[adapter]
     for name, module in live.inner.named_modules():
         ranks, patterns = getattr(module, "r", None), getattr(config, "rank_pattern", None) or {}
@@ -52,8 +66,11 @@ def refilled(live: Live, back: Live) -> Iterator[Problem]:
     """Ids and the like, which no file holds and every load works out, where memory has others."""
     for name, mine, other in _pairs(live, back):
         if other is not None:
-            yield from (problem for problem, tensor, loaded in _buffers(name, mine, other)
-                        if not tensor.is_floating_point() and tensor.shape == loaded.shape)
+            yield from (
+                problem
+                for problem, tensor, loaded in _buffers(name, mine, other)
+                if not tensor.is_floating_point() and tensor.shape == loaded.shape
+            )
             before, after = (_tensors_of(module) for module in (mine, other))
             yield from (Problem(f"{name}.{difference}") for difference in differing(before, after))
 
@@ -100,15 +117,25 @@ def _pairs(live: Live, back: Live) -> Iterator[tuple[str, Any, Any]]:
         if mine is live.module:
             yield kind, mine, other
             theirs = own_modules(back.inner)
-            yield from ((name or type(module).__name__, module, theirs.get(name)) for name, module in own_modules(live.inner).items())
+            yield from (
+                (name or type(module).__name__, module, theirs.get(name))
+                for name, module in own_modules(live.inner).items()
+            )
         else:
             theirs = dict(other.named_modules())
-            yield from ((f"{kind}.{name}" if name else kind, module, theirs.get(name)) for name, module in mine.named_modules())
+            yield from (
+                (f"{kind}.{name}" if name else kind, module, theirs.get(name))
+                for name, module in mine.named_modules()
+            )
 
 
 def _written_over(live: Live, back: Live) -> Iterator[Problem]:
     """Methods that an object has of its own, in the place of its class's."""
-    theirs = {(name, method) for name, module in back.model.named_modules() for method in _own_methods(module)}
+    theirs = {
+        (name, method)
+        for name, module in back.model.named_modules()
+        for method in _own_methods(module)
+    }
     for name, module in live.model.named_modules():
         yield from (
             Problem(f"{name or 'model'}.{method} was replaced in memory, which no folder stores")
@@ -118,15 +145,25 @@ def _written_over(live: Live, back: Live) -> Iterator[Problem]:
 
 
 def _own_methods(module: Any) -> list[str]:
-    return [name for name, value in vars(module).items()
-            if callable(value) and not isinstance(value, type) and callable(getattr(type(module), name, None))]
+    return [
+        name
+        for name, value in vars(module).items()
+        if callable(value)
+        and not isinstance(value, type)
+        and callable(getattr(type(module), name, None))
+    ]
 
 
 def _buffers(name: str, mine: Any, other: Any) -> Iterator[tuple[Problem, Any, Any]]:
     """Yield (problem, tensor in memory, loaded tensor) of each buffer that differs."""
     for key, tensor in mine._buffers.items():
         loaded = other._buffers.get(key)
-        if tensor is not None and loaded is not None and key in mine._non_persistent_buffers_set and not bits_equal(tensor.cpu(), loaded.cpu()):
+        if (
+            tensor is not None
+            and loaded is not None
+            and key in mine._non_persistent_buffers_set
+            and not bits_equal(tensor.cpu(), loaded.cpu())
+        ):
             what, hint = "other values when it is loaded", None
             if tensor.dtype != loaded.dtype:
                 what = f"the dtype {loaded.dtype} and not {tensor.dtype} when it is loaded"
@@ -150,16 +187,22 @@ def _attributes(name: str, mine: Any, other: Any) -> Iterator[Problem]:
 
 
 def _attributes_of(module: Any) -> dict[str, Any]:
-    found = {key: value for key, value in vars(module).items() if not key.startswith("_") and key not in _SILENT}
+    found = {
+        key: value
+        for key, value in vars(module).items()
+        if not key.startswith("_") and key not in _SILENT
+    }
     plain = {key: value for key, value in found.items() if isinstance(value, _PLAIN)}
-    functions = {key: getattr(value, "__qualname__", None) for key, value in found.items() if callable(value)}
+    functions = {
+        key: getattr(value, "__qualname__", None) for key, value in found.items() if callable(value)
+    }
     return plain | {key: value for key, value in functions.items() if value is not None}
 
 
 def _hooks(live: Live, back: Live) -> Iterator[Problem]:
     theirs = {name: _hooks_of(module) for name, module in back.model.named_modules()}
     for name, module in live.model.named_modules():
-        for hook in _hooks_of(module)[len(theirs.get(name, ())):]:
+        for hook in _hooks_of(module)[len(theirs.get(name, ())) :]:
             yield Problem(
                 f"{name or 'model'} ({type(module).__name__}) has a hook in memory ({hook}), "
                 "which no folder stores",
@@ -170,17 +213,30 @@ def _hooks(live: Live, back: Live) -> Iterator[Problem]:
 def _tensors_of(module: Any) -> dict[str, list[Any]]:
     """What a module keeps of integers beside its parameters and buffers."""
     import torch
-    return {key: value.tolist() for key, value in vars(module).items()
-            if isinstance(value, torch.Tensor) and not value.is_floating_point() and value.numel() <= _FEW}
+
+    return {
+        key: value.tolist()
+        for key, value in vars(module).items()
+        if isinstance(value, torch.Tensor)
+        and not value.is_floating_point()
+        and value.numel() <= _FEW
+    }
 
 
 def _hooks_of(module: Any) -> list[str]:
-    return [getattr(hook, "__qualname__", type(hook).__name__)
-            for hooks in (module._forward_pre_hooks, module._forward_hooks) for hook in hooks.values()]
+    return [
+        getattr(hook, "__qualname__", type(hook).__name__)
+        for hooks in (module._forward_pre_hooks, module._forward_hooks)
+        for hook in hooks.values()
+    ]
 
 
 def _without_places(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in settings.items() if not key.startswith("_") and key not in ("name_or_path", "transformers_version")}
+    return {
+        key: value
+        for key, value in settings.items()
+        if not key.startswith("_") and key not in ("name_or_path", "transformers_version")
+    }
 
 
 def _class(module: Any) -> str:

@@ -14,7 +14,15 @@ from typing import NamedTuple
 
 from ..digest import Digest
 from ..entry import Alias, Annotate, Delete, Entry, Init, Probes, Publish, Register, Yank
-from ..errors import BlobNotFound, BrokenChain, DigestMismatch, EntryRefused, InvalidManifest, InvalidName, InvalidPath
+from ..errors import (
+    BlobNotFound,
+    BrokenChain,
+    DigestMismatch,
+    EntryRefused,
+    InvalidManifest,
+    InvalidName,
+    InvalidPath,
+)
 from . import shapes as t
 from .content import FactsRows, ManifestRows, rows_of_facts, rows_of_manifest
 from .rows import Rows, StoredRows
@@ -49,7 +57,8 @@ def fold(rows: Rows, entry: Entry, read_blob: ReadBlob, made: Made = NOTHING_MAD
     body = entry.body
     if (entry.number == 1) != isinstance(body, Init):
         raise EntryRefused(
-            f"entry {entry.number} is {entry.kind} (the first entry, and no other, is Init)")
+            f"entry {entry.number} is {entry.kind} (the first entry, and no other, is Init)"
+        )
     if isinstance(body, Init):
         return
     if isinstance(body, Register):
@@ -57,8 +66,12 @@ def fold(rows: Rows, entry: Entry, read_blob: ReadBlob, made: Made = NOTHING_MAD
         _read_manifest(rows, body.manifest, read_blob, made)
         _read_facts(rows, body.facts, read_blob, made)
         return
-    if not (isinstance(body, Alias) and body.number is None) and not _is_open(rows, body.name, body.number):
-        raise EntryRefused(f"entry {entry.number} is about {body.name}@{body.number}, which is not registered there")
+    if not (isinstance(body, Alias) and body.number is None) and not _is_open(
+        rows, body.name, body.number
+    ):
+        raise EntryRefused(
+            f"entry {entry.number} is about {body.name}@{body.number}, which is not registered there"
+        )
     if isinstance(body, Alias):
         _alias(rows, entry.number, body)
     elif isinstance(body, Yank):
@@ -76,11 +89,27 @@ def fold(rows: Rows, entry: Entry, read_blob: ReadBlob, made: Made = NOTHING_MAD
 def _record(rows: Rows, entry: Entry) -> None:
     number, digest, clock = rows.last()
     if entry.number != number + 1 or entry.previous != digest:
-        raise BrokenChain(f"entry {entry.number} follows {entry.previous or 'nothing'}, and the catalog ends with entry "
-                          f"{number}, {digest or 'nothing'}")
-    rows.add_values(t.entries, [(
-        entry.number, entry.id, entry.time, max(clock, entry.time), entry.by, entry.kind, getattr(entry.body, "name", None),
-        getattr(entry.body, "number", None), str(entry.digest), entry.text)])
+        raise BrokenChain(
+            f"entry {entry.number} follows {entry.previous or 'nothing'}, and the catalog ends with entry "
+            f"{number}, {digest or 'nothing'}"
+        )
+    rows.add_values(
+        t.entries,
+        [
+            (
+                entry.number,
+                entry.id,
+                entry.time,
+                max(clock, entry.time),
+                entry.by,
+                entry.kind,
+                getattr(entry.body, "name", None),
+                getattr(entry.body, "number", None),
+                str(entry.digest),
+                entry.text,
+            )
+        ],
+    )
 
 
 def _register(rows: Rows, number: int, body: Register) -> None:
@@ -90,29 +119,62 @@ def _register(rows: Rows, number: int, body: Register) -> None:
     elif spelled != body.name:
         raise InvalidName(
             f"{body.name!r} differs only by case from the model {spelled!r}",
-            hint=f"use the name {spelled}")
+            hint=f"use the name {spelled}",
+        )
     key = {"name": body.name, "number": body.number}
     for manifest, until in rows.registered(body.name, body.number):
         if until is None:
-            raise EntryRefused(f"entry {number} registers {body.name}@{body.number}, which is registered already")
+            raise EntryRefused(
+                f"entry {number} registers {body.name}@{body.number}, which is registered already"
+            )
         if manifest != body.manifest:
             raise EntryRefused(
                 f"entry {number} registers {body.name}@{body.number} again with another content "
-                "(numbers are not used twice)")
-    rows.add(t.versions, [{
-        **key, "manifest": body.manifest, "probes": body.probes, "message": body.message, "source": body.source,
-        "checkpoint": int(body.checkpoint), "forced": list(body.forced), "since": number}])
+                "(numbers are not used twice)"
+            )
+    rows.add(
+        t.versions,
+        [
+            {
+                **key,
+                "manifest": body.manifest,
+                "probes": body.probes,
+                "message": body.message,
+                "source": body.source,
+                "checkpoint": int(body.checkpoint),
+                "forced": list(body.forced),
+                "since": number,
+            }
+        ],
+    )
     rows.add(t.version_facts, [{**key, "facts": body.facts, "since": number}])
     if body.probes is not None:
         _probes(rows, number, body.name, body.number, body.probes)
-    rows.add(t.metrics, ({**key, "key": metric, "value": value, "real": _real(value), "since": number}
-                                     for metric, value in _texts(body.source.get("metrics"))))
+    rows.add(
+        t.metrics,
+        (
+            {**key, "key": metric, "value": value, "real": _real(value), "since": number}
+            for metric, value in _texts(body.source.get("metrics"))
+        ),
+    )
     hub = dict(_texts(body.source.get("hub")))
     if "repository" in hub and "commit" in hub:
         _publish(rows, number, body.name, body.number, hub["repository"], hub["commit"], None)
-    rows.add(t.edges, ({
-        **key, "since": number, "position": position, "role": edge.role, "parent": edge.digest, "evidence": edge.evidence,
-        "reference": edge.reference} for position, edge in enumerate(body.edges)))
+    rows.add(
+        t.edges,
+        (
+            {
+                **key,
+                "since": number,
+                "position": position,
+                "role": edge.role,
+                "parent": edge.digest,
+                "evidence": edge.evidence,
+                "reference": edge.reference,
+            }
+            for position, edge in enumerate(body.edges)
+        ),
+    )
 
 
 def _probes(rows: Rows, entry: int, name: str, number: int, probes: Digest) -> None:
@@ -121,7 +183,9 @@ def _probes(rows: Rows, entry: int, name: str, number: int, probes: Digest) -> N
     rows.add(t.version_probes, [{**key, "probes": probes, "since": entry}])
 
 
-def _publish(rows: Rows, entry: int, name: str, number: int, repository: str, commit: str, tag: str | None) -> None:
+def _publish(
+    rows: Rows, entry: int, name: str, number: int, repository: str, commit: str, tag: str | None
+) -> None:
     key = {"name": name, "number": number, "repository": repository}
     rows.close(t.copies, entry, key)
     rows.add(t.copies, [{**key, "commit": commit, "tag": tag, "since": entry}])
@@ -131,7 +195,9 @@ def _alias(rows: Rows, number: int, body: Alias) -> None:
     key = {"name": body.name, "alias": body.alias}
     rows.close(t.aliases, number, key)
     if body.number is not None:
-        rows.add(t.aliases, [{**key, "number": body.number, "message": body.message, "since": number}])
+        rows.add(
+            t.aliases, [{**key, "number": body.number, "message": body.message, "since": number}]
+        )
 
 
 def _yank(rows: Rows, number: int, body: Yank) -> None:
@@ -157,7 +223,9 @@ def _read_manifest(rows: Rows, digest: Digest, read_blob: ReadBlob, made: Made) 
     if rows.is_known(t.manifests, digest):
         return
     try:
-        own, files, parents = made.manifests.get(digest) or rows_of_manifest(digest, read_blob(digest))
+        own, files, parents = made.manifests.get(digest) or rows_of_manifest(
+            digest, read_blob(digest)
+        )
     except (BlobNotFound, DigestMismatch, InvalidManifest, InvalidPath) as error:
         _skip(rows, digest, "manifest", error)
         return
@@ -171,7 +239,9 @@ def _read_facts(rows: Rows, digest: Digest, read_blob: ReadBlob, made: Made) -> 
     if rows.is_known(t.facts, digest):
         return
     try:
-        own, tokens, weights, tensors = made.facts.get(digest) or rows_of_facts(digest, read_blob(digest))
+        own, tokens, weights, tensors = made.facts.get(digest) or rows_of_facts(
+            digest, read_blob(digest)
+        )
     except (BlobNotFound, DigestMismatch, InvalidManifest) as error:
         _skip(rows, digest, "facts", error)
         return
@@ -191,7 +261,11 @@ def _skip(rows: Rows, digest: Digest, what: str, error: Exception) -> None:
 
 def _texts(value: object) -> list[tuple[str, str]]:
     """The texts by name that a part of a source holds; a part of another form, which only a newer package writes, holds none."""
-    return [(key, item) for key, item in sorted(value.items()) if isinstance(item, str)] if isinstance(value, dict) else []
+    return (
+        [(key, item) for key, item in sorted(value.items()) if isinstance(item, str)]
+        if isinstance(value, dict)
+        else []
+    )
 
 
 def _real(text: str) -> float | None:

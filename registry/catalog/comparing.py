@@ -67,9 +67,13 @@ def golden() -> Schema:
 
 def schema_of(connection: sqlite3.Connection) -> Schema:
     """The schema of an open database. Raises sqlite3.Error."""
-    objects = frozenset(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall())
+    objects = frozenset(
+        connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+    )
     pragmas = tuple(connection.execute(f"PRAGMA {name}").fetchone()[0] for name in _PRAGMAS)
-    return Schema(objects, pragmas, tuple(connection.execute("SELECT * FROM alembic_version").fetchall()))
+    return Schema(
+        objects, pragmas, tuple(connection.execute("SELECT * FROM alembic_version").fetchall())
+    )
 
 
 class Snapshot:
@@ -92,7 +96,12 @@ class Snapshot:
     def __enter__(self) -> Snapshot:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -105,10 +114,14 @@ class Snapshot:
 
     def head(self) -> tuple[int, str | None]:
         """Number and digest of the last entry folded, as it says; (0, None) in an empty catalog."""
-        found = self._ask("SELECT number, digest FROM entries NOT INDEXED ORDER BY number DESC LIMIT 1")
+        found = self._ask(
+            "SELECT number, digest FROM entries NOT INDEXED ORDER BY number DESC LIMIT 1"
+        )
         number, digest = found[0] if found else (0, None)
         if type(number) is not int:
-            raise CatalogDiverged(f"the catalog {self._name!r} is damaged: its last entry has the number {number!r}")
+            raise CatalogDiverged(
+                f"the catalog {self._name!r} is damaged: its last entry has the number {number!r}"
+            )
         return number, digest
 
     def same_schema(self, expected: Schema) -> bool:
@@ -121,7 +134,11 @@ class Snapshot:
     def entry(self, number: int) -> Mapping[str, Any] | None:
         """The row of an entry."""
         rows = self._ask("SELECT * FROM entries NOT INDEXED WHERE number = ?", (number,))
-        return dict(zip([column.name for column in t.entries.columns], rows[0], strict=True)) if rows else None
+        return (
+            dict(zip([column.name for column in t.entries.columns], rows[0], strict=True))
+            if rows
+            else None
+        )
 
     @staticmethod
     def tables() -> list[str]:
@@ -154,7 +171,9 @@ class Snapshot:
             for _, index, _, _, partial in self._ask(f'PRAGMA index_list("{table}")'):
                 where = " WHERE until IS NULL" if partial else ""
                 asked = f'SELECT count(*), total(rowid) FROM "{table}"'
-                if self._ask(f'{asked} INDEXED BY "{index}"{where}') != self._ask(f"{asked} NOT INDEXED{where}"):
+                if self._ask(f'{asked} INDEXED BY "{index}"{where}') != self._ask(
+                    f"{asked} NOT INDEXED{where}"
+                ):
                     return f"the index {index} does not lead to the rows of {table}"
         return None
 
@@ -201,14 +220,19 @@ class IndexCheck:
         """Raises CatalogDiverged if the file cannot be read as a database."""
         self._snapshot = Snapshot.of(path)
         with closed_if_it_fails(self._snapshot):
-            self._snapshot.head()   # from here on it is one state
+            self._snapshot.head()  # from here on it is one state
         self._pool = ThreadPoolExecutor(1)
         self._asked = self._pool.submit(self._snapshot.broken_index)
 
     def __enter__(self) -> IndexCheck:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._asked.cancel()
         self._snapshot.interrupt()
         self._pool.shutdown()
@@ -242,8 +266,13 @@ def damaged(name: str, error: Exception) -> CatalogDiverged:
     return CatalogDiverged(f"the catalog {name!r} is damaged ({error})", hint=REBUILD)
 
 
-def differences(snapshot: Snapshot, tables: Iterable[str], entries: Iterable[Entry], read_blob: ReadBlob,
-                unreadable: set[Digest]) -> list[Difference]:
+def differences(
+    snapshot: Snapshot,
+    tables: Iterable[str],
+    entries: Iterable[Entry],
+    read_blob: ReadBlob,
+    unreadable: set[Digest],
+) -> list[Difference]:
     """The rows of these tables in which a catalog and the fold of entries differ.
 
     Of blobs that cannot be read now, and could when the catalog was made, the fold knows nothing: their rows are no difference.
@@ -260,19 +289,44 @@ def differences(snapshot: Snapshot, tables: Iterable[str], entries: Iterable[Ent
         fold(gathered, entry, read_blob)
     gathered.finish()
     found: list[Difference] = []
-    facts = [_named("facts", row) for rows in snapshot.rows("facts") for row in rows] if unreadable else []
+    facts = (
+        [_named("facts", row) for rows in snapshot.rows("facts") for row in rows]
+        if unreadable
+        else []
+    )
     excused = {str(digest) for digest in unreadable}
-    excused |= {str(row[column]) for row in facts if row["digest"] in excused for column in ("weights", "added_digest")}
+    excused |= {
+        str(row[column])
+        for row in facts
+        if row["digest"] in excused
+        for column in ("weights", "added_digest")
+    }
     for table in tables:
         missing = expected[table]
         for rows in snapshot.rows(table):
-            found += [Difference(table, _named(table, row), True) for row in rows if missing.pop(repr(row), None) is None]
+            found += [
+                Difference(table, _named(table, row), True)
+                for row in rows
+                if missing.pop(repr(row), None) is None
+            ]
         found += [Difference(table, _named(table, row), False) for row in missing.values()]
-    return [item for item in found if not excused or str(item.row.get(_DIGESTS.get(item.table, ""), "")) not in excused]
+    return [
+        item
+        for item in found
+        if not excused or str(item.row.get(_DIGESTS.get(item.table, ""), "")) not in excused
+    ]
 
 
-_DIGESTS = {"manifests": "digest", "files": "manifest", "parents": "manifest", "facts": "digest", "skipped": "digest",
-            "weights": "digest", "tensors": "weights", "tokens": "added_digest"}
+_DIGESTS = {
+    "manifests": "digest",
+    "files": "manifest",
+    "parents": "manifest",
+    "facts": "digest",
+    "skipped": "digest",
+    "weights": "digest",
+    "tensors": "weights",
+    "tokens": "added_digest",
+}
 """The column that says which blob a row was read from."""
 
 

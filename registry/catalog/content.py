@@ -25,26 +25,52 @@ def rows_of_manifest(digest: Digest, content: bytes) -> ManifestRows:
     """The rows of the manifest these bytes are. Raises InvalidManifest, InvalidPath, or NewerFormat."""
     manifest, own = _manifest.parse(content), str(digest)
     _refuse_large([manifest.size])
-    return ((own, manifest.kind, manifest.model_class, manifest.size),
-            [(own, file.path, str(file.digest), file.size) for file in manifest.files],
-            [(own, parent.role, str(parent.digest)) for parent in manifest.parents])
+    return (
+        (own, manifest.kind, manifest.model_class, manifest.size),
+        [(own, file.path, str(file.digest), file.size) for file in manifest.files],
+        [(own, parent.role, str(parent.digest)) for parent in manifest.parents],
+    )
 
 
 def rows_of_facts(digest: Digest, content: bytes) -> FactsRows:
     """The rows of the facts these bytes are. Raises InvalidManifest, or NewerFormat."""
     facts, listed = _facts.parse_apart(content)
     vocabulary, weights, adapter = facts.vocabulary, facts.weights, facts.adapter
-    _refuse_large([vocabulary.size, facts.rows, facts.width, facts.max_length, weights.parameters,
-                   adapter.rank if adapter else None, *(token.id for token in vocabulary.added)])
+    _refuse_large(
+        [
+            vocabulary.size,
+            facts.rows,
+            facts.width,
+            facts.max_length,
+            weights.parameters,
+            adapter.rank if adapter else None,
+            *(token.id for token in vocabulary.added),
+        ]
+    )
     added, tokens = _rows_of_tokens(vocabulary.added)
     of = str(weights.digest)
     return (
-        _plain(str(digest), _facts.SCHEMA, facts.model_class, str(facts.tokenizer), str(vocabulary.digest), vocabulary.size, added,
-               len(vocabulary.added), of, facts.rows, facts.width, facts.max_length, facts.architecture,
-               adapter.type if adapter else None, adapter.rank if adapter else None),
+        _plain(
+            str(digest),
+            _facts.SCHEMA,
+            facts.model_class,
+            str(facts.tokenizer),
+            str(vocabulary.digest),
+            vocabulary.size,
+            added,
+            len(vocabulary.added),
+            of,
+            facts.rows,
+            facts.width,
+            facts.max_length,
+            facts.architecture,
+            adapter.type if adapter else None,
+            adapter.rank if adapter else None,
+        ),
         tokens,
         _plain(of, weights.dtype, weights.parameters, len(listed)),
-        [(of, name, dtype, f"[{shape}]", str(tensor)) for tensor, dtype, name, shape in listed])
+        [(of, name, dtype, f"[{shape}]", str(tensor)) for tensor, dtype, name, shape in listed],
+    )
 
 
 def _rows_of_tokens(tokens: tuple[_facts.Token, ...]) -> tuple[str, list[Values]]:

@@ -39,7 +39,9 @@ class Catalog:
         self._engine = _engine(path, readonly=readonly)
 
     @classmethod
-    def open(cls, folder: Path, *, readonly: bool = False, migrations: Migrations | None = None) -> Catalog | None:
+    def open(
+        cls, folder: Path, *, readonly: bool = False, migrations: Migrations | None = None
+    ) -> Catalog | None:
         """The newest catalog of this revision; else a migrated copy of an older one, if that is whole; else None, and the caller creates one.
 
         Raises SchemaBehind where an older one cannot be migrated because nothing may be written.
@@ -56,17 +58,23 @@ class Catalog:
                 f"the catalog {older.name!r} is of an older version of this package, and "
                 f"{str(folder)!r} is read-only",
                 hint="run once with write access: registry list --home "
-                     f"{shell_word(str(folder.parent))}")
+                f"{shell_word(str(folder.parent))}",
+            )
         try:
             return cls(_publish(folder, migrations, 1, start=older))
         except (sqlite3.DatabaseError, sa.exc.DatabaseError) as error:
             if isinstance(translated(getattr(error, "orig", error), older), CatalogDiverged):
-                return None    # it is damaged, and holds nothing that the journal does not
+                return None  # it is damaged, and holds nothing that the journal does not
             raise
 
     @classmethod
-    def create(cls, folder: Path, *, fill: Callable[[sa.Connection], None] | None = None,
-               migrations: Migrations | None = None) -> Catalog:
+    def create(
+        cls,
+        folder: Path,
+        *,
+        fill: Callable[[sa.Connection], None] | None = None,
+        migrations: Migrations | None = None,
+    ) -> Catalog:
         """A new catalog in a folder that has none of this revision, or the one that another process made meanwhile.
 
         fill folds the journal before anybody can see the file; without it the catalog begins empty.
@@ -74,8 +82,13 @@ class Catalog:
         return cls(_publish(folder, migrations or packaged(), 1, fill=fill))
 
     @classmethod
-    def new_generation(cls, folder: Path, *, fill: Callable[[sa.Connection], None] | None = None,
-                       migrations: Migrations | None = None) -> Catalog:
+    def new_generation(
+        cls,
+        folder: Path,
+        *,
+        fill: Callable[[sa.Connection], None] | None = None,
+        migrations: Migrations | None = None,
+    ) -> Catalog:
         """A catalog made from nothing beside those that are there, which stay for whoever has them open."""
         migrations = migrations or packaged()
         generation, _ = newest(folder, migrations.revision)
@@ -85,7 +98,12 @@ class Catalog:
     def passing(cls, fill: Callable[[sa.Connection], None]) -> Catalog:
         """A catalog that only this process sees, and that is gone when it is closed; no file is made where others look for one."""
         catalog = cls(Path())
-        catalog._engine = sa.create_engine("sqlite://", creator=_connect_to_nothing, poolclass=sa.pool.StaticPool, json_serializer=_json)
+        catalog._engine = sa.create_engine(
+            "sqlite://",
+            creator=_connect_to_nothing,
+            poolclass=sa.pool.StaticPool,
+            json_serializer=_json,
+        )
         with catalog._engine.begin() as connection:
             packaged().upgrade(connection)
             fill(connection)
@@ -123,22 +141,35 @@ class Catalog:
     @staticmethod
     def head(connection: sa.Connection) -> tuple[int, Digest | None]:
         """Number and digest of the last entry folded; (0, None) in an empty catalog."""
-        found = connection.execute(sa.select(tables.entries.c.number, tables.entries.c.digest)
-                                   .order_by(tables.entries.c.number.desc()).limit(1)).first()
+        found = connection.execute(
+            sa.select(tables.entries.c.number, tables.entries.c.digest)
+            .order_by(tables.entries.c.number.desc())
+            .limit(1)
+        ).first()
         return (found.number, Digest(found.digest)) if found is not None else (0, None)
 
     @staticmethod
     def dump(connection: sa.Connection) -> dict[str, list[tuple[Any, ...]]]:
         """All rows of all tables, sorted by key. Two folds of one journal give equal dumps."""
-        return {table.name: [tuple(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key.columns))]
-                for table in tables.metadata.sorted_tables}
+        return {
+            table.name: [
+                tuple(row)
+                for row in connection.execute(sa.select(table).order_by(*table.primary_key.columns))
+            ]
+            for table in tables.metadata.sorted_tables
+        }
 
 
 def _engine(path: Path, *, readonly: bool = False, making: bool = False) -> sa.Engine:
     """Our own BEGIN on every connection: the driver's would not come before a SELECT, and what is made is made in one transaction."""
     # A file opened as immutable is not looked at again, so a connection to it must not outlive one question.
     pool = sa.pool.NullPool if readonly else sa.pool.QueuePool
-    engine = sa.create_engine("sqlite://", creator=lambda: connect(path, readonly=readonly, making=making), poolclass=pool, json_serializer=_json)
+    engine = sa.create_engine(
+        "sqlite://",
+        creator=lambda: connect(path, readonly=readonly, making=making),
+        poolclass=pool,
+        json_serializer=_json,
+    )
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
@@ -156,8 +187,14 @@ def _json(value: Any) -> str:
     return canonical(value).decode()
 
 
-def _publish(folder: Path, migrations: Migrations, generation: int, *, start: Path | None = None,
-             fill: Callable[[sa.Connection], None] | None = None) -> Path:
+def _publish(
+    folder: Path,
+    migrations: Migrations,
+    generation: int,
+    *,
+    start: Path | None = None,
+    fill: Callable[[sa.Connection], None] | None = None,
+) -> Path:
     """The catalog file of this generation, made under another name and then linked; or the one that was there first."""
     target = folder / file_name(migrations.revision, generation)
     temporary = folder / f"{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
@@ -170,13 +207,22 @@ def _publish(folder: Path, migrations: Migrations, generation: int, *, start: Pa
             for suffix in ("", *BESIDE):
                 Path(f"{temporary}{suffix}").unlink(missing_ok=True)
     except OSError as error:
-        raise StoreUnavailable(f"cannot make the catalog {str(target)!r}: {reason(error)}") from error
+        raise StoreUnavailable(
+            f"cannot make the catalog {str(target)!r}: {reason(error)}"
+        ) from error
     except (sqlite3.OperationalError, sa.exc.OperationalError) as error:
-        raise StoreUnavailable(f"cannot make the catalog {str(target)!r}: {getattr(error, 'orig', error)}") from error
+        raise StoreUnavailable(
+            f"cannot make the catalog {str(target)!r}: {getattr(error, 'orig', error)}"
+        ) from error
     return target
 
 
-def _make(path: Path, migrations: Migrations, start: Path | None, fill: Callable[[sa.Connection], None] | None) -> None:
+def _make(
+    path: Path,
+    migrations: Migrations,
+    start: Path | None,
+    fill: Callable[[sa.Connection], None] | None,
+) -> None:
     with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
         path.chmod(0o644)
         if start is not None:

@@ -18,9 +18,13 @@ from .rows import GatheredRows
 from .shapes import Values
 
 
-def fill(connection: Connection, entries: Iterable[Entry], read_blob: ReadBlob, made: Made = NOTHING_MADE) -> None:
+def fill(
+    connection: Connection, entries: Iterable[Entry], read_blob: ReadBlob, made: Made = NOTHING_MADE
+) -> None:
     """Fold entries from 1 on into an empty catalog; `made` may hold other rows at each entry. Raises what apply raises."""
-    indexes = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL").all()
+    indexes = connection.exec_driver_sql(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+    ).all()
     for index in indexes:
         connection.exec_driver_sql(f'DROP INDEX "{index.name}"')
     rows = GatheredRows(lambda table, given: connection.exec_driver_sql(table.insert, given))

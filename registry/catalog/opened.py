@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 class Opened:
     """What of a catalog's folder is open: nothing before it is needed, then one file, until follow finds another in its place."""
 
-    def __init__(self, home: Path, writable: Callable[[], bool], fill: Callable[[Connection], None]) -> None:
+    def __init__(
+        self, home: Path, writable: Callable[[], bool], fill: Callable[[Connection], None]
+    ) -> None:
         self._home = home
         self._folder = home / "catalog"
         self._writable = writable
@@ -51,13 +53,19 @@ class Opened:
         Raises SchemaBehind, and CatalogBehind where none can be made.
         """
         from .engine import Catalog
+
         if self._reader is None:
-            self._reader = Catalog(self._writer.path) if self._writer is not None else Catalog.open(self._folder, readonly=not self._writable())
+            self._reader = (
+                Catalog(self._writer.path)
+                if self._writer is not None
+                else Catalog.open(self._folder, readonly=not self._writable())
+            )
         if self._reader is None and not self._writable():
             raise CatalogBehind(
                 f"the registry {str(self._home)!r} is read-only and has no catalog",
                 hint="run once with write access: registry list --home "
-                     f"{shell_word(str(self._home))}")
+                f"{shell_word(str(self._home))}",
+            )
         self._note(self._reader)
         return self._reader
 
@@ -72,6 +80,7 @@ class Opened:
     def head_for_reading(self) -> int:
         """The number of the last entry that a reader sees."""
         from .engine import Catalog
+
         with self.reading() as connection:
             return Catalog.head(connection)[0]
 
@@ -81,7 +90,8 @@ class Opened:
             if not self._writable():
                 raise StoreUnavailable(
                     f"the registry {str(self._home)!r} is read-only, so nothing can be recorded "
-                    "in it")
+                    "in it"
+                )
             path = self._reader.path if self._reader is not None else newest(self._folder)[1]
             self._writer = Writer(path or self._make())
             self._note(self._writer)
@@ -98,6 +108,7 @@ class Opened:
     def renew(self, fill: Callable[[Connection], None]) -> Path:
         """Go over to a new generation, made from nothing; the old file stays for whoever has it open."""
         from .engine import Catalog
+
         made = Catalog.new_generation(self._folder, fill=fill)
         self.close()
         self._reader = made
@@ -106,6 +117,7 @@ class Opened:
 
     def _make(self) -> Path:
         from .engine import Catalog
+
         self._reader = Catalog.open(self._folder) or Catalog.create(self._folder, fill=self._fill)
         return self._reader.path
 

@@ -68,17 +68,23 @@ class StoredRows:
 
     def last(self) -> tuple[int, Digest | None, str]:
         """Number, digest and clock of the last entry."""
-        found = self._connection.execute("SELECT number, digest, clock FROM entries ORDER BY number DESC LIMIT 1").fetchone()
+        found = self._connection.execute(
+            "SELECT number, digest, clock FROM entries ORDER BY number DESC LIMIT 1"
+        ).fetchone()
         return (found[0], Digest(found[1]), found[2]) if found is not None else (0, None, "")
 
     def spelled(self, folded: str) -> str | None:
         """The model's name."""
-        found = self._connection.execute("SELECT name FROM models WHERE folded = ?", (folded,)).fetchone()
+        found = self._connection.execute(
+            "SELECT name FROM models WHERE folded = ?", (folded,)
+        ).fetchone()
         return None if found is None else str(found[0])
 
     def registered(self, name: str, number: int) -> Sequence[tuple[str, int | None]]:
         """(manifest, until) of each registration."""
-        return self._connection.execute("SELECT manifest, until FROM versions WHERE name = ? AND number = ?", (name, number)).fetchall()
+        return self._connection.execute(
+            "SELECT manifest, until FROM versions WHERE name = ? AND number = ?", (name, number)
+        ).fetchall()
 
     def is_known(self, table: Shape, digest: str) -> bool:
         """Whether a row has it."""
@@ -96,7 +102,10 @@ class StoredRows:
     def close(self, table: Shape, entry: int, key: dict[str, Any]) -> None:
         """Update what is open."""
         which = " AND ".join(f'"{column}" = ?' for column in key)
-        self._connection.execute(f'UPDATE "{table.name}" SET until = ? WHERE {which} AND until IS NULL', (entry, *key.values()))
+        self._connection.execute(
+            f'UPDATE "{table.name}" SET until = ? WHERE {which} AND until IS NULL',
+            (entry, *key.values()),
+        )
 
     def close_version(self, entry: int, name: str, number: int) -> None:
         """Update what is open of the version in every table."""
@@ -118,7 +127,9 @@ class GatheredRows:
         self._known: dict[str, set[str]] = defaultdict(set)
         self._registered: dict[tuple[str, int], list[tuple[str, int | None]]] = {}
         self._open: dict[str, dict[Values, list[Any]]] = {table.name: {} for table in t.INTERVALS}
-        self._of_version: dict[tuple[str, int], dict[tuple[Shape, Values], None]] = defaultdict(dict)
+        self._of_version: dict[tuple[str, int], dict[tuple[Shape, Values], None]] = defaultdict(
+            dict
+        )
         self._skipped: dict[str, Values] = {}
         self._ready: dict[str, list[Values]] = defaultdict(list)
 
@@ -199,7 +210,9 @@ class GatheredRows:
         self._open[table.name][key] = values
         self._of_version[row["name"], row["number"]][table, key] = None
         if table is t.versions:
-            self._registered.setdefault((row["name"], row["number"]), []).append((row["manifest"], None))
+            self._registered.setdefault((row["name"], row["number"]), []).append(
+                (row["manifest"], None)
+            )
 
     def _end(self, table: Shape, entry: int, key: Values) -> None:
         values = self._open[table.name].pop(key, None)

@@ -53,7 +53,9 @@ def left_behind(folder: Path, revision: str = REVISION) -> list[Path]:
     found = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         match = _BESIDE.fullmatch(path.name)
-        if match is not None and (match[3] or (match[1] == revision and int(match[2]) < generation)):
+        if match is not None and (
+            match[3] or (match[1] == revision and int(match[2]) < generation)
+        ):
             found.append(path)
     return found
 
@@ -61,7 +63,11 @@ def left_behind(folder: Path, revision: str = REVISION) -> list[Path]:
 def _present(folder: Path) -> list[tuple[str, int]]:
     if not folder.is_dir():
         return []
-    return [(match[1], int(match[2])) for path in folder.iterdir() if (match := _FILE.fullmatch(path.name))]
+    return [
+        (match[1], int(match[2]))
+        for path in folder.iterdir()
+        if (match := _FILE.fullmatch(path.name))
+    ]
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,7 @@ class Migrations:
         """Bring a database, empty or of an older revision, to this revision, inside the connection's transaction."""
         from alembic import command
         from alembic.config import Config
+
         config = Config()
         config.set_main_option("script_location", str(self.scripts).replace("%", "%%"))
         config.attributes["connection"] = connection

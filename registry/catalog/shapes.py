@@ -23,8 +23,15 @@ class Shape:
         self.key = tuple(key.split())
         self.json = tuple(json.split())
         self._json = [self.columns.index(column) for column in self.json]
-        self.until, self.of_name, self.of_number = (self.columns.index(column) for column in ("until", "name", "number")) if key else (0, 0, 0)
-        listed, marks = ", ".join(f'"{column}"' for column in self.columns), ", ".join("?" * len(self.columns))
+        self.until, self.of_name, self.of_number = (
+            (self.columns.index(column) for column in ("until", "name", "number"))
+            if key
+            else (0, 0, 0)
+        )
+        listed, marks = (
+            ", ".join(f'"{column}"' for column in self.columns),
+            ", ".join("?" * len(self.columns)),
+        )
         self.insert = f'INSERT INTO "{name}" ({listed}) VALUES ({marks})'
 
     def values(self, row: dict[str, Any]) -> list[Any]:
@@ -42,7 +49,12 @@ class Shape:
 
 entries = Shape("entries", "number id time clock by kind name version digest body", json="body")
 models = Shape("models", "name folded since")
-versions = Shape("versions", "name number manifest probes message source checkpoint forced since until", key="name number", json="source forced")
+versions = Shape(
+    "versions",
+    "name number manifest probes message source checkpoint forced since until",
+    key="name number",
+    json="source forced",
+)
 version_facts = Shape("version_facts", "name number facts since until", key="name number")
 version_probes = Shape("version_probes", "name number probes since until", key="name number")
 edges = Shape("edges", "name number since position role parent evidence reference")
@@ -50,19 +62,43 @@ aliases = Shape("aliases", "name alias number message since until", key="name al
 yanks = Shape("yanks", "name number reason since until", key="name number")
 notes = Shape("notes", "name number key value real since until", key="name number key")
 metrics = Shape("metrics", "name number key value real since until", key="name number key")
-copies = Shape("copies", "name number repository commit tag since until", key="name number repository")
+copies = Shape(
+    "copies", "name number repository commit tag since until", key="name number repository"
+)
 manifests = Shape("manifests", "digest kind class size")
 files = Shape("files", "manifest path digest size")
 parents = Shape("parents", "manifest role parent")
-facts = Shape("facts", "digest schema class tokenizer vocabulary vocabulary_size added_digest added weights rows width max_length architecture "
-              "adapter rank")
+facts = Shape(
+    "facts",
+    "digest schema class tokenizer vocabulary vocabulary_size added_digest added weights rows width max_length architecture "
+    "adapter rank",
+)
 tokens = Shape("tokens", "added_digest id content special lstrip rstrip single_word normalized")
 weights = Shape("weights", "digest dtype parameters tensors")
 tensors = Shape("tensors", "weights name dtype shape digest", json="shape")
 skipped = Shape("skipped", "digest what reason")
 
-ALL = (entries, models, versions, version_facts, version_probes, edges, aliases, yanks, notes, metrics, copies,
-       manifests, files, parents, facts, tokens, weights, tensors, skipped)
+ALL = (
+    entries,
+    models,
+    versions,
+    version_facts,
+    version_probes,
+    edges,
+    aliases,
+    yanks,
+    notes,
+    metrics,
+    copies,
+    manifests,
+    files,
+    parents,
+    facts,
+    tokens,
+    weights,
+    tensors,
+    skipped,
+)
 """Each after those that it refers to."""
 INTERVALS = tuple(shape for shape in ALL if shape.key)
 """Tables whose rows begin and end."""

@@ -18,10 +18,23 @@ REBUILD = "to rebuild it from the journal: registry repair"
 """Hint for a catalog that is damaged."""
 BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite adds to a database's name for what it lays beside it."""
-_PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0")
+_PRAGMAS = (
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "trusted_schema=OFF",
+    "cell_size_check=ON",
+    "mmap_size=0",
+)
 _MAKING = ("synchronous=OFF", "journal_mode=OFF", "foreign_keys=OFF", "cache_size=-200000")
 """For a file that nobody sees before it is whole and synced: nothing can be lost, and rows come in an order that no key minds."""
-_DAMAGED = ("malformed", "not a database", "no such table", "no such column", "could not decode", "Could not decode")
+_DAMAGED = (
+    "malformed",
+    "not a database",
+    "no such table",
+    "no such column",
+    "could not decode",
+    "Could not decode",
+)
 
 
 def connect(path: Path, *, readonly: bool = False, making: bool = False) -> sqlite3.Connection:
@@ -31,7 +44,9 @@ def connect(path: Path, *, readonly: bool = False, making: bool = False) -> sqli
         failed.callback(connection.close)
         for pragma in (*_PRAGMAS, *_MAKING) if making else _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").fetchall()
-        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # now, not in the middle, it is seen whether there is room
+        connection.execute(
+            "SELECT 1 FROM sqlite_master LIMIT 1"
+        ).fetchall()  # now, not in the middle, it is seen whether there is room
         failed.pop_all()
     return connection
 
@@ -49,7 +64,9 @@ def connect_readonly(path: Path, *, timeout: float = BUSY_SECONDS) -> sqlite3.Co
         if not isinstance(error, sqlite3.OperationalError):
             raise
         log = Path(f"{path}-wal")
-        if (os.access(path.parent, os.W_OK) and not is_full(error)) or (log.exists() and log.stat().st_size):
+        if (os.access(path.parent, os.W_OK) and not is_full(error)) or (
+            log.exists() and log.stat().st_size
+        ):
             raise
         return _connect(path, "mode=ro&immutable=1", timeout)
     return connection
@@ -61,12 +78,16 @@ def translated(error: BaseException | None, path: Path) -> RegistryError | None:
     with contextlib.suppress(OSError):  # a disk that is gone cannot be asked
         if is_full(error) and os.statvfs(path.parent).f_bavail == 0:
             why = "no space left on its disk"
-    if any(text in why for text in ("disk is full", "no space left", "readonly", "unable to open", "disk I/O")):
+    if any(
+        text in why
+        for text in ("disk is full", "no space left", "readonly", "unable to open", "disk I/O")
+    ):
         return StoreUnavailable(f"the catalog {str(path)!r} cannot be used: {why}")
     if "locked" in why:
         return Busy(
             f"another program holds the catalog {str(path)!r}",
-            hint="run the command again when that program has ended")
+            hint="run the command again when that program has ended",
+        )
     if any(text in why for text in _DAMAGED):
         return CatalogDiverged(f"the catalog {path.name!r} is damaged ({why})", hint=REBUILD)
     return None
@@ -79,7 +100,13 @@ def is_full(error: BaseException | None) -> bool:
 
 def _connect(path: Path, how: str, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
     refuse_what_waits(path)
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{how}",
+        uri=True,
+        timeout=timeout,
+        isolation_level=None,
+        check_same_thread=False,
+    )
 
 
 def refuse_what_waits(path: Path) -> None:

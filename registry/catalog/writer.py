@@ -49,7 +49,9 @@ class Writer:
             try:
                 yield connection
             finally:
-                if connection.in_transaction:  # an interrupt may come right behind the BEGIN that waited, too
+                if (
+                    connection.in_transaction
+                ):  # an interrupt may come right behind the BEGIN that waited, too
                     connection.execute("ROLLBACK")
         except sqlite3.DatabaseError as error:
             said = translated(error, self.path)

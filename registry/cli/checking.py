@@ -22,21 +22,63 @@ if TYPE_CHECKING:
 
     from ..verdicts import CheckInfo, Outcome, Report
 
-HEADERS = ("verdict", "net", "check", "stage", "probe", "expected", "found", "difference", "message")
+HEADERS = (
+    "verdict",
+    "net",
+    "check",
+    "stage",
+    "probe",
+    "expected",
+    "found",
+    "difference",
+    "message",
+)
 
 
 @command("check")
 @click.argument("target", metavar="[REF|./FOLDER]", required=False, type=VersionOrFolder())
 @click.option("--list", "listed", is_flag=True, help="Name every check and what it protects from.")
-@click.option("--line", is_flag=True, help="Compare each stage with the one it came from, text by text.")
-@click.option("--parent", metavar="REF|DIR", type=VersionOrFolder(), help="Of a folder: what it stands on or came from.")
-@click.option("--against", metavar="REF", type=VersionReference(), help="Tell how far encodings have drifted from this version's: 1 - cosine.")
+@click.option(
+    "--line", is_flag=True, help="Compare each stage with the one it came from, text by text."
+)
+@click.option(
+    "--parent",
+    metavar="REF|DIR",
+    type=VersionOrFolder(),
+    help="Of a folder: what it stands on or came from.",
+)
+@click.option(
+    "--against",
+    metavar="REF",
+    type=VersionReference(),
+    help="Tell how far encodings have drifted from this version's: 1 - cosine.",
+)
 @click.option("--max-drift", type=float, metavar="D", help="With --against: fail above this.")
-@click.option("--require", metavar="METRIC>=N", multiple=True, help="Fail unless a metric of the version is so; give it again for more.")
-@click.option("--record", is_flag=True, help="Record probes now, for a version that has none, or in place of those it has.")
-@click.option("--probes", metavar="FILE", type=click.Path(path_type=Path), help="With --record: texts of yours to keep, as in registry add.")
-@click.option("--measure/--no-measure", default=True, help="--no-measure leaves out all that needs the loaded model: a second, and no torch.")
-@at_option("What REF meant then, as it is now: 17 (an entry), 2026-03-03 (its end, UTC) or 2026-03-03T12:30Z.")
+@click.option(
+    "--require",
+    metavar="METRIC>=N",
+    multiple=True,
+    help="Fail unless a metric of the version is so; give it again for more.",
+)
+@click.option(
+    "--record",
+    is_flag=True,
+    help="Record probes now, for a version that has none, or in place of those it has.",
+)
+@click.option(
+    "--probes",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="With --record: texts of yours to keep, as in registry add.",
+)
+@click.option(
+    "--measure/--no-measure",
+    default=True,
+    help="--no-measure leaves out all that needs the loaded model: a second, and no torch.",
+)
+@at_option(
+    "What REF meant then, as it is now: 17 (an entry), 2026-03-03 (its end, UTC) or 2026-03-03T12:30Z."
+)
 @click.pass_obj
 def check(session: Session, /, target: str | None, listed: bool, **options: Any) -> None:
     """Check that a version, or a folder that is not registered, loads and encodes right. Exit code 5 if it does not.
@@ -58,8 +100,8 @@ def check(session: Session, /, target: str | None, listed: bool, **options: Any)
         return
     if target is None:
         raise WrongUsage(
-            "neither a version nor a folder is given",
-            hint="give REF, ./FOLDER, or --list")
+            "neither a version nor a folder is given", hint="give REF, ./FOLDER, or --list"
+        )
     with session.progress() as progress:
         report = session.registry.check(target, progress=progress, **options)
     _put_report(session, report)
@@ -71,16 +113,30 @@ def _refuse_more(names: Sequence[str]) -> None:
     if any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in names):
         raise WrongUsage(
             "--list lists all checks and accepts no other arguments",
-            hint="give --list alone, or leave it out")
+            hint="give --list alone, or leave it out",
+        )
 
 
 def _put_list(session: Session) -> None:
     from ..api import checks
+
     found: Sequence[CheckInfo] = checks()
     rows = [(Name(item.id), item.net, _kind(item), item.claim, item.reason) for item in found]
-    session.put([{"id": item.id, "net": item.net, "claim": item.claim, "reason": item.reason, "refuses": item.refuses,
-                  "judgement": item.judgement} for item in found],
-                table(["check", "net", "kind", "what is true", "why"], rows, ["net"]), [item.id for item in found])
+    session.put(
+        [
+            {
+                "id": item.id,
+                "net": item.net,
+                "claim": item.claim,
+                "reason": item.reason,
+                "refuses": item.refuses,
+                "judgement": item.judgement,
+            }
+            for item in found
+        ],
+        table(["check", "net", "kind", "what is true", "why"], rows, ["net"]),
+        [item.id for item in found],
+    )
 
 
 def _kind(item: CheckInfo) -> str:
@@ -89,10 +145,19 @@ def _kind(item: CheckInfo) -> str:
 
 def _put_report(session: Session, report: Report) -> None:
     shown = report.failures if session.quiet else report.outcomes
-    session.put(report.to_dict(), table(HEADERS, [*_passed(shown), *(_row(item) for item in shown if not _says_nothing(item))]))
+    session.put(
+        report.to_dict(),
+        table(
+            HEADERS, [*_passed(shown), *(_row(item) for item in shown if not _says_nothing(item))]
+        ),
+    )
     for item in report.failures:
         session.complain(_sentence(item))
-    said = ", ".join(f"{report.count(verdict)} {verdict}" for verdict in ("ok", "warned", "forced", "unmeasured", "failed") if report.count(verdict))
+    said = ", ".join(
+        f"{report.count(verdict)} {verdict}"
+        for verdict in ("ok", "warned", "forced", "unmeasured", "failed")
+        if report.count(verdict)
+    )
     drift = f"; the largest drift is {report.drift:.3g}" if report.drift is not None else ""
     session.note(f"{report.target} {'passed' if report.passed else 'FAILED'}: {said}{drift}")
     if not report.passed:
@@ -110,19 +175,41 @@ def _passed(shown: Sequence[Outcome]) -> list[tuple[str, ...]]:
     for item in shown:
         if _says_nothing(item):
             counts[item.stage, item.net] = counts.get((item.stage, item.net), 0) + 1
-    return [("ok", Name(net), Name(counted(count, "check")), Name(stage), "", "", "", "", "") for (stage, net), count in counts.items()]
+    return [
+        ("ok", Name(net), Name(counted(count, "check")), Name(stage), "", "", "", "", "")
+        for (stage, net), count in counts.items()
+    ]
 
 
 def _row(item: Outcome) -> tuple[str, ...]:
-    apart = "" if item.difference is None else f"{item.difference:.3g}" + (f" of {item.tolerance:g}" if item.tolerance is not None else "")
-    return (Name(item.verdict), Name(item.net), Name(item.check), Name(item.stage), plain(item.subject), item.expected, item.found, apart,
-            item.message)
+    apart = (
+        ""
+        if item.difference is None
+        else f"{item.difference:.3g}"
+        + (f" of {item.tolerance:g}" if item.tolerance is not None else "")
+    )
+    return (
+        Name(item.verdict),
+        Name(item.net),
+        Name(item.check),
+        Name(item.stage),
+        plain(item.subject),
+        item.expected,
+        item.found,
+        apart,
+        item.message,
+    )
 
 
 def _sentence(item: Outcome) -> str:
     """A failure in one line: which check, of what, what was expected and what was found."""
-    values = [f"expected {item.expected}" if item.expected else "", f"found {item.found}" if item.found else "",
-              f"apart by {item.difference:.3g}" if item.difference is not None else "",
-              f"tolerated {item.tolerance:g}" if item.tolerance is not None else ""]
+    values = [
+        f"expected {item.expected}" if item.expected else "",
+        f"found {item.found}" if item.found else "",
+        f"apart by {item.difference:.3g}" if item.difference is not None else "",
+        f"tolerated {item.tolerance:g}" if item.tolerance is not None else "",
+    ]
     said = item.message or ", ".join(value for value in values if value)
-    return f"{item.stage} failed {item.check}{f' at {item.subject!r}' if item.subject else ''}: {said}"
+    return (
+        f"{item.stage} failed {item.check}{f' at {item.subject!r}' if item.subject else ''}: {said}"
+    )

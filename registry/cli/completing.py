@@ -91,16 +91,20 @@ def script(root: click.Command, shell: str) -> str:
 def references(context: click.Context, incomplete: str) -> list[CompletionItem[Any]]:
     """Names, name@numbers and name@aliases that begin so."""
     from ..catalog import glance
+
     return _glanced(context, incomplete, glance.complete)
 
 
 def files(context: click.Context, incomplete: str) -> list[CompletionItem[Any]]:
     """Files of the version before the colon that begin so, each behind the reference."""
     from ..catalog import glance
+
     return _glanced(context, incomplete, glance.complete_files)
 
 
-def _glanced(context: click.Context, incomplete: str, ask: Callable[[Path, str], Sequence[str] | None]) -> list[CompletionItem[Any]]:
+def _glanced(
+    context: click.Context, incomplete: str, ask: Callable[[Path, str], Sequence[str] | None]
+) -> list[CompletionItem[Any]]:
     session = context.find_object(Session) or Session()
     try:
         return [CompletionItem(text) for text in ask(session.settings.home, incomplete) or ()]

@@ -28,13 +28,35 @@ SHOWN = 10
 @click.argument("after", metavar="REF|./FOLDER", type=VersionOrFolder())
 @click.option("--stat", is_flag=True, help="A line for each area, no details.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if anything differs.")
-@click.option("--encodings", is_flag=True, help="Load both, encode texts, and tell how far each one moved.")
-@click.option("--texts", metavar="FILE", type=File(), help="Encode these, one on a line (for a CrossEncoder a pair), not registry's own.")
-@click.option("--html", metavar="OUT", type=File(), help="Write all of it as one page that needs nothing else; measures as --encodings does.")
+@click.option(
+    "--encodings", is_flag=True, help="Load both, encode texts, and tell how far each one moved."
+)
+@click.option(
+    "--texts",
+    metavar="FILE",
+    type=File(),
+    help="Encode these, one on a line (for a CrossEncoder a pair), not registry's own.",
+)
+@click.option(
+    "--html",
+    metavar="OUT",
+    type=File(),
+    help="Write all of it as one page that needs nothing else; measures as --encodings does.",
+)
 @at_option()
 @click.pass_obj
-def diff(session: Session, /, before: str, after: str, stat: bool, exit_code: bool, encodings: bool, texts: str | None, html: str | None,
-         at: str | None) -> None:
+def diff(
+    session: Session,
+    /,
+    before: str,
+    after: str,
+    stat: bool,
+    exit_code: bool,
+    encodings: bool,
+    texts: str | None,
+    html: str | None,
+    at: str | None,
+) -> None:
     """Tell what differs between two models as they would be loaded, and whether stored vectors can be kept.
 
     Tokens, weights, what an adapter does, settings, README and metrics. The last line is the advice.
@@ -47,9 +69,13 @@ def diff(session: Session, /, before: str, after: str, stat: bool, exit_code: bo
     """
     session.form("a difference is told", {"stat": stat})
     if not encodings and (texts is not None or html is not None):
-        session.note(f"{'--html' if html is not None else '--texts'} measures encodings too: both models are loaded")
+        session.note(
+            f"{'--html' if html is not None else '--texts'} measures encodings too: both models are loaded"
+        )
     with session.progress() as progress:
-        found = session.registry.diff(before, after, encodings=encodings, texts=texts, html=html, at=at, progress=progress)
+        found = session.registry.diff(
+            before, after, encodings=encodings, texts=texts, html=html, at=at, progress=progress
+        )
     session.put(value(found), lines(found, stat=stat), [found.advice.line])
     if html is not None:
         session.note(f"wrote the page {html}")
@@ -60,17 +86,33 @@ def diff(session: Session, /, before: str, after: str, stat: bool, exit_code: bo
 def value(found: Difference) -> dict[str, Any]:
     """All of it, as --json prints it."""
     return {
-        "before": dataclasses.asdict(found.before), "after": dataclasses.asdict(found.after), "same": found.same,
-        "tokens": [{"content": item.content, "change": item.kind, "before": _token(item.before), "after": _token(item.after)}
-                   for item in found.tokens],
+        "before": dataclasses.asdict(found.before),
+        "after": dataclasses.asdict(found.after),
+        "same": found.same,
+        "tokens": [
+            {
+                "content": item.content,
+                "change": item.kind,
+                "before": _token(item.before),
+                "after": _token(item.after),
+            }
+            for item in found.tokens
+        ],
         "weights": {
-            "same": found.same_tensors, "read": found.read,
-            "modules": [{**dataclasses.asdict(item), "kinds": list(item.kinds)} for item in found.modules],
-            "tensors": [_tensor(item) for item in found.tensors]},
-        "adapter": [{**dataclasses.asdict(item), "relative": item.relative} for item in found.effects],
+            "same": found.same_tensors,
+            "read": found.read,
+            "modules": [
+                {**dataclasses.asdict(item), "kinds": list(item.kinds)} for item in found.modules
+            ],
+            "tensors": [_tensor(item) for item in found.tensors],
+        },
+        "adapter": [
+            {**dataclasses.asdict(item), "relative": item.relative} for item in found.effects
+        ],
         "settings": [dataclasses.asdict(item) for item in found.settings],
         "texts": [{**dataclasses.asdict(item), "lines": list(item.lines)} for item in found.texts],
-        "metrics": [dataclasses.asdict(item) for item in found.metrics], "files": list(found.files),
+        "metrics": [dataclasses.asdict(item) for item in found.metrics],
+        "files": list(found.files),
         "advice": {**dataclasses.asdict(found.advice), "reasons": list(found.advice.reasons)},
         "encodings": None if found.encodings is None else _encodings(found.encodings),
     }
@@ -93,24 +135,59 @@ def lines(found: Difference, *, stat: bool) -> Iterator[str]:
 def _areas(found: Difference) -> Iterator[tuple[str, str, Sequence[str]]]:
     """(area, in a line, the details) of what differs."""
     if found.tokens:
-        yield "tokens", _counted([item.kind for item in found.tokens]), _some([_token_line(item) for item in found.tokens])
+        yield (
+            "tokens",
+            _counted([item.kind for item in found.tokens]),
+            _some([_token_line(item) for item in found.tokens]),
+        )
     if found.tensors or found.effects:
         modules = [_module_line(item, found.tensors) for item in found.modules]
         told = [_counted([item.kind for item in found.tensors])] if found.tensors else []
-        yield "weights", ", ".join([*told, f"{counted(found.same_tensors, 'tensor')} same"]), _some(modules)
+        yield (
+            "weights",
+            ", ".join([*told, f"{counted(found.same_tensors, 'tensor')} same"]),
+            _some(modules),
+        )
     if found.effects:
-        most = f", the most in {found.effects[0].module}" if found.effects[0].change is not None else ""
-        yield "adapter", f"changes {found.changed_modules}{most}", _some([_effect_line(item) for item in found.effects])
+        most = (
+            f", the most in {found.effects[0].module}"
+            if found.effects[0].change is not None
+            else ""
+        )
+        yield (
+            "adapter",
+            f"changes {found.changed_modules}{most}",
+            _some([_effect_line(item) for item in found.effects]),
+        )
     if found.settings:
-        yield ("settings", ", ".join(dict.fromkeys(item.area for item in found.settings)),
-               _some([f"{item.area} {item.key}: {_short(item.before)} → {_short(item.after)}" for item in found.settings]))
+        yield (
+            "settings",
+            ", ".join(dict.fromkeys(item.area for item in found.settings)),
+            _some(
+                [
+                    f"{item.area} {item.key}: {_short(item.before)} → {_short(item.after)}"
+                    for item in found.settings
+                ]
+            ),
+        )
     for text in found.texts:
-        yield text.path, f"{counted(text.added, 'line')} added, {text.removed} removed", _some(text.lines)
+        yield (
+            text.path,
+            f"{counted(text.added, 'line')} added, {text.removed} removed",
+            _some(text.lines),
+        )
     if found.metrics:
-        metrics = [f"{item.key}: {item.before or 'none'} → {item.after or 'none'}" for item in found.metrics]
-        yield "metrics", counted(len(found.metrics), 'differs', 'differ'), _some(metrics)
+        metrics = [
+            f"{item.key}: {item.before or 'none'} → {item.after or 'none'}"
+            for item in found.metrics
+        ]
+        yield "metrics", counted(len(found.metrics), "differs", "differ"), _some(metrics)
     if found.files:
-        yield "files", counted(len(found.files), 'other differs', 'others differ'), _some(list(found.files))
+        yield (
+            "files",
+            counted(len(found.files), "other differs", "others differ"),
+            _some(list(found.files)),
+        )
 
 
 def _effect_line(item: Effect) -> str:
@@ -131,7 +208,11 @@ def _moved(found: Encodings, *, stat: bool) -> Iterator[str]:
     bins = found.histogram(10)
     digits = max(4, math.ceil(-math.log10(bins[0][1] - bins[0][0])) + 1) if len(bins) > 1 else 4
     for low, high, count in bins:
-        span = f"{low:{digits + 4}.{digits}f} to {high:.{digits}f}" if len(bins) > 1 else found.said(low)
+        span = (
+            f"{low:{digits + 4}.{digits}f} to {high:.{digits}f}"
+            if len(bins) > 1
+            else found.said(low)
+        )
         yield f"  {span}  {count:5}  {'█' * round(30 * count / len(found.texts))}".rstrip()
     far = [index for index in found.by_distance if found.texts[index].moved > NOISE]
     yield from (f"  {line}" for line in _some([_moved_line(found, index) for index in far]))
@@ -150,13 +231,34 @@ def _moved_line(found: Encodings, index: int) -> str:
 
 def _encodings(found: Encodings) -> dict[str, Any]:
     return {
-        "sentence": found.sentence, "measure": found.measure, "source": found.source,
-        "moved": found.count if found.comparable else None, "exact": found.exact, "median": found.quantile(0.5), "least": found.quantile(0.0),
-        "lengths": None if found.lengths is None else list(found.lengths), "neighbours": found.neighbours, "compared": found.compared,
-        "plane": found.plane, "histogram": [{"from": low, "to": high, "texts": count} for low, high, count in found.histogram()],
-        "texts": [{**dataclasses.asdict(item), "before": _place(item.before), "after": _place(item.after), "left": list(item.left),
-                   "entered": list(item.entered)} for item in found.texts],
-        "pieces": [{**dataclasses.asdict(item), "before": list(item.before), "after": list(item.after)} for item in found.pieces],
+        "sentence": found.sentence,
+        "measure": found.measure,
+        "source": found.source,
+        "moved": found.count if found.comparable else None,
+        "exact": found.exact,
+        "median": found.quantile(0.5),
+        "least": found.quantile(0.0),
+        "lengths": None if found.lengths is None else list(found.lengths),
+        "neighbours": found.neighbours,
+        "compared": found.compared,
+        "plane": found.plane,
+        "histogram": [
+            {"from": low, "to": high, "texts": count} for low, high, count in found.histogram()
+        ],
+        "texts": [
+            {
+                **dataclasses.asdict(item),
+                "before": _place(item.before),
+                "after": _place(item.after),
+                "left": list(item.left),
+                "entered": list(item.entered),
+            }
+            for item in found.texts
+        ],
+        "pieces": [
+            {**dataclasses.asdict(item), "before": list(item.before), "after": list(item.after)}
+            for item in found.pieces
+        ],
     }
 
 
@@ -169,8 +271,12 @@ def _token_line(item: TokenChange) -> str:
     if item.kind == "moved" and before is not None and after is not None:
         return f"~ {item.content}: id {before.id} → {after.id}"
     if before is not None and after is not None:
-        flags = [name for name in before._fields[2:] if getattr(before, name) != getattr(after, name)]
-        return f"~ {item.content} (id {after.id}): " + ", ".join(f"{name} {getattr(before, name)} → {getattr(after, name)}".lower() for name in flags)
+        flags = [
+            name for name in before._fields[2:] if getattr(before, name) != getattr(after, name)
+        ]
+        return f"~ {item.content} (id {after.id}): " + ", ".join(
+            f"{name} {getattr(before, name)} → {getattr(after, name)}".lower() for name in flags
+        )
     token = after or before
     assert token is not None
     return f"{'+' if after is not None else '-'} {item.content} (id {token.id})"
@@ -178,13 +284,21 @@ def _token_line(item: TokenChange) -> str:
 
 def _module_line(item: ModuleChange, tensors: Sequence[TensorChange]) -> str:
     own = [tensor for tensor in tensors if tensor.module == item.name]
-    said = [_shape(tensor) for tensor in own if tensor.kind in ("added", "removed", "resized", "dtype", "moved")]
+    said = [
+        _shape(tensor)
+        for tensor in own
+        if tensor.kind in ("added", "removed", "resized", "dtype", "moved")
+    ]
     if own[0].kind == "merged":
-        said.append(f"the adapter's product merged in, rounded by {item.relative or 0:.1e} of its norm")
+        said.append(
+            f"the adapter's product merged in, rounded by {item.relative or 0:.1e} of its norm"
+        )
     elif item.changed:
         share = f", {item.relative:.2%} of its norm" if item.relative is not None else ""
         odd = f", {item.not_finite} of them NaN or infinite on one side" if item.not_finite else ""
-        said.append(f"{item.changed} of {counted(item.values, 'value')} changed{odd}{share}, largest {item.largest:.3g}, mean {item.mean:.3g}")
+        said.append(
+            f"{item.changed} of {counted(item.values, 'value')} changed{odd}{share}, largest {item.largest:.3g}, mean {item.mean:.3g}"
+        )
     return f"{item.name}: " + "; ".join(said)
 
 
@@ -207,18 +321,37 @@ def _rows(tensor: TensorChange) -> str:
     old = counted(kept, "old row")
     said = [f"{counted(tensor.new_rows, 'row')} new"] if tensor.new_rows else []
     said += [f"{counted(gone, 'row')} gone"] if gone > 0 else []
-    return ", ".join([*said, f"{tensor.changed_rows} of {old} changed" if tensor.changed_rows else f"{old} the same"])
+    return ", ".join(
+        [
+            *said,
+            f"{tensor.changed_rows} of {old} changed" if tensor.changed_rows else f"{old} the same",
+        ]
+    )
 
 
 def _tensor(item: TensorChange) -> dict[str, Any]:
-    return {"name": item.name, "module": item.module, "change": item.kind, "dtypes": list(item.dtypes),
-            "shapes": [None if shape is None else list(shape) for shape in item.shapes], "values": item.values, "changed": item.changed,
-            "largest": item.largest, "mean": item.mean, "norm": item.norm, "relative": item.relative, "rows": item.rows,
-            "changed_rows": item.changed_rows, "new_rows": item.new_rows, "not_finite": item.not_finite}
+    return {
+        "name": item.name,
+        "module": item.module,
+        "change": item.kind,
+        "dtypes": list(item.dtypes),
+        "shapes": [None if shape is None else list(shape) for shape in item.shapes],
+        "values": item.values,
+        "changed": item.changed,
+        "largest": item.largest,
+        "mean": item.mean,
+        "norm": item.norm,
+        "relative": item.relative,
+        "rows": item.rows,
+        "changed_rows": item.changed_rows,
+        "new_rows": item.new_rows,
+        "not_finite": item.not_finite,
+    }
 
 
 def _token(token: Any) -> dict[str, Any] | None:
     from ..results import token_to_dict
+
     return None if token is None else token_to_dict(token)
 
 
@@ -227,7 +360,10 @@ def _counted(kinds: Sequence[str]) -> str:
 
 
 def _some(items: Sequence[str]) -> list[str]:
-    return [*items[:SHOWN], *([f"… and {len(items) - SHOWN} more (--json has all)"] if len(items) > SHOWN else [])]
+    return [
+        *items[:SHOWN],
+        *([f"… and {len(items) - SHOWN} more (--json has all)"] if len(items) > SHOWN else []),
+    ]
 
 
 def _short(item: Any) -> str:

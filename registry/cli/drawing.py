@@ -36,21 +36,33 @@ svg{background:#0d1117}.box{fill:#161b22;stroke:#9198a1}.base .box{stroke:#79c0f
 def svg(lineage: Lineage) -> list[str]:
     """Lines of a self-contained SVG document."""
     from .graph import all_of, edges_of, versions_of
+
     edges, versions = edges_of(lineage), versions_of(lineage)
     layers = layered(all_of(lineage), [(edge.parent, edge.child) for edge in edges])
-    widths = {reference: _width(reference, versions.get(reference)) for layer in layers for reference in layer}
+    widths = {
+        reference: _width(reference, versions.get(reference))
+        for layer in layers
+        for reference in layer
+    }
     places, total = placed(layers, widths)
     tall = 2 * MARGIN + len(layers) * HEIGHT + (len(layers) - 1) * GAP_Y
     title = f"Lineage of {lineage.version.reference}"
     return [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total:.0f} {tall:.0f}" width="{total:.0f}" height="{tall:.0f}" '
         f'role="img" aria-labelledby="t">',
-        f'<title id="t">{escape(title)}</title>', f"<style>{STYLE}</style>",
+        f'<title id="t">{escape(title)}</title>',
+        f"<style>{STYLE}</style>",
         '<defs><marker id="a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse">'
         '<path class="tip" d="M0 0L8 4L0 8z"/></marker></defs>',
         *(line for edge in edges for line in _curve(edge, places)),
         *(line for edge in edges for line in _how(edge, places)),
-        *(line for reference in places for line in _box(lineage, reference, versions.get(reference), places[reference], widths[reference])),
+        *(
+            line
+            for reference in places
+            for line in _box(
+                lineage, reference, versions.get(reference), places[reference], widths[reference]
+            )
+        ),
         "</svg>",
     ]
 
@@ -64,22 +76,33 @@ def layered(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> list[list
         children[parent].append(child)
     depth = dict.fromkeys(nodes, 0)
     for _ in nodes:
-        deeper = {child: depth[parent] + 1 for parent, child in edges if depth[parent] >= depth[child]}
+        deeper = {
+            child: depth[parent] + 1 for parent, child in edges if depth[parent] >= depth[child]
+        }
         if not deeper:
             break
         depth |= deeper
-    layers = [[node for node in nodes if depth[node] == level] for level in range(max(depth.values(), default=0) + 1)]
+    layers = [
+        [node for node in nodes if depth[node] == level]
+        for level in range(max(depth.values(), default=0) + 1)
+    ]
     layers = [layer for layer in layers if layer]
     for _ in range(SWEEPS):
         for near, order in ((parents, layers), (children, layers[::-1])):
-            at = {node: place / max(1, len(layer)) for layer in layers for place, node in enumerate(layer)}
+            at = {
+                node: place / max(1, len(layer))
+                for layer in layers
+                for place, node in enumerate(layer)
+            }
             for layer in order:
                 layer.sort(key=lambda node: _mean([at[other] for other in near[node]], at[node]))
                 at |= {node: place / len(layer) for place, node in enumerate(layer)}
     return layers
 
 
-def placed(layers: Sequence[Sequence[str]], widths: Mapping[str, float]) -> tuple[dict[str, tuple[float, float]], float]:
+def placed(
+    layers: Sequence[Sequence[str]], widths: Mapping[str, float]
+) -> tuple[dict[str, tuple[float, float]], float]:
     """((centre, top) of each node in pixels, the whole width); layers are centred above each other."""
     rows = [sum(widths[node] for node in layer) + GAP_X * (len(layer) - 1) for layer in layers]
     total = max(rows, default=0.0) + 2 * MARGIN
@@ -108,7 +131,9 @@ def _width(reference: str, version: Version | None) -> float:
     return max(width(reference) * LETTER, width(_said(version)) * SMALL_LETTER, 118.0) + 2 * PADDING
 
 
-def _ends(edge: LineageEdge, places: Mapping[str, tuple[float, float]]) -> tuple[float, float, float, float]:
+def _ends(
+    edge: LineageEdge, places: Mapping[str, tuple[float, float]]
+) -> tuple[float, float, float, float]:
     (from_x, from_y), (to_x, to_y) = places[edge.parent], places[edge.child]
     return from_x, from_y + HEIGHT, to_x, to_y - 2
 
@@ -116,8 +141,10 @@ def _ends(edge: LineageEdge, places: Mapping[str, tuple[float, float]]) -> tuple
 def _curve(edge: LineageEdge, places: Mapping[str, tuple[float, float]]) -> list[str]:
     from_x, from_y, to_x, to_y = _ends(edge, places)
     bend = (to_y - from_y) / 2
-    return [f'<path class="edge" marker-end="url(#a)" d="M{from_x:.1f} {from_y:.1f}C{from_x:.1f} {from_y + bend:.1f} '
-            f'{to_x:.1f} {to_y - bend:.1f} {to_x:.1f} {to_y:.1f}"/>']
+    return [
+        f'<path class="edge" marker-end="url(#a)" d="M{from_x:.1f} {from_y:.1f}C{from_x:.1f} {from_y + bend:.1f} '
+        f'{to_x:.1f} {to_y - bend:.1f} {to_x:.1f} {to_y:.1f}"/>'
+    ]
 
 
 def _how(edge: LineageEdge, places: Mapping[str, tuple[float, float]]) -> list[str]:
@@ -125,14 +152,30 @@ def _how(edge: LineageEdge, places: Mapping[str, tuple[float, float]]) -> list[s
     _, _, to_x, to_y = _ends(edge, places)
     from_x = places[edge.parent][0]
     x = to_x + (from_x - to_x) * 0.12
-    return [f'<text class="how" text-anchor="middle" x="{x:.1f}" y="{to_y - 26:.1f}">{escape(edge.role)}</text>',
-            f'<text class="how" text-anchor="middle" x="{x:.1f}" y="{to_y - 13:.1f}">{escape(edge.evidence)}</text>']
+    return [
+        f'<text class="how" text-anchor="middle" x="{x:.1f}" y="{to_y - 26:.1f}">{escape(edge.role)}</text>',
+        f'<text class="how" text-anchor="middle" x="{x:.1f}" y="{to_y - 13:.1f}">{escape(edge.evidence)}</text>',
+    ]
 
 
-def _box(lineage: Lineage, reference: str, version: Version | None, place: tuple[float, float], wide: float) -> list[str]:
+def _box(
+    lineage: Lineage,
+    reference: str,
+    version: Version | None,
+    place: tuple[float, float],
+    wide: float,
+) -> list[str]:
     (x, y), kind = place, version.kind if version is not None else "gone"
-    marks = [kind, *["this"] * (reference == lineage.version.reference), *["gone"] * (version is not None and version.deleted)]
-    told = f"{reference} {version.digest.short} {version.created_at} by {version.created_by}" if version is not None else f"{reference} gone"
+    marks = [
+        kind,
+        *["this"] * (reference == lineage.version.reference),
+        *["gone"] * (version is not None and version.deleted),
+    ]
+    told = (
+        f"{reference} {version.digest.short} {version.created_at} by {version.created_by}"
+        if version is not None
+        else f"{reference} gone"
+    )
     return [
         f'<g class="{escape(" ".join(marks), quote=True)}"><title>{escape(told)}</title>',
         f'<rect class="box" x="{x - wide / 2:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{HEIGHT:.0f}" rx="7"/>',

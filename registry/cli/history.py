@@ -26,14 +26,27 @@ HEADERS = ["entry", "time", "by", "what", "version", ""]
 @click.argument("target", metavar="[NAME|REF|NAME@ALIAS]", required=False, type=VersionReference())
 @click.option("--since", metavar="TIME|ENTRY", help="Nothing before it; a day means its beginning.")
 @click.option("--by", metavar="TEXT", help="What this person did: a part of the name is enough.")
-@click.option("--kind", multiple=True, type=click.Choice([kind.lower() for kind in KINDS], case_sensitive=False),
-              help="Entries of this kind alone; give it again for more.")
+@click.option(
+    "--kind",
+    multiple=True,
+    type=click.Choice([kind.lower() for kind in KINDS], case_sensitive=False),
+    help="Entries of this kind alone; give it again for more.",
+)
 @click.option("--limit", "-n", type=click.IntRange(min=1), metavar="N", help="The newest N alone.")
 @click.option("--graph", is_flag=True, help="Draw beside it what was made from what.")
 @at_option()
 @click.pass_obj
-def log(session: Session, /, target: str | None, since: str | None, by: str | None, kind: tuple[str, ...], limit: int | None, graph: bool,
-        at: str | None) -> None:
+def log(
+    session: Session,
+    /,
+    target: str | None,
+    since: str | None,
+    by: str | None,
+    kind: tuple[str, ...],
+    limit: int | None,
+    graph: bool,
+    at: str | None,
+) -> None:
     """Say what was done, newest first: everything, to a model, to a version, or where an alias pointed.
 
     \b
@@ -47,9 +60,16 @@ def log(session: Session, /, target: str | None, since: str | None, by: str | No
     session.form("the log is printed", {"graph": graph})
     rows = session.registry.log(target, since=since, by=by, kind=kind, limit=limit, at=at)
     lines = _drawn(rows) if graph else [("", row) for row in rows]
-    cells = [([Name(drawn)] if graph else []) + (_cells(row) if row is not None else [None] * len(HEADERS)) for drawn, row in lines]
-    session.put([values.log_row(row) for row in rows], table(["", *HEADERS] if graph else HEADERS, cells),
-                dict.fromkeys(reference for row in rows if (reference := _reference(row))))
+    cells = [
+        ([Name(drawn)] if graph else [])
+        + (_cells(row) if row is not None else [None] * len(HEADERS))
+        for drawn, row in lines
+    ]
+    session.put(
+        [values.log_row(row) for row in rows],
+        table(["", *HEADERS] if graph else HEADERS, cells),
+        dict.fromkeys(reference for row in rows if (reference := _reference(row))),
+    )
     if not rows:
         session.note("no entry of the journal matches")
 
@@ -70,20 +90,33 @@ def lineage(session: Session, /, version: str, at: str | None, **forms: bool) ->
       registry lineage minilm@1 --svg > lineage.svg
     """
     from . import drawing, graph
+
     form = session.form("a lineage is drawn", forms)
     found = session.registry.lineage(version, at=at)
-    draw = {"mermaid": graph.mermaid, "dot": graph.dot, "svg": drawing.svg}[form] if form is not None else graph.tree
+    draw = (
+        {"mermaid": graph.mermaid, "dot": graph.dot, "svg": drawing.svg}[form]
+        if form is not None
+        else graph.tree
+    )
     line = (*reversed(found.ancestors), found.version, *found.descendants)
     session.put(values.lineage(found), draw(found), [item.reference for item in line])
 
 
 def _drawn(rows: Sequence[LogRow]) -> list[tuple[str, LogRow | None]]:
     from .timeline import timeline
+
     return timeline(rows)
 
 
 def _cells(row: LogRow) -> list[Any]:
-    return [row.entry, Moment(row.time), row.by, Name(row.kind), Name(_reference(row) or ""), _said(row)]
+    return [
+        row.entry,
+        Moment(row.time),
+        row.by,
+        Name(row.kind),
+        Name(_reference(row) or ""),
+        _said(row),
+    ]
 
 
 def _reference(row: LogRow) -> str | None:
@@ -94,11 +127,20 @@ def _said(row: LogRow) -> str:
     """What an entry says beside which version it is about."""
     body: Mapping[str, Any] = row.body
     texts = {
-        "Register": lambda: " ".join(filter(None, [str(body.get("manifest", ""))[:19], _parents(body)])),
-        "Alias": lambda: f"{body.get('alias')}: {row.before or 'nothing'} -> {body.get('number') or 'nothing'}",
+        "Register": lambda: " ".join(
+            filter(None, [str(body.get("manifest", ""))[:19], _parents(body)])
+        ),
+        "Alias": lambda: (
+            f"{body.get('alias')}: {row.before or 'nothing'} -> {body.get('number') or 'nothing'}"
+        ),
         "Yank": lambda: "undone" if body.get("undo") else str(body.get("reason") or ""),
-        "Publish": lambda: f"hf://{body.get('repository')}@{str(body.get('commit'))[:12]}" + (f" {body['tag']}" if body.get("tag") else ""),
-        "Annotate": lambda: ", ".join(_note(key, value) for key, value in body.get("notes", {}).items()),
+        "Publish": lambda: (
+            f"hf://{body.get('repository')}@{str(body.get('commit'))[:12]}"
+            + (f" {body['tag']}" if body.get("tag") else "")
+        ),
+        "Annotate": lambda: ", ".join(
+            _note(key, value) for key, value in body.get("notes", {}).items()
+        ),
     }
     said = texts.get(row.kind, str)()
     message = body.get("message")

@@ -35,14 +35,19 @@ def init(session: Session, /, folder: str | None) -> None:
       registry init ~/models && export REGISTRY_HOME=~/models
     """
     from .. import api
+
     made = session.adopt(api.init(folder if folder is not None else session.home))
     session.put({"home": str(made.settings.home)}, [str(made.settings.home)])
     place = "" if folder is None else f" --home {shell_word(folder)}"
-    session.note(f"next: registry add FOLDER --as NAME{place}" + ("; or let REGISTRY_HOME name it" if place else ""))
+    session.note(
+        f"next: registry add FOLDER --as NAME{place}"
+        + ("; or let REGISTRY_HOME name it" if place else "")
+    )
 
 
 def _keys(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     from ..settings import KEYS
+
     return [key for key in KEYS if key.startswith(incomplete)]
 
 
@@ -65,19 +70,29 @@ def config(session: Session, /, key: str | None, value: str | None, unset: bool)
     """
     if unset and (key is None or value is not None):
         raise WrongUsage(
-            "--unset is given without KEY" if key is None
+            "--unset is given without KEY"
+            if key is None
             else f"--unset does not accept the value {value!r}",
-            hint="give KEY alone, as in: registry config --unset user.name")
+            hint="give KEY alone, as in: registry config --unset user.name",
+        )
     found = session.registry.config(key, value, unset=unset)
-    lines = [plain(text) if key is not None else f"{name}={plain(text)}" for name, text in found.items()]
+    lines = [
+        plain(text) if key is not None else f"{name}={plain(text)}" for name, text in found.items()
+    ]
     session.put(values.settings(found), lines)
     if not found:
         session.note("nothing is set; to set something: registry config user.name NAME")
 
 
 @command("collect")
-@click.option("--older-than", type=Duration(), default="1h", show_default=True, metavar="TIME",
-              help="Leave alone what is younger: 0, 90 (seconds), 30m, 1h, 7d.")
+@click.option(
+    "--older-than",
+    type=Duration(),
+    default="1h",
+    show_default=True,
+    metavar="TIME",
+    help="Leave alone what is younger: 0, 90 (seconds), 30m, 1h, 7d.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be freed, and free nothing.")
 @click.pass_obj
 def collect(session: Session, /, older_than: float, dry_run: bool) -> None:
@@ -93,7 +108,12 @@ def collect(session: Session, /, older_than: float, dry_run: bool) -> None:
 
 
 @command("demo")
-@click.option("--model", metavar="DIR", type=Folder(), help="The base to use, else the packaged MiniLM of the extra `demo`.")
+@click.option(
+    "--model",
+    metavar="DIR",
+    type=Folder(),
+    help="The base to use, else the packaged MiniLM of the extra `demo`.",
+)
 @click.option("--keep", is_flag=True, help="Leave the temporary home there, and say where.")
 @click.pass_obj
 def demo(session: Session, /, model: str | None, keep: bool) -> None:
@@ -104,8 +124,13 @@ def demo(session: Session, /, model: str | None, keep: bool) -> None:
       registry demo --keep
     """
     from .. import api
+
     said: list[str] = []
-    api.demo(model, say=said.append if session.as_json else lambda line: click.echo(plain(line)), keep=keep)
+    api.demo(
+        model,
+        say=said.append if session.as_json else lambda line: click.echo(plain(line)),
+        keep=keep,
+    )
     session.put(said, [])
 
 
@@ -123,6 +148,7 @@ def completion(session: Session, /, shell: str) -> None:
     """
     from .completing import script
     from .root import root
+
     text = script(root, shell)
     session.put({"shell": shell, "script": text}, text.splitlines())
 
@@ -130,14 +156,35 @@ def completion(session: Session, /, shell: str) -> None:
 def _rows(result: Collected) -> list[tuple[Cell, ...]]:
     freed = "would free" if result.dry_run else "freed"
     rows: list[tuple[Cell, ...]] = [
-        (freed, Size(result.size), counted(result.blobs, 'file that nobody needs', 'files that nobody needs')),
-        (freed, Size(result.checkouts_size), counted(result.checkouts, 'checkout that nothing uses', 'checkouts that nothing uses')),
+        (
+            freed,
+            Size(result.size),
+            counted(result.blobs, "file that nobody needs", "files that nobody needs"),
+        ),
+        (
+            freed,
+            Size(result.checkouts_size),
+            counted(result.checkouts, "checkout that nothing uses", "checkouts that nothing uses"),
+        ),
         (freed, Size(result.staging), "half written"),
         (freed, Size(result.catalogs), "catalogs that a newer one took the place of"),
         ("kept", Size(result.young), "not needed, and not yet old"),
-        *(("kept", Size(more), f"of it, that --older-than {age} would free") for age, more in result.shorter),
+        *(
+            ("kept", Size(more), f"of it, that --older-than {age} would free")
+            for age, more in result.shorter
+        ),
     ]
     rows = [row for row in rows if row[1]] or [(freed, Size(0), "nothing")]
     rows += [("kept", Size(kept.size), kept.why) for kept in result.kept[:KEPT_SHOWN]]
     rest = result.kept[KEPT_SHOWN:]
-    return rows + ([("kept", Size(sum(kept.size for kept in rest)), f"for {counted(len(rest), 'more reason')}; --json tells all")] if rest else [])
+    return rows + (
+        [
+            (
+                "kept",
+                Size(sum(kept.size for kept in rest)),
+                f"for {counted(len(rest), 'more reason')}; --json tells all",
+            )
+        ]
+        if rest
+        else []
+    )

@@ -21,12 +21,32 @@ VERSIONS_SHOWN = 5
 
 
 @command("audit")
-@click.option("--full", is_flag=True, help="Read every byte: hash all blobs on all processors, compute facts and checkouts anew.")
-@click.option("--probes", is_flag=True, help="Load the latest versions and those with an alias, and compare their recorded encodings.")
-@click.option("--receipt", metavar="FILE", type=File(), help="Write the head of the journal there, to be kept elsewhere.")
-@click.option("--against", metavar="FILE", type=File(), help="Prove by an earlier receipt that nothing before it was rewritten.")
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Read every byte: hash all blobs on all processors, compute facts and checkouts anew.",
+)
+@click.option(
+    "--probes",
+    is_flag=True,
+    help="Load the latest versions and those with an alias, and compare their recorded encodings.",
+)
+@click.option(
+    "--receipt",
+    metavar="FILE",
+    type=File(),
+    help="Write the head of the journal there, to be kept elsewhere.",
+)
+@click.option(
+    "--against",
+    metavar="FILE",
+    type=File(),
+    help="Prove by an earlier receipt that nothing before it was rewritten.",
+)
 @click.pass_obj
-def audit(session: Session, /, full: bool, probes: bool, receipt: str | None, against: str | None) -> None:
+def audit(
+    session: Session, /, full: bool, probes: bool, receipt: str | None, against: str | None
+) -> None:
     """Prove that everything is what it says: the journal's chain, the catalog, the blobs. Changes nothing.
 
     Exit code 0 where nothing is found, 5 where something is; each finding names the versions it concerns and what mends it.
@@ -38,7 +58,9 @@ def audit(session: Session, /, full: bool, probes: bool, receipt: str | None, ag
       registry audit --against head.json
     """
     with session.progress() as progress:
-        result = session.registry.audit(full=full, probes=probes, receipt=receipt, against=against, progress=progress)
+        result = session.registry.audit(
+            full=full, probes=probes, receipt=receipt, against=against, progress=progress
+        )
     session.put(result.to_dict(), _lines(result), [item.name for item in result.findings])
     for note in result.notes:
         session.note(note)
@@ -47,11 +69,20 @@ def audit(session: Session, /, full: bool, probes: bool, receipt: str | None, ag
 
 
 @command("repair")
-@click.option("--from", "sources", metavar="SOURCE", type=File(), multiple=True,
-              help="Another home, a bundle, or a folder of a model, that may have lost bytes; again for more.")
-@click.option("--accept-journal", is_flag=True,
-              help="Take the journal as it is, though a catalog or a later entry says it was longer or other; what breaks it is set aside, and all "
-                   "that follows.")
+@click.option(
+    "--from",
+    "sources",
+    metavar="SOURCE",
+    type=File(),
+    multiple=True,
+    help="Another home, a bundle, or a folder of a model, that may have lost bytes; again for more.",
+)
+@click.option(
+    "--accept-journal",
+    is_flag=True,
+    help="Take the journal as it is, though a catalog or a later entry says it was longer or other; what breaks it is set aside, and all "
+    "that follows.",
+)
 @click.pass_obj
 def repair(session: Session, /, sources: tuple[str, ...], accept_journal: bool) -> None:
     """Make the catalog anew from the journal, and fetch lost or damaged bytes by their digest.
@@ -93,23 +124,60 @@ def du(session: Session, /, version: str | None, at: str | None) -> None:
       registry du medical@1 --json
     """
     found = session.registry.du(version, at=at)
-    rows = [(Name(item.reference or "everything"), Size(item.own), Size(item.shared) if item.reference else None, Size(item.freed),
-             Size(item.checkouts)) for item in found]
-    session.put([item.to_dict() for item in found], table(["version", "own", "shared", "freed", "checkouts"], rows, ["checkouts", "shared"]),
-                [item.reference for item in found if item.reference])
+    rows = [
+        (
+            Name(item.reference or "everything"),
+            Size(item.own),
+            Size(item.shared) if item.reference else None,
+            Size(item.freed),
+            Size(item.checkouts),
+        )
+        for item in found
+    ]
+    session.put(
+        [item.to_dict() for item in found],
+        table(["version", "own", "shared", "freed", "checkouts"], rows, ["checkouts", "shared"]),
+        [item.reference for item in found if item.reference],
+    )
     for what, taken in found[-1].details.items():
         session.note(f"{what}: {size(taken)}")
 
 
 @command("bundle")
 @click.argument("versions", metavar="REF...", nargs=-1, type=VersionReference())
-@click.option("--output", "-o", metavar="FILE", required=True, type=File(), help="The file to write; it is there whole or not at all.")
-@click.option("--have", metavar="FILE", type=File(),
-              help="Leave out what the other side has: an earlier bundle, or a text with a digest in each line.")
-@click.option("--all", "everything", is_flag=True, help="The whole home, its journal too: a backup, or a handover.")
-@at_option("What each REF meant then: 17 (an entry), 2026-03-03 (its end, UTC) or 2026-03-03T12:30Z.")
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    required=True,
+    type=File(),
+    help="The file to write; it is there whole or not at all.",
+)
+@click.option(
+    "--have",
+    metavar="FILE",
+    type=File(),
+    help="Leave out what the other side has: an earlier bundle, or a text with a digest in each line.",
+)
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="The whole home, its journal too: a backup, or a handover.",
+)
+@at_option(
+    "What each REF meant then: 17 (an entry), 2026-03-03 (its end, UTC) or 2026-03-03T12:30Z."
+)
 @click.pass_obj
-def bundle(session: Session, /, versions: tuple[str, ...], output: str, have: str | None, everything: bool, at: str | None) -> None:
+def bundle(
+    session: Session,
+    /,
+    versions: tuple[str, ...],
+    output: str,
+    have: str | None,
+    everything: bool,
+    at: str | None,
+) -> None:
     """Write versions and all they stand on into one file, for a machine without a network.
 
     There, registry pull FILE takes it. It is an uncompressed tar: index.json, then the bytes by digest, and with --all the entries
@@ -122,19 +190,28 @@ def bundle(session: Session, /, versions: tuple[str, ...], output: str, have: st
       registry bundle --all -o backup.tar
     """
     with session.progress() as progress:
-        done = session.registry.bundle(versions, output, have=have, everything=everything, at=at, progress=progress)
-    what = counted(done.entries, 'entry', 'entries') if done.entries else ", ".join(done.versions)
+        done = session.registry.bundle(
+            versions, output, have=have, everything=everything, at=at, progress=progress
+        )
+    what = counted(done.entries, "entry", "entries") if done.entries else ", ".join(done.versions)
     left = f", {done.left_out} left out" if done.left_out else ""
-    session.put(done.to_dict(), [f"{plain(output)} {size(done.size)}: {plain(what)}, {counted(done.blobs, 'blob')}{left}"], [plain(output)])
+    session.put(
+        done.to_dict(),
+        [f"{plain(output)} {size(done.size)}: {plain(what)}, {counted(done.blobs, 'blob')}{left}"],
+        [plain(output)],
+    )
 
 
 def put_unbundled(session: Session, done: Unbundled) -> None:
     """What came out of a bundle, printed as pull prints it."""
     if done.entries:
-        whole = counted(done.entries, 'entry', 'entries')
+        whole = counted(done.entries, "entry", "entries")
         lines = [f"{done.added} of {whole} restored" if done.added else f"{whole} already"]
     else:
-        lines = [f"{item.reference} {item.digest}{' already' if item.reference in done.already else ''}" for item in done.versions]
+        lines = [
+            f"{item.reference} {item.digest}{' already' if item.reference in done.already else ''}"
+            for item in done.versions
+        ]
     for reference in done.registered:
         session.note(f"{reference} registered")
     session.put(done.to_dict(), lines, [item.reference for item in done.versions])
@@ -145,7 +222,9 @@ def _lines(result: Audited) -> list[str]:
     looked += ", every byte read" if result.hashed else ""
     if not result.findings:
         return [f"whole: {looked}"]
-    return [line for item in result.findings for line in _finding(item)] + [f"{counted(len(result.findings), 'finding')} in {looked}"]
+    return [line for item in result.findings for line in _finding(item)] + [
+        f"{counted(len(result.findings), 'finding')} in {looked}"
+    ]
 
 
 def _outcome(result: Repaired) -> str:

@@ -29,11 +29,17 @@ TOKENS_SHOWN = 8
 
 @command("list")
 @click.argument("name", metavar="[NAME]", required=False, type=ModelName())
-@click.option("--sort", metavar="KEY", help="By a column, a metric or a note that is a number, the highest first.")
+@click.option(
+    "--sort",
+    metavar="KEY",
+    help="By a column, a metric or a note that is a number, the highest first.",
+)
 @click.option("--ascending", is_flag=True, help="With --sort: the lowest first.")
 @at_option()
 @click.pass_obj
-def list_(session: Session, /, name: str | None, sort: str | None, ascending: bool, at: str | None) -> None:
+def list_(
+    session: Session, /, name: str | None, sort: str | None, ascending: bool, at: str | None
+) -> None:
     """List the models, or the versions of one, newest first.
 
     \b
@@ -64,6 +70,7 @@ def show(session: Session, /, version: str, at: str | None) -> None:
       registry show medical@prod:adapter_config.json
     """
     from ..reference import parse
+
     if parse(version).path is not None:
         _put_file(session, version, at)
     else:
@@ -73,7 +80,12 @@ def show(session: Session, /, version: str, at: str | None) -> None:
 
 @command("tokens")
 @version_argument()
-@click.option("--texts", metavar="FILE", type=File(), help="Count how often each stands in these texts, and warn of those too seldom to be learnt.")
+@click.option(
+    "--texts",
+    metavar="FILE",
+    type=File(),
+    help="Count how often each stands in these texts, and warn of those too seldom to be learnt.",
+)
 @at_option()
 @click.pass_obj
 def tokens(session: Session, /, version: str, texts: str | None, at: str | None) -> None:
@@ -87,12 +99,38 @@ def tokens(session: Session, /, version: str, texts: str | None, at: str | None)
       registry tokens medical@prod --texts corpus.txt
     """
     found = session.registry.tokens(version, texts=texts, at=at)
-    headers = ["id", "token", "flags", "brought by", "when", "who", "why", "pieces before", "trained by", *(["count"] if texts is not None else [])]
-    rows = [(item.id, Name(item.content), _flags(item.token), Name(item.brought.reference), Moment(item.brought.created_at),
-             item.brought.created_by, item.brought.message, " ".join(item.pieces or ()),
-             Name(item.trained.reference) if item.trained is not None else None,
-             *([item.count] if texts is not None else [])) for item in found]
-    session.put([item.to_dict() for item in found], table(headers, rows, ["flags", "when", "who"]), [plain(item.content) for item in found])
+    headers = [
+        "id",
+        "token",
+        "flags",
+        "brought by",
+        "when",
+        "who",
+        "why",
+        "pieces before",
+        "trained by",
+        *(["count"] if texts is not None else []),
+    ]
+    rows = [
+        (
+            item.id,
+            Name(item.content),
+            _flags(item.token),
+            Name(item.brought.reference),
+            Moment(item.brought.created_at),
+            item.brought.created_by,
+            item.brought.message,
+            " ".join(item.pieces or ()),
+            Name(item.trained.reference) if item.trained is not None else None,
+            *([item.count] if texts is not None else []),
+        )
+        for item in found
+    ]
+    session.put(
+        [item.to_dict() for item in found],
+        table(headers, rows, ["flags", "when", "who"]),
+        [plain(item.content) for item in found],
+    )
     if not found:
         session.note(f"{version} has no token that the first of its line lacks")
 
@@ -114,8 +152,11 @@ def find(session: Session, /, what: str, at: str | None) -> None:
     """
     found = session.registry.find(what, at=at)
     rows = [(Name(item.version.reference), item.version.kind, item.why) for item in found]
-    session.put([values.match(item) for item in found], table(["version", "kind", "why"], rows),
-                dict.fromkeys(row[0] for row in rows))
+    session.put(
+        [values.match(item) for item in found],
+        table(["version", "kind", "why"], rows),
+        dict.fromkeys(row[0] for row in rows),
+    )
     if not found:
         session.note(f"nothing matches {what!r}")
 
@@ -138,52 +179,116 @@ def resolve(session: Session, /, version: str, at: str | None) -> None:
 
 def _put_models(session: Session, sort: str | None, at: str | None, *, ascending: bool) -> None:
     from ..catalog import glance
-    glanced: Sequence[Model] | None = glance.list_models(session.settings.home) if at is None else None
-    found = glanced if glanced is not None else cast("Sequence[Model]", session.registry.list(at=at))
+
+    glanced: Sequence[Model] | None = (
+        glance.list_models(session.settings.home) if at is None else None
+    )
+    found = (
+        glanced if glanced is not None else cast("Sequence[Model]", session.registry.list(at=at))
+    )
     if sort is not None:
         from ..order import sort_models
+
         found = sort_models(found, sort, ascending=ascending)
-    rows = [(Name(item.name), item.latest, item.versions, item.kind, Name(item.model_class or ""),
-             ", ".join(f"{alias}={number}" for alias, number in item.aliases.items()), Moment(item.updated_at or ""))
-            for item in found]
+    rows = [
+        (
+            Name(item.name),
+            item.latest,
+            item.versions,
+            item.kind,
+            Name(item.model_class or ""),
+            ", ".join(f"{alias}={number}" for alias, number in item.aliases.items()),
+            Moment(item.updated_at or ""),
+        )
+        for item in found
+    ]
     headers = ["model", "latest", "versions", "kind", "class", "aliases", "updated"]
-    session.put([values.model(item) for item in found], table(headers, rows, ["class", "versions", "kind"]), [item.name for item in found])
+    session.put(
+        [values.model(item) for item in found],
+        table(headers, rows, ["class", "versions", "kind"]),
+        [item.name for item in found],
+    )
     if not found:
-        session.note("no models yet; to register one: registry add FOLDER --as NAME" if at is None else f"there was no model at {at}")
+        session.note(
+            "no models yet; to register one: registry add FOLDER --as NAME"
+            if at is None
+            else f"there was no model at {at}"
+        )
 
 
-def _put_versions(session: Session, name: str, sort: str | None, at: str | None, *, ascending: bool) -> None:
+def _put_versions(
+    session: Session, name: str, sort: str | None, at: str | None, *, ascending: bool
+) -> None:
     from ..catalog import glance
-    glanced: Sequence[Version] | None = glance.list_versions(session.settings.home, name) if at is None else None
-    found = glanced if glanced is not None else cast("Sequence[Version]", session.registry.list(name, at=at))
+
+    glanced: Sequence[Version] | None = (
+        glance.list_versions(session.settings.home, name) if at is None else None
+    )
+    found = (
+        glanced
+        if glanced is not None
+        else cast("Sequence[Version]", session.registry.list(name, at=at))
+    )
     more: list[str] = []
     if sort is not None:
         from ..order import OF_VERSIONS, sort_versions
+
         found = sort_versions(found, sort, ascending=ascending)
         more = [sort] if sort not in OF_VERSIONS else []
-    rows = [(Name(item.reference), item.kind, Name(item.model_class), ", ".join(_marks(item)), Size(item.size), Moment(item.created_at),
-             *(item.metrics.get(key, item.notes.get(key)) for key in more), item.message) for item in found]
+    rows = [
+        (
+            Name(item.reference),
+            item.kind,
+            Name(item.model_class),
+            ", ".join(_marks(item)),
+            Size(item.size),
+            Moment(item.created_at),
+            *(item.metrics.get(key, item.notes.get(key)) for key in more),
+            item.message,
+        )
+        for item in found
+    ]
     headers = ["version", "kind", "class", "aliases", "size", "created", *more, "message"]
-    session.put([values.version(item) for item in found], table(headers, rows, ["class", "kind", "size"]), [item.reference for item in found])
+    session.put(
+        [values.version(item) for item in found],
+        table(headers, rows, ["class", "kind", "size"]),
+        [item.reference for item in found],
+    )
     if not found:
-        session.note(f"all versions of {name} are deleted" if at is None else f"no version of {name} was there at {at}")
+        session.note(
+            f"all versions of {name} are deleted"
+            if at is None
+            else f"no version of {name} was there at {at}"
+        )
 
 
 def _put_file(session: Session, reference: str, at: str | None) -> None:
     content = session.registry.read(reference, at=at)
     if session.as_json:
         from ..digest import digest_of
+
         text = content.decode("utf-8", "replace")
-        session.put({"reference": reference, "digest": digest_of(content), "size": len(content),
-                     "text": text if text.encode() == content else None}, [])
+        session.put(
+            {
+                "reference": reference,
+                "digest": digest_of(content),
+                "size": len(content),
+                "text": text if text.encode() == content else None,
+            },
+            [],
+        )
         return
     sys.stdout.flush()
     sys.stdout.buffer.write(content)
 
 
 def _marks(version: Version) -> list[str]:
-    return [*version.aliases, *(["latest"] if version.latest else []), *(["yanked"] if version.yanked else []),
-            *(f"forced {id}" for id in version.forced)]
+    return [
+        *version.aliases,
+        *(["latest"] if version.latest else []),
+        *(["yanked"] if version.yanked else []),
+        *(f"forced {id}" for id in version.forced),
+    ]
 
 
 def _flags(token: Token) -> str:
@@ -195,18 +300,41 @@ def _rows(details: Details) -> list[tuple[str, Any]]:
     """Key and value of everything worth a line."""
     version, facts = details.version, details.facts
     rows: list[tuple[str, Any]] = [
-        ("version", version.reference), ("kind", version.kind), ("class", version.model_class), ("digest", version.digest),
-        *((parent.role, f"{parent.reference} {parent.digest.short} (known: {parent.evidence})") for parent in version.parents),
-        ("aliases", ", ".join(_marks(version))), ("yanked", version.yank_reason if version.yanked else None),
-        *(("forced", f"{id}: this check failed when it was registered, and was let pass") for id in version.forced),
-        ("vocabulary", f"{counted(facts.vocabulary.size, 'entry', 'entries')}, {len(facts.vocabulary.added)} added, {facts.vocabulary.digest.short}"),
+        ("version", version.reference),
+        ("kind", version.kind),
+        ("class", version.model_class),
+        ("digest", version.digest),
+        *(
+            (parent.role, f"{parent.reference} {parent.digest.short} (known: {parent.evidence})")
+            for parent in version.parents
+        ),
+        ("aliases", ", ".join(_marks(version))),
+        ("yanked", version.yank_reason if version.yanked else None),
+        *(
+            ("forced", f"{id}: this check failed when it was registered, and was let pass")
+            for id in version.forced
+        ),
+        (
+            "vocabulary",
+            f"{counted(facts.vocabulary.size, 'entry', 'entries')}, {len(facts.vocabulary.added)} added, {facts.vocabulary.digest.short}",
+        ),
         ("tokens", _some([token.content for token in facts.vocabulary.added])),
-        ("weights", f"{counted(facts.weights.parameters, 'parameter')}, {facts.weights.dtype}, {facts.weights.digest.short}"),
+        (
+            "weights",
+            f"{counted(facts.weights.parameters, 'parameter')}, {facts.weights.dtype}, {facts.weights.digest.short}",
+        ),
         ("table", f"{counted(facts.rows, 'row')} of {facts.width}" if facts.rows else None),
-        ("modules", ", ".join(facts.modules)), ("adapter", _adapter(details)), ("size", Size(version.size)),
-        ("message", version.message), *((f"metric {key}", value) for key, value in version.metrics.items()),
+        ("modules", ", ".join(facts.modules)),
+        ("adapter", _adapter(details)),
+        ("size", Size(version.size)),
+        ("message", version.message),
+        *((f"metric {key}", value) for key, value in version.metrics.items()),
         *((f"note {key}", value) for key, value in version.notes.items()),
-        *((f"source {key}", _short(value)) for key, value in version.source.items() if key not in ("metrics", "fix")),
+        *(
+            (f"source {key}", _short(value))
+            for key, value in version.source.items()
+            if key not in ("metrics", "fix")
+        ),
         *(("fixed", sentence) for sentence in _list(version.source.get("fix"))),
         ("created", f"{version.created_at} by {version.created_by}"),
         *(("file", f"{file.path} {file.size} {file.digest.short}") for file in details.files),

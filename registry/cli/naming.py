@@ -22,11 +22,21 @@ if TYPE_CHECKING:
 @command("alias")
 @version_argument()
 @click.argument("alias", metavar="[ALIAS]", required=False)
-@click.option("--expect", metavar="REF", type=VersionReference(), help="Only if the alias points there now.")
+@click.option(
+    "--expect", metavar="REF", type=VersionReference(), help="Only if the alias points there now."
+)
 @click.option("--remove", is_flag=True, help="Take the alias away; REF is then NAME@ALIAS.")
 @click.option("--message", "-m", metavar="TEXT", help="Why, for those who read the log.")
 @click.pass_obj
-def alias(session: Session, /, version: str, alias: str | None, expect: str | None, remove: bool, message: str | None) -> None:
+def alias(
+    session: Session,
+    /,
+    version: str,
+    alias: str | None,
+    expect: str | None,
+    remove: bool,
+    message: str | None,
+) -> None:
     """Point an alias at a version, or take one away.
 
     \b
@@ -37,8 +47,8 @@ def alias(session: Session, /, version: str, alias: str | None, expect: str | No
     if remove and alias is not None:
         raise WrongUsage(
             f"--remove does not accept the second argument {alias!r}",
-            hint="registry alias --remove "
-                 f"{shell_word(version.partition('@')[0] + '@' + alias)}")
+            hint=f"registry alias --remove {shell_word(version.partition('@')[0] + '@' + alias)}",
+        )
     moved = session.registry.alias(version, alias, expect=expect, remove=remove, message=message)
     _tell_before(session, moved)
     line = f"{moved.name}@{moved.alias} -> {moved.after or 'nothing'}"
@@ -50,7 +60,9 @@ def alias(session: Session, /, version: str, alias: str | None, expect: str | No
 @click.argument("texts", metavar="KEY=VALUE...", nargs=-1)
 @click.option("--remove", "removed", metavar="KEY", multiple=True, help="Take this note away.")
 @click.pass_obj
-def annotate(session: Session, /, version: str, texts: tuple[str, ...], removed: tuple[str, ...]) -> None:
+def annotate(
+    session: Session, /, version: str, texts: tuple[str, ...], removed: tuple[str, ...]
+) -> None:
     """Write notes on a version: results, an owner, a ticket. Notes are for ever in the log.
 
     \b
@@ -75,18 +87,34 @@ def yank(session: Session, /, version: str, reason: str | None, undo: bool) -> N
       registry yank medical@3 --undo
     """
     found = session.registry.yank(version, reason=reason, undo=undo)
-    session.put(values.version(found), [f"{found.reference} {'shown' if undo else 'yanked'}"], [found.reference])
+    session.put(
+        values.version(found),
+        [f"{found.reference} {'shown' if undo else 'yanked'}"],
+        [found.reference],
+    )
 
 
 @command("delete")
 @click.argument("versions", metavar="REF...", nargs=-1, required=True, type=VersionReference())
-@click.option("--keep-last", type=click.IntRange(min=0), metavar="N", help="REF is a model's name: all but its newest N go.")
+@click.option(
+    "--keep-last",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="REF is a model's name: all but its newest N go.",
+)
 @click.option("--message", "-m", metavar="TEXT", help="Why, for those who read the log.")
 @click.option("--dry-run", is_flag=True, help="Say what would go, and forget nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def delete(session: Session, /, versions: tuple[str, ...], keep_last: int | None, message: str | None, dry_run: bool,
-           yes: bool) -> None:
+def delete(
+    session: Session,
+    /,
+    versions: tuple[str, ...],
+    keep_last: int | None,
+    message: str | None,
+    dry_run: bool,
+    yes: bool,
+) -> None:
     """Forget versions for ever; their numbers are not used again. The bytes go with the next collect.
 
     \b
@@ -105,7 +133,11 @@ def delete(session: Session, /, versions: tuple[str, ...], keep_last: int | None
 
 def _freed(gone: Deleted, *, dry_run: bool) -> str:
     unpacked = f", and {size(gone.checkouts)} of checkouts" if gone.checkouts else ""
-    later = f"; {size(gone.young)} more once that is an hour old, or now with --older-than 0" if gone.young else ""
+    later = (
+        f"; {size(gone.young)} more once that is an hour old, or now with --older-than 0"
+        if gone.young
+        else ""
+    )
     return f"the next collect {'would free' if dry_run else 'frees'} {size(gone.freed - gone.young)} of it{unpacked}{later}"
 
 
@@ -114,10 +146,13 @@ def _agreed(session: Session, versions: tuple[str, ...], keep_last: int | None) 
     if not sys.stdin.isatty():
         raise WrongUsage(
             "delete asks for confirmation, and standard input is not a terminal",
-            hint="add --yes, or --dry-run to see what would be deleted")
+            hint="add --yes, or --dry-run to see what would be deleted",
+        )
     doomed = session.registry.delete(versions, keep_last=keep_last, dry_run=True)
     names = ", ".join(version.reference for version in doomed.versions)
-    agreed = not names or click.confirm(f"forget {names} for ever ({size(doomed.freed)})?", err=True)
+    agreed = not names or click.confirm(
+        f"forget {names} for ever ({size(doomed.freed)})?", err=True
+    )
     if not agreed:
         session.exit_code = 1
         click.echo("nothing was deleted", err=True)

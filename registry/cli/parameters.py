@@ -28,18 +28,24 @@ class VersionReference(Text):
 
     name = "ref"
 
-    def shell_complete(self, context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[Any]]:
         """References that begin so, from a glance at the catalog."""
         from .completing import references
+
         return references(context, incomplete)
 
 
 class VersionOrFile(VersionReference):
     """A version, or behind a colon one of its files."""
 
-    def shell_complete(self, context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[Any]]:
         """Files where a version stands before the colon, else references."""
         from .completing import files
+
         return files(context, incomplete) or super().shell_complete(context, parameter, incomplete)
 
 
@@ -48,9 +54,12 @@ class ModelName(Text):
 
     name = "name"
 
-    def shell_complete(self, context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[Any]]:
         """Names that begin so."""
         from .completing import references
+
         return [item for item in references(context, incomplete) if "@" not in item.value]
 
 
@@ -59,30 +68,41 @@ class Named(click.ParamType):  # type: ignore[type-arg]
 
     name = "name=ref"
 
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> tuple[str, str]:
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> tuple[str, str]:
         """(name, reference). Raises Invalid where either is missing."""
         if isinstance(value, tuple):
             return value
         name, _, reference = str(value).partition("=")
         if not name or not reference:
             raise Invalid(
-                f"{value!r} is not a name and an adapter",
-                hint="write NAME=REF, as in a=medical@2")
+                f"{value!r} is not a name and an adapter", hint="write NAME=REF, as in a=medical@2"
+            )
         return name, reference
 
-    def shell_complete(self, context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[Any]]:
         """References behind the name."""
         from click.shell_completion import CompletionItem
 
         from .completing import references
+
         name, equals, begun = incomplete.partition("=")
-        return [CompletionItem(f"{name}={item.value}") for item in references(context, begun)] if equals else []
+        return (
+            [CompletionItem(f"{name}={item.value}") for item in references(context, begun)]
+            if equals
+            else []
+        )
 
 
 class VersionOrFolder(VersionReference):
     """A version or any text, or a folder on disk, told by its first character."""
 
-    def shell_complete(self, context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[Any]]:
         """Folders where one begins, else references."""
         if incomplete.startswith((".", "/", "~")):
             return Folder().shell_complete(context, parameter, incomplete)
@@ -94,9 +114,12 @@ class Folder(Text):
 
     name = "folder"
 
-    def shell_complete(self, context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[Any]]:
         """Let the shell complete folders."""
         from click.shell_completion import CompletionItem
+
         return [CompletionItem(incomplete, type="dir")]
 
 
@@ -105,9 +128,12 @@ class File(Text):
 
     name = "file"
 
-    def shell_complete(self, context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[Any]]:
         """Let the shell complete files."""
         from click.shell_completion import CompletionItem
+
         return [CompletionItem(incomplete, type="file")]
 
 
@@ -116,15 +142,17 @@ class Duration(Number):
 
     name = "duration"
 
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> float:
         """In seconds."""
         if isinstance(value, float):
             return value
         match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", value.strip(), re.ASCII)
         if match is None:
             raise Invalid(
-                f"invalid duration {value!r}",
-                hint="write 0, 90 (seconds), 30m, 1h or 7d")
+                f"invalid duration {value!r}", hint="write 0, 90 (seconds), 30m, 1h or 7d"
+            )
         return float(match[1]) * _UNITS[match[2]]
 
 

@@ -29,6 +29,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if "_REGISTRY_COMPLETE" in os.environ:
         from .completing import answer
+
         return answer(root, os.environ["_REGISTRY_COMPLETE"])
     sys.excepthook = report_bug
     _print_anything()
@@ -48,12 +49,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail(type(error).__name__, str(error), error.hint, error.exit_code, session, given)
     except OSError as error:
         _forget_output()
-        return _fail(type(error).__name__, _refusal(error), None, Unavailable.exit_code, session, given)
+        return _fail(
+            type(error).__name__, _refusal(error), None, Unavailable.exit_code, session, given
+        )
 
 
 def _invoke(arguments: list[str], session: Session) -> int:
     try:
-        with session, root.make_context("registry", arguments or ["--help"], obj=session) as context:
+        with (
+            session,
+            root.make_context("registry", arguments or ["--help"], obj=session) as context,
+        ):
             root.invoke(context)
         return session.exit_code
     except click.exceptions.Exit as ended:
@@ -62,24 +68,42 @@ def _invoke(arguments: list[str], session: Session) -> int:
         sys.stdout.flush()
 
 
-def report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def report_bug(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
     """What Python calls for an exception nobody expected: one line, and how to see more."""
     if os.environ.get("REGISTRY_DEBUG"):
         import traceback
+
         traceback.print_exception(kind, error, trace)
     elif issubclass(kind, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
     else:
         what = f"{kind.__name__}: {plain(str(error))}"
-        print(f"error: this is a bug in registry: {what}\nhint: REGISTRY_DEBUG=1 prints a traceback", file=sys.stderr)
+        print(
+            f"error: this is a bug in registry: {what}\nhint: REGISTRY_DEBUG=1 prints a traceback",
+            file=sys.stderr,
+        )
 
 
-def _fail(kind: str, message: str, hint: str | None, exit_code: int, session: Session, arguments: Sequence[str]) -> int:
+def _fail(
+    kind: str,
+    message: str,
+    hint: str | None,
+    exit_code: int,
+    session: Session,
+    arguments: Sequence[str],
+) -> int:
     if os.environ.get("REGISTRY_DEBUG"):
         import traceback
+
         traceback.print_exc()
     if session.as_json or "--json" in arguments:
-        lines = [json.dumps({"error": {"kind": kind, "message": message, "hint": hint, "exit_code": exit_code}})]
+        lines = [
+            json.dumps(
+                {"error": {"kind": kind, "message": message, "hint": hint, "exit_code": exit_code}}
+            )
+        ]
     else:
         lines = [f"error: {plain(message)}", *([f"hint: {plain(hint)}"] if hint else [])]
     click.echo("\n".join(lines), err=True)
@@ -104,7 +128,11 @@ def _usage(error: click.ClickException) -> tuple[str, str | None]:
 
 def _refusal(error: OSError) -> str:
     said = reason(error)
-    return f"{said}: {os.fsdecode(error.filename)!r}" if isinstance(error.filename, (str, bytes)) else said
+    return (
+        f"{said}: {os.fsdecode(error.filename)!r}"
+        if isinstance(error.filename, (str, bytes))
+        else said
+    )
 
 
 def _print_anything() -> None:

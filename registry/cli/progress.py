@@ -35,7 +35,9 @@ class Bars:
             if what not in self._tasks:
                 self._end_those_without_total(bars)
                 self._tasks[what] = bars.add_task(what, total=total, amount="")
-            bars.update(self._tasks[what], completed=done, total=total, amount=_amount(what, done, total))
+            bars.update(
+                self._tasks[what], completed=done, total=total, amount=_amount(what, done, total)
+            )
 
     def _end_those_without_total(self, bars: Progress) -> None:
         """A stage that does not know how long it takes is over when the next begins."""
@@ -46,7 +48,12 @@ class Bars:
     def __enter__(self) -> Bars:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         with self._lock:
             if self._bars is not None:
                 self._bars.stop()
@@ -62,7 +69,15 @@ def _amount(what: str, done: int, total: int | None) -> str:
 def _begin() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-    bars = Progress(TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),
-                    TextColumn("{task.fields[amount]}", markup=False), TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+
+    bars = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[amount]}", markup=False),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
     bars.start()
     return bars

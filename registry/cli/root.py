@@ -14,25 +14,63 @@ from .session import Session
 from .usage import WrongUsage
 
 SECTIONS = {
-    "Everyday": {"add": "adding", "resize": "adding", "load": "using", "list": "looking", "show": "looking",
-                 "diff": "diffing", "check": "checking"},
+    "Everyday": {
+        "add": "adding",
+        "resize": "adding",
+        "load": "using",
+        "list": "looking",
+        "show": "looking",
+        "diff": "diffing",
+        "check": "checking",
+    },
     "Hub": {"push": "hub", "pull": "hub", "status": "hub", "sync": "hub"},
-    "Look": {"log": "history", "lineage": "history", "tokens": "looking", "find": "looking", "resolve": "looking"},
+    "Look": {
+        "log": "history",
+        "lineage": "history",
+        "tokens": "looking",
+        "find": "looking",
+        "resolve": "looking",
+    },
     "Name": {"alias": "naming", "annotate": "naming", "yank": "naming", "delete": "naming"},
     "Files": {"checkout": "using", "merge": "adding", "bundle": "keeping"},
-    "House": {"init": "house", "config": "house", "collect": "house", "du": "keeping", "audit": "keeping", "repair": "keeping",
-              "demo": "house", "completion": "house"},
+    "House": {
+        "init": "house",
+        "config": "house",
+        "collect": "house",
+        "du": "keeping",
+        "audit": "keeping",
+        "repair": "keeping",
+        "demo": "house",
+        "completion": "house",
+    },
 }
 """Section of the help, then command, then the file of this folder that holds it."""
 FILES = {name: file for section in SECTIONS.values() for name, file in section.items()}
 
 MEANT = {
-    "add": ["commit", "import", "register", "save"], "alias": ["tag"], "annotate": ["note"], "checkout": ["export", "path"],
-    "audit": ["fsck", "verify"], "check": ["test", "validate"], "collect": ["gc", "prune"], "config": ["settings"], "delete": ["remove", "rm"],
-    "diff": ["compare"], "find": ["search"], "--help": ["help"], "lineage": ["graph", "tree"],
-    "list": ["ls", "models", "versions"], "load": ["encode"], "log": ["history"], "merge": ["bake", "fuse"],
-    "pull": ["clone", "download", "fetch"], "push": ["publish", "upload"], "repair": ["fix", "rebuild"],
-    "resolve": ["lock", "pin"], "show": ["cat", "info", "inspect"], "yank": ["hide", "unyank"],
+    "add": ["commit", "import", "register", "save"],
+    "alias": ["tag"],
+    "annotate": ["note"],
+    "checkout": ["export", "path"],
+    "audit": ["fsck", "verify"],
+    "check": ["test", "validate"],
+    "collect": ["gc", "prune"],
+    "config": ["settings"],
+    "delete": ["remove", "rm"],
+    "diff": ["compare"],
+    "find": ["search"],
+    "--help": ["help"],
+    "lineage": ["graph", "tree"],
+    "list": ["ls", "models", "versions"],
+    "load": ["encode"],
+    "log": ["history"],
+    "merge": ["bake", "fuse"],
+    "pull": ["clone", "download", "fetch"],
+    "push": ["publish", "upload"],
+    "repair": ["fix", "rebuild"],
+    "resolve": ["lock", "pin"],
+    "show": ["cat", "info", "inspect"],
+    "yank": ["hide", "unyank"],
 }
 """What other tools call it."""
 
@@ -47,8 +85,13 @@ REGISTRY_HOME names the home."""
 class Commands(click.Group):
     """The group of all commands; a command's file is imported when the command is looked up."""
 
-    def make_context(self, info_name: str | None, args: list[str], parent: click.Context | None = None,
-                     **extra: Any) -> click.Context:
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
         """A context that holds a session, and colours unless NO_COLOR is set."""
         extra.setdefault("obj", Session())
         extra.setdefault("color", False if os.environ.get("NO_COLOR") else None)
@@ -63,9 +106,15 @@ class Commands(click.Group):
         if cmd_name not in FILES:
             return None
         file = import_module(f".{FILES[cmd_name]}", __package__)
-        return next(item for item in vars(file).values() if isinstance(item, click.Command) and item.name == cmd_name)
+        return next(
+            item
+            for item in vars(file).values()
+            if isinstance(item, click.Command) and item.name == cmd_name
+        )
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the first argument names; else an error with what was probably meant."""
         found = self.get_command(ctx, args[0])
         if found is None and not ctx.resilient_parsing:
@@ -94,12 +143,17 @@ class NoSuchCommand(WrongUsage):
 
     def __init__(self, word: str, context: click.Context) -> None:
         from difflib import get_close_matches
-        close: Sequence[str] = [name for name, others in MEANT.items() if word in others] or get_close_matches(word, FILES, n=1)
+
+        close: Sequence[str] = [
+            name for name, others in MEANT.items() if word in others
+        ] or get_close_matches(word, FILES, n=1)
         super().__init__(
             f"there is no command {word!r}",
-            hint=f"did you mean registry {close[0]}?" if close
-                 else f"see {context.command_path} --help",
-            context=context)
+            hint=f"did you mean registry {close[0]}?"
+            if close
+            else f"see {context.command_path} --help",
+            context=context,
+        )
 
 
 @click.group(cls=Commands, context_settings=SETTINGS, params=common_options(version_hidden=False))

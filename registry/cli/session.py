@@ -38,7 +38,12 @@ class Session:
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._opened is not None:
             if not isinstance(error, KeyboardInterrupt):
                 self.warn(self._opened.warnings)
@@ -48,6 +53,7 @@ class Session:
     def settings(self) -> Settings:
         """Where the home is; told without looking whether it is there."""
         from ..settings import from_environment
+
         return from_environment(self.home)
 
     @property
@@ -55,6 +61,7 @@ class Session:
         """The registry of the home."""
         if self._opened is None:
             from ..api import Registry
+
             self._opened = Registry(self.home)
         return self._opened
 
@@ -70,14 +77,23 @@ class Session:
     def form(self, what: str, forms: Mapping[str, bool]) -> str | None:
         """Which of a command's own forms was asked for. Raises Invalid where a second was too, be it --json or --quiet: one can be printed."""
         own = [name for name, is_wanted in forms.items() if is_wanted]
-        asked = [*own, *(name for name, is_wanted in (("json", self.as_json), ("quiet", self.quiet)) if is_wanted)]
+        asked = [
+            *own,
+            *(
+                name
+                for name, is_wanted in (("json", self.as_json), ("quiet", self.quiet))
+                if is_wanted
+            ),
+        ]
         if own and len(asked) > 1:
             raise Invalid(
-                f"{what} in one form at a time",
-                hint=f"give --{asked[0]} or --{asked[1]}")
+                f"{what} in one form at a time", hint=f"give --{asked[0]} or --{asked[1]}"
+            )
         return own[0] if own else None
 
-    def put(self, value: Any, lines: Iterable[str], references: Iterable[str] | None = None) -> None:
+    def put(
+        self, value: Any, lines: Iterable[str], references: Iterable[str] | None = None
+    ) -> None:
         """Print the value as JSON if that was asked for, else lines; the references alone if --quiet was."""
         if self.as_json:
             click.echo(to_json(value, indent=2))
@@ -114,10 +130,12 @@ class Session:
     def progress(self) -> Iterator[Progress]:
         """Where long work reports how far it is: bars on a terminal, nowhere else."""
         from ..progress import silent
+
         if self.quiet or self.as_json or not sys.stderr.isatty():
             yield silent
             return
         from .progress import Bars
+
         with Bars() as bars:
             yield bars
 

@@ -19,7 +19,9 @@ LEAST = 10
 INDENT = " " * 4
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]], spare: Sequence[str] = ()) -> list[str]:
+def table(
+    headers: Sequence[str], rows: Sequence[Sequence[Cell]], spare: Sequence[str] = ()
+) -> list[str]:
     """The lines of a table, columns of numbers to the right. Without headers it is a list of keys and values, never cut.
 
     In a narrow window columns without content go first. Then prose wraps, then the columns in `spare` go, in that order, then prose
@@ -29,7 +31,12 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]], spare: Sequenc
         return ["\t".join(_bare(cell) for cell in row) for row in rows]
     if not rows:
         return []
-    columns = [Column(header.upper(), cells) for header, cells in zip(headers or [""] * len(rows[0]), zip(*rows, strict=True), strict=True)]
+    columns = [
+        Column(header.upper(), cells)
+        for header, cells in zip(
+            headers or [""] * len(rows[0]), zip(*rows, strict=True), strict=True
+        )
+    ]
     return _fitted(columns, [name.upper() for name in spare]) if headers else _lines(columns, [])
 
 
@@ -40,7 +47,9 @@ class Column:
         self.header = header
         self.cells = [_shown(cell) for cell in cells]
         self.numbers = all(isinstance(cell, int) or cell is None for cell in cells)
-        self.prose = not self.numbers and not any(isinstance(cell, (Name, Moment, int)) for cell in cells)
+        self.prose = not self.numbers and not any(
+            isinstance(cell, (Name, Moment, int)) for cell in cells
+        )
         self.empty = not any(self.cells)
         self.natural = self.width = max(map(width, [header, *self.cells]))
 
@@ -56,6 +65,7 @@ class Column:
 def _fitted(columns: list[Column], spare: list[str]) -> list[str]:
     """The lines of a table that is made to fit the window, as far as it can."""
     from shutil import get_terminal_size
+
     window, below = get_terminal_size().columns, list[Column]()
     if not _fit(columns, window, shrink=False):
         columns = [column for column in columns if not column.empty]
@@ -84,12 +94,24 @@ def _fit(columns: Sequence[Column], window: int, *, shrink: bool = True) -> bool
 
 
 def _lines(columns: Sequence[Column], below: Sequence[Column], window: int = 0) -> list[str]:
-    lines = [_line([column.header for column in columns], columns)] if any(column.header for column in columns) else []
+    lines = (
+        [_line([column.header for column in columns], columns)]
+        if any(column.header for column in columns)
+        else []
+    )
     for place in range(len(columns[0].cells)):
         cells = [list(wrapped(column.cells[place], column.width)) for column in columns]
-        lines += [_line([cell[row] if row < len(cell) else "" for cell in cells], columns) for row in range(max(map(len, cells)))]
-        said = "; ".join(f"{column.header.lower()}: {column.cells[place]}" if column.header else column.cells[place]
-                         for column in below if column.cells[place])
+        lines += [
+            _line([cell[row] if row < len(cell) else "" for cell in cells], columns)
+            for row in range(max(map(len, cells)))
+        ]
+        said = "; ".join(
+            f"{column.header.lower()}: {column.cells[place]}"
+            if column.header
+            else column.cells[place]
+            for column in below
+            if column.cells[place]
+        )
         lines += [INDENT + line for line in wrapped(said, window - len(INDENT))] if said else []
     return lines
 
@@ -116,7 +138,7 @@ def wrapped(text: str, columns: int) -> Iterator[str]:
         while width(line) > columns:
             part = _beginning(line, columns)
             yield part
-            line = line[len(part):]
+            line = line[len(part) :]
     yield line
 
 

@@ -15,7 +15,11 @@ def timeline(rows: Sequence[LogRow]) -> list[tuple[str, LogRow | None]]:
     A parent that is not among the rows has no line: it was registered before the first of them.
     """
     shown = {_reference(row): _reference(row) for row in rows if row.kind == "Register"}
-    shown |= {str(row.body["manifest"]): _reference(row) for row in reversed(rows) if row.kind == "Register"}
+    shown |= {
+        str(row.body["manifest"]): _reference(row)
+        for row in reversed(rows)
+        if row.kind == "Register"
+    }
     lanes: list[str | None] = []
     lines: list[tuple[str, LogRow | None]] = []
     for row in rows:
@@ -30,8 +34,14 @@ def timeline(rows: Sequence[LogRow]) -> list[tuple[str, LogRow | None]]:
             for place in waiting:
                 lanes[place] = None
         lines.append((_lane_marks(lanes, column), row))
-        parents = list(dict.fromkeys(found for edge in row.body.get("edges", ())
-                                     if (found := shown.get(edge["reference"]) or shown.get(edge["digest"])) and found != own))
+        parents = list(
+            dict.fromkeys(
+                found
+                for edge in row.body.get("edges", ())
+                if (found := shown.get(edge["reference"]) or shown.get(edge["digest"]))
+                and found != own
+            )
+        )
         lanes[column] = parents[0] if parents else None
         for parent in parents[1:]:
             place = _column(lanes, parent, new=True)
@@ -50,21 +60,32 @@ def _column(lanes: list[str | None], waited_for: str, *, new: bool = False) -> i
     if not new and waited_for in lanes:
         return lanes.index(waited_for)
     place = lanes.index(None) if None in lanes else len(lanes)
-    lanes[place:place + 1] = [waited_for]
+    lanes[place : place + 1] = [waited_for]
     return place
 
 
 def _lane_marks(lanes: Sequence[str | None], column: int | None = None) -> str:
-    return " ".join("●" if place == column else "│" if lane is not None else " " for place, lane in enumerate(lanes)).rstrip()
+    return " ".join(
+        "●" if place == column else "│" if lane is not None else " "
+        for place, lane in enumerate(lanes)
+    ).rstrip()
 
 
-def _joined(lanes: Sequence[str | None], column: int, others: Sequence[int], corner: str, crossing: str) -> str:
+def _joined(
+    lanes: Sequence[str | None], column: int, others: Sequence[int], corner: str, crossing: str
+) -> str:
     """A line across, from a column to others on either side."""
     first, last = min(column, *others), max(column, *others)
     text = ""
     for place, lane in enumerate(lanes):
         if place in others:
-            mark = {True: corner, False: crossing}[place == last] if place > column else "╭" if place == first else crossing
+            mark = (
+                {True: corner, False: crossing}[place == last]
+                if place > column
+                else "╭"
+                if place == first
+                else crossing
+            )
         elif place == column:
             mark = "├" if first == column else "┤" if last == column else "┼"
         else:

@@ -22,17 +22,43 @@ if TYPE_CHECKING:
 
 @command("load")
 @version_argument()
-@click.option("--adapter", "adapters", metavar="A=REF", multiple=True, type=Named(),
-              help="Put an adapter on, under a name; again for more, of which the first acts. REF is their base.")
-@click.option("--encode", "texts", metavar="TEXT", multiple=True,
-              help="Print its encoding as a JSON line; - reads standard input.")
-@click.option("--device", metavar="D", help="Where it runs: cpu, cuda, cuda:1, mps. Default: registry config load.device.")
-@click.option("--probes", type=click.Choice(PROBES),
-              help="What to do if a recorded text encodes otherwise here. Default: registry config load.probes, else refuse.")
+@click.option(
+    "--adapter",
+    "adapters",
+    metavar="A=REF",
+    multiple=True,
+    type=Named(),
+    help="Put an adapter on, under a name; again for more, of which the first acts. REF is their base.",
+)
+@click.option(
+    "--encode",
+    "texts",
+    metavar="TEXT",
+    multiple=True,
+    help="Print its encoding as a JSON line; - reads standard input.",
+)
+@click.option(
+    "--device",
+    metavar="D",
+    help="Where it runs: cpu, cuda, cuda:1, mps. Default: registry config load.device.",
+)
+@click.option(
+    "--probes",
+    type=click.Choice(PROBES),
+    help="What to do if a recorded text encodes otherwise here. Default: registry config load.probes, else refuse.",
+)
 @at_option()
 @click.pass_obj
-def load(session: Session, /, version: str, adapters: tuple[tuple[str, str], ...], texts: tuple[str, ...], device: str | None,
-         probes: Probes | None, at: str | None) -> None:
+def load(
+    session: Session,
+    /,
+    version: str,
+    adapters: tuple[tuple[str, str], ...],
+    texts: tuple[str, ...],
+    device: str | None,
+    probes: Probes | None,
+    at: str | None,
+) -> None:
     """Load a version, prove that it is what was registered, and print its folder.
 
     The class is named on standard error. With --encode the results are printed instead, a JSON line for each text: a list of
@@ -50,16 +76,25 @@ def load(session: Session, /, version: str, adapters: tuple[tuple[str, str], ...
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise Invalid(
-            f"--adapter gives the name {twice!r} twice",
-            hint="give each adapter a name of its own")
+            f"--adapter gives the name {twice!r} twice", hint="give each adapter a name of its own"
+        )
     found = session.registry.resolve(version, at=at)
     inputs = list(_inputs(texts, pairs=found.model_class == "CrossEncoder"))
     device = device or session.default("load.device")
     probes = probes or cast("Probes", session.default("load.probes") or "refuse")
     with session.progress() as progress:
-        model = session.registry.load(found, adapters=dict(adapters) or None, probes=probes, at=at, progress=progress,
-                                      **({"device": device} if device else {}))
-    session.note(f"{found.reference} is loaded as {type(model).__name__}" + (f", and {adapters[0][0]} acts" if adapters else ""))
+        model = session.registry.load(
+            found,
+            adapters=dict(adapters) or None,
+            probes=probes,
+            at=at,
+            progress=progress,
+            **({"device": device} if device else {}),
+        )
+    session.note(
+        f"{found.reference} is loaded as {type(model).__name__}"
+        + (f", and {adapters[0][0]} acts" if adapters else "")
+    )
     if texts:
         session.stream(session.registry.encode(model, inputs))
     else:
@@ -69,11 +104,24 @@ def load(session: Session, /, version: str, adapters: tuple[tuple[str, str], ...
 @command("checkout")
 @version_argument()
 @click.argument("folder", metavar="[DIR]", required=False, type=Folder())
-@click.option("--for", "for_path", metavar="PATH", help="Where DIR will lie later, e.g. /app/model in an image.")
+@click.option(
+    "--for",
+    "for_path",
+    metavar="PATH",
+    help="Where DIR will lie later, e.g. /app/model in an image.",
+)
 @click.option("--force", is_flag=True, help="Replace a checkout that lies in DIR.")
 @at_option()
 @click.pass_obj
-def checkout(session: Session, /, version: str, folder: str | None, for_path: str | None, force: bool, at: str | None) -> None:
+def checkout(
+    session: Session,
+    /,
+    version: str,
+    folder: str | None,
+    for_path: str | None,
+    force: bool,
+    at: str | None,
+) -> None:
     """Lay a version out as files, its base with it, and print the folder.
 
     Plain sentence-transformers loads the folder without this package. Without DIR it is the home's own, shared checkout.
@@ -89,7 +137,9 @@ def checkout(session: Session, /, version: str, folder: str | None, for_path: st
         click.echo(str(ready))
         return
     with session.progress() as progress:
-        result = session.registry.checkout(version, folder, for_path=for_path, force=force, at=at, progress=progress)
+        result = session.registry.checkout(
+            version, folder, for_path=for_path, force=force, at=at, progress=progress
+        )
     _put_checkout(session, result)
 
 
@@ -109,8 +159,13 @@ def _pair(text: str) -> list[str]:
         value = json.loads(text)
     except ValueError:
         value = None
-    if not isinstance(value, list) or len(value) != 2 or not all(isinstance(item, str) for item in value):
+    if (
+        not isinstance(value, list)
+        or len(value) != 2
+        or not all(isinstance(item, str) for item in value)
+    ):
         raise Invalid(
             f"{text!r} is not a pair of texts",
-            hint='a CrossEncoder encodes pairs: write two texts as JSON, like ["a", "b"]')
+            hint='a CrossEncoder encodes pairs: write two texts as JSON, like ["a", "b"]',
+        )
     return value

@@ -33,7 +33,11 @@ def is_commit(text: str | None) -> bool:
 def repository_of(folder: Path) -> tuple[str, str] | None:
     """(repository, commit) of a folder that is a snapshot in a cache, wherever the cache lies."""
     snapshots, repository = folder.parent, folder.parent.parent
-    if snapshots.name != "snapshots" or not repository.name.startswith("models--") or not is_commit(folder.name):
+    if (
+        snapshots.name != "snapshots"
+        or not repository.name.startswith("models--")
+        or not is_commit(folder.name)
+    ):
         return None
     return repository.name.removeprefix("models--").replace("--", "/"), folder.name
 
@@ -49,7 +53,11 @@ def snapshot(repository: str, revision: str | None = None) -> Path | None:
 def commits(repository: str) -> list[str]:
     """The commits of a repository of which the cache has a snapshot, by name."""
     place = cache_folder() / ("models--" + repository.replace("/", "--")) / "snapshots"
-    return sorted(item.name for item in place.iterdir() if is_commit(item.name) and item.is_dir()) if there.is_folder(place) else []
+    return (
+        sorted(item.name for item in place.iterdir() if is_commit(item.name) and item.is_dir())
+        if there.is_folder(place)
+        else []
+    )
 
 
 def _ref(root: Path, name: str) -> str | None:

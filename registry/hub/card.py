@@ -29,11 +29,20 @@ TAGS = {
     "MultiVectorEncoder": ("sentence-transformers", "multi-vector", "colbert", "late-interaction"),
 }
 """As the cards of sentence-transformers have them. Source: sentence_transformers 6.2, model_card.py of each class."""
-PIPELINES = {"SentenceTransformer": "sentence-similarity", "CrossEncoder": "text-ranking", "SparseEncoder": "feature-extraction",
-             "MultiVectorEncoder": "feature-extraction"}
+PIPELINES = {
+    "SentenceTransformer": "sentence-similarity",
+    "CrossEncoder": "text-ranking",
+    "SparseEncoder": "feature-extraction",
+    "MultiVectorEncoder": "feature-extraction",
+}
 RELATIONS = {"adapter": "adapter", "resized": "finetune", "base": "finetune", "merged": "finetune"}
 """Kind to base_model_relation; the Hub knows adapter, finetune, merge and quantized, and a merge is of several full models."""
-KINDS = {"base": "a base model", "resized": "a base with tokens added", "adapter": "an adapter", "merged": "an adapter merged into its base"}
+KINDS = {
+    "base": "a base model",
+    "resized": "a base with tokens added",
+    "adapter": "an adapter",
+    "merged": "an adapter merged into its base",
+}
 
 _FRONT = re.compile(r"\A(\ufeff?---[ \t]*\r?\n)(.*?)(^---[ \t]*\r?$)", re.DOTALL | re.MULTILINE)
 
@@ -71,35 +80,71 @@ def complete(readme: str, subject: Subject) -> str:
     """The card. Raises Refused where the front matter is no YAML, since the Hub would not take it."""
     newline = "\r\n" if "\r\n" in readme.partition("---")[2][:200] else "\n"
     found = _FRONT.match(readme)
-    opening, front, closing, rest = (found[1], found[2], found[3], readme[found.end():]) if found else (
-        f"---{newline}", "", "---", f"{newline}{readme}" if readme else newline)
+    opening, front, closing, rest = (
+        (found[1], found[2], found[3], readme[found.end() :])
+        if found
+        else (f"---{newline}", "", "---", f"{newline}{readme}" if readme else newline)
+    )
     for key, value in _wanted(subject).items():
         front = _with_key(front, key, value, newline)
     front = _with_tags(front, TAGS[subject.model_class], newline)
-    return opening + front + closing + _with_section(rest, section(subject).replace("\n", newline), newline)
+    return (
+        opening
+        + front
+        + closing
+        + _with_section(rest, section(subject).replace("\n", newline), newline)
+    )
 
 
 def section(subject: Subject) -> str:
     """What stands between the markers, markers included."""
     title = f"`{subject.line[0].reference}` is {KINDS[subject.kind]} of the class {subject.model_class}."
     rows = ["| | version | kind | on the Hub | manifest |", "|---|---|---|---|---|"]
-    rows += [f"| {row.role} | `{row.reference}` | {row.kind} | {row.place}{f' (known: {row.evidence})' if row.evidence else ''} | `{row.digest}` |"
-             for row in subject.line]
+    rows += [
+        f"| {row.role} | `{row.reference}` | {row.kind} | {row.place}{f' (known: {row.evidence})' if row.evidence else ''} | `{row.digest}` |"
+        for row in subject.line
+    ]
     digests = ", ".join(f"{what} `{digest}`" for what, digest in subject.digests.items())
     tokens = _tokens(subject.tokens)
-    return "\n".join([
-        _OPENING, "## Lineage", "", title, "", *rows, "", f"Digests: {digests}.", *(["", tokens] if tokens else []), "",
-        "## How to load", "", "```python", f"from sentence_transformers import {subject.model_class}", "",
-        f'model = {subject.model_class}("{subject.repository}")', "```", "",
-        "Or with its whole line, every byte compared with the digests above:", "", "```sh", f"registry pull hf://{subject.repository}", "```", "",
-        _unchecked(subject), END])
+    return "\n".join(
+        [
+            _OPENING,
+            "## Lineage",
+            "",
+            title,
+            "",
+            *rows,
+            "",
+            f"Digests: {digests}.",
+            *(["", tokens] if tokens else []),
+            "",
+            "## How to load",
+            "",
+            "```python",
+            f"from sentence_transformers import {subject.model_class}",
+            "",
+            f'model = {subject.model_class}("{subject.repository}")',
+            "```",
+            "",
+            "Or with its whole line, every byte compared with the digests above:",
+            "",
+            "```sh",
+            f"registry pull hf://{subject.repository}",
+            "```",
+            "",
+            _unchecked(subject),
+            END,
+        ]
+    )
 
 
 def _unchecked(subject: Subject) -> str:
     said = "Plain loaders compare no digest and no token list."
     if subject.kind == "adapter" and subject.base:
-        said += (f" They take the base from the branch main of {subject.base}, whatever `revision` says in adapter_config.json: if another model "
-                 "is put there, this adapter loads without an error and encodes something else. `registry load` refuses that.")
+        said += (
+            f" They take the base from the branch main of {subject.base}, whatever `revision` says in adapter_config.json: if another model "
+            "is put there, this adapter loads without an error and encodes something else. `registry load` refuses that."
+        )
     return said
 
 
@@ -113,12 +158,18 @@ def _tokens(tokens: Sequence[str]) -> str:
 
 def _escaped(token: str) -> str:
     """A token is anything: it must neither format the card nor end the section."""
-    return "".join(character if character.isalnum() else f"&#{ord(character)};" for character in token)
+    return "".join(
+        character if character.isalnum() else f"&#{ord(character)};" for character in token
+    )
 
 
 def _wanted(subject: Subject) -> dict[str, str]:
-    wanted = {"base_model": subject.base, "base_model_relation": RELATIONS[subject.kind] if subject.base else None,
-              "library_name": "sentence-transformers", "pipeline_tag": PIPELINES[subject.model_class]}
+    wanted = {
+        "base_model": subject.base,
+        "base_model_relation": RELATIONS[subject.kind] if subject.base else None,
+        "library_name": "sentence-transformers",
+        "pipeline_tag": PIPELINES[subject.model_class],
+    }
     return {key: _scalar(value) for key, value in wanted.items() if value is not None}
 
 
@@ -127,6 +178,7 @@ def _scalar(text: str) -> str:
     import json
 
     import yaml
+
     return text if yaml.safe_load(text) == text else json.dumps(text)
 
 
@@ -139,16 +191,22 @@ def _with_key(front: str, key: str, value: str, newline: str) -> str:
     if not empty:
         return front
     start, end = node.start_mark.index, node.end_mark.index
-    glue = "" if front[start - 1:start].isspace() else " "
+    glue = "" if front[start - 1 : start].isspace() else " "
     return front[:start] + glue + value + front[end:]
 
 
 def _with_tags(front: str, tags: Sequence[str], newline: str) -> str:
     """The front matter with these tags among its own."""
     import yaml
+
     found = _node(front, "tags")
     if found is None:
-        return _ended(front, newline) + "tags:" + newline + "".join(f"- {tag}{newline}" for tag in tags)
+        return (
+            _ended(front, newline)
+            + "tags:"
+            + newline
+            + "".join(f"- {tag}{newline}" for tag in tags)
+        )
     node, empty = found
     if empty:
         return _with_key(front, "tags", f"[{', '.join(tags)}]", newline)
@@ -165,7 +223,11 @@ def _with_tags(front: str, tags: Sequence[str], newline: str) -> str:
     indent = " " * node.start_mark.column
     line_end = front.find("\n", last.start_mark.index)
     end = len(front) if line_end < 0 else line_end + 1
-    return _ended(front[:end], newline) + "".join(f"{indent}- {tag}{newline}" for tag in missing) + front[end:]
+    return (
+        _ended(front[:end], newline)
+        + "".join(f"{indent}- {tag}{newline}" for tag in missing)
+        + front[end:]
+    )
 
 
 def _node(front: str, key: str) -> tuple[Any, bool] | None:
@@ -180,6 +242,7 @@ def _node(front: str, key: str) -> tuple[Any, bool] | None:
 def _keys(front: str) -> list[tuple[Any, Any]]:
     """Nodes of keys and values, where they stand; asked for one key after the other. Raises Refused for what is no YAML."""
     import yaml
+
     try:
         document = yaml.compose(front, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError) as error:
@@ -187,13 +250,15 @@ def _keys(front: str) -> list[tuple[Any, Any]]:
         where = f" in line {mark.line + 2}" if mark is not None else ""
         raise Refused(
             f"the front matter of {PATH} is not valid YAML{where}, and the Hub rejects such a card",
-            hint=_CORRECT) from None
+            hint=_CORRECT,
+        ) from None
     if document is None:
         return []
     if not isinstance(document, yaml.MappingNode):
         raise Refused(
             f"the front matter of {PATH} is not a mapping, and the Hub rejects such a card",
-            hint=_CORRECT)
+            hint=_CORRECT,
+        )
     return list(document.value)
 
 
@@ -211,5 +276,5 @@ def _section_of(text: str) -> tuple[int, int] | None:
 def _with_section(text: str, written: str, newline: str) -> str:
     span = _section_of(text)
     if span is not None:
-        return text[:span[0]] + written + text[span[1]:]
+        return text[: span[0]] + written + text[span[1] :]
     return _ended(text, newline) + newline + written + newline

@@ -38,7 +38,9 @@ class Wanted:
     @property
     def key(self) -> str:
         """A name for its partial file."""
-        return digest_of("\0".join((self.repository, self.commit, self.path, self.digest or "")).encode()).hex[:40]
+        return digest_of(
+            "\0".join((self.repository, self.commit, self.path, self.digest or "")).encode()
+        ).hex[:40]
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def fetch(remote: Remote, wanted: Wanted, folder: Path, *, progress: Count) -> F
     except OSError as error:
         raise StoreUnavailable(
             f"cannot store {wanted} in {str(folder)!r}: {reason(error)}",
-            hint=f"free some space and {HubUnavailable.AGAIN}") from error
+            hint=f"free some space and {HubUnavailable.AGAIN}",
+        ) from error
 
 
 def read(remote: Remote, repository: str, commit: str, path: str, *, limit: int) -> bytes:
@@ -83,7 +86,9 @@ def read(remote: Remote, repository: str, commit: str, path: str, *, limit: int)
         del found[start:]
         found += block
         if len(found) > limit:
-            raise Refused(f"{path!r} of hf://{repository}@{commit[:12]} has more than the {limit} bytes that are read of it")
+            raise Refused(
+                f"{path!r} of hf://{repository}@{commit[:12]} has more than the {limit} bytes that are read of it"
+            )
     return bytes(found)
 
 
@@ -97,7 +102,9 @@ def _filled(remote: Remote, wanted: Wanted, part: Path, whole: Path, progress: C
             hashed, position = _restart(out)
         progress(position)
         if position < wanted.size:
-            for start, block in remote.fetch(wanted.repository, wanted.commit, wanted.path, position):
+            for start, block in remote.fetch(
+                wanted.repository, wanted.commit, wanted.path, position
+            ):
                 if start != position:
                     progress(-position)
                     hashed, position = _restart(out)
@@ -110,36 +117,43 @@ def _filled(remote: Remote, wanted: Wanted, part: Path, whole: Path, progress: C
         out.flush()
         digest = Digest(f"sha256:{hashed.hexdigest()}")
         _refuse_other(wanted, position, digest, part)
-        part.replace(whole)  # first: a partial file must stay one that can be written, whatever happens here
+        part.replace(
+            whole
+        )  # first: a partial file must stay one that can be written, whatever happens here
         os.fchmod(out.fileno(), 0o400)
         stamp = stamp_of(os.fstat(out.fileno()))
     if stamp[0] != wanted.size:
         raise StoreUnavailable(
             f"{wanted} has {stamp[0]} bytes on the disk, {wanted.size} were written (the disk may "
-            "be failing)")
+            "be failing)"
+        )
     return Fetched(whole, digest, stamp)
 
 
 def _refuse_other(wanted: Wanted, size: int, digest: Digest, part: Path) -> None:
     if size < wanted.size:
         raise HubUnavailable(
-            f"the Hub sent {size} of the {wanted.size} bytes of {wanted}",
-            hint=HubUnavailable.AGAIN)
+            f"the Hub sent {size} of the {wanted.size} bytes of {wanted}", hint=HubUnavailable.AGAIN
+        )
     if size == wanted.size and wanted.digest in (None, digest):
         return
     with contextlib.suppress(FileNotFoundError):
         part.unlink()
     if size != wanted.size:
         raise DigestMismatch(
-            f"{wanted} has more than the expected {wanted.size} bytes, the download was deleted")
+            f"{wanted} has more than the expected {wanted.size} bytes, the download was deleted"
+        )
     raise DigestMismatch(
         f"{wanted} has the digest {digest}, expected {wanted.digest}, the download was deleted",
-        hint="run the command again to download it again")
+        hint="run the command again to download it again",
+    )
 
 
 def _opened(part: Path) -> BinaryIO:
     """The partial file, to be read to its end and then written on."""
-    return os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), "r+b")
+    return os.fdopen(
+        os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), "r+b"
+    )
 
 
 def _restart(out: BinaryIO) -> tuple[hashlib._Hash, int]:

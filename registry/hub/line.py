@@ -27,7 +27,9 @@ from .cache import is_commit
 FORMAT = 1
 FOLDER = ".registry"
 PATH = f"{FOLDER}/line.json"
-MANIFEST, FACTS, PROBES, ORIGINALS = (f"{FOLDER}/{name}" for name in ("manifest.json", "facts.json", "probes.json", "originals"))
+MANIFEST, FACTS, PROBES, ORIGINALS = (
+    f"{FOLDER}/{name}" for name in ("manifest.json", "facts.json", "probes.json", "originals")
+)
 LIMIT = 16 << 20
 """Bytes of a line.json that are read."""
 MEMBERS_LIMIT = 200
@@ -68,19 +70,47 @@ class Member:
 
     def place_of(self, path: str) -> str:
         """Where in the repository the registered bytes of a file lie."""
-        return f"{ORIGINALS}/{path}" if self.rendered is not None and path in self.rendered else path
+        return (
+            f"{ORIGINALS}/{path}" if self.rendered is not None and path in self.rendered else path
+        )
 
 
 def to_bytes(members: Sequence[Member]) -> bytes:
     """The canonical bytes of line.json."""
-    return canonical({"format": FORMAT, "line": [{
-        "name": member.name, "number": member.number, "digest": member.digest, "manifest": parse_json(member.manifest.to_bytes(), "the manifest"),
-        "facts": member.facts, "probes": member.probes, "repository": member.repository, "commit": member.commit,
-        "rendered": None if member.rendered is None else list(member.rendered),
-        "edges": [{"role": edge.role, "digest": edge.digest, "evidence": edge.evidence, "reference": edge.reference} for edge in member.edges],
-        "date": member.date, "publisher": member.publisher, "message": member.message, "source": dict(member.source),
-        "checkpoint": member.checkpoint, "forced": list(member.forced),
-    } for member in members]})
+    return canonical(
+        {
+            "format": FORMAT,
+            "line": [
+                {
+                    "name": member.name,
+                    "number": member.number,
+                    "digest": member.digest,
+                    "manifest": parse_json(member.manifest.to_bytes(), "the manifest"),
+                    "facts": member.facts,
+                    "probes": member.probes,
+                    "repository": member.repository,
+                    "commit": member.commit,
+                    "rendered": None if member.rendered is None else list(member.rendered),
+                    "edges": [
+                        {
+                            "role": edge.role,
+                            "digest": edge.digest,
+                            "evidence": edge.evidence,
+                            "reference": edge.reference,
+                        }
+                        for edge in member.edges
+                    ],
+                    "date": member.date,
+                    "publisher": member.publisher,
+                    "message": member.message,
+                    "source": dict(member.source),
+                    "checkpoint": member.checkpoint,
+                    "forced": list(member.forced),
+                }
+                for member in members
+            ],
+        }
+    )
 
 
 def parse(content: bytes, repository: str) -> tuple[Member, ...]:
@@ -91,10 +121,12 @@ def parse(content: bytes, repository: str) -> tuple[Member, ...]:
         if value["format"] > FORMAT:
             raise NewerFormat(
                 f"{what} has format {value['format']}, this registry reads {FORMAT}",
-                hint="update st-registry")
+                hint="update st-registry",
+            )
         if len(value["line"]) > MEMBERS_LIMIT:
             raise InvalidManifest(
-                f"{what} lists {len(value['line'])} versions (at most {MEMBERS_LIMIT})")
+                f"{what} lists {len(value['line'])} versions (at most {MEMBERS_LIMIT})"
+            )
         members = tuple(_member(item, what) for item in value["line"])
         _refuse_unfit(members, what)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -123,21 +155,37 @@ def ordered(members: Sequence[Member]) -> list[Member]:
 def _member(item: dict[str, Any], what: str) -> Member:
     manifest = _manifest.parse(canonical(item["manifest"]))
     if digest_of(manifest.to_bytes()) != Digest(item["digest"]):
-        raise InvalidManifest(f"{what} says that {item['name']}@{item['number']} is {item['digest']}, its manifest is {manifest.digest}")
-    if type(item["number"]) is not int or not 1 <= item["number"] < 10 ** 18:
+        raise InvalidManifest(
+            f"{what} says that {item['name']}@{item['number']} is {item['digest']}, its manifest is {manifest.digest}"
+        )
+    if type(item["number"]) is not int or not 1 <= item["number"] < 10**18:
         raise InvalidManifest(f"{what} has the number {item['number']!r}")
     repository = _reference.parse_hub(item["repository"])
-    if repository.revision is not None or (item["commit"] is not None and not is_commit(item["commit"])):
+    if repository.revision is not None or (
+        item["commit"] is not None and not is_commit(item["commit"])
+    ):
         raise InvalidManifest(
             f"{what} contains the repository {item['repository']!r} at {item['commit']!r} "
-            "(a repository and a full commit are required)")
+            "(a repository and a full commit are required)"
+        )
     rendered = None if item["rendered"] is None else tuple(str(path) for path in item["rendered"])
     return Member(
-        _reference.check_name(item["name"]), item["number"], manifest, Digest(item["facts"]),
-        Digest(item["probes"]) if item["probes"] is not None else None, repository.repository, item["commit"], rendered,
-        tuple(check_edge(edge) for edge in item["edges"]), check_text(item["date"]), check_text(item["publisher"]),
-        check_text(item["message"]) if item["message"] is not None else None, check_source(item["source"]),
-        item["checkpoint"] is True, tuple(check_text(check) for check in item["forced"]))
+        _reference.check_name(item["name"]),
+        item["number"],
+        manifest,
+        Digest(item["facts"]),
+        Digest(item["probes"]) if item["probes"] is not None else None,
+        repository.repository,
+        item["commit"],
+        rendered,
+        tuple(check_edge(edge) for edge in item["edges"]),
+        check_text(item["date"]),
+        check_text(item["publisher"]),
+        check_text(item["message"]) if item["message"] is not None else None,
+        check_source(item["source"]),
+        item["checkpoint"] is True,
+        tuple(check_text(check) for check in item["forced"]),
+    )
 
 
 def _refuse_unfit(members: Sequence[Member], what: str) -> None:
@@ -151,7 +199,9 @@ def _refuse_unfit(members: Sequence[Member], what: str) -> None:
     for member in members:
         parents = sorted((parent.role, parent.digest) for parent in member.manifest.parents)
         if parents != sorted((edge.role, edge.digest) for edge in member.edges):
-            raise InvalidManifest(f"{what} has other parents for {member.reference} than its manifest")
+            raise InvalidManifest(
+                f"{what} has other parents for {member.reference} than its manifest"
+            )
         missing = [digest for _, digest in parents if digest not in known]
         if missing:
             raise InvalidManifest(f"{what} lacks the parent {missing[0]} of {member.reference}")

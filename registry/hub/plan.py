@@ -61,7 +61,11 @@ def tag_of(number: int) -> str:
 
 def numbers(refs: Refs) -> dict[int, str]:
     """Versions that a repository has tags for: commits by number."""
-    return {int(found[1]): commit for name, commit in refs.tags.items() if (found := _TAG.fullmatch(name))}
+    return {
+        int(found[1]): commit
+        for name, commit in refs.tags.items()
+        if (found := _TAG.fullmatch(name))
+    }
 
 
 def side_branch(number: int) -> str:
@@ -71,24 +75,35 @@ def side_branch(number: int) -> str:
 
 def touches_loaders(sent: Iterable[str]) -> bool:
     """Whether files of a full model that were changed are weights or tokens, on which adapters stand."""
-    return any(path.endswith(WEIGHTS + OTHER_WEIGHTS) or path.rsplit("/", 1)[-1] in TOKENIZER_FILES
-               for path in sent if not path.startswith(".registry/"))
+    return any(
+        path.endswith(WEIGHTS + OTHER_WEIGHTS) or path.rsplit("/", 1)[-1] in TOKENIZER_FILES
+        for path in sent
+        if not path.startswith(".registry/")
+    )
 
 
 def model_file(tree: Tree) -> str | None:
     """A file by which a repository is known to hold a model already, weights before all others."""
-    found = [path for path in tree.files if path.endswith(WEIGHTS + OTHER_WEIGHTS)] + [path for path in tree.files if path == MODULES]
+    found = [path for path in tree.files if path.endswith(WEIGHTS + OTHER_WEIGHTS)] + [
+        path for path in tree.files if path == MODULES
+    ]
     return found[0] if found else None
 
 
 def leaks(uploads: Iterable[Upload], places: Iterable[str], user: str | None = None) -> list[Leak]:
     """Where a text file holds one of the places, or the user's name as a part of a path."""
-    wanted = sorted({place for place in places if len(place.strip("/\\")) > 1}, key=len, reverse=True)
+    wanted = sorted(
+        {place for place in places if len(place.strip("/\\")) > 1}, key=len, reverse=True
+    )
     patterns = [re.escape(place) + r"(?![\w.-])" for place in wanted]
-    parts = list(wanted)  # one of these is in whatever a pattern finds: looking for them first spares most files the slow search
+    parts = list(
+        wanted
+    )  # one of these is in whatever a pattern finds: looking for them first spares most files the slow search
     if user and len(user) > 1:
         parts += [f"/{user}", f"\\{user}"]
-        patterns.append(rf"(?:/home|/Users|[A-Za-z]:\\+Users|/mnt|/data|/scratch)[/\\]+{re.escape(user)}(?![\w.-])")
+        patterns.append(
+            rf"(?:/home|/Users|[A-Za-z]:\\+Users|/mnt|/data|/scratch)[/\\]+{re.escape(user)}(?![\w.-])"
+        )
         patterns.append(rf"(?<![\w.:/])/(?:[\w.-]+/)+{re.escape(user)}/")
     if not patterns:
         return []

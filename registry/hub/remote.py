@@ -103,9 +103,20 @@ class Remote(Protocol):
         """Whether a large file is hashed before the first of its bytes is sent."""
         ...
 
-    def commit(self, repository: str, uploads: Sequence[Upload], remove: Sequence[str], *, parent: str, branch: str, message: str,
-               description: str, proposal: bool, progress: Callable[[int], object],
-               hashed: Callable[[Digest], Digest | None] = lambda _: None) -> Committed:
+    def commit(
+        self,
+        repository: str,
+        uploads: Sequence[Upload],
+        remove: Sequence[str],
+        *,
+        parent: str,
+        branch: str,
+        message: str,
+        description: str,
+        proposal: bool,
+        progress: Callable[[int], object],
+        hashed: Callable[[Digest], Digest | None] = lambda _: None,
+    ) -> Committed:
         """Put all files at once on a branch whose head is `parent`. Raises RemoteMoved if the head is another.
 
         progress gets bytes. hashed tells of a file what its bytes are, if somebody looked already.
@@ -132,7 +143,9 @@ class Remote(Protocol):
         """Repositories that say they are adapters on this one."""
         ...
 
-    def fetch(self, repository: str, commit: str, path: str, offset: int) -> Iterator[tuple[int, bytes]]:
+    def fetch(
+        self, repository: str, commit: str, path: str, offset: int
+    ) -> Iterator[tuple[int, bytes]]:
         """Blocks of a file and where each begins: from offset on, or from 0 where the remote cannot begin in between."""
         ...
 

@@ -1,7 +1,7 @@
 """Integrations: the registry inside other libraries' loops.
 
-    from registry.integrations import RegistryCallback
-    trainer = SentenceTransformerTrainer(model, args, ..., callbacks=[RegistryCallback("medical")])
+from registry.integrations import RegistryCallback
+trainer = SentenceTransformerTrainer(model, args, ..., callbacks=[RegistryCallback("medical")])
 """
 
 from typing import TYPE_CHECKING, Any
@@ -16,5 +16,6 @@ def __getattr__(name: str) -> Any:
     if name != "RegistryCallback":
         raise AttributeError(f"module 'registry.integrations' has no attribute {name!r}")
     from .callback import callback_class
+
     globals()[name] = callback_class()
     return globals()[name]

@@ -31,8 +31,15 @@ class Recorder:
     `saved` says what was registered.
     """
 
-    def __init__(self, name: str, *, home: PathLike | None = None, keep: Literal["best", "all"] = "best", base_name: str | None = None,
-                 alias: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        home: PathLike | None = None,
+        keep: Literal["best", "all"] = "best",
+        base_name: str | None = None,
+        alias: str | None = None,
+    ) -> None:
         if keep not in KEEP:
             raise Invalid(f"keep cannot be {keep!r}", hint=f"use one of {', '.join(KEEP)}")
         self.keep = keep
@@ -43,21 +50,33 @@ class Recorder:
         self._metrics: dict[int, dict[str, float]] = {}
         self._datasets: dict[str, list[str]] = {}
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, *, model: Any, **more: Any) -> None:
+    def on_train_begin(
+        self, args: Any, state: Any, control: Any, *, model: Any, **more: Any
+    ) -> None:
         """Register a base that was never saved, and make every checkpoint one that loads."""
         self.saved, self.checkpoints, self._metrics = None, [], {}
         if state.is_world_process_zero:
             self._datasets = said.datasets(more)
             self._training.begin(_whole(model))
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, *, metrics: dict[str, float] | None = None, **more: Any) -> None:
+    def on_evaluate(
+        self,
+        args: Any,
+        state: Any,
+        control: Any,
+        *,
+        metrics: dict[str, float] | None = None,
+        **more: Any,
+    ) -> None:
         """Keep what evaluators found at this step; it comes before the step's checkpoint."""
         self._metrics.setdefault(state.global_step, {}).update(said.metrics(metrics or {}))
 
     def on_save(self, args: Any, state: Any, control: Any, *, model: Any, **more: Any) -> None:
         """Register the checkpoint that was just saved, where all are kept."""
         if self.keep == "all" and state.is_world_process_zero:
-            self.checkpoints.append(self._training.checkpoint(_whole(model), self._said(args, state, state.global_step)))
+            self.checkpoints.append(
+                self._training.checkpoint(_whole(model), self._said(args, state, state.global_step))
+            )
 
     def on_train_end(self, args: Any, state: Any, control: Any, *, model: Any, **more: Any) -> None:
         """Register the result. The library has reloaded the best by now, or has failed to and has said so in its log."""
@@ -65,19 +84,35 @@ class Recorder:
             return
         best = state.best_model_checkpoint if args.load_best_model_at_end else None
         step = state.best_global_step if best else state.global_step
-        self.saved = self._training.end(_whole(model), self._said(args, state, step), Path(best) if best else None)
+        self.saved = self._training.end(
+            _whole(model), self._said(args, state, step), Path(best) if best else None
+        )
 
     def _said(self, args: Any, state: Any, step: int) -> Said:
         known = self._metrics.get(step) or said.logged(state.log_history, step)
-        source = {"arguments": said.arguments(args), "datasets": self._datasets, "steps": state.global_step}
-        return Said(step, known, {key: value for key, value in source.items() if value not in ({}, None)}, said.run())
+        source = {
+            "arguments": said.arguments(args),
+            "datasets": self._datasets,
+            "steps": state.global_step,
+        }
+        return Said(
+            step,
+            known,
+            {key: value for key, value in source.items() if value not in ({}, None)},
+            said.run(),
+        )
 
 
 @cache
 def callback_class() -> type[Recorder]:
     """The class as transformers wants it, which is imported with it."""
     from transformers import TrainerCallback
-    return type("RegistryCallback", (Recorder, TrainerCallback), {"__doc__": Recorder.__doc__, "__module__": "registry.integrations"})
+
+    return type(
+        "RegistryCallback",
+        (Recorder, TrainerCallback),
+        {"__doc__": Recorder.__doc__, "__module__": "registry.integrations"},
+    )
 
 
 def _whole(model: Any) -> Any:

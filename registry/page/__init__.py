@@ -16,10 +16,19 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 def page(found: Difference) -> str:
     """The page, UTF-8 text. found must hold encodings."""
     title = f"{said(found.before.title)} → {said(found.after.title)}"
-    sections = [head(found), histogram(found), plane(found), furthest(found), pieces(found), details(found)]
+    sections = [
+        head(found),
+        histogram(found),
+        plane(found),
+        furthest(found),
+        pieces(found),
+        details(found),
+    ]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="color-scheme" content="light dark">\n'
         f"<title>{title} · what moved</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(section for section in sections if section) + f"\n</main>\n{footer(found)}\n</body>\n</html>\n")
+        + "\n".join(section for section in sections if section)
+        + f"\n</main>\n{footer(found)}\n</body>\n</html>\n"
+    )

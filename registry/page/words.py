@@ -11,8 +11,15 @@ from ..plural import counted as _counted
 def said(text: str, limit: int = 240) -> str:
     """A text as HTML: escaped, what does not print shown as its number, cut where it is very long."""
     if len(text) > limit:
-        text = text[:limit - 1] + "…"
-    plain = "".join(one if one.isprintable() else " " if one in "\t\n\r" else one.encode("unicode_escape").decode("ascii") for one in text)
+        text = text[: limit - 1] + "…"
+    plain = "".join(
+        one
+        if one.isprintable()
+        else " "
+        if one in "\t\n\r"
+        else one.encode("unicode_escape").decode("ascii")
+        for one in text
+    )
     return escape(" ".join(plain.split()) or "(blank)", quote=True)
 
 
@@ -26,7 +33,11 @@ def number(value: float | None, *, signed: bool = False) -> str:
 
 def measured(found: Encodings, value: float | None, *, signed: bool = False) -> str:
     """A measured value: of a cosine as many digits as tell it from 1."""
-    return number(value, signed=signed) if found.measure == SCORE or value is None else found.said(value).replace("-", "−")
+    return (
+        number(value, signed=signed)
+        if found.measure == SCORE or value is None
+        else found.said(value).replace("-", "−")
+    )
 
 
 def share(value: float | None) -> str:

@@ -19,7 +19,11 @@ def is_aside(name: str) -> bool:
 
 def aside(folder: Path) -> Path:
     """The first name of that kind that nothing has."""
-    return next(place for number in count(1) if not os.path.lexists(place := folder.parent / f"{folder.name}-changed-{number}"))
+    return next(
+        place
+        for number in count(1)
+        if not os.path.lexists(place := folder.parent / f"{folder.name}-changed-{number}")
+    )
 
 
 def move_aside(folder: Path) -> Path | None:

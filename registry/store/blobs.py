@@ -39,7 +39,9 @@ class Blobs:
                 staged.publish(_name(digest), replace=True)
         return digest
 
-    def add_stream(self, read: Callable[[int], bytes], *, progress: Callable[[int], object] | None = None) -> tuple[Digest, int]:
+    def add_stream(
+        self, read: Callable[[int], bytes], *, progress: Callable[[int], object] | None = None
+    ) -> tuple[Digest, int]:
         """(digest, size) of what read(n) returns until it is empty, stored in one pass. progress gets bytes per block."""
         with self._backend.stage() as staged:
             digest, size = digest_of_stream(read, staged.write, progress)
@@ -147,5 +149,5 @@ def _told(digest: Digest) -> Iterator[None]:
 
 def _damaged(digest: Digest) -> DigestMismatch:
     return DigestMismatch(
-        f"the stored bytes of {digest} are damaged",
-        hint="add the same files again")
+        f"the stored bytes of {digest} are damaged", hint="add the same files again"
+    )

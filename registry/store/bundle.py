@@ -82,10 +82,27 @@ class Packed:
 
     def to_value(self) -> dict[str, Any]:
         """What stands in the index."""
-        return {"name": self.name, "number": self.number, "manifest": self.manifest, "probes": self.probes,
-                "edges": [{"role": edge.role, "digest": edge.digest, "evidence": edge.evidence, "reference": edge.reference} for edge in self.edges],
-                "message": self.message, "source": self.source, "checkpoint": self.checkpoint, "forced": list(self.forced),
-                "date": self.date, "by": self.by}
+        return {
+            "name": self.name,
+            "number": self.number,
+            "manifest": self.manifest,
+            "probes": self.probes,
+            "edges": [
+                {
+                    "role": edge.role,
+                    "digest": edge.digest,
+                    "evidence": edge.evidence,
+                    "reference": edge.reference,
+                }
+                for edge in self.edges
+            ],
+            "message": self.message,
+            "source": self.source,
+            "checkpoint": self.checkpoint,
+            "forced": list(self.forced),
+            "date": self.date,
+            "by": self.by,
+        }
 
 
 @dataclass(frozen=True)
@@ -103,15 +120,24 @@ class Index:
     def to_bytes(self) -> bytes:
         """The canonical bytes of index.json."""
         value = {
-            "format": FORMAT, "what": "home" if self.entries else "versions", "store": self.store,
-            "blobs": [[digest, size] for digest, size in sorted(self.blobs.items())], "lacks": sorted(self.lacks),
+            "format": FORMAT,
+            "what": "home" if self.entries else "versions",
+            "store": self.store,
+            "blobs": [[digest, size] for digest, size in sorted(self.blobs.items())],
+            "lacks": sorted(self.lacks),
             "versions": [version.to_value() for version in self.versions],
-            "journal": {"entries": self.entries, "digest": self.head} if self.entries else None}
+            "journal": {"entries": self.entries, "digest": self.head} if self.entries else None,
+        }
         return canonical({**value, "digest": digest_of(canonical(value))})
 
 
-def write(place: Path, index: Index, open_blob: Callable[[Digest], BinaryIO], entries: Iterable[Entry] = (),
-          progress: Callable[[int], object] | None = None) -> int:
+def write(
+    place: Path,
+    index: Index,
+    open_blob: Callable[[Digest], BinaryIO],
+    entries: Iterable[Entry] = (),
+    progress: Callable[[int], object] | None = None,
+) -> int:
     """Write a bundle, whole or not at all; its size in bytes. Every blob is hashed on its way. Raises DigestMismatch, StoreUnavailable."""
     with writing(place, "the bundle") as out:
         _put(out, INDEX, index.to_bytes())
@@ -122,7 +148,8 @@ def write(place: Path, index: Index, open_blob: Callable[[Digest], BinaryIO], en
             if (found, length) != (digest, size):
                 raise DigestMismatch(
                     f"the stored bytes of {digest} are damaged, no bundle was written",
-                    hint="registry repair")
+                    hint="registry repair",
+                )
             out.write(tar.padding(size))
         for entry in entries:
             _put(out, f"journal/{entry.number:020}.json", entry.to_bytes())
@@ -143,7 +170,9 @@ def is_bundle(path: Path) -> bool:
 
 def _begun(stream: BinaryIO) -> bool:
     block = stream.read(tar.BLOCK)
-    return tar.begins_so(block, INDEX) or any(form.match(block[:tar.NAME_LIMIT].decode("ascii", "replace")) for form in (_BLOB, _ENTRY))
+    return tar.begins_so(block, INDEX) or any(
+        form.match(block[: tar.NAME_LIMIT].decode("ascii", "replace")) for form in (_BLOB, _ENTRY)
+    )
 
 
 class Bundle:
@@ -158,8 +187,10 @@ class Bundle:
                 raise Invalid(
                     f"{str(path)!r} is not a file (a bundle is a file)",
                     hint="to register the folder of a model: registry add "
-                         f"{shell_word(str(path))} --as NAME"
-                         if path.is_dir() else "save it to a file first")
+                    f"{shell_word(str(path))} --as NAME"
+                    if path.is_dir()
+                    else "save it to a file first",
+                )
             self._stream = path.open("rb")
         except OSError as error:
             raise FolderNotFound(f"cannot read {self._what}: {reason(error)}") from None
@@ -172,7 +203,12 @@ class Bundle:
     def __enter__(self) -> Bundle:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._stream.close()
 
     def open(self, digest: Digest) -> BinaryIO | None:
@@ -190,7 +226,9 @@ class Bundle:
         except InvalidManifest as error:
             raise BrokenChain(str(error), hint=error.hint) from None
         if entry.number != number:
-            raise BrokenChain(f"{self._what} has entry {entry.number} where entry {number} should be")
+            raise BrokenChain(
+                f"{self._what} has entry {entry.number} where entry {number} should be"
+            )
         return entry
 
     def entries(self) -> list[Entry]:
@@ -202,7 +240,9 @@ class Bundle:
                 raise BrokenChain(f"the journal in {self._what} is broken at entry {number}")
             found.append(entry)
         if found and found[-1].digest != self.index.head:
-            raise BrokenChain(f"the journal in {self._what} ends with {found[-1].digest}, its index says {self.index.head}")
+            raise BrokenChain(
+                f"the journal in {self._what} ends with {found[-1].digest}, its index says {self.index.head}"
+            )
         return found
 
     def _look(self) -> dict[str, tar.Member]:
@@ -210,36 +250,49 @@ class Bundle:
             self._stream.seek(0)
             raise Invalid(
                 f"{str(self.path)!r} is not a bundle: it begins with {self._stream.read(8)!r}",
-                hint="to write a bundle: registry bundle REF -o FILE")
+                hint="to write a bundle: registry bundle REF -o FILE",
+            )
         found: dict[str, tar.Member] = {}
-        for member in tar.members(self._stream, os.fstat(self._stream.fileno()).st_size, self._what):
+        for member in tar.members(
+            self._stream, os.fstat(self._stream.fileno()).st_size, self._what
+        ):
             if not found:
                 self.index = self._index(member)
             elif not (_BLOB.fullmatch(member.name) or _ENTRY.fullmatch(member.name)):
-                raise UnsafeFile(f"{self._what} holds {member.name!r}, which is no blob and no entry")
+                raise UnsafeFile(
+                    f"{self._what} holds {member.name!r}, which is no blob and no entry"
+                )
             if member.name in found:
                 raise UnsafeFile(f"{self._what} holds {member.name!r} twice")
             found[member.name] = member
         expected = {name_of(digest): size for digest, size in self.index.blobs.items()}
-        expected |= {f"journal/{number:020}.json": -1 for number in range(1, self.index.entries + 1)}
+        expected |= {
+            f"journal/{number:020}.json": -1 for number in range(1, self.index.entries + 1)
+        }
         there = {name: member.size for name, member in found.items() if name != INDEX}
-        odd = sorted(expected.keys() ^ there.keys()) or sorted(name for name, size in expected.items() if size not in (-1, there[name]))
+        odd = sorted(expected.keys() ^ there.keys()) or sorted(
+            name for name, size in expected.items() if size not in (-1, there[name])
+        )
         if odd:
-            raise Corrupt(f"{self._what} is not what its index says: {odd[0]!r} is missing, too much, or of another size")
+            raise Corrupt(
+                f"{self._what} is not what its index says: {odd[0]!r} is missing, too much, or of another size"
+            )
         return found
 
     def _index(self, member: tar.Member) -> Index:
         if member.name != INDEX:
             raise Corrupt(
                 f"{self._what} is damaged: it begins with {member.name!r} instead of its index",
-                hint=tar.COPY_AGAIN)
+                hint=tar.COPY_AGAIN,
+            )
         return parse(self._read(member), f"the index of {self._what}")
 
     def _read(self, member: tar.Member) -> bytes:
         if member.size > INDEX_LIMIT:
             raise UnsafeFile(
                 f"{member.name!r} of {self._what} has {member.size} bytes (at most {INDEX_LIMIT} "
-                "are read)")
+                "are read)"
+            )
         self._stream.seek(member.offset)
         return self._stream.read(member.size)
 
@@ -251,20 +304,41 @@ def parse(content: bytes, what: str) -> Index:
         if value["format"] > FORMAT:
             raise NewerFormat(
                 f"{what} has format {value['format']}, this registry reads {FORMAT}",
-                hint="update st-registry")
-        if set(value) != {"format", "what", "store", "blobs", "lacks", "versions", "journal", "digest"}:
+                hint="update st-registry",
+            )
+        if set(value) != {
+            "format",
+            "what",
+            "store",
+            "blobs",
+            "lacks",
+            "versions",
+            "journal",
+            "digest",
+        }:
             raise InvalidManifest(f"{what} has the wrong fields: {', '.join(sorted(value))}")
         blobs = {Digest(digest): _count(size, what) for digest, size in value["blobs"]}
         journal = value["journal"]
-        index = Index(check_text(value["store"]), blobs, tuple(map(Digest, value["lacks"])), tuple(_packed(item, what) for item in value["versions"]),
-                      _count(journal["entries"], what) if journal is not None else 0, Digest(journal["digest"]) if journal is not None else None)
+        index = Index(
+            check_text(value["store"]),
+            blobs,
+            tuple(map(Digest, value["lacks"])),
+            tuple(_packed(item, what) for item in value["versions"]),
+            _count(journal["entries"], what) if journal is not None else 0,
+            Digest(journal["digest"]) if journal is not None else None,
+        )
     except NewerFormat:
         raise
     except (RegistryError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise UnsafeFile(
             str(error) if isinstance(error, InvalidManifest) else f"{what} is malformed: {error}",
-            hint=error.hint if isinstance(error, RegistryError) else None) from None
-    if len(blobs) != len(value["blobs"]) or set(blobs) & set(index.lacks) or index.to_bytes() != content:
+            hint=error.hint if isinstance(error, RegistryError) else None,
+        ) from None
+    if (
+        len(blobs) != len(value["blobs"])
+        or set(blobs) & set(index.lacks)
+        or index.to_bytes() != content
+    ):
         raise UnsafeFile(f"{what} is not in its one form")
     return index
 
@@ -273,13 +347,15 @@ def _sealed(content: bytes, what: str) -> dict[str, Any]:
     """What stands in an index whose digest is that of the rest."""
     try:
         value: dict[str, Any] = parse_canonical(content, what)
-        if value["digest"] == digest_of(canonical({key: item for key, item in value.items() if key != "digest"})):
+        if value["digest"] == digest_of(
+            canonical({key: item for key, item in value.items() if key != "digest"})
+        ):
             return value
     except (InvalidManifest, KeyError, TypeError, AttributeError):
         pass
     raise DigestMismatch(
-        f"{what} is damaged: its digest is not the one that it contains",
-        hint=tar.COPY_AGAIN)
+        f"{what} is damaged: its digest is not the one that it contains", hint=tar.COPY_AGAIN
+    )
 
 
 def name_of(digest: Digest) -> str:
@@ -289,13 +365,21 @@ def name_of(digest: Digest) -> str:
 
 def _packed(item: dict[str, Any], what: str) -> Packed:
     number = _count(item["number"], what)
-    if not 1 <= number < 10 ** 18:
+    if not 1 <= number < 10**18:
         raise InvalidManifest(f"{what} has the number {number}")
     return Packed(
-        _reference.check_name(item["name"]), number, Digest(item["manifest"]), Digest(item["probes"]) if item["probes"] is not None else None,
-        tuple(check_edge(edge) for edge in item["edges"]), check_text(item["message"]) if item["message"] is not None else None,
-        check_source(item["source"]), item["checkpoint"] is True, tuple(map(check_text, item["forced"])), check_text(item["date"]),
-        check_text(item["by"]))
+        _reference.check_name(item["name"]),
+        number,
+        Digest(item["manifest"]),
+        Digest(item["probes"]) if item["probes"] is not None else None,
+        tuple(check_edge(edge) for edge in item["edges"]),
+        check_text(item["message"]) if item["message"] is not None else None,
+        check_source(item["source"]),
+        item["checkpoint"] is True,
+        tuple(map(check_text, item["forced"])),
+        check_text(item["date"]),
+        check_text(item["by"]),
+    )
 
 
 def _count(value: Any, what: str) -> int:

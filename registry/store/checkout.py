@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..digest import Digest, canonical, digest_of, digest_of_stream, parse_json
-from ..errors import BlobNotFound, DigestMismatch, InvalidManifest, NewerFormat, StoreUnavailable, reason
+from ..errors import (
+    BlobNotFound,
+    DigestMismatch,
+    InvalidManifest,
+    NewerFormat,
+    StoreUnavailable,
+    reason,
+)
 from ..filenames import LEFT_BY_DESKTOPS
 from ..stamp import Stamp, stamp_of
 from ..there import read_file, stream_of
@@ -36,7 +43,9 @@ FRESH = 1_000_000_000
 """Nanoseconds: a file changed within the last second may change again without its times showing it, so it gets no stamp."""
 _OWN = re.compile(r"\.registry/marker\.json(\.[0-9a-f]{8})?", re.ASCII)
 """The marker, and what was to become it."""
-_NAME = re.compile(r"sha256-[0-9a-f]{64}-[0-9a-f]{8}|\.sha256-[0-9a-f]{64}-[0-9a-f]{8}\.[0-9a-f]{16}", re.ASCII)
+_NAME = re.compile(
+    r"sha256-[0-9a-f]{64}-[0-9a-f]{8}|\.sha256-[0-9a-f]{64}-[0-9a-f]{8}\.[0-9a-f]{16}", re.ASCII
+)
 
 
 @dataclass(frozen=True)
@@ -61,9 +70,19 @@ class Marker:
 
     def to_bytes(self) -> bytes:
         """The canonical bytes of marker.json."""
-        return canonical({
-            "format": FORMAT, "manifest": self.manifest, "place": self.place, "line": list(self.line), "environments": list(self.environments),
-            "files": {path: {"digest": digest, "stamp": list(stamp) if stamp else None} for path, (digest, stamp) in self.files.items()}})
+        return canonical(
+            {
+                "format": FORMAT,
+                "manifest": self.manifest,
+                "place": self.place,
+                "line": list(self.line),
+                "environments": list(self.environments),
+                "files": {
+                    path: {"digest": digest, "stamp": list(stamp) if stamp else None}
+                    for path, (digest, stamp) in self.files.items()
+                },
+            }
+        )
 
 
 def read_marker(folder: Path) -> Marker | None:
@@ -73,10 +92,18 @@ def read_marker(folder: Path) -> Marker | None:
         if value["format"] > FORMAT:
             raise NewerFormat(
                 f"the checkout {str(folder)!r} was made by a newer registry",
-                hint="update st-registry, or remove the folder")
-        return Marker(Digest(value["manifest"]), value["place"], value["line"], {
-            path: (Digest(item["digest"]), tuple(item["stamp"]) if item["stamp"] else None) for path, item in value["files"].items()},
-            tuple(value["environments"]))
+                hint="update st-registry, or remove the folder",
+            )
+        return Marker(
+            Digest(value["manifest"]),
+            value["place"],
+            value["line"],
+            {
+                path: (Digest(item["digest"]), tuple(item["stamp"]) if item["stamp"] else None)
+                for path, item in value["files"].items()
+            },
+            tuple(value["environments"]),
+        )
     except NewerFormat:
         raise
     except (OSError, InvalidManifest, KeyError, TypeError, AttributeError):
@@ -91,7 +118,11 @@ def folder_name(home: Path, manifest: Digest) -> str:
 def folders_of(home: Path, manifest: Digest) -> list[Path]:
     """The home's own checkouts of a manifest: first the one for where it lies now, then those from where it lay before, which no load uses."""
     here = home / "checkouts" / folder_name(home, manifest)
-    before = sorted(folder for folder in here.parent.glob(f"sha256-{manifest.hex}-*") if is_ours(folder.name) and folder != here)
+    before = sorted(
+        folder
+        for folder in here.parent.glob(f"sha256-{manifest.hex}-*")
+        if is_ours(folder.name) and folder != here
+    )
     return [folder for folder in (here, *before) if folder.is_dir()]
 
 
@@ -105,8 +136,16 @@ def place_mark(home: Path) -> str:
     return digest_of(os.fsencode(os.path.realpath(home))).hex[:8]
 
 
-def materialise(target: Path, pieces: Sequence[Piece], blobs: Blobs, *, links: bool, marker: Marker,
-                progress: Callable[[str, int, int | None], object] | None = None, replace: bool = False) -> Path | None:
+def materialise(
+    target: Path,
+    pieces: Sequence[Piece],
+    blobs: Blobs,
+    *,
+    links: bool,
+    marker: Marker,
+    progress: Callable[[str, int, int | None], object] | None = None,
+    replace: bool = False,
+) -> Path | None:
     """Unpack into a new folder. Whoever finds it there already, made by another, is content; with replace it is exchanged.
 
     What is exchanged goes away if all of it is a checkout's own, else it is moved aside: comes back as the folder that it is in now.
@@ -119,11 +158,18 @@ def materialise(target: Path, pieces: Sequence[Piece], blobs: Blobs, *, links: b
         beside.mkdir(mode=0o700 if links else 0o777)
         digests = {piece.path: _unpack(beside, piece, blobs, links, progress) for piece in pieces}
         (beside / ".registry").mkdir(exist_ok=True)
-        _write_marker(beside, changed(marker, files={path: (digest, None) for path, digest in digests.items()}))
-        old = move_aside(target) if replace and target.exists() else None   # a crash from here on leaves it there
+        _write_marker(
+            beside,
+            changed(marker, files={path: (digest, None) for path, digest in digests.items()}),
+        )
+        old = (
+            move_aside(target) if replace and target.exists() else None
+        )  # a crash from here on leaves it there
         _put(beside, target)
     except OSError as error:
-        raise StoreUnavailable(f"cannot make the checkout {str(target)!r}: {reason(error)}") from error
+        raise StoreUnavailable(
+            f"cannot make the checkout {str(target)!r}: {reason(error)}"
+        ) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     _stamp(target)
@@ -171,8 +217,15 @@ def holds_other(folder: Path, own: Mapping[str, Digest], *, trust_stamps: bool) 
     known = {path: {digest} for path, digest in own.items()}
     for path, (digest, _) in files.items():
         known.setdefault(path, set()).add(digest)
-    asked = [path for path in known if not (trust_stamps and path in files and _is_stamped(folder / path, files[path][1]))]
-    return bool(_extra(folder, known)) or any(os.path.lexists(folder / path) and not _is_one_of(folder / path, known[path]) for path in asked)
+    asked = [
+        path
+        for path in known
+        if not (trust_stamps and path in files and _is_stamped(folder / path, files[path][1]))
+    ]
+    return bool(_extra(folder, known)) or any(
+        os.path.lexists(folder / path) and not _is_one_of(folder / path, known[path])
+        for path in asked
+    )
 
 
 def add_environment(folder: Path, environment: str) -> None:
@@ -182,7 +235,13 @@ def add_environment(folder: Path, environment: str) -> None:
         _try_marker(folder, changed(marker, environments=(*marker.environments, environment)))
 
 
-def _unpack(beside: Path, piece: Piece, blobs: Blobs, links: bool, progress: Callable[[str, int, int | None], object] | None) -> Digest:
+def _unpack(
+    beside: Path,
+    piece: Piece,
+    blobs: Blobs,
+    links: bool,
+    progress: Callable[[str, int, int | None], object] | None,
+) -> Digest:
     place = beside / piece.path
     place.parent.mkdir(parents=True, exist_ok=True)
     if piece.rendered is not None:
@@ -191,11 +250,18 @@ def _unpack(beside: Path, piece: Piece, blobs: Blobs, links: bool, progress: Cal
     else:
         digest = piece.digest
         blob = blobs.path(digest)
-        if links and blob is not None and piece.size >= LARGE and os.getuid() != 0 and not reflinkable(blob, beside):
+        if (
+            links
+            and blob is not None
+            and piece.size >= LARGE
+            and os.getuid() != 0
+            and not reflinkable(blob, beside)
+        ):
             if not blobs.verify(digest):
                 raise DigestMismatch(
                     f"the stored bytes of {piece.path!r} ({digest}) are damaged",
-                    hint="add the same files again")
+                    hint="add the same files again",
+                )
             place.symlink_to(blob)
             return digest
         _copy(piece, place, blobs)
@@ -216,7 +282,8 @@ def _copy(piece: Piece, place: Path, blobs: Blobs) -> None:
     if digest != piece.digest:
         raise DigestMismatch(
             f"the stored bytes of {piece.path!r} ({piece.digest}) are damaged",
-            hint="add the same files again")
+            hint="add the same files again",
+        )
 
 
 def _opened(piece: Piece, blobs: Blobs) -> BinaryIO:
@@ -226,7 +293,8 @@ def _opened(piece: Piece, blobs: Blobs) -> BinaryIO:
         raise DigestMismatch(
             f"the store has lost the bytes of {piece.path!r} ({piece.digest})",
             hint="add the same files again, or, from a home, a bundle or a folder that has them: "
-                 "registry repair --from SOURCE") from None
+            "registry repair --from SOURCE",
+        ) from None
 
 
 def _put(beside: Path, target: Path) -> None:
@@ -251,7 +319,9 @@ def _is_one_of(place: Path, digests: set[Digest]) -> bool:
     try:
         return _hash(place) in digests
     except OSError:
-        return place.is_symlink() and not place.exists()   # a link to a blob that is lost holds nothing
+        return (
+            place.is_symlink() and not place.exists()
+        )  # a link to a blob that is lost holds nothing
 
 
 def _stamp(folder: Path) -> None:
@@ -260,7 +330,10 @@ def _stamp(folder: Path) -> None:
     if marker is None:
         return
     with contextlib.suppress(FileNotFoundError):  # it may be exchanged at this moment
-        files = {path: (digest, _settled(folder / path, _stamp_of(folder / path))) for path, (digest, _) in marker.files.items()}
+        files = {
+            path: (digest, _settled(folder / path, _stamp_of(folder / path)))
+            for path, (digest, _) in marker.files.items()
+        }
         _try_marker(folder, changed(marker, files=files))
 
 
@@ -285,8 +358,13 @@ def _extra(folder: Path, known: dict[str, Any]) -> list[str]:
         relative = Path(root).relative_to(folder)
         folders[:] = [name for name in folders if name != "__pycache__"]
         links = [name for name in folders if (Path(root) / name).is_symlink()]
-        found += [str(relative / name) for name in (*files, *links)
-                  if str(relative / name) not in known and not _OWN.fullmatch(str(relative / name)) and name not in LEFT_BY_DESKTOPS]
+        found += [
+            str(relative / name)
+            for name in (*files, *links)
+            if str(relative / name) not in known
+            and not _OWN.fullmatch(str(relative / name))
+            and name not in LEFT_BY_DESKTOPS
+        ]
     return sorted(found)
 
 

@@ -37,5 +37,6 @@ class StoredFiles:
     def _file(self, path: str) -> File:
         if path not in self._files:
             raise BlobNotFound(
-                f"the version has no file {path!r} (its files: {', '.join(sorted(self._files))})")
+                f"the version has no file {path!r} (its files: {', '.join(sorted(self._files))})"
+            )
         return self._files[path]

@@ -8,7 +8,15 @@ from collections.abc import Callable, Iterator
 from .. import entry as _entry
 from ..digest import Digest
 from ..entry import Entry
-from ..errors import BlobNotFound, BrokenChain, Busy, Corrupt, InvalidManifest, NewerFormat, RegistryError
+from ..errors import (
+    BlobNotFound,
+    BrokenChain,
+    Busy,
+    Corrupt,
+    InvalidManifest,
+    NewerFormat,
+    RegistryError,
+)
 from .backend import Backend
 
 PREFIX = "journal"
@@ -32,7 +40,8 @@ class Journal:
         if there is None or there.id != entry.id:
             raise Busy(
                 f"another process wrote entry {entry.number} at the same moment",
-                hint="run the command again")
+                hint="run the command again",
+            )
 
     def read(self, number: int) -> Entry | None:
         """An entry, checked by itself; None if there is none. Raises BrokenChain if it is damaged, NewerFormat."""
@@ -49,10 +58,14 @@ class Journal:
         except InvalidManifest as error:
             raise BrokenChain(f"the journal is damaged: {error}", hint=error.hint) from None
         if entry.number != number:
-            raise BrokenChain(f"the journal is damaged: the file of entry {number} holds entry {entry.number}")
+            raise BrokenChain(
+                f"the journal is damaged: the file of entry {number} holds entry {entry.number}"
+            )
         return entry
 
-    def follow(self, after: int, previous: Digest | None, read: Read | None = None) -> Iterator[Entry]:
+    def follow(
+        self, after: int, previous: Digest | None, read: Read | None = None
+    ) -> Iterator[Entry]:
         """Entries after a number, each checked to name its predecessor, whose digest is `previous`. Raises BrokenChain.
 
         They are read by this journal's own `read`, or by one that gives the same sooner.
@@ -60,7 +73,9 @@ class Journal:
         number, read = after + 1, read or self.read
         while (entry := read(number)) is not None:
             if entry.previous != previous:
-                raise BrokenChain(f"the journal is broken at entry {number}: it follows {entry.previous}, and entry {number - 1} is {previous}")
+                raise BrokenChain(
+                    f"the journal is broken at entry {number}: it follows {entry.previous}, and entry {number - 1} is {previous}"
+                )
             yield entry
             number, previous = number + 1, entry.digest
 
@@ -70,13 +85,17 @@ class Journal:
 
     def last(self) -> int:
         """The highest number that a file has, whatever is in it or before it; 0 without any."""
-        last = _name(0)     # names of entries are of one length, so they stand in the order of their numbers
+        last = _name(
+            0
+        )  # names of entries are of one length, so they stand in the order of their numbers
         for name in self._backend.list(PREFIX):
             if name > last and _FILE.fullmatch(name):
                 last = name
         return int(last[-25:-5])
 
-    def walk(self, until: int, read: Read | None = None) -> Iterator[tuple[int, Entry | RegistryError | None]]:
+    def walk(
+        self, until: int, read: Read | None = None
+    ) -> Iterator[tuple[int, Entry | RegistryError | None]]:
         """Every number from 1 to until: its entry, or what is wrong with its file, or None where that is missing. `read` is as in follow."""
         read = read or self.read
         for number in range(1, until + 1):

@@ -52,7 +52,8 @@ class LocalBackend:
                 if stamp_of(found) != stamp or found.st_nlink != 1:
                     raise StoreUnavailable(
                         f"{str(file)!r} was changed after it was inspected",
-                        hint="run the command again when no other process writes to it")
+                        hint="run the command again when no other process writes to it",
+                    )
                 os.fchmod(descriptor, 0o444)
                 os.fsync(descriptor)
                 _make_folder(target.parent, self.root)
@@ -136,7 +137,9 @@ class _Staged:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._path = root / "staging" / secrets.token_hex(16)
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._descriptor = os.open(
+            self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
+        )
         self._written = self._begun = 0
 
     def __enter__(self) -> Self:
@@ -170,7 +173,8 @@ class _Staged:
             if os.fstat(self._descriptor).st_size != self._written:
                 raise StoreUnavailable(
                     f"{str(self._path)!r} does not have the length that was written (the disk may "
-                    "be failing)")
+                    "be failing)"
+                )
             _make_folder(target.parent, self._root)
             if replace:
                 self._path.replace(target)
@@ -186,8 +190,10 @@ def _read(descriptor: int, offset: int, length: int | None) -> bytes:
         os.lseek(descriptor, offset, os.SEEK_SET)
     found = os.read(descriptor, _SMALL if length is None else min(length, _SMALL))
     if len(found) < _SMALL:
-        return found    # of a file on a disk less is read only at its end
-    left = (length if length is not None else max(os.fstat(descriptor).st_size - offset, 0) + 1) - len(found)
+        return found  # of a file on a disk less is read only at its end
+    left = (
+        length if length is not None else max(os.fstat(descriptor).st_size - offset, 0) + 1
+    ) - len(found)
     blocks = [found]
     while left > 0 and (block := os.read(descriptor, min(left, _AT_ONCE))):
         blocks.append(block)
@@ -201,8 +207,14 @@ def try_place(root: Path) -> None:
     try:
         one.write_bytes(b"1")
         two.write_bytes(b"2")
-        if not _put_if_absent(one, taken) or _put_if_absent(two, taken) or taken.read_bytes() != b"1":
-            raise StoreUnavailable(f"{str(root)!r} cannot hold a registry: a name there can be taken twice")
+        if (
+            not _put_if_absent(one, taken)
+            or _put_if_absent(two, taken)
+            or taken.read_bytes() != b"1"
+        ):
+            raise StoreUnavailable(
+                f"{str(root)!r} cannot hold a registry: a name there can be taken twice"
+            )
         with two.open("rb") as first, two.open("rb") as second:
             fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
             try:
@@ -210,7 +222,9 @@ def try_place(root: Path) -> None:
             except BlockingIOError:
                 pass
             else:
-                raise StoreUnavailable(f"{str(root)!r} cannot hold a registry: locks do not hold there")
+                raise StoreUnavailable(
+                    f"{str(root)!r} cannot hold a registry: locks do not hold there"
+                )
         _sync_folder(root)
     except OSError as error:
         raise StoreUnavailable(f"{str(root)!r} cannot hold a registry: {reason(error)}") from error
@@ -235,6 +249,7 @@ def _put_if_absent(source: Path, target: Path) -> bool:
 def _rename_if_absent(source: Path, target: Path) -> bool:
     """For file systems without links: renameat2 with RENAME_NOREPLACE, by the C library."""
     import ctypes
+
     library = ctypes.CDLL(None, use_errno=True)
     done = library.renameat2(-100, os.fsencode(source), -100, os.fsencode(target), 1)
     if done == 0:
@@ -258,6 +273,7 @@ def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
     """Linux's call of that name; None elsewhere, and where Python was built without ctypes."""
     try:
         import ctypes
+
         found = ctypes.CDLL(None).sync_file_range
     except (ImportError, AttributeError, OSError):
         return None

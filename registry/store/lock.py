@@ -53,7 +53,9 @@ class Lock:
         with self._guard:
             if me in self._holders:
                 if alone and not self._alone:
-                    raise RuntimeError(f"{self.path} is held shared by this thread and cannot be taken alone")
+                    raise RuntimeError(
+                        f"{self.path} is held shared by this thread and cannot be taken alone"
+                    )
                 self._holders[me] += 1
                 return
             while self._holders and (alone or self._alone):
@@ -104,13 +106,19 @@ class Lock:
             return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         except OSError as error:
             if alone or error.errno not in (errno.EACCES, errno.EROFS, errno.EPERM):
-                raise StoreUnavailable(f"cannot lock {str(self.path)!r}: {reason(error)}") from error
+                raise StoreUnavailable(
+                    f"cannot lock {str(self.path)!r}: {reason(error)}"
+                ) from error
         try:
-            return os.open(self.path if self.path.exists() else self.path.parent, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            return os.open(
+                self.path if self.path.exists() else self.path.parent,
+                os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK,
+            )
         except OSError as error:
             raise StoreUnavailable(f"cannot lock {str(self.path)!r}: {reason(error)}") from error
 
     def _busy(self) -> Busy:
         return Busy(
             f"another process holds {str(self.path)!r}",
-            hint="run the command again when that process has ended")
+            hint="run the command again when that process has ended",
+        )

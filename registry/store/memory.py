@@ -44,7 +44,7 @@ class MemoryBackend:
             if name not in self._content:
                 raise BlobNotFound(f"the store lacks {name}")
             content = self._content[name][0]
-        return content[offset:] if length is None else content[offset:offset + length]
+        return content[offset:] if length is None else content[offset : offset + length]
 
     def stat(self, name: str) -> Stat | None:
         """Size and time; None if it is not there."""

@@ -30,7 +30,8 @@ def output_place(given: str | os.PathLike[str], what: str, home: Path) -> Path:
     if given == "-":
         raise Invalid(
             f"{cannot}: output is written atomically, so standard output is not supported",
-            hint="give a file name (./- for a file of that name)")
+            hint="give a file name (./- for a file of that name)",
+        )
     place = Path(os.path.realpath(path))
     try:
         mode = path.stat().st_mode
@@ -38,7 +39,8 @@ def output_place(given: str | os.PathLike[str], what: str, home: Path) -> Path:
         if not place.parent.is_dir():
             raise Invalid(
                 f"{cannot}: there is no folder {str(place.parent)!r}",
-                hint="give a file in an existing folder") from None
+                hint="give a file in an existing folder",
+            ) from None
         mode = None
     except OSError as error:
         raise StoreUnavailable(f"{cannot}: {reason(error)}") from error
@@ -58,7 +60,8 @@ def refuse_within(home: Path, place: Path, cannot: str, kind: str) -> None:
     if Path(os.path.realpath(place)).is_relative_to(os.path.realpath(home)):
         raise Invalid(
             f"{cannot}: it is inside the registry, where only registry writes",
-            hint=f"give a {kind} outside of the registry")
+            hint=f"give a {kind} outside of the registry",
+        )
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ BLOCK = 512
 NAME_LIMIT = 100
 COPY_AGAIN = "copy the file again from its source"
 """Hint for a file that was damaged or cut off on its way."""
-_OCTAL_LIMIT = 8 ** 11
+_OCTAL_LIMIT = 8**11
 _SIZE_LIMIT = 1 << 62
 _DAMAGED = 16
 """Bytes of a header that may be others before it counts as that of another kind of file."""
@@ -73,35 +73,51 @@ def members(stream: BinaryIO, length: int, what: str) -> Iterator[Member]:
             raise Corrupt(
                 f"{what} is cut off at byte {length}: {member.name!r} should have {member.size} "
                 "bytes",
-                hint=COPY_AGAIN)
+                hint=COPY_AGAIN,
+            )
         stream.seek(member.offset + member.size)
         if stream.read(-member.size % BLOCK).strip(b"\0"):
             raise Corrupt(
                 f"{what} is damaged: there are bytes between its files, after {member.name!r}",
-                hint=COPY_AGAIN)
+                hint=COPY_AGAIN,
+            )
         yield member
 
 
 def begins_so(block: bytes, name: str) -> bool:
     """Whether a file that begins with these bytes, 512 or as many as it has, begins with a member of this name; damage is overlooked."""
     expected = header(name, 0)
-    asked = [place for place in range(min(len(block), BLOCK)) if not (124 <= place < 136 or 148 <= place < 156)]   # all but size and sum
-    return sum(block[place] != expected[place] for place in asked) <= (_DAMAGED if len(block) >= BLOCK else 0)
+    asked = [
+        place
+        for place in range(min(len(block), BLOCK))
+        if not (124 <= place < 136 or 148 <= place < 156)
+    ]  # all but size and sum
+    return sum(block[place] != expected[place] for place in asked) <= (
+        _DAMAGED if len(block) >= BLOCK else 0
+    )
 
 
 def _member(block: bytes, offset: int, what: str) -> Member:
     try:
         name = block[:100].rstrip(b"\0").decode("ascii")
-        size = int.from_bytes(block[125:136], "big") if block[124:125] == b"\x80" else int(block[124:135], 8)
+        size = (
+            int.from_bytes(block[125:136], "big")
+            if block[124:125] == b"\x80"
+            else int(block[124:135], 8)
+        )
         if 0 <= size < _SIZE_LIMIT and header(name, size) == block:
             return Member(name, offset + BLOCK, size)
     except ValueError:
         pass
-    if block[148:156] == b"%06o\0 " % (sum(block) - sum(block[148:156]) + sum(b" " * 8)):   # nothing was damaged
-        raise UnsafeFile(f"{what} holds, at byte {offset}, what no bundle does: something else than a plain file, or one in another form")
+    if block[148:156] == b"%06o\0 " % (
+        sum(block) - sum(block[148:156]) + sum(b" " * 8)
+    ):  # nothing was damaged
+        raise UnsafeFile(
+            f"{what} holds, at byte {offset}, what no bundle does: something else than a plain file, or one in another form"
+        )
     raise Corrupt(
-        f"{what} is damaged: at byte {offset} should be the header of a file",
-        hint=COPY_AGAIN)
+        f"{what} is damaged: at byte {offset} should be the header of a file", hint=COPY_AGAIN
+    )
 
 
 def part(path: Path, member: Member) -> BinaryIO:
@@ -127,7 +143,7 @@ class _Part(io.RawIOBase):
         return self._place
 
     def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer)[:max(0, self._size - self._place)]
+        view = memoryview(buffer)[: max(0, self._size - self._place)]
         self._file.seek(self._offset + self._place)
         done = self._file.readinto(view) or 0
         self._place += done

@@ -52,7 +52,9 @@ def kept(tmp_path_factory) -> Path:
 @pytest.fixture
 def copied(tmp_path, kept):
     """A copy of that home, to be changed or damaged: quicker than making one."""
-    shutil.copytree(kept / "home", tmp_path / "home", symlinks=True, ignore=shutil.ignore_patterns("checkouts"))
+    shutil.copytree(
+        kept / "home", tmp_path / "home", symlinks=True, ignore=shutil.ignore_patterns("checkouts")
+    )
     with registry.open(tmp_path / "home") as opened:
         yield opened
 

@@ -73,7 +73,9 @@ def test_a_full_model_with_more_tokens_is_resized_from_its_parent(reg, line):
     added = reg.add(line.resized, "minilm-medical", parent="minilm@1")
 
     assert added.version.kind == "resized"
-    assert [(parent.role, parent.reference, parent.evidence) for parent in added.version.parents] == [("resized-from", "minilm@1", "given")]
+    assert [
+        (parent.role, parent.reference, parent.evidence) for parent in added.version.parents
+    ] == [("resized-from", "minilm@1", "given")]
     assert [token.content for token in reg.tokens("minilm-medical@1")] == list(ADDED)
     assert "2 rows are new" in added.rows
 
@@ -92,10 +94,14 @@ def test_an_adapter_finds_its_base_by_path_and_says_so(registered):
     version = registered.resolve("medical@1")
 
     assert version.kind == "adapter"
-    assert [(parent.role, parent.reference, parent.evidence) for parent in version.parents] == [("base", "minilm-medical@1", "path")]
+    assert [(parent.role, parent.reference, parent.evidence) for parent in version.parents] == [
+        ("base", "minilm-medical@1", "path")
+    ]
 
 
-def test_an_adapter_trained_on_a_checkout_is_witnessed_even_when_the_checkout_is_gone(registered, tmp_path):
+def test_an_adapter_trained_on_a_checkout_is_witnessed_even_when_the_checkout_is_gone(
+    registered, tmp_path
+):
     checkout = registered.checkout("minilm-medical@1").folder
     trained = plain.adapter(tmp_path / "trained", checkout, seed=5, added=ADDED)
     shutil.rmtree(checkout)
@@ -127,8 +133,10 @@ def test_a_relative_base_path_is_no_evidence(registered, line, tmp_path, monkeyp
 
 def test_a_base_that_is_not_registered_is_named_with_the_command(reg, line):
     with raises(
-        ParentNotFound, str(line.adapter), f"registry add {line.resized} --as medical-base",
-        "--with-parents"
+        ParentNotFound,
+        str(line.adapter),
+        f"registry add {line.resized} --as medical-base",
+        "--with-parents",
     ):
         reg.add(line.adapter, "medical")
 
@@ -173,8 +181,13 @@ def test_tokens_in_another_order_are_refused_in_one_line(reg, tmp_path, line):
     reg.add(plain.base(tmp_path / "swapped", added=tuple(reversed(ADDED))), "swapped")
 
     with raises(
-        ParentMismatch, "swapped@1", str(len(plain.WORDS)), "'zorvaxin'", "'quelora'", "--parent",
-        check="adapter-tokenizer"
+        ParentMismatch,
+        "swapped@1",
+        str(len(plain.WORDS)),
+        "'zorvaxin'",
+        "'quelora'",
+        "--parent",
+        check="adapter-tokenizer",
     ) as refused:
         reg.add(line.adapter, "medical", parent="swapped@1")
 
@@ -182,7 +195,11 @@ def test_tokens_in_another_order_are_refused_in_one_line(reg, tmp_path, line):
 
 
 def stored(reg):
-    return sorted(path for folder in ("journal", "blobs", "staging", "local") for path in (reg.home.root / folder).rglob("*"))
+    return sorted(
+        path
+        for folder in ("journal", "blobs", "staging", "local")
+        for path in (reg.home.root / folder).rglob("*")
+    )
 
 
 def test_a_dry_run_writes_nothing(reg, line):
@@ -207,15 +224,28 @@ def test_several_folders_are_added_parents_first(reg, tmp_path):
 
     verdicts = reg.add([adapter, resized, folder / "missing"], prefix="team/")
 
-    assert [(Path(item.folder).name, item.added.version.reference if item.added else type(item.error).__name__) for item in verdicts] == [
-        ("z-base", "team/z-base@1"), ("missing", "FolderNotFound"), ("a-adapter", "team/a-adapter@1")]
+    assert [
+        (
+            Path(item.folder).name,
+            item.added.version.reference if item.added else type(item.error).__name__,
+        )
+        for item in verdicts
+    ] == [
+        ("z-base", "team/z-base@1"),
+        ("missing", "FolderNotFound"),
+        ("a-adapter", "team/a-adapter@1"),
+    ]
 
 
 def test_no_path_of_this_machine_is_in_an_entry_or_a_blob(registered, line):
     secret = str(line.resized.parent).encode()
 
-    found = [path for folder in ("journal", "blobs") for path in (registered.home.root / folder).rglob("*")
-             if path.is_file() and secret in path.read_bytes()]
+    found = [
+        path
+        for folder in ("journal", "blobs")
+        for path in (registered.home.root / folder).rglob("*")
+        if path.is_file() and secret in path.read_bytes()
+    ]
 
     assert found == []
 
@@ -226,13 +256,19 @@ def test_an_alias_is_set_with_the_version(reg, line):
     assert reg.resolve("minilm@prod").reference == "minilm@1"
 
 
-@pytest.mark.parametrize(("make", "error", "quoted"), [
-    (lambda place: None, FolderNotFound, ()),
-    (lambda place: place.mkdir(), FolderNotFound, ()),
-    (lambda place: place.write_text("x"), FolderNotFound, ()),
-    (lambda place: (place.mkdir(), (place / "notes.txt").write_text("x")), NotLoadable,
-     ("modules.json", "config.json", "adapter_config.json", "notes.txt")),
-])
+@pytest.mark.parametrize(
+    ("make", "error", "quoted"),
+    [
+        (lambda place: None, FolderNotFound, ()),
+        (lambda place: place.mkdir(), FolderNotFound, ()),
+        (lambda place: place.write_text("x"), FolderNotFound, ()),
+        (
+            lambda place: (place.mkdir(), (place / "notes.txt").write_text("x")),
+            NotLoadable,
+            ("modules.json", "config.json", "adapter_config.json", "notes.txt"),
+        ),
+    ],
+)
 def test_a_place_that_is_no_model_is_refused(reg, tmp_path, make, error, quoted):
     make(tmp_path / "place")
 
@@ -259,14 +295,19 @@ def test_a_pipe_is_refused_without_waiting(reg, line):
         reg.add(line.base, "minilm")
 
 
-@pytest.mark.parametrize(("path", "content", "error"), [
-    ("model.safetensors", b"", UnsafeFile),
-    ("model.safetensors", b"\x10\x00\x00\x00\x00\x00\x00\x00{}", UnsafeFile),
-    ("config.json", b"{", NotLoadable),
-    ("tokenizer.json", b"[]", NotLoadable),
-    ("modules.json", b'{"a": 1', NotLoadable),
-])
-def test_a_damaged_file_is_refused_by_name_and_leaves_nothing_registered(reg, line, path, content, error):
+@pytest.mark.parametrize(
+    ("path", "content", "error"),
+    [
+        ("model.safetensors", b"", UnsafeFile),
+        ("model.safetensors", b"\x10\x00\x00\x00\x00\x00\x00\x00{}", UnsafeFile),
+        ("config.json", b"{", NotLoadable),
+        ("tokenizer.json", b"[]", NotLoadable),
+        ("modules.json", b'{"a": 1', NotLoadable),
+    ],
+)
+def test_a_damaged_file_is_refused_by_name_and_leaves_nothing_registered(
+    reg, line, path, content, error
+):
     (line.base / path).write_bytes(content)
 
     with raises(error, path):
@@ -318,7 +359,9 @@ def test_a_training_checkpoint_beside_a_model_is_left_out(reg, line):
     added = reg.add(line.base, "minilm")
 
     assert added.version.kind == "base"
-    assert {"optimizer.pt", "checkpoint-5/adapter_config.json"} <= {path for path, _ in added.left_out}
+    assert {"optimizer.pt", "checkpoint-5/adapter_config.json"} <= {
+        path for path, _ in added.left_out
+    }
 
 
 def test_what_it_came_from_is_recorded_without_paths(reg, line):
@@ -326,14 +369,22 @@ def test_what_it_came_from_is_recorded_without_paths(reg, line):
 
     version = reg.resolve("minilm@1")
 
-    assert (version.message, version.source["run"], version.source["folder"], version.source["how"]) == ("first", "run-7", "base", "add")
+    assert (
+        version.message,
+        version.source["run"],
+        version.source["folder"],
+        version.source["how"],
+    ) == ("first", "run-7", "base", "add")
     assert version.source["libraries"]["sentence-transformers"]
 
 
 def without_effect(folder):
     """The adapter as training begins it: every lora_B is zero."""
     path = folder / "adapter_model.safetensors"
-    rewrite(path, lambda own: own.update(zeros({name: own[name].shape for name in own if "lora_B" in name})))
+    rewrite(
+        path,
+        lambda own: own.update(zeros({name: own[name].shape for name in own if "lora_B" in name})),
+    )
     return folder
 
 
@@ -343,8 +394,12 @@ def test_an_adapter_that_was_never_trained_is_refused_and_passes_where_that_is_s
     without_effect(line.adapter)
 
     with raises(
-        NoEffect, "2", "'base_model.model.encoder.layer.0.attention.self.query.lora_B.weight'",
-        "--allow-no-effect", "--force adapter-trained", check="adapter-trained"
+        NoEffect,
+        "2",
+        "'base_model.model.encoder.layer.0.attention.self.query.lora_B.weight'",
+        "--allow-no-effect",
+        "--force adapter-trained",
+        check="adapter-trained",
     ):
         reg.add(line.adapter, "medical")
     added = reg.add(line.adapter, "medical", allow_no_effect=True)
@@ -356,11 +411,19 @@ def test_an_adapter_that_was_never_trained_is_refused_and_passes_where_that_is_s
 def test_a_check_of_judgement_is_forced_by_its_name_and_the_entry_says_so_for_ever(reg, line):
     reg.add(line.base, "minilm")
     reg.add(line.resized, "minilm-medical", parent="minilm@1")
-    edit(line.adapter / "1_Pooling" / "config.json", lambda config: config.update(pooling_mode_mean_tokens=False, pooling_mode_max_tokens=True))
+    edit(
+        line.adapter / "1_Pooling" / "config.json",
+        lambda config: config.update(pooling_mode_mean_tokens=False, pooling_mode_max_tokens=True),
+    )
 
     with raises(
-        ParentMismatch, "max", "minilm-medical@1", "mean", "1_Pooling/config.json",
-        "--force parent-pooling", check="parent-pooling"
+        ParentMismatch,
+        "max",
+        "minilm-medical@1",
+        "mean",
+        "1_Pooling/config.json",
+        "--force parent-pooling",
+        check="parent-pooling",
     ):
         reg.add(line.adapter, "medical")
     reg.add(line.adapter, "medical", force=["parent-pooling"])

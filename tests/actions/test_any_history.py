@@ -30,7 +30,10 @@ class AnyHistory(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.folder = tempfile.mkdtemp(prefix="registry-history-")
-        self.now, registry.home.now = registry.home.now, lambda: f"{self.year}-05-06T07:08:09.000000Z"
+        self.now, registry.home.now = (
+            registry.home.now,
+            lambda: f"{self.year}-05-06T07:08:09.000000Z",
+        )
         self.year = 2026
         self.home = Home.create(from_environment(Path(self.folder) / "home"))
         self.manifests: list[Manifest] = []
@@ -45,21 +48,42 @@ class AnyHistory(RuleBasedStateMachine):
         bases = [item for item in self.manifests if item.kind == "base"]
         parents = (Parent("base", bases[on % len(bases)].digest),) if bases and on % 2 else ()
         own = File("own", self.home.blobs.add(content), len(content))
-        manifest = Manifest("adapter" if parents else "base", "SentenceTransformer", (own,), parents)
+        manifest = Manifest(
+            "adapter" if parents else "base", "SentenceTransformer", (own,), parents
+        )
         tokens = tuple(Token(100 + index, f"word {index}") for index in range(words))
-        facts = Facts("SentenceTransformer", digest_of(b"tokenizer"), Vocabulary(self.home.blobs.add(f"{words}".encode()), 100 + words, tokens),
-                      Weights(digest_of(content), "F32", 0, ()))
-        body = Register(name, number, self.home.blobs.add(manifest.to_bytes()), self.home.blobs.add(facts.to_bytes()),
-                        source={"metrics": {"mrr": "0.5"}})
+        facts = Facts(
+            "SentenceTransformer",
+            digest_of(b"tokenizer"),
+            Vocabulary(self.home.blobs.add(f"{words}".encode()), 100 + words, tokens),
+            Weights(digest_of(content), "F32", 0, ()),
+        )
+        body = Register(
+            name,
+            number,
+            self.home.blobs.add(manifest.to_bytes()),
+            self.home.blobs.add(facts.to_bytes()),
+            source={"metrics": {"mrr": "0.5"}},
+        )
         if self.commit(body):
             self.manifests.append(manifest)
 
-    @rule(body=st.one_of(
-        st.builds(Alias, NAMES, st.sampled_from(["prod", "dev"]), NUMBERS),
-        st.builds(Annotate, NAMES, NUMBERS, st.dictionaries(st.sampled_from(["owner", "k"]), st.sampled_from(["anna", "0.5", None]))),
-        st.builds(Yank, NAMES, NUMBERS, st.just("why"), st.booleans()),
-        st.builds(Publish, NAMES, NUMBERS, st.just("org/one"), st.just("c" * 40)),
-        st.builds(Delete, NAMES, NUMBERS)))
+    @rule(
+        body=st.one_of(
+            st.builds(Alias, NAMES, st.sampled_from(["prod", "dev"]), NUMBERS),
+            st.builds(
+                Annotate,
+                NAMES,
+                NUMBERS,
+                st.dictionaries(
+                    st.sampled_from(["owner", "k"]), st.sampled_from(["anna", "0.5", None])
+                ),
+            ),
+            st.builds(Yank, NAMES, NUMBERS, st.just("why"), st.booleans()),
+            st.builds(Publish, NAMES, NUMBERS, st.just("org/one"), st.just("c" * 40)),
+            st.builds(Delete, NAMES, NUMBERS),
+        )
+    )
     def change(self, body: object) -> None:
         self.commit(body)
 
@@ -92,7 +116,10 @@ class AnyHistory(RuleBasedStateMachine):
         """as_of never goes back, although clocks do."""
         if hasattr(self, "home"):
             with self.home.reading() as connection:
-                moments = [queries.as_of(connection, f"{year}-12-31T00:00:00.000000Z") for year in (1989, 2000, 2026, 2051)]
+                moments = [
+                    queries.as_of(connection, f"{year}-12-31T00:00:00.000000Z")
+                    for year in (1989, 2000, 2026, 2051)
+                ]
             assert moments == sorted(moments)
             assert moments[0] == 0
             assert moments[-1] == self.home.journal.last()

@@ -39,7 +39,9 @@ def test_a_change_on_disk_is_noticed_and_made_good(registered):
     config = folder / "1_Pooling" / "config.json"
     good = config.read_bytes()
     config.chmod(0o644)
-    config.write_bytes(good.replace(b'"pooling_mode_mean_tokens": true', b'"pooling_mode_mean_tokens": null'))
+    config.write_bytes(
+        good.replace(b'"pooling_mode_mean_tokens": true', b'"pooling_mode_mean_tokens": null')
+    )
 
     again = registered.checkout("minilm@1")
 
@@ -67,7 +69,10 @@ def test_what_a_training_left_in_a_checkout_is_kept_and_the_warning_says_where(c
     aside = folder.parent / f"{folder.name}-changed-1"
     assert again.fresh and not (folder / "output").exists()
     assert (aside / "output" / "r.txt").read_text() == "result"
-    assert any("output/r.txt was not there before" in line and str(aside) in line for line in copied.warnings)
+    assert any(
+        "output/r.txt was not there before" in line and str(aside) in line
+        for line in copied.warnings
+    )
     copied.delete("medical@1")
     assert any(str(aside) in kept.why for kept in copied.collect(older_than=0).kept)
     assert (aside / "output" / "r.txt").read_text() == "result"
@@ -106,7 +111,12 @@ def test_a_named_folder_holds_the_line(registered, tmp_path):
 def test_for_names_the_place_where_the_folder_will_lie(registered, tmp_path):
     registered.checkout("medical@1", tmp_path / "out", for_path="/app/model")
 
-    assert json.loads((tmp_path / "out" / "adapter_config.json").read_text())["base_model_name_or_path"] == "/app/model/.registry/base"
+    assert (
+        json.loads((tmp_path / "out" / "adapter_config.json").read_text())[
+            "base_model_name_or_path"
+        ]
+        == "/app/model/.registry/base"
+    )
 
 
 def test_for_takes_an_absolute_path(registered, tmp_path):
@@ -114,7 +124,9 @@ def test_for_takes_an_absolute_path(registered, tmp_path):
         registered.checkout("medical@1", tmp_path / "out", for_path="app/model")
 
 
-@pytest.mark.parametrize("place", ["home", "home/mine", "home/journal/mine", "home/checkouts/mine", "link/staging/mine"])
+@pytest.mark.parametrize(
+    "place", ["home", "home/mine", "home/journal/mine", "home/checkouts/mine", "link/staging/mine"]
+)
 @pytest.mark.parametrize("force", [False, True])
 def test_a_folder_in_the_home_is_refused_and_not_made(registered, tmp_path, place, force):
     (tmp_path / "link").symlink_to("home")
@@ -152,7 +164,9 @@ def test_editing_a_named_checkout_never_reaches_the_store(registered, tmp_path):
     weights = tmp_path / "out" / "model.safetensors"
     weights.write_bytes(b"\0" * weights.stat().st_size)
 
-    assert all(registered.home.blobs.verify(file.digest) for file in registered.show("minilm@1").files)
+    assert all(
+        registered.home.blobs.verify(file.digest) for file in registered.show("minilm@1").files
+    )
 
 
 def test_a_home_that_moved_checks_out_anew(registered, tmp_path):
@@ -169,13 +183,20 @@ def test_a_home_that_moved_checks_out_anew(registered, tmp_path):
 
 
 @pytest.mark.parametrize("for_path", [None, "/app/model"])
-def test_a_checkout_added_again_is_what_it_was_wherever_it_was_moved(registered, tmp_path, for_path):
-    folder = registered.checkout("medical@1", tmp_path / "out", for_path=for_path).folder.rename(tmp_path / "moved")
+def test_a_checkout_added_again_is_what_it_was_wherever_it_was_moved(
+    registered, tmp_path, for_path
+):
+    folder = registered.checkout("medical@1", tmp_path / "out", for_path=for_path).folder.rename(
+        tmp_path / "moved"
+    )
 
     added = registered.add(folder, "again", measure=False)
 
     assert added.digest == registered.resolve("medical@1").digest
-    assert (added.parent, added.evidence) == ("minilm-medical@1", registered.show("medical@1").version.parents[0].evidence)
+    assert (added.parent, added.evidence) == (
+        "minilm-medical@1",
+        registered.show("medical@1").version.parents[0].evidence,
+    )
     assert registered.add(folder, "medical", measure=False).already
 
 
@@ -186,7 +207,11 @@ def test_a_base_tampered_with_is_not_witnessed(registered, tmp_path):
     pooling.write_text(pooling.read_text().replace("true", "false"))
 
     with raises(
-        ParentNotFound, str(base), str(adapter), f"registry add {base} --as",
-        f"registry add {adapter} --as", "--parent"
+        ParentNotFound,
+        str(base),
+        str(adapter),
+        f"registry add {base} --as",
+        f"registry add {adapter} --as",
+        "--parent",
     ):
         registered.add(adapter, "trained")

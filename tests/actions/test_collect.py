@@ -27,7 +27,11 @@ def test_what_a_version_needs_stays(registered):
 
 def test_a_deleted_version_frees_its_files_but_not_what_the_journal_needs(registered):
     version = registered.resolve("medical@1")
-    weights = next(file for file in registered.show("medical@1").files if file.path == "adapter_model.safetensors")
+    weights = next(
+        file
+        for file in registered.show("medical@1").files
+        if file.path == "adapter_model.safetensors"
+    )
     registered.delete("medical@1")
 
     collected = registered.collect(older_than=0)
@@ -115,7 +119,9 @@ def lose_marker(folder):
     shutil.rmtree(folder / ".registry")
 
 
-@pytest.mark.parametrize("damage", [lambda folder: None, lose_marker], ids=["whole", "without its marker"])
+@pytest.mark.parametrize(
+    "damage", [lambda folder: None, lose_marker], ids=["whole", "without its marker"]
+)
 def test_a_file_that_somebody_left_in_the_checkout_of_a_deleted_version_stays(copied, damage):
     folder = copied.checkout("minilm@1").folder
     (folder / "out").mkdir()
@@ -125,13 +131,32 @@ def test_a_file_that_somebody_left_in_the_checkout_of_a_deleted_version_stays(co
     usage = copied.du("minilm@1")[0]
     gone = copied.delete("minilm@1")
 
-    whole, told, collected = copied.du()[-1], copied.collect(dry_run=True), copied.collect(older_than=0)
+    whole, told, collected = (
+        copied.du()[-1],
+        copied.collect(dry_run=True),
+        copied.collect(older_than=0),
+    )
 
     assert (folder / "out" / "result").read_text() == "mine"
-    assert usage.checkouts == gone.checkouts == told.checkouts == collected.checkouts == collected.checkouts_size == 0
-    assert whole.details["of those, kept for what is not a version's"] == whole.details["checkouts that nobody uses"] > 0
-    assert [any(str(folder) in item.why for item in result.kept) for result in (told, collected)] == [True, True]
-    assert any(f"{str(folder)!r} holds what is not the version's" in line for line in copied.warnings)
+    assert (
+        usage.checkouts
+        == gone.checkouts
+        == told.checkouts
+        == collected.checkouts
+        == collected.checkouts_size
+        == 0
+    )
+    assert (
+        whole.details["of those, kept for what is not a version's"]
+        == whole.details["checkouts that nobody uses"]
+        > 0
+    )
+    assert [
+        any(str(folder) in item.why for item in result.kept) for result in (told, collected)
+    ] == [True, True]
+    assert any(
+        f"{str(folder)!r} holds what is not the version's" in line for line in copied.warnings
+    )
     assert copied.audit(full=True).findings == ()
 
 
@@ -169,7 +194,7 @@ def test_a_file_that_was_left_where_the_home_lay_before_stays(copied, tmp_path):
         moved.checkout("medical@1")
         collected = moved.collect(older_than=0)
 
-    assert collected.checkouts == 1   # the base's
+    assert collected.checkouts == 1  # the base's
     assert (tmp_path / "there" / "checkouts" / folder.name / "result").read_text() == "mine"
 
 

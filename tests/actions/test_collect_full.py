@@ -23,11 +23,17 @@ def small_disk(tmp_path):
     """A disk of four megabytes. Needs the right to mount; on CI its lack is a failure, elsewhere a loud skip."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)],
+        capture_output=True,
+        check=False,
+    )
     if mounted.returncode:
         if os.environ.get("CI") == "true":
             pytest.fail("CI must run this test, and this machine does not let it mount a disk")
-        pytest.skip("no right to mount a small disk: what collect does on a full one was not tested")
+        pytest.skip(
+            "no right to mount a small disk: what collect does on a full one was not tested"
+        )
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
 
@@ -81,8 +87,9 @@ def test_a_full_disk_is_no_damage_and_said_by_who_wants_to_write(small_disk, tmp
     with registry.open(small_disk / "home") as reg:
         assert reg.audit().findings == ()
         with raises(
-            StoreUnavailable, str(small_disk / "home" / "staging"),
-            os.strerror(errno.ENOSPC).lower()
+            StoreUnavailable,
+            str(small_disk / "home" / "staging"),
+            os.strerror(errno.ENOSPC).lower(),
         ):
             reg.alias("one@1", "prod")
 
@@ -102,7 +109,12 @@ def test_collect_leaves_an_entry_that_is_being_written(tmp_path):
     """An alias or a delete holds the write lock alone, not the store's, and its entry lies in staging until it gets its name."""
     home = tmp_path / "home"
     registry.init(home).close()
-    stager = subprocess.Popen([sys.executable, "-c", STAGER, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    stager = subprocess.Popen(
+        [sys.executable, "-c", STAGER, str(home)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert stager.stdout.readline() == "staged\n"
     with registry.open(home) as reg, ThreadPoolExecutor(1) as aside:
         collecting = aside.submit(reg.collect, older_than=0)
@@ -144,9 +156,23 @@ def test_writers_and_collect_in_processes_of_their_own_lose_nothing(tmp_path):
     registry.init(home).close()
     folders = [plain.base(tmp_path / f"model-{number}", seed=number) for number in range(2)]
     done = tmp_path / "done"
-    collector = subprocess.Popen([sys.executable, "-c", COLLECTOR, str(home), str(done)], stdout=subprocess.PIPE, text=True)
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(home), str(folder), f"model-{number % 2}-{number}", "4"])
-               for number, folder in enumerate([*folders, *folders])]
+    collector = subprocess.Popen(
+        [sys.executable, "-c", COLLECTOR, str(home), str(done)], stdout=subprocess.PIPE, text=True
+    )
+    writers = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                WRITER,
+                str(home),
+                str(folder),
+                f"model-{number % 2}-{number}",
+                "4",
+            ]
+        )
+        for number, folder in enumerate([*folders, *folders])
+    ]
     codes = [writer.wait(timeout=300) for writer in writers]
     done.touch()
     rounds, _ = collector.communicate(timeout=120)

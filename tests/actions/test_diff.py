@@ -21,11 +21,15 @@ def edit(path, **changes):
 def test_a_resized_base_keeps_all_vectors_but_those_of_texts_with_the_new_words(registered):
     found = registered.diff("minilm@1", "minilm-medical@1")
 
-    assert [(item.content, item.kind) for item in found.tokens] == [(word, "added") for word in ADDED]
+    assert [(item.content, item.kind) for item in found.tokens] == [
+        (word, "added") for word in ADDED
+    ]
     (table,) = found.tensors
     assert (table.kind, table.changed_rows, table.new_rows) == ("resized", 0, 2)
     assert (found.advice.keep, found.advice.everything) == (False, False)
-    assert found.advice.line.startswith("re-encode: texts that hold an added token (zorvaxin, quelora)")
+    assert found.advice.line.startswith(
+        "re-encode: texts that hold an added token (zorvaxin, quelora)"
+    )
 
 
 def test_an_adapter_is_compared_on_its_base(registered):
@@ -89,9 +93,17 @@ def test_a_base_below_the_folder_of_an_unknown_user_is_not_found_and_no_crash(re
         reg.add(adapter, "lost")
 
 
-@pytest.mark.parametrize("ask", [
-    lambda reg, text: reg.find(text), lambda reg, text: reg.check(text), lambda reg, text: reg.pull(text), lambda reg, text: reg.diff(text, text),
-    lambda reg, text: registry.open(text)], ids=["find", "check", "pull", "diff", "open"])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda reg, text: reg.find(text),
+        lambda reg, text: reg.check(text),
+        lambda reg, text: reg.pull(text),
+        lambda reg, text: reg.diff(text, text),
+        lambda reg, text: registry.open(text),
+    ],
+    ids=["find", "check", "pull", "diff", "open"],
+)
 def test_a_place_that_was_given_so_is_said_to_be_none(reg, ask):
     with raises(FolderNotFound, "'~nobody-of-that-name/model'"):
         ask(reg, "~nobody-of-that-name/model")
@@ -102,17 +114,51 @@ def test_what_is_not_registered_is_not_found(registered):
         registered.diff("minilm@1", "nothing@1")
 
 
-@pytest.mark.parametrize(("file", "changes", "area", "advice"), [
-    ("1_Pooling/config.json", {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "pooling",
-     "re-encode: everything: pooling pooling_mode is 'cls', was 'mean'"),
-    ("sentence_bert_config.json", {"max_seq_length": 16}, "length", "re-encode: texts of more than 16 tokens"),
-    ("config_sentence_transformers.json", {"prompts": {"query": "query: "}}, "prompts", "re-encode: texts encoded with the prompt 'query'"),
-    ("config_sentence_transformers.json", {"similarity_fn_name": "dot"}, "similarity", "stored vectors: keep: .* compare them by 'dot'"),
-    ("tokenizer_config.json", {"do_lower_case": False}, "tokenizer", "re-encode: everything: tokenizer do_lower_case is False, was True"),
-    ("config.json", {"layer_norm_eps": 1e-5}, "configuration", "re-encode: everything: configuration layer_norm_eps is '1e-05'"),
-    ("config.json", {"dtype": "float16"}, "dtype", "stored vectors: keep: .* rounding alone"),
-])
-def test_a_setting_that_changed_is_told_with_what_it_means(reg, line, tmp_path, file, changes, area, advice):
+@pytest.mark.parametrize(
+    ("file", "changes", "area", "advice"),
+    [
+        (
+            "1_Pooling/config.json",
+            {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False},
+            "pooling",
+            "re-encode: everything: pooling pooling_mode is 'cls', was 'mean'",
+        ),
+        (
+            "sentence_bert_config.json",
+            {"max_seq_length": 16},
+            "length",
+            "re-encode: texts of more than 16 tokens",
+        ),
+        (
+            "config_sentence_transformers.json",
+            {"prompts": {"query": "query: "}},
+            "prompts",
+            "re-encode: texts encoded with the prompt 'query'",
+        ),
+        (
+            "config_sentence_transformers.json",
+            {"similarity_fn_name": "dot"},
+            "similarity",
+            "stored vectors: keep: .* compare them by 'dot'",
+        ),
+        (
+            "tokenizer_config.json",
+            {"do_lower_case": False},
+            "tokenizer",
+            "re-encode: everything: tokenizer do_lower_case is False, was True",
+        ),
+        (
+            "config.json",
+            {"layer_norm_eps": 1e-5},
+            "configuration",
+            "re-encode: everything: configuration layer_norm_eps is '1e-05'",
+        ),
+        ("config.json", {"dtype": "float16"}, "dtype", "stored vectors: keep: .* rounding alone"),
+    ],
+)
+def test_a_setting_that_changed_is_told_with_what_it_means(
+    reg, line, tmp_path, file, changes, area, advice
+):
     other = shutil.copytree(line.base, tmp_path / "other")
     edit(other / file, **changes)
 
@@ -120,13 +166,22 @@ def test_a_setting_that_changed_is_told_with_what_it_means(reg, line, tmp_path, 
 
     assert {item.area for item in found.settings} == {area}
     import re
+
     assert re.match(advice, found.advice.line)
 
 
 def test_what_another_library_version_only_writes_otherwise_is_no_setting(reg, line, tmp_path):
     other = shutil.copytree(line.base, tmp_path / "other")
-    (other / "1_Pooling" / "config.json").write_text(json.dumps({"embedding_dimension": plain.WIDTH, "pooling_mode": "mean"}))
-    edit(other / "config.json", transformers_version="9.9", torch_dtype="float32", use_cache=True, classifier_dropout=None)
+    (other / "1_Pooling" / "config.json").write_text(
+        json.dumps({"embedding_dimension": plain.WIDTH, "pooling_mode": "mean"})
+    )
+    edit(
+        other / "config.json",
+        transformers_version="9.9",
+        torch_dtype="float32",
+        use_cache=True,
+        classifier_dropout=None,
+    )
 
     found = reg.diff(line.base, other)
 
@@ -164,7 +219,9 @@ def test_metrics_are_compared_as_they_were_recorded(reg, line):
 
     found = reg.diff("one@1", "other@1")
 
-    assert [(item.key, item.before, item.after) for item in found.metrics] == [("ndcg@10", "0.5", "0.75")]
+    assert [(item.key, item.before, item.after) for item in found.metrics] == [
+        ("ndcg@10", "0.5", "0.75")
+    ]
     assert found.advice.keep
 
 
@@ -176,7 +233,9 @@ def test_a_merged_model_encodes_as_its_adapter_and_its_words_come_from_the_same_
     assert {item.kind for item in found.tensors} == {"merged"}
     assert found.advice.keep
     assert "rounding alone" in found.advice.line
-    assert {item.brought.reference for item in registered.tokens("merged@1")} == {"minilm-medical@1"}
+    assert {item.brought.reference for item in registered.tokens("merged@1")} == {
+        "minilm-medical@1"
+    }
     assert registered.diff("minilm-medical@1", "merged@1").advice.everything
 
 
@@ -187,18 +246,24 @@ def test_references_can_mean_what_they_meant_then(registered):
     registered.alias("minilm@2", "prod")
 
     assert registered.diff("minilm@1", "minilm@prod", at=then).same
-    assert [item.content for item in registered.diff("minilm@1", "minilm@prod").tokens] == list(ADDED)
+    assert [item.content for item in registered.diff("minilm@1", "minilm@prod").tokens] == list(
+        ADDED
+    )
 
 
 def test_of_many_reasons_the_line_gives_the_first(reg, line, tmp_path):
     other = plain.base(tmp_path / "other", seed=3, added=("zorvaxin",))
     edit(other / "tokenizer_config.json", do_lower_case=False, strip_accents=True)
     edit(other / "config.json", layer_norm_eps=1e-5, hidden_act="relu")
-    (other / "modules.json").write_text(json.dumps(json.loads((other / "modules.json").read_text())[:-1]))
+    (other / "modules.json").write_text(
+        json.dumps(json.loads((other / "modules.json").read_text())[:-1])
+    )
 
     advice = reg.diff(line.base, other).advice
 
-    assert advice.line.startswith("re-encode: everything: modules is ['Transformer', 'Pooling'], was")
+    assert advice.line.startswith(
+        "re-encode: everything: modules is ['Transformer', 'Pooling'], was"
+    )
     assert len(advice.reasons) > 4
     assert advice.line.endswith(f"and {len(advice.reasons) - 3} more reasons")
 
@@ -206,4 +271,6 @@ def test_of_many_reasons_the_line_gives_the_first(reg, line, tmp_path):
 def test_a_function_of_the_module_does_the_same(registered, tmp_path):
     home = registered.settings.home
 
-    assert registry.diff("minilm@1", "medical@1", home=home) == registered.diff("minilm@1", "medical@1")
+    assert registry.diff("minilm@1", "medical@1", home=home) == registered.diff(
+        "minilm@1", "medical@1"
+    )

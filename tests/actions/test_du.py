@@ -37,7 +37,9 @@ def test_the_bill_says_who_needs_what(copied):
 def test_the_bill_adds_up_to_all_that_lies_there(copied):
     collected = copied.collect(older_than=0)
 
-    assert sum(kept.size for kept in collected.kept) == sum(stat.size for _, stat in copied.home.blobs.all())
+    assert sum(kept.size for kept in collected.kept) == sum(
+        stat.size for _, stat in copied.home.blobs.all()
+    )
 
 
 def test_the_bill_names_checkouts(copied):
@@ -45,14 +47,19 @@ def test_the_bill_names_checkouts(copied):
 
     kept = {item.why: item.size for item in copied.collect().kept}
 
-    assert kept["the checkout of medical@1"] == sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+    assert kept["the checkout of medical@1"] == sum(
+        path.lstat().st_size for path in folder.rglob("*") if not path.is_dir()
+    )
     assert "the checkout of minilm-medical@1" in kept
 
 
 def test_the_same_model_under_two_names_is_one_line_of_the_bill(copied, kept):
     copied.add(kept / "base", "twin")
 
-    assert any(item.why.startswith("minilm@1 and twin@1 are needed by 2 versions") for item in copied.collect().kept)
+    assert any(
+        item.why.startswith("minilm@1 and twin@1 are needed by 2 versions")
+        for item in copied.collect().kept
+    )
 
 
 def test_what_a_shorter_age_would_free_is_said(copied):
@@ -80,17 +87,22 @@ def test_catalogs_that_a_newer_one_took_the_place_of_are_freed(copied):
     copied.repair()
 
     assert copied.collect(older_than=0).catalogs > 0
-    assert len([path for path in (copied.settings.home / "catalog").iterdir() if path.suffix == ".db"]) == 1
+    assert (
+        len([path for path in (copied.settings.home / "catalog").iterdir() if path.suffix == ".db"])
+        == 1
+    )
     assert copied.audit().findings == ()
 
 
 def test_a_version_is_counted_in_its_own_and_in_shared_bytes(copied):
-    base, resized, adapter = (copied.du(name)[0] for name in ("minilm@1", "minilm-medical@1", "medical@1"))
+    base, resized, adapter = (
+        copied.du(name)[0] for name in ("minilm@1", "minilm-medical@1", "medical@1")
+    )
 
     assert (base.freed, base.shared) == (0, base.own)
     assert (resized.freed, resized.shared) == (0, resized.own)
     assert adapter.own == adapter.shared + adapter.freed
-    assert adapter.own > size_of(copied, "medical@1")    # and its vocabulary
+    assert adapter.own > size_of(copied, "medical@1")  # and its vocabulary
     assert adapter.checkouts == 0
 
 
@@ -102,10 +114,17 @@ def test_all_of_them_and_the_whole_come_without_a_reference(copied):
 
     assert [item.reference for item in versions] == ["medical@1", "minilm@1", "minilm-medical@1"]
     assert (whole.reference, whole.freed) == (None, 0)
-    assert whole.details["needed by nobody"] == whole.details["of it not yet an hour old"] == len(b"nobody needs this")
+    assert (
+        whole.details["needed by nobody"]
+        == whole.details["of it not yet an hour old"]
+        == len(b"nobody needs this")
+    )
     assert whole.checkouts == sum(item.checkouts for item in versions) > 0
     everything = sum(stat.size for _, stat in copied.home.blobs.all())
-    assert whole.own + whole.details["needed by nobody"] + whole.details["manifests and facts"] == everything
+    assert (
+        whole.own + whole.details["needed by nobody"] + whole.details["manifests and facts"]
+        == everything
+    )
 
 
 def freed(collected) -> int:
@@ -158,7 +177,15 @@ def test_a_version_that_is_not_there_is_said(copied):
 
 # Whatever the registry: what du says deleting a version frees is what collect then frees.
 
-CHOICES = st.lists(st.tuples(st.sets(st.integers(0, 5), min_size=1), st.one_of(st.none(), st.integers(0, 5)), st.booleans()), min_size=1, max_size=6)
+CHOICES = st.lists(
+    st.tuples(
+        st.sets(st.integers(0, 5), min_size=1),
+        st.one_of(st.none(), st.integers(0, 5)),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=6,
+)
 
 
 @pytest.fixture(scope="module")
@@ -206,15 +233,28 @@ def written(home: Home, choices) -> list[str]:
         if again and manifests:
             manifest = manifests[-1]
         else:
-            files = tuple(File(f"file-{part}", home.blobs.add(bytes([part]) * (1024 << part)), 1024 << part) for part in sorted(parts))
+            files = tuple(
+                File(f"file-{part}", home.blobs.add(bytes([part]) * (1024 << part)), 1024 << part)
+                for part in sorted(parts)
+            )
             own = File("own", home.blobs.add(f"own {index}".encode()), len(f"own {index}"))
             bases = [item for item in manifests if item.kind == "base"]
-            parents = (Parent("base", bases[parent % len(bases)].digest),) if parent is not None and bases else ()
-            manifest = Manifest("adapter" if parents else "base", "SentenceTransformer", (*files, own), parents)
+            parents = (
+                (Parent("base", bases[parent % len(bases)].digest),)
+                if parent is not None and bases
+                else ()
+            )
+            manifest = Manifest(
+                "adapter" if parents else "base", "SentenceTransformer", (*files, own), parents
+            )
         digest = home.blobs.add(manifest.to_bytes())
         vocabulary = home.blobs.add(b"the words")
         weights = Weights(digest_of(b"weights"), "F32", 0, ())
-        facts = home.blobs.add(Facts("SentenceTransformer", digest_of(b"tokenizer"), Vocabulary(vocabulary, 2), weights).to_bytes())
+        facts = home.blobs.add(
+            Facts(
+                "SentenceTransformer", digest_of(b"tokenizer"), Vocabulary(vocabulary, 2), weights
+            ).to_bytes()
+        )
         edges = tuple(Edge(item.role, item.digest, "given", "x@1") for item in manifest.parents)
         body = Register("model", index + 1, digest, facts, edges=edges)
         home.commit(lambda connection, body=body: body)

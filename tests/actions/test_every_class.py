@@ -24,7 +24,11 @@ def old_layout(folder: Path) -> Path:
     transformer = folder / "0_Transformer"
     transformer.mkdir()
     for path in list(folder.iterdir()):
-        if path.name in ("config.json", "model.safetensors", "sentence_bert_config.json") or path.name.startswith("tokenizer"):
+        if path.name in (
+            "config.json",
+            "model.safetensors",
+            "sentence_bert_config.json",
+        ) or path.name.startswith("tokenizer"):
             path.rename(transformer / path.name)
     modules = (folder / "modules.json").read_text()
     (folder / "modules.json").write_text(modules.replace('"path": ""', '"path": "0_Transformer"'))
@@ -34,8 +38,14 @@ def old_layout(folder: Path) -> Path:
 MODELS = {
     "dense": (small.dense, "SentenceTransformer"),
     "dense in bf16": (lambda folder: small.dense(folder, dtype="bfloat16"), "SentenceTransformer"),
-    "byte-level": (lambda folder: small.dense(folder, small.byte_level(), "RobertaModel"), "SentenceTransformer"),
-    "unigram": (lambda folder: small.dense(folder, small.unigram(), "BertModel"), "SentenceTransformer"),
+    "byte-level": (
+        lambda folder: small.dense(folder, small.byte_level(), "RobertaModel"),
+        "SentenceTransformer",
+    ),
+    "unigram": (
+        lambda folder: small.dense(folder, small.unigram(), "BertModel"),
+        "SentenceTransformer",
+    ),
     "cross": (small.cross, "CrossEncoder"),
     "sparse": (small.sparse, "SparseEncoder"),
     "multi-vector": (small.multi_vector, "MultiVectorEncoder"),
@@ -44,20 +54,34 @@ MODELS = {
 
 def encodings(model: Any) -> list[Any]:
     from registry.artifacts import loading
-    return list(loading.encode(model, [list(pair) for pair in PAIRS] if type(model).__name__ == "CrossEncoder" else list(TEXTS)))
+
+    return list(
+        loading.encode(
+            model,
+            [list(pair) for pair in PAIRS]
+            if type(model).__name__ == "CrossEncoder"
+            else list(TEXTS),
+        )
+    )
 
 
 def loaded(folder: Path, model_class: str) -> Any:
     import sentence_transformers
-    return getattr(sentence_transformers, model_class)(str(folder), device="cpu", local_files_only=True)
+
+    return getattr(sentence_transformers, model_class)(
+        str(folder), device="cpu", local_files_only=True
+    )
 
 
 def adapted(folder: Path, model_class: str, out: Path) -> list[Any]:
     """Put a LoRA on a model as users do, give it weights that do something, save it; the live model's encodings."""
     import torch
     from peft import LoraConfig
+
     model = loaded(folder, model_class)
-    model.add_adapter(LoraConfig(r=2, lora_alpha=4, target_modules=["query", "value"], init_lora_weights=False))
+    model.add_adapter(
+        LoraConfig(r=2, lora_alpha=4, target_modules=["query", "value"], init_lora_weights=False)
+    )
     torch.manual_seed(3)
     for name, parameter in model.named_parameters():
         if "lora_" in name:
@@ -94,7 +118,11 @@ def test_a_line_of_every_class_loads_as_it_was_trained(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", [*MODELS, "static", "old layout"])
 def test_a_base_loads_bit_equal(tmp_path, kind):
-    build, model_class = {**MODELS, "static": (small.static, "SentenceTransformer"), "old layout": (old_layout, "SentenceTransformer")}[kind]
+    build, model_class = {
+        **MODELS,
+        "static": (small.static, "SentenceTransformer"),
+        "old layout": (old_layout, "SentenceTransformer"),
+    }[kind]
     base = build(tmp_path / "base")
     before = encodings(loaded(base, model_class))
     reg = registry.init(tmp_path / "home")
@@ -114,7 +142,10 @@ def test_a_resized_base_keeps_what_texts_without_new_tokens_encode_to(tmp_path, 
 
     reg.resize("base@1", "resized", list(NEW))
 
-    before, after = encodings(reg.load("base@1", device="cpu")), encodings(reg.load("resized@1", device="cpu"))
+    before, after = (
+        encodings(reg.load("base@1", device="cpu")),
+        encodings(reg.load("resized@1", device="cpu")),
+    )
     assert after[0] == before[0]
     assert after[1] != before[1]
 
@@ -136,8 +167,11 @@ def test_an_adapter_on_a_base_in_the_old_layout_loads(tmp_path):
 def test_the_packaged_splade_is_a_sparse_encoder_when_that_is_said(tmp_path, splade_folder):
     reg = registry.init(tmp_path / "home")
     with raises(
-        NotLoadable, "'BertForMaskedLM'", "modules.json", "--class SentenceTransformer",
-        "--class SparseEncoder"
+        NotLoadable,
+        "'BertForMaskedLM'",
+        "modules.json",
+        "--class SentenceTransformer",
+        "--class SparseEncoder",
     ):
         reg.add(splade_folder, "splade")
 
@@ -145,13 +179,18 @@ def test_the_packaged_splade_is_a_sparse_encoder_when_that_is_said(tmp_path, spl
 
     reg.resize("splade@1", "grown", list(NEW))
     model = reg.load("grown@1", device="cpu")
-    assert ("heads.pt" in [path for path, _ in added.left_out]) == (splade_folder / "heads.pt").exists()
-    assert encodings(reg.load("splade@1", device="cpu")) == encodings(loaded(splade_folder, "SparseEncoder"))
+    assert ("heads.pt" in [path for path, _ in added.left_out]) == (
+        splade_folder / "heads.pt"
+    ).exists()
+    assert encodings(reg.load("splade@1", device="cpu")) == encodings(
+        loaded(splade_folder, "SparseEncoder")
+    )
     assert encodings(model)[0] == encodings(reg.load("splade@1", device="cpu"))[0]
 
 
 def test_keywords_go_through_to_the_class(tmp_path):
     import torch
+
     reg = registry.init(tmp_path / "home")
     reg.add(small.dense(tmp_path / "base"), "base")
 
@@ -163,9 +202,12 @@ def test_keywords_go_through_to_the_class(tmp_path):
 
 def test_a_half_base_stays_half(tmp_path):
     import torch
+
     reg = registry.init(tmp_path / "home")
     reg.add(small.dense(tmp_path / "base", dtype="bfloat16"), "base")
     reg.resize("base@1", "resized", list(NEW))
 
-    assert {parameter.dtype for parameter in reg.load("resized@1", device="cpu").parameters()} == {torch.bfloat16}
+    assert {parameter.dtype for parameter in reg.load("resized@1", device="cpu").parameters()} == {
+        torch.bfloat16
+    }
     assert reg.resolve("resized@1").dtype == "BF16"

@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 import pytest
 
 import registry
-from registry.errors import AliasNotFound, BlobNotFound, EntryNotFound, Invalid, InvalidTime, ModelNotFound, VersionNotFound
+from registry.errors import (
+    AliasNotFound,
+    BlobNotFound,
+    EntryNotFound,
+    Invalid,
+    InvalidTime,
+    ModelNotFound,
+    VersionNotFound,
+)
 from tests.support import plain
 from tests.support.refusals import raises
 
@@ -36,7 +44,10 @@ def test_the_log_of_an_alias_is_its_moves_with_who_from_to_and_why(moved, monkey
     rows = moved.log("minilm@prod")
 
     assert [(row.before, row.number, row.body["message"]) for row in rows] == [
-        (3, None, None), (1, 3, "F1 0.91"), (None, 1, "the first")]
+        (3, None, None),
+        (1, 3, "F1 0.91"),
+        (None, 1, "the first"),
+    ]
     assert {row.by for row in rows} == {moved.home.user}
     with raises(AliasNotFound, "minilm", "'stage'"):
         moved.log("minilm@stage")
@@ -56,12 +67,27 @@ def test_the_log_by_kind_person_and_beginning(moved):
     assert {row.kind for row in moved.log(kind=["alias", "Yank"])} == {"Alias", "Yank"}
     assert moved.log(by=moved.home.user[1:].upper()) == moved.log()
     assert moved.log(by="nobody in particular") == ()
-    assert [row.entry for row in moved.log(since=first_alias, at=first_alias + 1)] == [first_alias + 1, first_alias]
-    assert moved.log(since=datetime.now(UTC).date().isoformat()) == moved.log(since=BEFORE) == moved.log()
+    assert [row.entry for row in moved.log(since=first_alias, at=first_alias + 1)] == [
+        first_alias + 1,
+        first_alias,
+    ]
+    assert (
+        moved.log(since=datetime.now(UTC).date().isoformat())
+        == moved.log(since=BEFORE)
+        == moved.log()
+    )
     assert moved.log(since="2999-01-01") == ()
     with raises(
-        Invalid, "'push'", "init", "register", "probes", "alias", "yank", "annotate", "publish",
-        "delete"
+        Invalid,
+        "'push'",
+        "init",
+        "register",
+        "probes",
+        "alias",
+        "yank",
+        "annotate",
+        "publish",
+        "delete",
     ):
         moved.log(kind="push")
 
@@ -87,9 +113,14 @@ def test_every_look_answers_as_of_then(moved, tmp_path):
     assert moved.bundle("minilm@prod", tmp_path / "prod.tar", at=then).versions == ("minilm@3",)
 
 
-def test_a_moment_without_a_reference_means_nothing_where_bytes_of_now_are_looked_at(moved, tmp_path):
-    for look in (lambda: moved.du(at=3), lambda: moved.check(tmp_path / "1", at=3, measure=False),
-                 lambda: moved.bundle(output=tmp_path / "all.tar", everything=True, at=3)):
+def test_a_moment_without_a_reference_means_nothing_where_bytes_of_now_are_looked_at(
+    moved, tmp_path
+):
+    for look in (
+        lambda: moved.du(at=3),
+        lambda: moved.check(tmp_path / "1", at=3, measure=False),
+        lambda: moved.bundle(output=tmp_path / "all.tar", everything=True, at=3),
+    ):
         with raises(Invalid, "--at"):
             look()
 
@@ -129,14 +160,20 @@ def test_lineage_reaches_across_names_and_knows_only_what_was_there(registered):
     earlier = registered.lineage("minilm@1", at=3)
 
     assert [item.reference for item in found.descendants] == ["minilm-medical@1", "medical@1"]
-    assert {(edge.child, edge.evidence) for edge in found.edges} == {("minilm-medical@1", "given"), ("medical@1", "path")}
+    assert {(edge.child, edge.evidence) for edge in found.edges} == {
+        ("minilm-medical@1", "given"),
+        ("medical@1", "path"),
+    }
     assert [item.reference for item in earlier.descendants] == ["minilm-medical@1"]
 
 
 def test_lineage_calls_a_parent_what_its_child_calls_it(registered, line):
     registered.add(line.base, "a-first-name", measure=False)
 
-    assert [item.reference for item in registered.lineage("medical@1").ancestors] == ["minilm-medical@1", "minilm@1"]
+    assert [item.reference for item in registered.lineage("medical@1").ancestors] == [
+        "minilm-medical@1",
+        "minilm@1",
+    ]
 
 
 def test_a_deleted_version_whose_files_were_freed_is_said_to_be_that(copied):
@@ -144,8 +181,12 @@ def test_a_deleted_version_whose_files_were_freed_is_said_to_be_that(copied):
     copied.collect(older_than=0)
 
     (deleted,) = copied.log(kind="delete")
-    for ask in (lambda: copied.tokens("medical@1", at=4), lambda: copied.read("medical@1:adapter_config.json", at=4),
-                lambda: copied.diff("minilm@1", "medical@1", at=4), lambda: copied.diff("medical@1", "medical@1", at=4)):
+    for ask in (
+        lambda: copied.tokens("medical@1", at=4),
+        lambda: copied.read("medical@1:adapter_config.json", at=4),
+        lambda: copied.diff("minilm@1", "medical@1", at=4),
+        lambda: copied.diff("medical@1", "medical@1", at=4),
+    ):
         with raises(BlobNotFound, "medical@1", deleted.time, deleted.by, "--at"):
             ask()
     assert copied.show("medical@1", at=4).version.number == 1

@@ -21,7 +21,10 @@ COMMIT = "a" * 40
 @pytest.fixture
 def snapshot(tmp_path, monkeypatch) -> Path:
     """org/minilm at COMMIT, which is its main, in a cache of its own."""
-    source, root = plain.base(tmp_path / "source", added=ADDED), tmp_path / "hub" / "models--org--minilm"
+    source, root = (
+        plain.base(tmp_path / "source", added=ADDED),
+        tmp_path / "hub" / "models--org--minilm",
+    )
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     (root / "blobs").mkdir(parents=True)
     (root / "refs").mkdir()
@@ -39,8 +42,11 @@ def test_a_base_in_the_cache_is_named_with_its_commit_and_the_command(reg, snaps
     adapter = plain.adapter(tmp_path / "adapter", "org/minilm", added=ADDED)
 
     with raises(
-        ParentNotFound, str(adapter), f"hf://org/minilm@{COMMIT}",
-        f"registry add {snapshot} --as medical-base", "--with-parents"
+        ParentNotFound,
+        str(adapter),
+        f"hf://org/minilm@{COMMIT}",
+        f"registry add {snapshot} --as medical-base",
+        "--with-parents",
     ):
         reg.add(adapter, "medical", measure=False)
 
@@ -54,7 +60,9 @@ def test_a_base_in_the_cache_comes_along_and_is_then_known_by_its_commit(reg, sn
 
     assert (given.evidence, known.evidence) == ("given", "hub")
     assert reg.resolve("medical@1^").source["hub"] == {"repository": "org/minilm", "commit": COMMIT}
-    assert reg.resolve("medical@2^").message == f"base of medical, taken from hf://org/minilm@{COMMIT}"
+    assert (
+        reg.resolve("medical@2^").message == f"base of medical, taken from hf://org/minilm@{COMMIT}"
+    )
 
 
 @pytest.mark.parametrize("variable", ["HF_HUB_CACHE", "HF_HOME"])

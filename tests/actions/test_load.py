@@ -24,7 +24,11 @@ def test_a_checkout_that_was_tampered_with_is_made_good_and_said(registered):
     before = encoded(registered.load("medical@1", device="cpu"))
     pooling = registered.checkout("medical@1").folder / "1_Pooling" / "config.json"
     pooling.chmod(0o644)
-    pooling.write_text(pooling.read_text().replace('"pooling_mode_mean_tokens": true', '"pooling_mode_max_tokens": true'))
+    pooling.write_text(
+        pooling.read_text().replace(
+            '"pooling_mode_mean_tokens": true', '"pooling_mode_max_tokens": true'
+        )
+    )
 
     after = encoded(registered.load("medical@1", device="cpu"))
 
@@ -58,6 +62,7 @@ def test_a_damaged_blob_is_refused_in_one_line(registered):
 def test_what_lies_at_the_path_the_adapter_once_named_is_ignored(registered, line):
     before = encoded(registered.load("medical@1", device="cpu"))
     import shutil
+
     shutil.rmtree(line.resized)
     plain.base(line.resized, seed=99, added=("quelora", "zorvaxin"))
 
@@ -93,9 +98,13 @@ def probed(registered, change):
     true = probes.record(registered.load("minilm@1", device="cpu", probes="skip"))
     value = json.loads(true.to_bytes())
     change(value["probes"][2])
-    digest = registered.home.blobs.add(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
+    digest = registered.home.blobs.add(
+        json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    )
     version = registered.resolve("minilm@1")
-    registered.home.commit(lambda connection: _entry.Register("probed", 1, version.digest, version.facts, digest))
+    registered.home.commit(
+        lambda connection: _entry.Register("probed", 1, version.digest, version.facts, digest)
+    )
     return registered
 
 
@@ -108,7 +117,9 @@ def test_a_model_that_encodes_as_recorded_loads_and_is_not_asked_again(registere
 
     registered.load("probed@1", device="cpu")
 
-    marker = json.loads((registered.checkout("probed@1").folder / ".registry" / "marker.json").read_text())
+    marker = json.loads(
+        (registered.checkout("probed@1").folder / ".registry" / "marker.json").read_text()
+    )
     assert len(marker["environments"]) == 1
     assert registered.warnings == ()
 
@@ -129,8 +140,12 @@ def test_other_ids_are_told_from_other_vectors(registered):
     probed(registered, lambda probe: (ids.extend(probe["ids"]), probe["ids"].append(1)))
 
     with raises(
-        ProbeMismatch, "probed@1", "'The cat sat on the mat.'", str([*ids, 1]), str(ids),
-        "--probes warn"
+        ProbeMismatch,
+        "probed@1",
+        "'The cat sat on the mat.'",
+        str([*ids, 1]),
+        str(ids),
+        "--probes warn",
     ):
         registered.load("probed@1", device="cpu")
 
@@ -145,6 +160,7 @@ def test_a_resize_records_probes_that_its_own_result_passes(registered):
 
 def test_a_read_only_home_checks_out_into_the_cache(registered, tmp_path, monkeypatch):
     import os
+
     monkeypatch.setenv("REGISTRY_CACHE", str(tmp_path / "cache"))
     registered.close()
     home = registered.settings.home
@@ -160,7 +176,12 @@ def test_a_read_only_home_checks_out_into_the_cache(registered, tmp_path, monkey
         become_nobody()
         with registry.open(home) as opened:
             folder = opened.checkout("medical@1").folder
-            return 0 if folder.is_relative_to(tmp_path / "cache") and (folder / "adapter_config.json").is_file() else 1
+            return (
+                0
+                if folder.is_relative_to(tmp_path / "cache")
+                and (folder / "adapter_config.json").is_file()
+                else 1
+            )
 
     assert forked(act) == 0
 

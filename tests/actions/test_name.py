@@ -2,7 +2,15 @@ import re
 
 import pytest
 
-from registry.errors import AliasMoved, AliasNotFound, InUse, Invalid, InvalidName, InvalidReference, VersionNotFound
+from registry.errors import (
+    AliasMoved,
+    AliasNotFound,
+    InUse,
+    Invalid,
+    InvalidName,
+    InvalidReference,
+    VersionNotFound,
+)
 from tests.support import plain
 from tests.support.refusals import raises, text_of
 
@@ -105,14 +113,22 @@ def test_a_base_is_not_deleted_while_something_stands_on_it(registered):
 def test_a_whole_line_is_deleted_children_first(registered):
     deleted = registered.delete(["minilm@1", "medical@1", "minilm-medical@1"])
 
-    assert [version.reference for version in deleted.versions] == ["medical@1", "minilm-medical@1", "minilm@1"]
+    assert [version.reference for version in deleted.versions] == [
+        "medical@1",
+        "minilm-medical@1",
+        "minilm@1",
+    ]
     assert all(model.versions == 0 for model in registered.list())
 
 
 def test_a_number_is_never_used_again(registered, tmp_path):
     registered.delete("medical@1")
 
-    added = registered.add(plain.adapter(tmp_path / "next", "/x", seed=8, added=("zorvaxin", "quelora")), "medical", parent="minilm-medical@1")
+    added = registered.add(
+        plain.adapter(tmp_path / "next", "/x", seed=8, added=("zorvaxin", "quelora")),
+        "medical",
+        parent="minilm-medical@1",
+    )
 
     assert added.version.reference == "medical@2"
     with raises(VersionNotFound, "medical@1") as refused:
@@ -127,6 +143,8 @@ def test_keep_last_spares_what_is_used(reg, tmp_path):
 
     deleted = reg.delete("minilm", keep_last=1)
 
-    assert [version.number for version in deleted.versions] == [3, 2] or sorted(version.number for version in deleted.versions) == [2, 3]
+    assert [version.number for version in deleted.versions] == [3, 2] or sorted(
+        version.number for version in deleted.versions
+    ) == [2, 3]
     assert list(deleted.notes) == ["minilm@1"]
     assert [version.number for version in reg.list("minilm")] == [4, 1]

@@ -13,7 +13,14 @@ import pytest
 
 import registry
 from registry import there
-from registry.errors import FolderNotFound, InvalidPath, InvalidReference, NotFound, ParentNotFound, StoreUnavailable
+from registry.errors import (
+    FolderNotFound,
+    InvalidPath,
+    InvalidReference,
+    NotFound,
+    ParentNotFound,
+    StoreUnavailable,
+)
 from registry.reference import path_of
 from tests.artifacts import small
 from tests.support import naive
@@ -23,11 +30,23 @@ from tests.support.refusals import raises, text_of
 
 LONG, LONG_NAME, NULL, HALF = "/" + "x" * 5000, "x" * 300, "/tmp/a\0b", "/tmp/\ud800"
 PATHS = {"long": LONG, "long name": LONG_NAME, "null": NULL, "half": HALF}
-BASES = {**PATHS, "deep": "/" + "x/" * 3000, "long repository": "org/" + "x" * 5000, "null in a repository": "or\0g/x",
-         "of an unknown user": "~nobody-here/x"}
-QUOTED = {"long": "5001", "long name": "x" * 100, "null": r"/tmp/a\x00b", "half": r"/tmp/\ud800",
-          "deep": "6001", "long repository": "5004", "null in a repository": r"'or\x00g/x'",
-          "of an unknown user": "'~nobody-here/x'"}
+BASES = {
+    **PATHS,
+    "deep": "/" + "x/" * 3000,
+    "long repository": "org/" + "x" * 5000,
+    "null in a repository": "or\0g/x",
+    "of an unknown user": "~nobody-here/x",
+}
+QUOTED = {
+    "long": "5001",
+    "long name": "x" * 100,
+    "null": r"/tmp/a\x00b",
+    "half": r"/tmp/\ud800",
+    "deep": "6001",
+    "long repository": "5004",
+    "null in a repository": r"'or\x00g/x'",
+    "of an unknown user": "'~nobody-here/x'",
+}
 """How a message quotes each: what does not print is escaped, what is too long is counted."""
 
 
@@ -62,9 +81,13 @@ def adapter_of(place: Path, **settings: Any) -> Path:
 
 GIVEN = {
     "add": lambda reg, place, path: reg.add(path, "one", measure=False),
-    "add, tokenizer": lambda reg, place, path: reg.add(place / "base", "one", tokenizer=path, fix=True, measure=False),
+    "add, tokenizer": lambda reg, place, path: reg.add(
+        place / "base", "one", tokenizer=path, fix=True, measure=False
+    ),
     "add, probes": lambda reg, place, path: reg.add(place / "base", "one", probes=path),
-    "add, metrics": lambda reg, place, path: reg.add(place / "base", "one", metrics=path, measure=False),
+    "add, metrics": lambda reg, place, path: reg.add(
+        place / "base", "one", metrics=path, measure=False
+    ),
     "resize": lambda reg, place, path: reg.resize("minilm@1", "one", path),
     "checkout": lambda reg, place, path: reg.checkout("minilm@1", path),
     "check": lambda reg, place, path: reg.check(Path(path)),
@@ -94,10 +117,20 @@ def test_a_path_that_no_file_system_has_is_not_found(reg, place, given, kind):
     assert refused.value.exit_code == 3
 
 
-@pytest.mark.parametrize("act", [
-    lambda reg: reg.add("", "one", measure=False), lambda reg: reg.checkout("minilm@1", ""), lambda reg: reg.pull(""), lambda reg: reg.repair([""]),
-    lambda reg: reg.bundle("minilm@1", ""), lambda reg: reg.bundle("minilm@1", "it.tar", have=""), lambda reg: reg.audit(against=""),
-    lambda reg: registry.open(""), lambda reg: registry.init("")])
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda reg: reg.add("", "one", measure=False),
+        lambda reg: reg.checkout("minilm@1", ""),
+        lambda reg: reg.pull(""),
+        lambda reg: reg.repair([""]),
+        lambda reg: reg.bundle("minilm@1", ""),
+        lambda reg: reg.bundle("minilm@1", "it.tar", have=""),
+        lambda reg: reg.audit(against=""),
+        lambda reg: registry.open(""),
+        lambda reg: registry.init(""),
+    ],
+)
 def test_an_empty_text_is_not_the_folder_where_somebody_is(reg, place, monkeypatch, act):
     """It is what a script's variable is that was not set."""
     monkeypatch.chdir(place)
@@ -111,10 +144,16 @@ def test_an_empty_text_is_not_the_folder_where_somebody_is(reg, place, monkeypat
     assert sorted(place.rglob("*")) == before
 
 
-@pytest.mark.parametrize("act", [
-    lambda reg, folder: reg.add(folder, "one", measure=False), lambda reg, folder: reg.add(folder, "one", fix=True, measure=False),
-    lambda reg, folder: reg.add(folder, "one", with_parents=True, measure=False), lambda reg, folder: reg.diff("minilm@1", folder),
-], ids=["add", "fix", "with parents", "diff"])
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda reg, folder: reg.add(folder, "one", measure=False),
+        lambda reg, folder: reg.add(folder, "one", fix=True, measure=False),
+        lambda reg, folder: reg.add(folder, "one", with_parents=True, measure=False),
+        lambda reg, folder: reg.diff("minilm@1", folder),
+    ],
+    ids=["add", "fix", "with parents", "diff"],
+)
 @pytest.mark.parametrize("kind", BASES)
 def test_a_base_that_can_be_nowhere_is_a_base_that_is_not_there(reg, place, kind, act):
     with raises(
@@ -157,8 +196,21 @@ def test_a_base_behind_what_is_no_folder_is_not_there(reg, place, named):
         reg.add(adapter_of(place, base_model_name_or_path=str(place / named)), "one", measure=False)
 
 
-@pytest.mark.parametrize("given", [
-    "add", "add, probes", "resize", "check", "diff, texts", "bundle, have", "pull", "audit, against", "repair", "open"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "add",
+        "add, probes",
+        "resize",
+        "check",
+        "diff, texts",
+        "bundle, have",
+        "pull",
+        "audit, against",
+        "repair",
+        "open",
+    ],
+)
 @pytest.mark.parametrize("named", ["loop", "loop/x", "file/x"])
 def test_what_lies_behind_a_file_or_a_link_to_itself_is_not_found(reg, place, named, given):
     with pytest.raises(NotFound):
@@ -177,14 +229,20 @@ def test_a_place_elsewhere_that_no_machine_has_is_refused(reg, tmp_path):
         reg.checkout("minilm@1", tmp_path / "image", for_path=NULL)
 
 
-def test_what_lies_in_a_closed_folder_is_not_there_and_a_home_in_one_cannot_be_looked_into(tmp_path):
+def test_what_lies_in_a_closed_folder_is_not_there_and_a_home_in_one_cannot_be_looked_into(
+    tmp_path,
+):
     closed = tmp_path / "closed"
     (closed / "within").mkdir(parents=True)
     closed.chmod(0o000)
 
     def look() -> int:
         become_nobody()
-        found = there.is_folder(closed / "within") or there.is_file(closed / "within") or there.is_anything(closed / "within")
+        found = (
+            there.is_folder(closed / "within")
+            or there.is_file(closed / "within")
+            or there.is_anything(closed / "within")
+        )
         path_of(closed / "within")
         try:
             registry.open(closed / "within")

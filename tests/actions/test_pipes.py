@@ -51,7 +51,11 @@ def test_a_blob_is_damaged_and_adding_the_same_files_brings_it_back(copied, kept
 
 def test_a_library_is_not_given_a_blob_to_wait_at(copied):
     place = blob(copied, "adapter_model.safetensors")
-    digest = next(file.digest for file in copied.show("medical@1").files if file.path == "adapter_model.safetensors")
+    digest = next(
+        file.digest
+        for file in copied.show("medical@1").files
+        if file.path == "adapter_model.safetensors"
+    )
 
     with pipe_at(place):
         assert copied.home.blobs.path(digest) is None
@@ -72,7 +76,13 @@ def test_a_catalog_is_damaged_and_made_anew(copied, suffix):
     assert names(copied) == []
 
 
-@pytest.mark.parametrize(("path", "said"), [("adapter_config.json", "is missing or unreadable"), (".registry/marker.json", "no readable marker")])
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("adapter_config.json", "is missing or unreadable"),
+        (".registry/marker.json", "no readable marker"),
+    ],
+)
 def test_a_checkout_was_changed_and_is_made_anew(copied, path, said):
     folder = copied.checkout("medical@1").folder
 

@@ -23,14 +23,21 @@ def reg(tmp_path_factory):
     opened.add(small.dense(place / "base"), "minilm", measure=False)
     opened.add(small.cross(place / "cross"), "cross", measure=False)
     opened.add(small.multi_vector(place / "multi"), "multi", measure=False)
-    opened.add(small.dense(place / "roberta", small.byte_level(), "RobertaModel"), "roberta", measure=False)
-    opened.add(small.dense(place / "modern", small.byte_level(), "ModernBertModel"), "modern", measure=False)
+    opened.add(
+        small.dense(place / "roberta", small.byte_level(), "RobertaModel"), "roberta", measure=False
+    )
+    opened.add(
+        small.dense(place / "modern", small.byte_level(), "ModernBertModel"),
+        "modern",
+        measure=False,
+    )
     yield opened
     opened.close()
 
 
 def layers(model: Any) -> list[Any]:
     from peft.tuners.lora import LoraLayer
+
     return [module for module in model.modules() if isinstance(module, LoraLayer)]
 
 
@@ -45,6 +52,7 @@ def off(model: Any) -> None:
 
 def off_by_peft(model: Any) -> None:
     from peft import get_peft_model
+
     model[0].model = get_peft_model(model[0].model, lora())
     naive.train(model)[0].model.disable_adapter_layers()
 
@@ -77,6 +85,7 @@ def made_dora(model: Any) -> None:
 
 def activation_swapped(model: Any) -> None:
     import torch
+
     model.transformers_model.encoder.layer[0].intermediate.intermediate_act_fn = torch.nn.ReLU()
 
 
@@ -93,7 +102,9 @@ def rows_edited(model: Any) -> None:
 
 
 def hooked(model: Any) -> None:
-    model[1].register_forward_hook(lambda module, given, out: {**out, "sentence_embedding": out["sentence_embedding"] * 2 + 1})
+    model[1].register_forward_hook(
+        lambda module, given, out: {**out, "sentence_embedding": out["sentence_embedding"] * 2 + 1}
+    )
 
 
 def patched(model: Any) -> None:
@@ -104,7 +115,11 @@ def patched(model: Any) -> None:
 
 def another_class(model: Any) -> None:
     layer = model.transformers_model.encoder.layer[0].output
-    layer.__class__ = type("Twice", (type(layer),), {"forward": lambda self, *given: super(type(self), self).forward(*given) * 2})
+    layer.__class__ = type(
+        "Twice",
+        (type(layer),),
+        {"forward": lambda self, *given: super(type(self), self).forward(*given) * 2},
+    )
 
 
 def positions_turned(model: Any) -> None:
@@ -114,6 +129,7 @@ def positions_turned(model: Any) -> None:
 
 def cased(model: Any) -> None:
     from tokenizers import normalizers
+
     model.tokenizer.backend_tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
 
 
@@ -127,16 +143,21 @@ def no_json(model: Any) -> None:
 
 def a_part_compiled(model: Any) -> None:
     import torch
-    model.transformers_model.encoder.layer[0] = torch.compile(model.transformers_model.encoder.layer[0], backend="eager")
+
+    model.transformers_model.encoder.layer[0] = torch.compile(
+        model.transformers_model.encoder.layer[0], backend="eager"
+    )
 
 
 def one_in_another(model: Any) -> None:
     from peft import get_peft_model
+
     model[0].model = get_peft_model(get_peft_model(model[0].model, lora()), lora(r=3))
 
 
 def without_its_name(model: Any) -> None:
     from peft import get_peft_model
+
     model[0].model = get_peft_model(model[0].model, lora()).base_model.model
     vars(model[0].model).pop("peft_config", None)
 
@@ -147,6 +168,7 @@ def scores_doubled(model: Any) -> None:
 
 def a_module_of_ours(model: Any) -> None:
     import torch
+
     model.insert(2, type("Doubled", (torch.nn.Module,), {"forward": lambda self, given: given})())
 
 
@@ -162,51 +184,105 @@ TEXT = "'The cat sat on the mat.'"
 QUERY = "encoder.layer.0.attention.self.query"
 REFUSED: dict[str, tuple[Any, str, tuple[str, ...]]] = {
     "switched off": (off, "minilm", ("'default'", "registry.activate(model, 'default')")),
-    "switched off by peft": (off_by_peft, "minilm",
-                             ("'default'", "registry.activate(model, 'default')")),
-    "switched off with words": (off_with_words, "minilm",
-                                ("'default'", "registry.activate(model, 'default')")),
-    "two switched off": (lambda model: two(model).disable_adapters(), "minilm",
-                         ("'drugs'", "'genes'", "registry.activate(model, 'drugs')")),
-    "half on": (half_on, "minilm", ("embeddings.word_embeddings", "'default'",
-                                    "registry.activate(model, 'default')")),
-    "one layer off": (lambda model: layers(naive.adapt(model, lora()))[1].enable_adapters(False),
-                      "minilm", ("encoder.layer.0.attention.self.value", "'default'",
-                                 "registry.activate(model, 'default')")),
+    "switched off by peft": (
+        off_by_peft,
+        "minilm",
+        ("'default'", "registry.activate(model, 'default')"),
+    ),
+    "switched off with words": (
+        off_with_words,
+        "minilm",
+        ("'default'", "registry.activate(model, 'default')"),
+    ),
+    "two switched off": (
+        lambda model: two(model).disable_adapters(),
+        "minilm",
+        ("'drugs'", "'genes'", "registry.activate(model, 'drugs')"),
+    ),
+    "half on": (
+        half_on,
+        "minilm",
+        ("embeddings.word_embeddings", "'default'", "registry.activate(model, 'default')"),
+    ),
+    "one layer off": (
+        lambda model: layers(naive.adapt(model, lora()))[1].enable_adapters(False),
+        "minilm",
+        (
+            "encoder.layer.0.attention.self.value",
+            "'default'",
+            "registry.activate(model, 'default')",
+        ),
+    ),
     "scaled": (scaled, "minilm", ("'default'", "1.0", QUERY, "2.0")),
     "alpha": (alpha_edited, "minilm", ("'default'", "2.0", QUERY, "49.5")),
     "rank": (rank_edited, "minilm", ("'default'", "rank", "2", QUERY, "4")),
     "DoRA": (made_dora, "minilm", (f"'{QUERY}.lora_magnitude_vector.weight'",)),
-    "activation": (activation_swapped, "minilm", (
-        TEXT, "encoder.layer.0.intermediate.intermediate_act_fn", "ReLU", "GELUActivation")),
-    "heads": (heads_edited, "minilm", (
-        TEXT, "encoder.layer.0.attention.self.num_attention_heads", "2", "4")),
+    "activation": (
+        activation_swapped,
+        "minilm",
+        (TEXT, "encoder.layer.0.intermediate.intermediate_act_fn", "ReLU", "GELUActivation"),
+    ),
+    "heads": (
+        heads_edited,
+        "minilm",
+        (TEXT, "encoder.layer.0.attention.self.num_attention_heads", "2", "4"),
+    ),
     "rows": (rows_edited, "minilm", ("embeddings.word_embeddings.weight", "[107, 16]", "[5, 16]")),
     "hook": (hooked, "minilm", (TEXT, "1 (Pooling)", "hooked.<locals>.<lambda>")),
     "patch": (patched, "minilm", (TEXT, "0.model.encoder.layer.0.output.forward")),
-    "another class": (another_class, "minilm", (
-        TEXT, "encoder.layer.0.output", "Twice", "BertOutput")),
+    "another class": (
+        another_class,
+        "minilm",
+        (TEXT, "encoder.layer.0.output", "Twice", "BertOutput"),
+    ),
     "positions": (positions_turned, "minilm", ("embeddings.position_ids",)),
     "normalizer": (cased, "minilm", ("normalizer.lowercase", "False", "True")),
-    "shared layers": (one_layer_twice, "minilm", (
-        "'encoder.layer.0.attention.self.query.weight'",
-        "'encoder.layer.1.attention.self.query.weight'")),
-    "no length": (length_edited, "minilm", (
-        "TypeError: 'float' object cannot be interpreted as an integer",)),
+    "shared layers": (
+        one_layer_twice,
+        "minilm",
+        (
+            "'encoder.layer.0.attention.self.query.weight'",
+            "'encoder.layer.1.attention.self.query.weight'",
+        ),
+    ),
+    "no length": (
+        length_edited,
+        "minilm",
+        ("TypeError: 'float' object cannot be interpreted as an integer",),
+    ),
     "no JSON": (no_json, "minilm", ("Object of type object is not JSON serializable",)),
-    "compiled part": (a_part_compiled, "minilm", (
-        "encoder.layer.0", "torch.compile", "module.compile()")),
+    "compiled part": (
+        a_part_compiled,
+        "minilm",
+        ("encoder.layer.0", "torch.compile", "module.compile()"),
+    ),
     "peft in peft": (one_in_another, "minilm", ("add_adapter",)),
-    "nameless": (without_its_name, "minilm", (
-        QUERY, "model.add_adapter(config)", "merge_and_unload()", "unload()")),
-    "activation of scores": (scores_doubled, "cross", (
-        "activation_fn", "'function'", "'torch.nn.modules.activation.Sigmoid'")),
-    "own module": (a_module_of_ours, "minilm", (
-        "2", f"{__name__}.Doubled", "sentence-transformers")),
+    "nameless": (
+        without_its_name,
+        "minilm",
+        (QUERY, "model.add_adapter(config)", "merge_and_unload()", "unload()"),
+    ),
+    "activation of scores": (
+        scores_doubled,
+        "cross",
+        ("activation_fn", "'function'", "'torch.nn.modules.activation.Sigmoid'"),
+    ),
+    "own module": (
+        a_module_of_ours,
+        "minilm",
+        ("2", f"{__name__}.Doubled", "sentence-transformers"),
+    ),
     "chance": (chance, "roberta", ()),  # chance decides which text differs first
-    "cast rotary": (lambda model: model.bfloat16(), "modern", (
-        "rotary_emb.full_attention_inv_freq", "torch.float32", "torch.bfloat16",
-        "model_kwargs={'dtype': torch.bfloat16}")),
+    "cast rotary": (
+        lambda model: model.bfloat16(),
+        "modern",
+        (
+            "rotary_emb.full_attention_inv_freq",
+            "torch.float32",
+            "torch.bfloat16",
+            "model_kwargs={'dtype': torch.bfloat16}",
+        ),
+    ),
     "skip list": (words_to_skip, "multi", ("MultiVectorMask._skiplist_ids[0]", "66", "11")),
 }
 
@@ -241,14 +317,21 @@ def test_two_that_act_together_are_two_versions_and_it_says_how_they_are_loaded_
     saved = reg.save(model, "pair")
 
     assert naive.state(model) == before
-    back = reg.load("minilm@1", adapters={"genes": "pair-genes@1", "drugs": "pair-drugs@1"}, device="cpu")
+    back = reg.load(
+        "minilm@1", adapters={"genes": "pair-genes@1", "drugs": "pair-drugs@1"}, device="cpu"
+    )
     assert naive.encodings(back) != together
     reg.activate(back, "genes", "drugs")
     assert naive.encodings(back) == together
     (said,) = saved.warnings
-    assert "'genes' and 'drugs' act together in memory, and each version loads with its own adapter alone" in said
-    assert said.endswith("together: registry.load('minilm@1', adapters={'genes': 'pair-genes@1', 'drugs': 'pair-drugs@1'}), "
-                         "then registry.activate(model, 'genes', 'drugs')")
+    assert (
+        "'genes' and 'drugs' act together in memory, and each version loads with its own adapter alone"
+        in said
+    )
+    assert said.endswith(
+        "together: registry.load('minilm@1', adapters={'genes': 'pair-genes@1', 'drugs': 'pair-drugs@1'}), "
+        "then registry.activate(model, 'genes', 'drugs')"
+    )
 
 
 def test_two_that_act_together_and_cannot_be_loaded_so_are_said_to_be(reg):
@@ -258,7 +341,10 @@ def test_two_that_act_together_and_cannot_be_loaded_so_are_said_to_be(reg):
 
     saved = reg.save(model, "apart")
 
-    assert "together they cannot be loaded: apart-drugs@1 has the prompt.query 'the '" in saved.warnings[0]
+    assert (
+        "together they cannot be loaded: apart-drugs@1 has the prompt.query 'the '"
+        in saved.warnings[0]
+    )
 
 
 def test_of_several_it_says_which_acts(reg):
@@ -289,11 +375,19 @@ def test_another_way_to_compute_attention_is_told_with_its_difference(reg, adapt
 
     saved = reg.save(model, f"eager-{adapted}")
 
-    assert "with the same numbers: it computes attention by 'eager', as loaded by 'sdpa'" in saved.warnings[0]
+    assert (
+        "with the same numbers: it computes attention by 'eager', as loaded by 'sdpa'"
+        in saved.warnings[0]
+    )
     assert naive.encodings(model) == before
     back = reg.load(saved.version, device="cpu")
     assert 0 < np.abs(np.array(naive.encodings(back)) - np.array(before)).max() < 1e-6
-    assert naive.encodings(reg.load(saved.version, device="cpu", model_kwargs={"attn_implementation": "eager"})) == before
+    assert (
+        naive.encodings(
+            reg.load(saved.version, device="cpu", model_kwargs={"attn_implementation": "eager"})
+        )
+        == before
+    )
 
 
 def test_another_way_to_compute_attention_is_told_where_no_bit_of_what_was_measured_differs(reg):
@@ -313,20 +407,27 @@ def test_a_model_without_a_transformer_is_the_version_it_was_loaded_from(reg, tm
 
 def test_numbers_that_lie_otherwise_in_memory_are_told_where_last_bits_differ_by_that(reg):
     import torch
+
     model = reg.load("minilm@1", device="cpu")
     for linear in [module for module in model.modules() if isinstance(module, torch.nn.Linear)]:
         linear.weight = torch.nn.Parameter(linear.weight.detach().t().contiguous().t())
 
     saved = reg.save(model, "turned")
 
-    before, after = (list(loading.encode(item, bits.TEXTS)) for item in (model, reg.load(saved.version, device="cpu")))
+    before, after = (
+        list(loading.encode(item, bits.TEXTS))
+        for item in (model, reg.load(saved.version, device="cpu"))
+    )
     assert np.abs(np.array(before) - np.array(after)).max() < 1e-6
-    assert ["with the same numbers: they lie otherwise in memory" in said for said in saved.warnings] == [True] * (before != after)
+    assert [
+        "with the same numbers: they lie otherwise in memory" in said for said in saved.warnings
+    ] == [True] * (before != after)
 
 
 @pytest.mark.parametrize("way", ["around", "in place"])
 def test_a_compiled_model_is_saved_as_it_is_without_that(reg, way):
     import torch
+
     model = naive.adapt(reg.load("minilm@1", device="cpu"), lora())
     before = naive.encodings(model)
     if way == "around":
@@ -342,11 +443,16 @@ def test_a_compiled_model_is_saved_as_it_is_without_that(reg, way):
         reg.save(torch.compile(model, backend="eager"), "whole")
 
 
-@pytest.mark.parametrize("change", [
-    lambda model: model.train(), lambda model: model.requires_grad_(False),
-    lambda model: model.transformers_model.gradient_checkpointing_enable(),
-    lambda model: model.transformers_model.register_forward_hook(lambda *given: None),
-], ids=["modes", "gradients", "checkpointing", "a hook that watches"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: model.train(),
+        lambda model: model.requires_grad_(False),
+        lambda model: model.transformers_model.gradient_checkpointing_enable(),
+        lambda model: model.transformers_model.register_forward_hook(lambda *given: None),
+    ],
+    ids=["modes", "gradients", "checkpointing", "a hook that watches"],
+)
 def test_what_changes_no_encoding_is_no_matter(reg, change):
     model = naive.adapt(reg.load("minilm@1", device="cpu"), lora())
     change(model)

@@ -23,9 +23,15 @@ def several(tmp_path_factory):
     base = naive.grow(reg.load("minilm@1", device="cpu"))
     reg.save(base, "grown")
     encoded = {"grown": naive.encodings(base)}
-    configs = {"low": lora(), "wider": lora(r=3), "words": lora(trainable_token_indices=new_ids()),
-               "table": lora(modules_to_save=["word_embeddings"]), "magnitudes": lora(use_dora=True),
-               "whole": lora(modules_to_save=["output.dense"]), "biased": lora(bias="all")}
+    configs = {
+        "low": lora(),
+        "wider": lora(r=3),
+        "words": lora(trainable_token_indices=new_ids()),
+        "table": lora(modules_to_save=["word_embeddings"]),
+        "magnitudes": lora(use_dora=True),
+        "whole": lora(modules_to_save=["output.dense"]),
+        "biased": lora(bias="all"),
+    }
     for seed, (name, config) in enumerate(configs.items()):
         model = naive.adapt(reg.load("grown@1", device="cpu"), config, seed=seed)
         reg.save(model, name)
@@ -34,7 +40,16 @@ def several(tmp_path_factory):
     reg.close()
 
 
-@pytest.mark.parametrize("pair", [("low", "wider"), ("words", "low"), ("low", "table"), ("magnitudes", "words"), ("whole", "low")])
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("low", "wider"),
+        ("words", "low"),
+        ("low", "table"),
+        ("magnitudes", "words"),
+        ("whole", "low"),
+    ],
+)
 def test_each_adapter_is_itself_when_it_acts_alone(several, pair):
     reg, encoded = several
     one, other = pair
@@ -91,7 +106,9 @@ def test_the_library_alone_cannot_switch_to_an_adapter_beside_one_that_trains_ro
 
 
 @pytest.mark.filterwarnings("ignore:.*deleted:UserWarning")
-def test_the_library_alone_cannot_say_which_acts_takes_no_name_twice_and_never_merges_and_activate_takes_any_that_is_there(several):
+def test_the_library_alone_cannot_say_which_acts_takes_no_name_twice_and_never_merges_and_activate_takes_any_that_is_there(
+    several,
+):
     reg, encoded = several
     model = naive.plain(reg.checkout("grown@1").folder)
     for name, version in (("a", "low@1"), ("b", "wider@1")):
@@ -103,7 +120,10 @@ def test_the_library_alone_cannot_say_which_acts_takes_no_name_twice_and_never_m
     with pytest.raises(AttributeError):
         model.merge_and_unload()
     model.delete_adapter("b")
-    assert (model.active_adapters(), naive.encodings(model)) == (["a"], encoded["low"])  # it acts, though nobody said so
+    assert (model.active_adapters(), naive.encodings(model)) == (
+        ["a"],
+        encoded["low"],
+    )  # it acts, though nobody said so
 
     loaded = reg.load("grown@1", adapters={"a": "low@1", "b": "wider@1"}, device="cpu")
     reg.activate(loaded, "b")
@@ -118,7 +138,10 @@ def test_the_library_alone_saves_neither_two_nor_that_one_is_off(several, tmp_pa
         model.load_adapter(str(reg.checkout(version).folder), adapter_name=name)
     model.disable_adapters()
     naive_folder = lively.save(model, tmp_path / "off")
-    assert (naive.encodings(model), naive.encodings(naive.plain(naive_folder))) == (encoded["grown"], encoded["wider"])
+    assert (naive.encodings(model), naive.encodings(naive.plain(naive_folder))) == (
+        encoded["grown"],
+        encoded["wider"],
+    )
     model.enable_adapters()
     model.set_adapter(["a", "b"])
     with raises(ValueError, "model.set_adapter(adapter_name)", "model.save_pretrained("):
@@ -126,8 +149,14 @@ def test_the_library_alone_saves_neither_two_nor_that_one_is_off(several, tmp_pa
 
     saved = reg.save(model, "both")
 
-    assert [(version.name, version.parents[0].reference) for version in saved.versions] == [("both-a", "grown@1"), ("both-b", "grown@1")]
-    assert [naive.encodings(reg.load(f"both-{name}@1", device="cpu")) for name in ("a", "b")] == [encoded["low"], encoded["wider"]]
+    assert [(version.name, version.parents[0].reference) for version in saved.versions] == [
+        ("both-a", "grown@1"),
+        ("both-b", "grown@1"),
+    ]
+    assert [naive.encodings(reg.load(f"both-{name}@1", device="cpu")) for name in ("a", "b")] == [
+        encoded["low"],
+        encoded["wider"],
+    ]
 
 
 def test_two_that_act_together_are_no_version(several):
@@ -142,7 +171,11 @@ def test_two_that_act_together_are_no_version(several):
 
 
 def test_what_is_trainable_stays_trainable(several):
-    model = naive.adapt(naive.plain(several[0].checkout("grown@1").folder), lora(modules_to_save=["output.dense"]), "a")
+    model = naive.adapt(
+        naive.plain(several[0].checkout("grown@1").folder),
+        lora(modules_to_save=["output.dense"]),
+        "a",
+    )
     before = [parameter.requires_grad for parameter in model.parameters()]
 
     registry.activate(model)
@@ -152,15 +185,21 @@ def test_what_is_trainable_stays_trainable(several):
     assert any(before)
 
 
-@pytest.mark.parametrize(("adapters", "error", "quoted"), [
-    ({"a": "words@1", "b": "table@1"}, NotLoadable,
-     ("words@1", "'embeddings.word_embeddings'", "table@1")),
-    ({"a": "low@1", "b": "biased@1"}, NotLoadable, ("biased@1",)),
-    ({"a": "low@1", "b": "grown@1"}, ParentMismatch, ("grown@1", "resized")),
-    ({"a.b": "low@1"}, Invalid, ("'a.b'",)),
-    ({"query": "low@1"}, Invalid, ("'query'",)),
-    ({}, Invalid, ("adapters=",)),
-])
+@pytest.mark.parametrize(
+    ("adapters", "error", "quoted"),
+    [
+        (
+            {"a": "words@1", "b": "table@1"},
+            NotLoadable,
+            ("words@1", "'embeddings.word_embeddings'", "table@1"),
+        ),
+        ({"a": "low@1", "b": "biased@1"}, NotLoadable, ("biased@1",)),
+        ({"a": "low@1", "b": "grown@1"}, ParentMismatch, ("grown@1", "resized")),
+        ({"a.b": "low@1"}, Invalid, ("'a.b'",)),
+        ({"query": "low@1"}, Invalid, ("'query'",)),
+        ({}, Invalid, ("adapters=",)),
+    ],
+)
 def test_what_cannot_stand_together_is_refused(several, adapters, error, quoted):
     with raises(error, *quoted):
         several[0].load("grown@1", adapters=adapters, device="cpu")

@@ -35,7 +35,9 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def grown(made, tmp_path):
-    home = shutil.copytree(made, tmp_path / "home", symlinks=True, ignore=shutil.ignore_patterns("checkouts"))
+    home = shutil.copytree(
+        made, tmp_path / "home", symlinks=True, ignore=shutil.ignore_patterns("checkouts")
+    )
     with registry.open(home) as opened:
         yield opened
 
@@ -62,8 +64,9 @@ def by_content(found):
 def test_each_token_names_the_version_that_brought_it_and_why(grown):
     found = by_content(grown.tokens("two@1"))
 
-    assert {content: (item.brought.reference, item.brought.message) for content, item in found.items()} == {
-        FIRST: ("one@1", "from the trial"), SECOND: ("two@1", "from the leaflet")}
+    assert {
+        content: (item.brought.reference, item.brought.message) for content, item in found.items()
+    } == {FIRST: ("one@1", "from the trial"), SECOND: ("two@1", "from the leaflet")}
     assert [item.id for item in grown.tokens("two@1")] == [ID, ID + 1]
     assert grown.tokens("base@1") == ()
 
@@ -77,6 +80,7 @@ def test_pieces_are_those_of_the_parent_of_the_version_that_brought_it(grown):
 
 def test_pieces_follow_what_the_configuration_says_of_case_as_the_library_does(reg, tmp_path):
     from transformers import AutoTokenizer
+
     base = plain.base(tmp_path / "base", words=(*plain.WORDS, "Z", "##O"))
     edit(base / "tokenizer_config.json", lambda value: value.update(do_lower_case=False))
     reg.add(base, "cased")
@@ -84,7 +88,11 @@ def test_pieces_follow_what_the_configuration_says_of_case_as_the_library_does(r
 
     (found,) = reg.tokens("grown@1")
 
-    assert list(found.pieces) == AutoTokenizer.from_pretrained(base).tokenize("ZOr") == ["Z", "##O", "##r"]
+    assert (
+        list(found.pieces)
+        == AutoTokenizer.from_pretrained(base).tokenize("ZOr")
+        == ["Z", "##O", "##r"]
+    )
 
 
 def test_an_adapter_on_query_and_value_trained_no_row(grown, tmp_path):
@@ -95,9 +103,17 @@ def test_an_adapter_on_query_and_value_trained_no_row(grown, tmp_path):
 
 
 def test_rows_that_an_adapter_trained_are_blamed_on_it(grown, tmp_path):
-    delta = tensors(grown.checkout("two@1").folder / "model.safetensors")[TABLE][ID:] + numpy.array([[0], [1]])
-    made = adapter(grown, tmp_path / "trained", lambda found: found.update(
-        {f"{LIVE}.token_adapter.trainable_tokens_delta": delta.astype("float32")}), trainable_token_indices={"word_embeddings": [ID, ID + 1]})
+    delta = tensors(grown.checkout("two@1").folder / "model.safetensors")[TABLE][ID:] + numpy.array(
+        [[0], [1]]
+    )
+    made = adapter(
+        grown,
+        tmp_path / "trained",
+        lambda found: found.update(
+            {f"{LIVE}.token_adapter.trainable_tokens_delta": delta.astype("float32")}
+        ),
+        trainable_token_indices={"word_embeddings": [ID, ID + 1]},
+    )
     grown.add(made, "trained", message="two epochs")
 
     found = by_content(grown.tokens("trained@1"))
@@ -109,9 +125,17 @@ def test_rows_that_an_adapter_trained_are_blamed_on_it(grown, tmp_path):
 def test_a_lora_on_the_table_trains_the_rows_it_moves(grown, tmp_path):
     a = numpy.zeros((2, ID + 2), "float32")
     a[:, ID] = 1
-    made = adapter(grown, tmp_path / "targeted", lambda found: found.update(
-        {f"{LIVE}.lora_embedding_A": a, f"{LIVE}.lora_embedding_B": numpy.ones((8, 2), "float32")}),
-                   target_modules=["query", "value", "word_embeddings"])
+    made = adapter(
+        grown,
+        tmp_path / "targeted",
+        lambda found: found.update(
+            {
+                f"{LIVE}.lora_embedding_A": a,
+                f"{LIVE}.lora_embedding_B": numpy.ones((8, 2), "float32"),
+            }
+        ),
+        target_modules=["query", "value", "word_embeddings"],
+    )
     grown.add(made, "targeted")
 
     found = by_content(grown.tokens("targeted@1"))
@@ -121,25 +145,47 @@ def test_a_lora_on_the_table_trains_the_rows_it_moves(grown, tmp_path):
 
 
 def test_a_full_model_trained_on_blames_the_nearest_that_changed_the_row(grown, tmp_path):
-    tuned = shutil.copytree(grown.checkout("two@1", tmp_path / "out").folder, tmp_path / "tuned", ignore=shutil.ignore_patterns(".registry"))
-    rewrite(tuned / "model.safetensors", lambda found: found.update({TABLE: numpy.concatenate([found[TABLE][:ID], found[TABLE][ID:] + 1])}))
+    tuned = shutil.copytree(
+        grown.checkout("two@1", tmp_path / "out").folder,
+        tmp_path / "tuned",
+        ignore=shutil.ignore_patterns(".registry"),
+    )
+    rewrite(
+        tuned / "model.safetensors",
+        lambda found: found.update(
+            {TABLE: numpy.concatenate([found[TABLE][:ID], found[TABLE][ID:] + 1])}
+        ),
+    )
     grown.add(tuned, "tuned", parent="two@1")
-    rewrite(tuned / "model.safetensors", lambda found: found.update({TABLE: numpy.concatenate([found[TABLE][:-1], found[TABLE][-1:] + 1])}))
+    rewrite(
+        tuned / "model.safetensors",
+        lambda found: found.update(
+            {TABLE: numpy.concatenate([found[TABLE][:-1], found[TABLE][-1:] + 1])}
+        ),
+    )
     grown.add(tuned, "tuned", parent="tuned@1")
 
     found = by_content(grown.tokens("tuned@2"))
 
-    assert {content: item.trained.reference for content, item in found.items()} == {FIRST: "tuned@1", SECOND: "tuned@2"}
+    assert {content: item.trained.reference for content, item in found.items()} == {
+        FIRST: "tuned@1",
+        SECOND: "tuned@2",
+    }
 
 
 def test_a_corpus_tells_how_often_each_token_occurs_and_warns_of_few(grown, tmp_path):
     corpus = tmp_path / "corpus.txt"
-    corpus.write_text(f"the patient takes {FIRST}\n" * 7 + f"{SECOND} and {SECOND.upper()}, a new dose\r\n", "utf-8")
+    corpus.write_text(
+        f"the patient takes {FIRST}\n" * 7 + f"{SECOND} and {SECOND.upper()}, a new dose\r\n",
+        "utf-8",
+    )
 
     found = by_content(grown.tokens("two@1", texts=corpus))
 
     assert {content: item.count for content, item in found.items()} == {FIRST: 7, SECOND: 2}
-    assert grown.warnings == ("'quo' (2) occurs fewer than 5 times in the texts; a word seen so seldom has not been learnt",)
+    assert grown.warnings == (
+        "'quo' (2) occurs fewer than 5 times in the texts; a word seen so seldom has not been learnt",
+    )
     assert by_content(grown.tokens("two@1"))[FIRST].count is None
 
 

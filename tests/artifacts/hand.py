@@ -34,13 +34,17 @@ def candidate(folder: Path, parent: ParentView | None = None) -> Candidate:
     """A folder as the checks see it."""
     files = Folder(folder)
     found = layout(files, parent_class=parent.facts.model_class if parent else None)
-    return Candidate(files, found, inspect(files, found, root=parent.tokens if parent else None), parent)
+    return Candidate(
+        files, found, inspect(files, found, root=parent.tokens if parent else None), parent
+    )
 
 
 def parent(folder: Path, reference: str = "minilm@1") -> ParentView:
     """A folder as a registered parent."""
     found = candidate(folder)
-    return ParentView(reference, found.files, found.layout, found.inspection.facts, found.inspection.tokens)
+    return ParentView(
+        reference, found.files, found.layout, found.inspection.facts, found.inspection.tokens
+    )
 
 
 def warnings(folder: Path, base: Path | None = None) -> tuple[str, ...]:
@@ -56,7 +60,9 @@ def tensors(path: Path) -> dict[str, numpy.ndarray]:
     header.pop("__metadata__", None)
     data = content[8 + length :]
     return {
-        name: numpy.frombuffer(data[item["data_offsets"][0] : item["data_offsets"][1]], "<f4").reshape(item["shape"])
+        name: numpy.frombuffer(
+            data[item["data_offsets"][0] : item["data_offsets"][1]], "<f4"
+        ).reshape(item["shape"])
         for name, item in header.items()
     }
 
@@ -82,7 +88,9 @@ def add_dense(folder: Path) -> Path:
     """The folder with a Dense of 8 to 4 behind its modules; weights are not there yet."""
     edit_modules(
         folder,
-        lambda modules: modules.append({"idx": 3, "name": "3", "path": "3_Dense", "type": "sentence_transformers.models.Dense"}),
+        lambda modules: modules.append(
+            {"idx": 3, "name": "3", "path": "3_Dense", "type": "sentence_transformers.models.Dense"}
+        ),
     )
     (folder / "3_Dense").mkdir()
     (folder / "3_Dense" / "config.json").write_text(

@@ -22,15 +22,27 @@ def test_a_configuration_is_read_as_it_was_written(tmp_path):
 
     found = read_config(Folder(folder))
 
-    assert (found.type, found.base, found.revision, found.rank, found.alpha) == ("LORA", "/training/base", "main", 2, 4)
+    assert (found.type, found.base, found.revision, found.rank, found.alpha) == (
+        "LORA",
+        "/training/base",
+        "main",
+        2,
+        4,
+    )
     assert found.facts == Adapter("LORA", 2, "4.0", ("query", "value"))
 
 
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"peft_type": "TRAINABLE_TOKENS", "token_indices": [7, 6]}, Adapter("TRAINABLE_TOKENS", trainable_tokens=(6, 7))),
-        ({"peft_type": "LORA", "trainable_token_indices": {"wte": [9], "emb": [9, 8]}}, Adapter("LORA", trainable_tokens=(8, 9))),
+        (
+            {"peft_type": "TRAINABLE_TOKENS", "token_indices": [7, 6]},
+            Adapter("TRAINABLE_TOKENS", trainable_tokens=(6, 7)),
+        ),
+        (
+            {"peft_type": "LORA", "trainable_token_indices": {"wte": [9], "emb": [9, 8]}},
+            Adapter("LORA", trainable_tokens=(8, 9)),
+        ),
         (
             {"peft_type": "LORA", "target_modules": "all-linear", "use_dora": True},
             Adapter("LORA", targets=("all-linear",), dora=True),
@@ -92,7 +104,9 @@ def test_the_same_adapter_has_one_form_whatever_the_machine_and_the_order_of_its
     }
 
     found = {
-        location_free_config(json.dumps(value, indent=indent).encode(), PARENT) for value in (one, other) for indent in (None, 2)
+        location_free_config(json.dumps(value, indent=indent).encode(), PARENT)
+        for value in (one, other)
+        for indent in (None, 2)
     }
 
     assert found == {
@@ -102,7 +116,8 @@ def test_the_same_adapter_has_one_form_whatever_the_machine_and_the_order_of_its
 
 def test_a_list_that_is_no_set_keeps_its_order():
     content = location_free_config(
-        b'{"layers_to_transform": [2, 1], "modules_to_save": ["b", "a"], "target_modules": ".*query"}', PARENT
+        b'{"layers_to_transform": [2, 1], "modules_to_save": ["b", "a"], "target_modules": ".*query"}',
+        PARENT,
     )
 
     assert json.loads(content) == {
@@ -124,7 +139,9 @@ def test_what_has_no_canonical_form_is_refused(content):
 
 
 def test_a_checkout_names_the_place_of_its_base():
-    stored = location_free_config(b'{"peft_type": "LORA", "revision": "main", "lora_dropout": 1e-05, "x": "\xc3\xa9"}', PARENT)
+    stored = location_free_config(
+        b'{"peft_type": "LORA", "revision": "main", "lora_dropout": 1e-05, "x": "\xc3\xa9"}', PARENT
+    )
 
     rendered = json.loads(render_config(stored, "/app/model/.registry/base"))
 
@@ -145,7 +162,8 @@ def test_a_push_names_repository_and_commit():
 
 def test_a_rendered_configuration_comes_back_to_its_form():
     stored = location_free_config(
-        b'{"peft_type": "LORA", "revision": "main", "lora_dropout": 0.05, "target_modules": ["b", "a"]}', PARENT
+        b'{"peft_type": "LORA", "revision": "main", "lora_dropout": 0.05, "target_modules": ["b", "a"]}',
+        PARENT,
     )
 
     assert location_free_config(render_config(stored, "/anywhere"), PARENT) == stored

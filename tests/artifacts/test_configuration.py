@@ -34,6 +34,6 @@ def test_a_configuration_that_is_no_object_is_refused(tmp_path):
 
 
 def test_numbers_that_some_libraries_write_are_read():
-    assert parse(b'{"model_max_length": 1000000000000000019884624838656, "limit": Infinity}', "config.json")["limit"] == float(
-        "inf"
-    )
+    assert parse(
+        b'{"model_max_length": 1000000000000000019884624838656, "limit": Infinity}', "config.json"
+    )["limit"] == float("inf")

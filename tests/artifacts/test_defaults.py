@@ -13,8 +13,12 @@ from tests.artifacts.hand import edit
 from tests.support import lively, plain
 
 
-@pytest.mark.parametrize(("name", "warned"), [("sentence_embedding", False), ("token_embeddings", True)])
-def test_what_an_older_library_left_out_is_what_a_newer_one_writes(tmp_path: Path, name: str, warned: bool) -> None:
+@pytest.mark.parametrize(
+    ("name", "warned"), [("sentence_embedding", False), ("token_embeddings", True)]
+)
+def test_what_an_older_library_left_out_is_what_a_newer_one_writes(
+    tmp_path: Path, name: str, warned: bool
+) -> None:
     base = plain.base(tmp_path / "base")
     adapter = plain.adapter(tmp_path / "adapter", base)
     (adapter / "2_Normalize").mkdir(exist_ok=True)
@@ -28,12 +32,19 @@ def test_what_an_older_library_left_out_is_what_a_newer_one_writes(tmp_path: Pat
 
 
 @pytest.mark.parametrize("build", [small.dense, small.sparse, small.multi_vector])
-def test_a_class_has_the_similarity_of_its_class_where_its_folder_names_none(tmp_path: Path, build: Any) -> None:
+def test_a_class_has_the_similarity_of_its_class_where_its_folder_names_none(
+    tmp_path: Path, build: Any
+) -> None:
     folder = build(tmp_path / "base")
-    name = lively.loaded(folder, json.loads((folder / "config_sentence_transformers.json").read_text())["model_type"]).similarity_fn_name
+    name = lively.loaded(
+        folder, json.loads((folder / "config_sentence_transformers.json").read_text())["model_type"]
+    ).similarity_fn_name
     silent = Path(shutil.copytree(folder, tmp_path / "silent"))
     for place, value in ((folder, name), (silent, None)):
-        edit(place / "config_sentence_transformers.json", lambda config, value=value: config.update(similarity_fn_name=value))
+        edit(
+            place / "config_sentence_transformers.json",
+            lambda config, value=value: config.update(similarity_fn_name=value),
+        )
 
     with registry.init(tmp_path / "home") as opened:
         opened.add(silent, "base", measure=False)
@@ -46,7 +57,10 @@ def test_a_class_has_the_similarity_of_its_class_where_its_folder_names_none(tmp
 
 def test_a_model_of_pylate_has_the_similarity_that_pylate_calls_otherwise(tmp_path: Path) -> None:
     folder = small.multi_vector(tmp_path / "base")
-    edit(folder / "config_sentence_transformers.json", lambda config: config.update(similarity_fn_name="MaxSim"))
+    edit(
+        folder / "config_sentence_transformers.json",
+        lambda config: config.update(similarity_fn_name="MaxSim"),
+    )
 
     with registry.init(tmp_path / "home") as opened:
         opened.add(folder, "base")

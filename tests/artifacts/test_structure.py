@@ -26,13 +26,22 @@ BASE = {
     },
 }
 QUERIES = [f"encoder.layer.{layer}.attention.self.query" for layer in range(2)]
-LORA = {f"{module}.{part}": shape for module in QUERIES for part, shape in (("lora_A.weight", (4, 8)), ("lora_B.weight", (8, 4)))}
+LORA = {
+    f"{module}.{part}": shape
+    for module in QUERIES
+    for part, shape in (("lora_A.weight", (4, 8)), ("lora_B.weight", (8, 4)))
+}
 QUERY = {"peft_type": "LORA", "r": 4, "target_modules": ["query"]}
 
 
 def look(fields, own, base=BASE, table=TABLE):
     """The faults of an adapter whose tensors are named as peft names them."""
-    return faults(config_of(fields), {f"base_model.model.{name}": shape for name, shape in own.items()}, base, table)
+    return faults(
+        config_of(fields),
+        {f"base_model.model.{name}": shape for name, shape in own.items()},
+        base,
+        table,
+    )
 
 
 @pytest.mark.parametrize(
@@ -40,16 +49,34 @@ def look(fields, own, base=BASE, table=TABLE):
     [
         (QUERY, LORA),
         ({**QUERY, "target_modules": "all-linear"}, LORA),
-        ({**QUERY, "target_modules": r".*layer\.1\..*query"}, {name: shape for name, shape in LORA.items() if "layer.1" in name}),
-        ({**QUERY, "layers_to_transform": [0]}, {name: shape for name, shape in LORA.items() if "layer.0" in name}),
+        (
+            {**QUERY, "target_modules": r".*layer\.1\..*query"},
+            {name: shape for name, shape in LORA.items() if "layer.1" in name},
+        ),
+        (
+            {**QUERY, "layers_to_transform": [0]},
+            {name: shape for name, shape in LORA.items() if "layer.0" in name},
+        ),
         (
             {**QUERY, "rank_pattern": {r"layer.1.attention.self.query": 2}},
             {**LORA, f"{QUERIES[1]}.lora_A.weight": (2, 8), f"{QUERIES[1]}.lora_B.weight": (8, 2)},
         ),
-        ({**QUERY, "use_dora": True}, {**LORA, **{f"{module}.lora_magnitude_vector.weight": (8,) for module in QUERIES}}),
-        ({**QUERY, "lora_bias": True}, {**LORA, **{f"{module}.lora_B.bias": (8,) for module in QUERIES}}),
-        ({**QUERY, "bias": "lora_only"}, {**LORA, **{f"{module}.bias": (8,) for module in QUERIES}}),
-        ({**QUERY, "modules_to_save": ["classifier"]}, {**LORA, "classifier.weight": (1, 8), "classifier.bias": (1,)}),
+        (
+            {**QUERY, "use_dora": True},
+            {**LORA, **{f"{module}.lora_magnitude_vector.weight": (8,) for module in QUERIES}},
+        ),
+        (
+            {**QUERY, "lora_bias": True},
+            {**LORA, **{f"{module}.lora_B.bias": (8,) for module in QUERIES}},
+        ),
+        (
+            {**QUERY, "bias": "lora_only"},
+            {**LORA, **{f"{module}.bias": (8,) for module in QUERIES}},
+        ),
+        (
+            {**QUERY, "modules_to_save": ["classifier"]},
+            {**LORA, "classifier.weight": (1, 8), "classifier.bias": (1,)},
+        ),
         ({**QUERY, "modules_to_save": ["word_embeddings"]}, {**LORA, TABLE: (30, 8)}),
         (
             {**QUERY, "trainable_token_indices": [28, 29]},
@@ -61,17 +88,27 @@ def look(fields, own, base=BASE, table=TABLE):
         ),
         (
             {**QUERY, "target_modules": ["word_embeddings"]},
-            {"embeddings.word_embeddings.lora_embedding_A": (4, 30), "embeddings.word_embeddings.lora_embedding_B": (8, 4)},
+            {
+                "embeddings.word_embeddings.lora_embedding_A": (4, 30),
+                "embeddings.word_embeddings.lora_embedding_B": (8, 4),
+            },
         ),
         (QUERY, {**LORA, TABLE: (30, 8)}),
         (
-            {"peft_type": "IA3", "target_modules": ["query", "output.dense"], "feedforward_modules": ["output.dense"]},
+            {
+                "peft_type": "IA3",
+                "target_modules": ["query", "output.dense"],
+                "feedforward_modules": ["output.dense"],
+            },
             {
                 **{f"{module}.ia3_l": (8, 1) for module in QUERIES},
                 **{f"encoder.layer.{layer}.output.dense.ia3_l": (1, 16) for layer in range(2)},
             },
         ),
-        ({"peft_type": "LOHA", "r": 4, "target_modules": ["query"]}, {f"{QUERIES[0]}.hada_w1_a": (8, 4)}),
+        (
+            {"peft_type": "LOHA", "r": 4, "target_modules": ["query"]},
+            {f"{QUERIES[0]}.hada_w1_a": (8, 4)},
+        ),
     ],
 )
 def test_an_adapter_that_fits_has_no_fault(fields, own):
@@ -97,24 +134,39 @@ def test_an_adapter_that_fits_has_no_fault(fields, own):
             {**LORA, f"{QUERIES[0]}.lora_A.weight": (4, 12)},
             Fault("shape", f"base_model.model.{QUERIES[0]}.lora_A.weight", (4, 12), (4, 8)),
         ),
-        ({**QUERY, "r": 8}, LORA, Fault("rank", f"base_model.model.{QUERIES[0]}.lora_A.weight", 4, 8)),
+        (
+            {**QUERY, "r": 8},
+            LORA,
+            Fault("rank", f"base_model.model.{QUERIES[0]}.lora_A.weight", 4, 8),
+        ),
         (
             {**QUERY, "target_modules": ["query", "output.dense"]},
             LORA,
             Fault("missing", "base_model.model.encoder.layer.0.output.dense.lora_A.weight"),
         ),
-        ({**QUERY, "use_dora": True}, LORA, Fault("missing", f"base_model.model.{QUERIES[0]}.lora_magnitude_vector.weight")),
+        (
+            {**QUERY, "use_dora": True},
+            LORA,
+            Fault("missing", f"base_model.model.{QUERIES[0]}.lora_magnitude_vector.weight"),
+        ),
         (
             {**QUERY, "trainable_token_indices": [29]},
             LORA,
-            Fault("missing", "base_model.model.embeddings.word_embeddings.token_adapter.trainable_tokens_delta"),
+            Fault(
+                "missing",
+                "base_model.model.embeddings.word_embeddings.token_adapter.trainable_tokens_delta",
+            ),
         ),
         (
             QUERY,
             {**LORA, "encoder.layer.0.output.dense.lora_A.weight": (4, 16)},
             Fault("over", "base_model.model.encoder.layer.0.output.dense.lora_A.weight"),
         ),
-        (QUERY, {**LORA, f"{QUERIES[0]}.bias": (8,)}, Fault("over", f"base_model.model.{QUERIES[0]}.bias")),
+        (
+            QUERY,
+            {**LORA, f"{QUERIES[0]}.bias": (8,)},
+            Fault("over", f"base_model.model.{QUERIES[0]}.bias"),
+        ),
         (
             QUERY,
             {**LORA, f"{QUERIES[0]}.lora_A.default.weight": (4, 8)},
@@ -152,6 +204,10 @@ def test_an_adapter_with_the_prefix_fits_a_parent_saved_without():
 
 
 def test_a_tied_output_need_not_lie_in_the_parents_file():
-    own = {**LORA, "cls.predictions.decoder.lora_A.weight": (4, 8), "cls.predictions.decoder.lora_B.weight": (30, 4)}
+    own = {
+        **LORA,
+        "cls.predictions.decoder.lora_A.weight": (4, 8),
+        "cls.predictions.decoder.lora_B.weight": (30, 4),
+    }
 
     assert look({**QUERY, "target_modules": ["query", "decoder"]}, own) == []

@@ -12,7 +12,13 @@ from tests.support.refusals import raises
 MODULES = [
     f"encoder.layer.{layer}.{part}"
     for layer in range(12)
-    for part in ("attention.self.query", "attention.self.value", "attention.output.dense", "intermediate.dense", "output.dense")
+    for part in (
+        "attention.self.query",
+        "attention.self.value",
+        "attention.output.dense",
+        "intermediate.dense",
+        "output.dense",
+    )
 ] + ["embeddings.word_embeddings", "pooler.dense", "classifier", "query", "notquery"]
 CONFIGURATIONS = [
     {"target_modules": ["query"]},
@@ -35,13 +41,23 @@ def test_targets_are_those_of_peft(fields):
 
     theirs = LoraConfig(**fields)
 
-    ours = [module for module in MODULES if is_targeted(config_of({"peft_type": "LORA", **fields}), module)]
+    ours = [
+        module
+        for module in MODULES
+        if is_targeted(config_of({"peft_type": "LORA", **fields}), module)
+    ]
 
     found = ((module, check_target_module_exists(theirs, module)) for module in MODULES)
-    assert ours == [module for module, hit in found if hit and not isinstance(hit, _ExcludedModule)] != []
+    assert (
+        ours
+        == [module for module, hit in found if hit and not isinstance(hit, _ExcludedModule)]
+        != []
+    )
 
 
-@pytest.mark.parametrize("pattern", ["query", r"layer\.1\..*", "encoder.layer.0.attention.self.query", "nothing"])
+@pytest.mark.parametrize(
+    "pattern", ["query", r"layer\.1\..*", "encoder.layer.0.attention.self.query", "nothing"]
+)
 def test_ranks_are_those_of_peft(pattern):
     from peft.utils.other import get_pattern_key
 
@@ -52,7 +68,9 @@ def test_ranks_are_those_of_peft(pattern):
     assert ours == [{pattern: 2}.get(get_pattern_key([pattern], module), 8) for module in MODULES]
 
 
-@pytest.mark.parametrize("pattern", ["(a+)+b", "(a|a)*b", "(x", ".*" * 20, "a" * 2_000, r"(?:\w+\s?){3,}x"])
+@pytest.mark.parametrize(
+    "pattern", ["(a+)+b", "(a|a)*b", "(x", ".*" * 20, "a" * 2_000, r"(?:\w+\s?){3,}x"]
+)
 def test_a_pattern_that_could_take_for_ever_is_refused(pattern):
     with raises(NotLoadable, "adapter_config.json", "target_modules", repr(pattern)[:80]):
         check_patterns(config_of({"peft_type": "LORA", "target_modules": pattern}))
@@ -83,10 +101,21 @@ def test_a_prefix_on_either_side_is_seen_through(own, stored, expected):
     assert live_names(own, dict.fromkeys(stored)) == expected
 
 
-@pytest.mark.parametrize("fields", [
-    {"alpha_pattern": {"query": "4"}}, {"rank_pattern": {"query": 2.5}}, {"rank_pattern": ["query"]}, {"alpha_pattern": {"query": True}},
-    {"exclude_modules": 5}, {"feedforward_modules": [1]}, {"layers_pattern": 3}, {"layers_to_transform": "0"}, {"layers_to_transform": ["0"]},
-], ids=str)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"alpha_pattern": {"query": "4"}},
+        {"rank_pattern": {"query": 2.5}},
+        {"rank_pattern": ["query"]},
+        {"alpha_pattern": {"query": True}},
+        {"exclude_modules": 5},
+        {"feedforward_modules": [1]},
+        {"layers_pattern": 3},
+        {"layers_to_transform": "0"},
+        {"layers_to_transform": ["0"]},
+    ],
+    ids=str,
+)
 def test_a_field_of_another_form_is_refused_by_its_name(fields):
     ((name, value),) = fields.items()
     with raises(NotLoadable, "adapter_config.json", name, repr(value)):
@@ -97,8 +126,11 @@ def test_what_a_class_with_a_head_calls_its_model_is_what_the_library_says():
     import transformers
     from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES as CLASSES
 
-    told = {kind: getattr(transformers, name if isinstance(name, str) else name[0]).base_model_prefix for kind, name in CLASSES.items()
-            if kind in BASE_PREFIX}
+    told = {
+        kind: getattr(transformers, name if isinstance(name, str) else name[0]).base_model_prefix
+        for kind, name in CLASSES.items()
+        if kind in BASE_PREFIX
+    }
 
     assert len(told) > 40
     assert {kind: BASE_PREFIX[kind] for kind in told} == told

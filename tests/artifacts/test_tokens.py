@@ -31,36 +31,52 @@ def test_a_file_holds_one_token_a_line_or_json_with_flags() -> None:
 
     tokens = parse_tokens(text, single_word=True)
 
-    assert tokens == (Wanted("zorvaxin", single_word=True), Wanted("cardio mab", single_word=True),
-                      Wanted("[Q]", special=True, single_word=True, normalized=False))
+    assert tokens == (
+        Wanted("zorvaxin", single_word=True),
+        Wanted("cardio mab", single_word=True),
+        Wanted("[Q]", special=True, single_word=True, normalized=False),
+    )
 
 
 def test_only_a_line_feed_ends_a_token() -> None:
-    assert [token.content for token in parse_tokens("one\u2028two\nthree")] == ["one\u2028two", "three"]
+    assert [token.content for token in parse_tokens("one\u2028two\nthree")] == [
+        "one\u2028two",
+        "three",
+    ]
 
 
 def test_a_tokens_own_flags_win_over_those_for_all() -> None:
-    tokens = parse_tokens([{"content": "a1", "special": False, "normalized": False}, "b2"], special=True, normalized=True)
+    tokens = parse_tokens(
+        [{"content": "a1", "special": False, "normalized": False}, "b2"],
+        special=True,
+        normalized=True,
+    )
 
-    assert tokens == (Wanted("a1", special=False, normalized=False), Wanted("b2", special=True, normalized=True))
+    assert tokens == (
+        Wanted("a1", special=False, normalized=False),
+        Wanted("b2", special=True, normalized=True),
+    )
 
 
 FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
 
 
-@pytest.mark.parametrize(("tokens", "quoted"), [
-    ({"one", "two"}, ["set", "list"]),
-    (frozenset({"one"}), ["set", "list"]),
-    ({"content": "one"}, ["{'content': 'one'}", "list"]),
-    ([], ["list"]),
-    ("\n\n", ["list"]),
-    ([3], ["3", '{"content": ']),
-    ("{not json", ["token 1 ", "line 1 column 2", '{"content": "{"}']),
-    ([{"content": "a", "colour": "red"}], ["'a'", "'colour'", *FLAGS]),
-    ([{"content": "a", "special": 1}], ["'a'", "special", "1", "true", "false"]),
-    ([{"content": "a", "id": "x"}], ["'a'", "id", "'x'"]),
-    ([{"special": True}], ["{'special': True}", '{"content": ']),
-])
+@pytest.mark.parametrize(
+    ("tokens", "quoted"),
+    [
+        ({"one", "two"}, ["set", "list"]),
+        (frozenset({"one"}), ["set", "list"]),
+        ({"content": "one"}, ["{'content': 'one'}", "list"]),
+        ([], ["list"]),
+        ("\n\n", ["list"]),
+        ([3], ["3", '{"content": ']),
+        ("{not json", ["token 1 ", "line 1 column 2", '{"content": "{"}']),
+        ([{"content": "a", "colour": "red"}], ["'a'", "'colour'", *FLAGS]),
+        ([{"content": "a", "special": 1}], ["'a'", "special", "1", "true", "false"]),
+        ([{"content": "a", "id": "x"}], ["'a'", "id", "'x'"]),
+        ([{"special": True}], ["{'special': True}", '{"content": ']),
+    ],
+)
 def test_what_is_no_ordered_list_of_tokens_is_refused(tokens: Any, quoted: list[str]) -> None:
     with raises(InvalidTokens, *quoted):
         parse_tokens(tokens)
@@ -71,24 +87,27 @@ def test_every_malformed_token_is_named_at_once() -> None:
         parse_tokens([{"content": "a", "x": 1}, 3])
 
 
-@pytest.mark.parametrize(("words", "quoted"), [
-    (["cat"], ["1 of 1 ", "'cat'", "6"]),
-    (["[CLS]"], ["1 of 1 ", "'[CLS]'", "2"]),
-    (["Cat"], ["1 of 1 ", "'Cat'", "'cat'", "6"]),
-    (["zor", "Zorvaxin", "zorvaxin"], ["2 of 3 ", "'zor'", "24", "'zorvaxin'", "'Zorvaxin'"]),
-    (["zorváxin", "zorvaxin"], ["1 of 2 ", "'zorvaxin'", "'zorváxin'"]),
-    (["zorvaxin", "zorvaxin"], ["1 of 2 ", "'zorvaxin'"]),
-    (["zorvé", "zorve\u0301"], ["1 of 2 ", "'zorvé'", "'zorve\u0301'", "Unicode"]),
-    ([" zorvaxin"], ["1 of 1 ", "' zorvaxin'", "lstrip", "rstrip"]),
-    (["zorvaxin\t"], ["1 of 1 ", r"'zorvaxin\t'", "lstrip", "rstrip"]),
-    ([" "], ["1 of 1 ", "' '"]),
-    ([""], ["1 of 1 ", "''"]),
-    (["\u200d"], ["1 of 1 ", r"'\u200d'"]),
-    (["😀"], ["1 of 1 ", "'😀'", "random"]),
-    (["\ud800"], ["1 of 1 ", r"'\ud800'"]),
-    ([{"content": "zorvaxin", "id": 7}], ["1 of 1 ", "'zorvaxin'", "7", "107"]),
-    (["[cls]"], ["1 of 1 ", "'[cls]'", "'[CLS]'", "2"]),
-])
+@pytest.mark.parametrize(
+    ("words", "quoted"),
+    [
+        (["cat"], ["1 of 1 ", "'cat'", "6"]),
+        (["[CLS]"], ["1 of 1 ", "'[CLS]'", "2"]),
+        (["Cat"], ["1 of 1 ", "'Cat'", "'cat'", "6"]),
+        (["zor", "Zorvaxin", "zorvaxin"], ["2 of 3 ", "'zor'", "24", "'zorvaxin'", "'Zorvaxin'"]),
+        (["zorváxin", "zorvaxin"], ["1 of 2 ", "'zorvaxin'", "'zorváxin'"]),
+        (["zorvaxin", "zorvaxin"], ["1 of 2 ", "'zorvaxin'"]),
+        (["zorvé", "zorve\u0301"], ["1 of 2 ", "'zorvé'", "'zorve\u0301'", "Unicode"]),
+        ([" zorvaxin"], ["1 of 1 ", "' zorvaxin'", "lstrip", "rstrip"]),
+        (["zorvaxin\t"], ["1 of 1 ", r"'zorvaxin\t'", "lstrip", "rstrip"]),
+        ([" "], ["1 of 1 ", "' '"]),
+        ([""], ["1 of 1 ", "''"]),
+        (["\u200d"], ["1 of 1 ", r"'\u200d'"]),
+        (["😀"], ["1 of 1 ", "'😀'", "random"]),
+        (["\ud800"], ["1 of 1 ", r"'\ud800'"]),
+        ([{"content": "zorvaxin", "id": 7}], ["1 of 1 ", "'zorvaxin'", "7", "107"]),
+        (["[cls]"], ["1 of 1 ", "'[cls]'", "'[CLS]'", "2"]),
+    ],
+)
 def test_a_token_that_would_do_harm_is_refused(
     bert: Lexicon, words: list[Any], quoted: list[str]
 ) -> None:
@@ -147,11 +166,24 @@ def test_a_single_word_token_is_not_warned_of(bert: Lexicon) -> None:
     assert lint(parse_tokens(["ova"], single_word=True), bert).warnings == ()
 
 
-@pytest.mark.parametrize(("word", "flags", "said"), [
-    ("HeartMat", {"normalized": False}, "'HeartMat' is found only as it is spelled, not as 'heartmat'"),
-    ("heart mat", {"single_word": True}, "'heart mat' holds a blank, and is found only where exactly that stands"),
-])
-def test_a_token_that_many_texts_miss_is_warned_of(bert: Lexicon, word: str, flags: dict[str, bool], said: str) -> None:
+@pytest.mark.parametrize(
+    ("word", "flags", "said"),
+    [
+        (
+            "HeartMat",
+            {"normalized": False},
+            "'HeartMat' is found only as it is spelled, not as 'heartmat'",
+        ),
+        (
+            "heart mat",
+            {"single_word": True},
+            "'heart mat' holds a blank, and is found only where exactly that stands",
+        ),
+    ],
+)
+def test_a_token_that_many_texts_miss_is_warned_of(
+    bert: Lexicon, word: str, flags: dict[str, bool], said: str
+) -> None:
     tokenizer = small.word_piece()
     tokenizer.add_tokens([AddedToken(word, **flags)])
     id = tokenizer.convert_tokens_to_ids(word)
@@ -184,27 +216,51 @@ def test_a_unigram_word_with_a_mark_in_front_counts_as_there_and_a_lone_mark_is_
 
 def test_a_vocabulary_with_holes_in_its_ids_is_refused() -> None:
     from tokenizers import Tokenizer, models
+
     holed = Tokenizer(models.WordLevel({"[UNK]": 0, "cat": 1, "dog": 5}, unk_token="[UNK]"))
 
     assert_refused(["zorvaxin"], Lexicon(holed), "3", "5", "2")
 
 
 @settings(max_examples=60)
-@given(words=strategies.lists(strategies.text(strategies.sampled_from("aAáe\u0301cotCOT -.3😀中\u200d"), max_size=6),
-                              min_size=1, max_size=6),
-       special=strategies.booleans(), single_word=strategies.booleans())
-def test_what_lint_lets_through_becomes_one_token_each_in_order(words: list[str], special: bool, single_word: bool) -> None:
+@given(
+    words=strategies.lists(
+        strategies.text(strategies.sampled_from("aAáe\u0301cotCOT -.3😀中\u200d"), max_size=6),
+        min_size=1,
+        max_size=6,
+    ),
+    special=strategies.booleans(),
+    single_word=strategies.booleans(),
+)
+def test_what_lint_lets_through_becomes_one_token_each_in_order(
+    words: list[str], special: bool, single_word: bool
+) -> None:
     from tokenizers import AddedToken
+
     backend = small.word_piece().backend_tokenizer
     lexicon = Lexicon(backend)
 
     try:
-        linted = lint(parse_tokens([{"content": word} for word in words], special=special, single_word=single_word), lexicon)
+        linted = lint(
+            parse_tokens(
+                [{"content": word} for word in words], special=special, single_word=single_word
+            ),
+            lexicon,
+        )
     except InvalidTokens:
         return
 
-    backend.add_tokens([
-        AddedToken(token.content, special=token.special, single_word=token.single_word, normalized=token.normalized)
-        for token in linted.tokens])
-    assert [backend.encode(token.content, add_special_tokens=False).ids for token in linted.tokens] == [
-        [lexicon.size + index] for index in range(len(linted.tokens))]
+    backend.add_tokens(
+        [
+            AddedToken(
+                token.content,
+                special=token.special,
+                single_word=token.single_word,
+                normalized=token.normalized,
+            )
+            for token in linted.tokens
+        ]
+    )
+    assert [
+        backend.encode(token.content, add_special_tokens=False).ids for token in linted.tokens
+    ] == [[lexicon.size + index] for index in range(len(linted.tokens))]

@@ -9,7 +9,11 @@ import pytest
 from registry.artifacts import loading, training
 from tests.support import plain
 
-PAIRS = [("the patient takes one", "a dose"), ("new dose a day", "one"), ("zorvaxin", "the patient")]
+PAIRS = [
+    ("the patient takes one", "a dose"),
+    ("new dose a day", "one"),
+    ("zorvaxin", "the patient"),
+]
 TEXTS = ["the zorvaxin", "quelora", "one a day"]
 WORDS = ("zorvaxin", "quelora")
 
@@ -26,7 +30,9 @@ def trained(base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     return out, training.train_adapter(base, PAIRS, TEXTS, out)
 
 
-def test_what_is_saved_encodes_what_training_ended_with(trained: tuple[Path, training.Trained]) -> None:
+def test_what_is_saved_encodes_what_training_ended_with(
+    trained: tuple[Path, training.Trained],
+) -> None:
     out, said = trained
 
     model = loading.load(out, "SentenceTransformer", device="cpu")
@@ -34,7 +40,9 @@ def test_what_is_saved_encodes_what_training_ended_with(trained: tuple[Path, tra
     assert [tuple(vector) for vector in loading.encode(model, TEXTS)] == list(said.vectors)
 
 
-def test_training_moves_the_vectors_and_lowers_the_loss(base: Path, trained: tuple[Path, training.Trained]) -> None:
+def test_training_moves_the_vectors_and_lowers_the_loss(
+    base: Path, trained: tuple[Path, training.Trained]
+) -> None:
     _, said = trained
     untrained = loading.load(base, "SentenceTransformer", device="cpu")
 
@@ -42,16 +50,21 @@ def test_training_moves_the_vectors_and_lowers_the_loss(base: Path, trained: tup
     assert said.last_loss < said.first_loss
 
 
-def test_the_same_seed_gives_the_same_bytes(base: Path, trained: tuple[Path, training.Trained], tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_bytes(
+    base: Path, trained: tuple[Path, training.Trained], tmp_path: Path
+) -> None:
     first, _ = trained
 
     training.train_adapter(base, PAIRS, TEXTS, tmp_path / "again")
 
-    assert (tmp_path / "again" / "adapter_model.safetensors").read_bytes() == (first / "adapter_model.safetensors").read_bytes()
+    assert (tmp_path / "again" / "adapter_model.safetensors").read_bytes() == (
+        first / "adapter_model.safetensors"
+    ).read_bytes()
 
 
 def test_the_callers_random_numbers_are_left_as_they_are(base: Path, tmp_path: Path) -> None:
     import torch
+
     before = torch.random.get_rng_state()
 
     training.train_adapter(base, PAIRS, [], tmp_path / "adapter")
@@ -59,14 +72,24 @@ def test_the_callers_random_numbers_are_left_as_they_are(base: Path, tmp_path: P
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_a_base_built_from_the_same_words_in_another_order_has_the_same_rows_in_that_order(tmp_path: Path) -> None:
+def test_a_base_built_from_the_same_words_in_another_order_has_the_same_rows_in_that_order(
+    tmp_path: Path,
+) -> None:
     plain.base(tmp_path / "root")
     training.build_base(tmp_path / "root", WORDS, tmp_path / "right")
     training.build_base(tmp_path / "root", WORDS[::-1], tmp_path / "wrong")
 
-    right, wrong = (loading.load(tmp_path / name, "SentenceTransformer", device="cpu") for name in ("right", "wrong"))
-    rows = [model.transformers_model.get_input_embeddings().weight.detach() for model in (right, wrong)]
+    right, wrong = (
+        loading.load(tmp_path / name, "SentenceTransformer", device="cpu")
+        for name in ("right", "wrong")
+    )
+    rows = [
+        model.transformers_model.get_input_embeddings().weight.detach() for model in (right, wrong)
+    ]
 
-    assert [model.tokenizer.convert_ids_to_tokens([27, 28]) for model in (right, wrong)] == [list(WORDS), list(WORDS[::-1])]
+    assert [model.tokenizer.convert_ids_to_tokens([27, 28]) for model in (right, wrong)] == [
+        list(WORDS),
+        list(WORDS[::-1]),
+    ]
     assert rows[0][-2:].tolist() == rows[1][-2:].flip(0).tolist()
     assert rows[0][:-2].equal(rows[1][:-2])

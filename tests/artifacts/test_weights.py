@@ -16,19 +16,29 @@ from registry.errors import UnsafeFile
 from tests.support import plain
 from tests.support.refusals import raises
 
-ONE = {"a": numpy.arange(6, dtype="float32").reshape(2, 3), "b": numpy.array([0.5, -1.25], dtype="float32")}
+ONE = {
+    "a": numpy.arange(6, dtype="float32").reshape(2, 3),
+    "b": numpy.array([0.5, -1.25], dtype="float32"),
+}
 
 
 def read(folder: Path) -> weights.Weights:
     files = Folder(folder)
-    found = [tensor for path in files.paths() if path.endswith(".safetensors") for tensor in weights.tensors(files, path)[0]]
+    found = [
+        tensor
+        for path in files.paths()
+        if path.endswith(".safetensors")
+        for tensor in weights.tensors(files, path)[0]
+    ]
     return weights.weights_of(found)
 
 
 def file(folder: Path, header: object, data: bytes = b"", *, length: int | None = None) -> Folder:
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     folder.mkdir(exist_ok=True)
-    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + data)
+    (folder / "model.safetensors").write_bytes(
+        struct.pack("<Q", len(text) if length is None else length) + text + data
+    )
     return Folder(folder)
 
 
@@ -39,7 +49,8 @@ def test_the_digest_of_two_small_tensors_is_golden(tmp_path):
 
     assert [tensor.digest for tensor in found.tensors] == [
         "sha256:84fd2112aa65b11682a507c88dc418c213f45b210f07aa9f8a9dd64abc8df04b",
-        "sha256:7c000455bcf0ae920659cfdf8aebcb828f870acedea0ad3e5908250b4cad66b8"]
+        "sha256:7c000455bcf0ae920659cfdf8aebcb828f870acedea0ad3e5908250b4cad66b8",
+    ]
     assert found.digest == "sha256:bf3954467c947b2e2ed1012714d85cf314d95b54a28f6fc7e7c85112872411c2"
     assert (found.dtype, found.parameters) == ("F32", 8)
 
@@ -55,19 +66,30 @@ def test_order_metadata_and_shards_do_not_count(tmp_path):
     for name in ("one", "two", "three"):
         (tmp_path / name).mkdir()
     plain.write_safetensors(tmp_path / "one" / "model.safetensors", ONE)
-    plain.write_safetensors(tmp_path / "two" / "model.safetensors", dict(reversed(ONE.items())), {"format": "pt", "who": "me"})
+    plain.write_safetensors(
+        tmp_path / "two" / "model.safetensors",
+        dict(reversed(ONE.items())),
+        {"format": "pt", "who": "me"},
+    )
     plain.write_safetensors(tmp_path / "three" / "x.safetensors", {"a": ONE["a"]})
     plain.write_safetensors(tmp_path / "three" / "y.safetensors", {"b": ONE["b"]})
 
-    assert read(tmp_path / "one").digest == read(tmp_path / "two").digest == read(tmp_path / "three").digest
+    assert (
+        read(tmp_path / "one").digest
+        == read(tmp_path / "two").digest
+        == read(tmp_path / "three").digest
+    )
 
 
 @pytest.mark.parametrize("change", ["value", "name", "shape"])
 def test_value_name_and_shape_count(tmp_path, change):
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
-    other = {"value": {**ONE, "b": numpy.array([0.5, -1.0], dtype="float32")}, "name": {"a": ONE["a"], "c": ONE["b"]},
-             "shape": {"a": ONE["a"].reshape(3, 2), "b": ONE["b"]}}[change]
+    other = {
+        "value": {**ONE, "b": numpy.array([0.5, -1.0], dtype="float32")},
+        "name": {"a": ONE["a"], "c": ONE["b"]},
+        "shape": {"a": ONE["a"].reshape(3, 2), "b": ONE["b"]},
+    }[change]
     plain.write_safetensors(tmp_path / "one" / "model.safetensors", ONE)
     plain.write_safetensors(tmp_path / "two" / "model.safetensors", other)
 
@@ -87,14 +109,22 @@ HOSTILE = {
     "cut off": ({"t": entry()}, DATA[:-1], None),
     "bytes after the end": ({"t": entry()}, DATA + b"x", None),
     "a hole before": ({"t": entry(data_offsets=[4, 12])}, DATA + b"1234", None),
-    "a hole between": ({"t": entry(), "u": entry(data_offsets=[12, 20])}, DATA + b"1234" + DATA, None),
+    "a hole between": (
+        {"t": entry(), "u": entry(data_offsets=[12, 20])},
+        DATA + b"1234" + DATA,
+        None,
+    ),
     "an overlap": ({"t": entry(), "u": entry(data_offsets=[4, 12])}, DATA + b"1234", None),
     "the same place twice": ({"t": entry(), "u": entry()}, DATA, None),
     "offsets swapped": ({"t": entry(data_offsets=[8, 0])}, DATA, None),
     "negative offset": ({"t": entry(data_offsets=[-8, 0])}, DATA, None),
     "huge offsets": ({"t": entry(data_offsets=[0, 1 << 64])}, DATA, None),
     "offsets are text": ({"t": entry(data_offsets=["0", "8"])}, DATA, None),
-    "offsets are booleans": ({"t": entry(shape=[], dtype="U8", data_offsets=[False, True])}, b"x", None),
+    "offsets are booleans": (
+        {"t": entry(shape=[], dtype="U8", data_offsets=[False, True])},
+        b"x",
+        None,
+    ),
     "offsets are real": ({"t": entry(data_offsets=[0.0, 8.0])}, DATA, None),
     "three offsets": ({"t": entry(data_offsets=[0, 8, 8])}, DATA, None),
     "one offset": ({"t": entry(data_offsets=[8])}, DATA, None),
@@ -123,8 +153,16 @@ HOSTILE = {
     "a header that is not UTF-8": (b'{"\xff": 1}', DATA, None),
     "a header nested deeply": (b'{"t":' + b"[" * 100_000 + b"]" * 100_000 + b"}", b"", None),
     "a header with NaN": (b'{"t": NaN}', b"", None),
-    "a name twice": (b'{"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}', DATA, None),
-    "a header padded with zero bytes": (json.dumps({"t": entry()}).encode() + b"\0\0\0\0", DATA, None),
+    "a name twice": (
+        b'{"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
+        DATA,
+        None,
+    ),
+    "a header padded with zero bytes": (
+        json.dumps({"t": entry()}).encode() + b"\0\0\0\0",
+        DATA,
+        None,
+    ),
     "an empty name": ({"": entry()}, DATA, None),
     "a name with a zero byte": ({"a\0b": entry()}, DATA, None),
     "a name that climbs": ({"../x": entry()}, DATA, None),
@@ -149,6 +187,7 @@ def test_a_file_that_is_not_exactly_the_format_is_refused(tmp_path, case):
 @pytest.mark.parametrize("case", HOSTILE)
 def test_the_library_never_refuses_what_is_taken_here(tmp_path, case):
     from safetensors import safe_open
+
     header, data, length = HOSTILE[case]
     files = file(tmp_path / "model", header, data, length=length)
     try:
@@ -165,13 +204,25 @@ def test_the_library_never_refuses_what_is_taken_here(tmp_path, case):
     assert taken_by_the_library or not taken_here
 
 
-@pytest.mark.parametrize(("dtype", "bits"), [("F32", b"\0\0\xc0\x7f"), ("F32", b"\0\0\x80\xff"), ("F16", b"\0\x7c"), ("BF16", b"\x80\xff"),
-                                             ("F64", b"\0" * 6 + b"\xf0\x7f")])
+@pytest.mark.parametrize(
+    ("dtype", "bits"),
+    [
+        ("F32", b"\0\0\xc0\x7f"),
+        ("F32", b"\0\0\x80\xff"),
+        ("F16", b"\0\x7c"),
+        ("BF16", b"\x80\xff"),
+        ("F64", b"\0" * 6 + b"\xf0\x7f"),
+    ],
+)
 @pytest.mark.parametrize("count", [3, 3_000_001])
 def test_a_value_that_is_no_number_is_found_wherever_it_stands(tmp_path, dtype, bits, count):
     width = len(bits)
     data = b"\0" * (width * (count - 1)) + bits
-    files = file(tmp_path / "model", {"t": {"dtype": dtype, "shape": [count], "data_offsets": [0, len(data)]}}, data)
+    files = file(
+        tmp_path / "model",
+        {"t": {"dtype": dtype, "shape": [count], "data_offsets": [0, len(data)]}},
+        data,
+    )
 
     _, strange = weights.tensors(files, "model.safetensors")
 
@@ -188,16 +239,21 @@ def test_large_finite_values_are_numbers(tmp_path):
 
 def test_an_index_that_names_a_missing_shard_is_refused(tmp_path):
     plain.write_safetensors(tmp_path / "model-1.safetensors", {"a": ONE["a"]})
-    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}))
+    (tmp_path / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}})
+    )
 
     with raises(UnsafeFile, "model.safetensors.index.json", "'model-2.safetensors'"):
         weights.shards(Folder(tmp_path), "model.safetensors.index.json")
 
 
-@pytest.mark.parametrize(("names", "tensor"), [
-    ({"a": "model-1.safetensors", "b": "model-1.safetensors"}, "'b'"),
-    ({"c": "model-1.safetensors"}, "'a'"),
-])
+@pytest.mark.parametrize(
+    ("names", "tensor"),
+    [
+        ({"a": "model-1.safetensors", "b": "model-1.safetensors"}, "'b'"),
+        ({"c": "model-1.safetensors"}, "'a'"),
+    ],
+)
 def test_an_index_and_its_shard_must_agree(tmp_path, names, tensor):
     plain.write_safetensors(tmp_path / "model-1.safetensors", {"a": ONE["a"]})
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
@@ -209,7 +265,10 @@ def test_an_index_and_its_shard_must_agree(tmp_path, names, tensor):
 
 @pytest.mark.parametrize("sizes", [[3], [1, 1], [5, 1, 1, 1], [1, 1, 1, 6], [2, 0, 3, 0]], ids=str)
 def test_two_threads_find_what_one_finds(tmp_path, monkeypatch, sizes):
-    rows = {f"t{place}": numpy.arange(4 * size, dtype="<f4").reshape(size, 4) + place for place, size in enumerate(sizes)}
+    rows = {
+        f"t{place}": numpy.arange(4 * size, dtype="<f4").reshape(size, 4) + place
+        for place, size in enumerate(sizes)
+    }
     rows["t0"].flat[-1] = math.inf
     plain.write_safetensors(tmp_path / "model.safetensors", rows)
     alone = weights.tensors(Folder(tmp_path), "model.safetensors")
@@ -224,7 +283,10 @@ def test_two_threads_find_what_one_finds(tmp_path, monkeypatch, sizes):
 
 
 def test_what_the_told_one_raises_ends_both_threads(tmp_path):
-    plain.write_safetensors(tmp_path / "model.safetensors", {name: numpy.zeros((1 << 12, 1 << 11), "<f4") for name in "ab"})
+    plain.write_safetensors(
+        tmp_path / "model.safetensors",
+        {name: numpy.zeros((1 << 12, 1 << 11), "<f4") for name in "ab"},
+    )
     told = []
 
     def tell(size):

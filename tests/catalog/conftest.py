@@ -12,7 +12,10 @@ from registry.facts import Token
 
 from .writing import Journal, a_digest, a_journal
 
-TOKENS = (Token(100, "zorvaxin", special=True), Token(101, "100%_Mibrutan", single_word=True, normalized=True))
+TOKENS = (
+    Token(100, "zorvaxin", special=True),
+    Token(101, "100%_Mibrutan", single_word=True, normalized=True),
+)
 HUB = {"hub": {"repository": "org/minilm", "commit": "c" * 40}}
 
 
@@ -21,7 +24,13 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Journal:
     """minilm@1 -> team/Med@1 -> medical@1 (2 yanked, 3 a checkpoint, 4 deleted) -> merged@1; old@1 deleted, hidden@1 yanked."""
     journal = a_journal(tmp_path_factory.mktemp("home") / "catalog")
     base = journal.register("minilm", 1, source=HUB, message="from the Hub")
-    resized = journal.register("team/Med", 1, kind="resized", tokens=TOKENS, parents=(("resized-from", base.digest, "minilm@1"),))
+    resized = journal.register(
+        "team/Med",
+        1,
+        kind="resized",
+        tokens=TOKENS,
+        parents=(("resized-from", base.digest, "minilm@1"),),
+    )
     parents = (("base", resized.digest, "team/Med@1"),)
     adapters = [
         journal.register(

@@ -12,7 +12,18 @@ from registry.catalog.apply import apply
 from registry.catalog.engine import Catalog
 from registry.catalog.schema import REVISION, file_name, packaged
 from registry.digest import canonical, digest_of
-from registry.entry import Alias, Annotate, Body, Delete, Entry, Init, Probes, Publish, Register, Yank
+from registry.entry import (
+    Alias,
+    Annotate,
+    Body,
+    Delete,
+    Entry,
+    Init,
+    Probes,
+    Publish,
+    Register,
+    Yank,
+)
 from registry.errors import BrokenChain, DigestMismatch, EntryRefused, InvalidName, NewerFormat
 from registry.facts import Token
 from registry.version import Version
@@ -20,7 +31,10 @@ from tests.support.refusals import raises
 
 from .writing import Journal, a_digest, a_journal, a_manifest, fold, opened, some_facts, writing
 
-TOKENS = (Token(100, "zorvaxin", special=True), Token(101, "mibrutan", single_word=True, normalized=True))
+TOKENS = (
+    Token(100, "zorvaxin", special=True),
+    Token(101, "mibrutan", single_word=True, normalized=True),
+)
 
 
 @pytest.fixture
@@ -29,7 +43,11 @@ def journal(tmp_path: Path) -> Journal:
     journal = a_journal(tmp_path / "catalog")
     base = journal.register("minilm", 1)
     resized = journal.register(
-        "minilm-med", 1, kind="resized", tokens=TOKENS, parents=(("resized-from", base.digest, "minilm@1"),)
+        "minilm-med",
+        1,
+        kind="resized",
+        tokens=TOKENS,
+        parents=(("resized-from", base.digest, "minilm@1"),),
     )
     journal.register(
         "medical",
@@ -37,13 +55,23 @@ def journal(tmp_path: Path) -> Journal:
         kind="adapter",
         tokens=TOKENS,
         parents=(("base", resized.digest, "minilm-med@1"),),
-        source={"command": "registry add", "metrics": {"mrr": "0.25"}, "hub": {"repository": "org/medical", "commit": "a" * 40}},
+        source={
+            "command": "registry add",
+            "metrics": {"mrr": "0.25"},
+            "hub": {"repository": "org/medical", "commit": "a" * 40},
+        },
         probes=a_digest("probes"),
         message="first",
         forced=("finite",),
         checkpoint=True,
     )
-    journal.register("medical", 2, kind="adapter", tokens=TOKENS, parents=(("base", resized.digest, "minilm-med@1"),))
+    journal.register(
+        "medical",
+        2,
+        kind="adapter",
+        tokens=TOKENS,
+        parents=(("base", resized.digest, "minilm-med@1"),),
+    )
     for body in (
         Alias("medical", "prod", 2, "go"),
         Annotate("medical", 2, {"mrr": "0.5", "owner": "anna"}),
@@ -98,7 +126,10 @@ def test_what_changes_is_kept_as_intervals(journal: Journal) -> None:
 
     assert rows(catalog, tables.aliases) == [("medical", "prod", 2, "go", 6, 10)]
     assert rows(catalog, tables.yanks) == [("medical", 1, "stale", 9, None)]
-    assert rows(catalog, tables.notes) == [("medical", 2, "mrr", "0.5", 0.5, 7, 11), ("medical", 2, "owner", "anna", None, 7, 8)]
+    assert rows(catalog, tables.notes) == [
+        ("medical", 2, "mrr", "0.5", 0.5, 7, 11),
+        ("medical", 2, "owner", "anna", None, 7, 8),
+    ]
     assert [(row[0], row[1], row[-2], row[-1]) for row in rows(catalog, tables.versions)] == [
         ("medical", 1, 4, None),
         ("medical", 2, 5, 11),
@@ -113,7 +144,9 @@ def test_probes_recorded_later_take_the_place_of_those_at_registration(journal: 
     journal.write(Probes("medical", 1, a_digest("probes of another machine")))
 
     assert rows(catalog, tables.version_probes) == [
-        ("medical", 1, a_digest("probes"), 4, 12), ("medical", 1, a_digest("probes of another machine"), 12, None)]
+        ("medical", 1, a_digest("probes"), 4, 12),
+        ("medical", 1, a_digest("probes of another machine"), 12, None),
+    ]
     assert version_of(catalog, "medical", 1).probes == a_digest("probes of another machine")
     with catalog.reading() as connection:
         before = queries.version(connection, "medical", 1, at=11)
@@ -121,32 +154,51 @@ def test_probes_recorded_later_take_the_place_of_those_at_registration(journal: 
     assert before.probes == a_digest("probes")
 
 
-def test_a_copy_is_known_from_where_a_version_came_from_and_from_where_it_was_put(journal: Journal) -> None:
-    journal.write(Publish("medical", 1, "org/medical", "b" * 40, "v1", {"README.md": a_digest("card")}))
+def test_a_copy_is_known_from_where_a_version_came_from_and_from_where_it_was_put(
+    journal: Journal,
+) -> None:
+    journal.write(
+        Publish("medical", 1, "org/medical", "b" * 40, "v1", {"README.md": a_digest("card")})
+    )
     journal.write(Publish("medical", 1, "other/medical", "c" * 40))
     journal.write(Delete("medical", 1))
 
     assert rows(journal.catalogs[0], tables.copies) == [
-        ("medical", 1, "org/medical", "a" * 40, None, 4, 12), ("medical", 1, "org/medical", "b" * 40, "v1", 12, 14),
-        ("medical", 1, "other/medical", "c" * 40, None, 13, 14)]
+        ("medical", 1, "org/medical", "a" * 40, None, 4, 12),
+        ("medical", 1, "org/medical", "b" * 40, "v1", 12, 14),
+        ("medical", 1, "other/medical", "c" * 40, None, 13, 14),
+    ]
 
 
 def test_metrics_of_a_registration_can_be_compared_as_numbers(journal: Journal) -> None:
-    assert rows(journal.catalogs[0], tables.metrics) == [("medical", 1, "mrr", "0.25", 0.25, 4, None)]
+    assert rows(journal.catalogs[0], tables.metrics) == [
+        ("medical", 1, "mrr", "0.25", 0.25, 4, None)
+    ]
 
 
-@pytest.mark.parametrize("metrics", [None, 3, ["mrr"], {"mrr": 5, "map": {"k": "1"}, "ndcg": "0.5"}])
-def test_a_source_of_another_form_folds_with_what_of_it_is_known(journal: Journal, metrics: object) -> None:
+@pytest.mark.parametrize(
+    "metrics", [None, 3, ["mrr"], {"mrr": 5, "map": {"k": "1"}, "ndcg": "0.5"}]
+)
+def test_a_source_of_another_form_folds_with_what_of_it_is_known(
+    journal: Journal, metrics: object
+) -> None:
     journal.register("medical", 3, source={"metrics": metrics, "hub": "org/medical"})
 
     kept = [row for row in rows(journal.catalogs[0], tables.metrics) if row[1] == 3]
-    assert kept == ([("medical", 3, "ndcg", "0.5", 0.5, 12, None)] if isinstance(metrics, dict) else [])
+    assert kept == (
+        [("medical", 3, "ndcg", "0.5", 0.5, 12, None)] if isinstance(metrics, dict) else []
+    )
 
 
 def test_an_older_catalog_that_is_migrated_equals_the_fold(tmp_path: Path) -> None:
     journal = a_journal(tmp_path / "catalog")
     base = journal.register("minilm", 1, probes=a_digest("probes"))
-    journal.register("minilm", 2, probes=a_digest("probes"), source={"hub": {"repository": "org/minilm", "commit": "a" * 40}})
+    journal.register(
+        "minilm",
+        2,
+        probes=a_digest("probes"),
+        source={"hub": {"repository": "org/minilm", "commit": "a" * 40}},
+    )
     journal.write(Delete("minilm", 2))
     journal.write(Alias("minilm", "prod", 1))
     (catalog,) = journal.catalogs
@@ -175,9 +227,14 @@ def downgrade(connection: sa.Connection, revision: str) -> None:
 def test_a_token_list_and_weights_are_kept_once(journal: Journal) -> None:
     catalog = journal.catalogs[0]
 
-    journal.write(Register("copy", 1, *(journal.entries[2].body.manifest, journal.entries[2].body.facts)))  # type: ignore[union-attr]
+    journal.write(
+        Register("copy", 1, *(journal.entries[2].body.manifest, journal.entries[2].body.facts))
+    )  # type: ignore[union-attr]
 
-    assert [row[1:3] for row in rows(catalog, tables.tokens)] == [(100, "zorvaxin"), (101, "mibrutan")]
+    assert [row[1:3] for row in rows(catalog, tables.tokens)] == [
+        (100, "zorvaxin"),
+        (101, "mibrutan"),
+    ]
     assert len(rows(catalog, tables.weights)) == 4
     assert len(rows(catalog, tables.tensors)) == 8
 
@@ -206,7 +263,9 @@ def test_the_clock_never_goes_back_and_the_time_stays_what_was_said(journal: Jou
         ("four", None),
     ],
 )
-def test_a_note_that_is_a_number_is_one_for_sorting_too(journal: Journal, text: str, number: float | None) -> None:
+def test_a_note_that_is_a_number_is_one_for_sorting_too(
+    journal: Journal, text: str, number: float | None
+) -> None:
     journal.write(Annotate("minilm", 1, {"value": text}))
 
     assert rows(journal.catalogs[0], tables.notes)[-1][:5] == ("minilm", 1, "value", text, number)
@@ -246,7 +305,10 @@ def test_an_entry_about_what_is_not_there_is_refused(journal: Journal, body: Bod
 
 
 def test_a_number_that_is_taken_is_refused(journal: Journal) -> None:
-    manifest, facts = journal.add(a_manifest("x").to_bytes()), journal.add(some_facts("x").to_bytes())
+    manifest, facts = (
+        journal.add(a_manifest("x").to_bytes()),
+        journal.add(some_facts("x").to_bytes()),
+    )
 
     assert_refused(journal, Register("minilm", 1, manifest, facts), "entry 12", "minilm@1")
 
@@ -271,7 +333,9 @@ def test_names_are_unique_ignoring_case(journal: Journal) -> None:
     assert len(journal.entries) == 11
 
 
-def test_a_fold_goes_on_past_blobs_it_cannot_read_and_lists_them(tmp_path: Path, journal: Journal) -> None:
+def test_a_fold_goes_on_past_blobs_it_cannot_read_and_lists_them(
+    tmp_path: Path, journal: Journal
+) -> None:
     lost, damaged = journal.entries[2].body, journal.entries[3].body
     assert isinstance(lost, Register)
     assert isinstance(damaged, Register)
@@ -311,7 +375,9 @@ def test_a_blob_that_can_be_read_later_is_listed_no_more(tmp_path: Path, journal
     assert version_of(journal.catalogs[0], "minilm", 1).kind == "base"
 
 
-def test_content_that_is_not_what_its_name_says_is_skipped(tmp_path: Path, journal: Journal) -> None:
+def test_content_that_is_not_what_its_name_says_is_skipped(
+    tmp_path: Path, journal: Journal
+) -> None:
     def read(digest: str) -> bytes:
         raise DigestMismatch(f"the blob {digest} is damaged")
 
@@ -326,9 +392,13 @@ def test_content_that_is_not_what_its_name_says_is_skipped(tmp_path: Path, journ
 def test_numbers_that_no_column_holds_are_damage_and_no_crash(journal: Journal) -> None:
     manifest = a_manifest("x").to_bytes().replace(b'"size":600', b'"size":9999999999999999999')
 
-    journal.write(Register("big", 1, journal.add(manifest), journal.add(some_facts("x").to_bytes())))
+    journal.write(
+        Register("big", 1, journal.add(manifest), journal.add(some_facts("x").to_bytes()))
+    )
 
-    assert rows(journal.catalogs[0], tables.skipped) == [(digest_of(manifest), "manifest", "InvalidManifest")]
+    assert rows(journal.catalogs[0], tables.skipped) == [
+        (digest_of(manifest), "manifest", "InvalidManifest")
+    ]
 
 
 def test_a_manifest_of_a_newer_format_stops_the_fold(journal: Journal) -> None:

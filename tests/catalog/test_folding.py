@@ -18,15 +18,37 @@ from .writing import Journal, a_digest, a_journal
 
 NAMES, NUMBERS = st.sampled_from(["minilm", "team/med"]), st.integers(1, 3)
 STEPS = st.one_of(
-    st.tuples(st.just("register"), NAMES, NUMBERS, st.sampled_from([(), (Token(100, "zorvaxin", special=True),)])),
-    st.builds(Alias, NAMES, st.sampled_from(["prod", "dev"]), st.one_of(st.none(), NUMBERS), st.just("why")),
+    st.tuples(
+        st.just("register"),
+        NAMES,
+        NUMBERS,
+        st.sampled_from([(), (Token(100, "zorvaxin", special=True),)]),
+    ),
+    st.builds(
+        Alias,
+        NAMES,
+        st.sampled_from(["prod", "dev"]),
+        st.one_of(st.none(), NUMBERS),
+        st.just("why"),
+    ),
     st.builds(Yank, NAMES, NUMBERS, st.just("wrong"), st.booleans()),
-    st.builds(Annotate, NAMES, NUMBERS, st.dictionaries(st.sampled_from(["owner", "mrr"]), st.sampled_from(["anna", "0.5", "1e3", None]))),
-    st.builds(Probes, NAMES, NUMBERS, st.sampled_from([a_digest("probes 1"), a_digest("probes 2")])),
+    st.builds(
+        Annotate,
+        NAMES,
+        NUMBERS,
+        st.dictionaries(
+            st.sampled_from(["owner", "mrr"]), st.sampled_from(["anna", "0.5", "1e3", None])
+        ),
+    ),
+    st.builds(
+        Probes, NAMES, NUMBERS, st.sampled_from([a_digest("probes 1"), a_digest("probes 2")])
+    ),
     st.builds(Publish, NAMES, NUMBERS, st.sampled_from(["org/one", "org/two"]), st.just("c" * 40)),
     st.builds(Delete, NAMES, NUMBERS),
 )
-CLOCKS = st.sampled_from(["2026-01-02T03:04:05.000000Z", "2020-01-02T03:04:05.000000Z", "2031-01-02T03:04:05.000000Z"])
+CLOCKS = st.sampled_from(
+    ["2026-01-02T03:04:05.000000Z", "2020-01-02T03:04:05.000000Z", "2031-01-02T03:04:05.000000Z"]
+)
 
 
 def written(steps: list[tuple[object, str]], folder: Path) -> Journal:
@@ -36,8 +58,17 @@ def written(steps: list[tuple[object, str]], folder: Path) -> Journal:
         try:
             if isinstance(step, tuple):
                 _, name, number, tokens = step
-                journal.register(name, number, f"{name}@{number}", tokens=tokens, probes=a_digest("probes 0"),
-                                 source={"metrics": {"mrr": "0.25"}, "hub": {"repository": "org/one", "commit": "d" * 40}})
+                journal.register(
+                    name,
+                    number,
+                    f"{name}@{number}",
+                    tokens=tokens,
+                    probes=a_digest("probes 0"),
+                    source={
+                        "metrics": {"mrr": "0.25"},
+                        "hub": {"repository": "org/one", "commit": "d" * 40},
+                    },
+                )
             else:
                 journal.write(step, time=time)
         except EntryRefused:
@@ -50,7 +81,10 @@ def written(steps: list[tuple[object, str]], folder: Path) -> Journal:
 def test_a_catalog_that_followed_and_one_made_at_once_are_equal_row_for_row(steps):
     with tempfile.TemporaryDirectory() as folder:
         followed = written(steps, Path(folder) / "followed")
-        made = Catalog.create(Path(folder) / "made", fill=lambda connection: fill(connection, followed.entries, followed.read))
+        made = Catalog.create(
+            Path(folder) / "made",
+            fill=lambda connection: fill(connection, followed.entries, followed.read),
+        )
         tallying = Tallying(followed.read)
         for entry in followed.entries:
             tallying.fold(entry)

@@ -44,8 +44,17 @@ def as_queries_say(catalog: Connection, text: str) -> Glimpse | None:
         version = queries.resolve(catalog, reference.parse(text))
     except RegistryError:
         return None
-    base = next((parent.digest for parent in version.parents if parent.role == "base" and version.kind == "adapter"), None)
-    return Glimpse(version.name, version.number, version.digest, version.kind, version.model_class, base)
+    base = next(
+        (
+            parent.digest
+            for parent in version.parents
+            if parent.role == "base" and version.kind == "adapter"
+        ),
+        None,
+    )
+    return Glimpse(
+        version.name, version.number, version.digest, version.kind, version.model_class, base
+    )
 
 
 def test_models_and_versions_are_those_that_queries_give(home: Path, catalog: Connection) -> None:
@@ -58,18 +67,33 @@ def test_models_and_versions_are_those_that_queries_give(home: Path, catalog: Co
     assert glance.list_versions(home, "old") == queries.versions(catalog, "old") == []
 
 
-def test_copies_and_versions_of_a_manifest_are_those_that_queries_give(home: Path, catalog: Connection) -> None:
-    versions = [version for model in queries.models(catalog) for version in queries.versions(catalog, model.name)]
+def test_copies_and_versions_of_a_manifest_are_those_that_queries_give(
+    home: Path, catalog: Connection
+) -> None:
+    versions = [
+        version
+        for model in queries.models(catalog)
+        for version in queries.versions(catalog, model.name)
+    ]
     copies = queries.copies(catalog)
 
     assert copies and glance.copies(home) == copies
-    assert [glance.copies(home, name=copy.name.upper()) for copy in copies] == [queries.copies(catalog, name=copy.name) for copy in copies]
+    assert [glance.copies(home, name=copy.name.upper()) for copy in copies] == [
+        queries.copies(catalog, name=copy.name) for copy in copies
+    ]
     assert [glance.copies(home, repository=copy.repository) for copy in copies] == [
-        queries.copies(catalog, repository=copy.repository) for copy in copies]
+        queries.copies(catalog, repository=copy.repository) for copy in copies
+    ]
     for version in versions:
-        assert glance.with_manifest(home, version.digest) == queries.with_manifest(catalog, version.digest)
-        assert glance.copies(home, manifest=version.digest) == queries.copies(catalog, manifest=version.digest)
-        assert glance.knows(home, [], [version.digest]) and glance.knows(home, ["nothing", version.name.upper()], [])
+        assert glance.with_manifest(home, version.digest) == queries.with_manifest(
+            catalog, version.digest
+        )
+        assert glance.copies(home, manifest=version.digest) == queries.copies(
+            catalog, manifest=version.digest
+        )
+        assert glance.knows(home, [], [version.digest]) and glance.knows(
+            home, ["nothing", version.name.upper()], []
+        )
     assert glance.with_manifest(home, "sha256:" + "0" * 64) == []
     assert glance.knows(home, ["nothing"], ["sha256:" + "0" * 64]) is False
 
@@ -99,10 +123,14 @@ def test_copies_and_versions_of_a_manifest_are_those_that_queries_give(home: Pat
     ],
 )
 def test_a_reference_means_what_queries_say(home: Path, catalog: Connection, text: str) -> None:
-    expected = as_queries_say(catalog, text) if " " not in text and not text.startswith(".") else None
+    expected = (
+        as_queries_say(catalog, text) if " " not in text and not text.startswith(".") else None
+    )
 
     assert glance.resolve(home, text) == expected
-    assert glance.version(home, text) == (expected and queries.version(catalog, expected.name, expected.number))
+    assert glance.version(home, text) == (
+        expected and queries.version(catalog, expected.name, expected.number)
+    )
 
 
 def test_a_digest_means_what_queries_say(home: Path, catalog: Connection) -> None:
@@ -135,7 +163,17 @@ def test_what_takes_a_warning_or_another_version_goes_the_long_way(home: Path, t
         ("x", []),
         ("team/", ["team/Med"]),
         ("minilm", ["minilm", "minilm@prod", "minilm@latest", "minilm@1"]),
-        ("Medical@", ["Medical@dev", "Medical@prod", "Medical@latest", "Medical@3", "Medical@2", "Medical@1"]),
+        (
+            "Medical@",
+            [
+                "Medical@dev",
+                "Medical@prod",
+                "Medical@latest",
+                "Medical@3",
+                "Medical@2",
+                "Medical@1",
+            ],
+        ),
         ("medical@p", ["medical@prod"]),
         ("medical@3", ["medical@3"]),
         ("nothing@", []),
@@ -215,13 +253,22 @@ def test_a_glance_imports_neither_sqlalchemy_nor_alembic(home: Path) -> None:
         "glance.list_models(Path(sys.argv[1])); print([name for name in ('sqlalchemy', 'alembic') if name in sys.modules])"
     )
 
-    done = subprocess.run([sys.executable, "-c", code, str(home)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(home)], capture_output=True, text=True, check=True
+    )
 
     assert done.stdout == "[]\n"
 
 
 def test_what_is_given_away_of_a_name_is_what_queries_say(home: Path, catalog: Connection) -> None:
-    asked = [("MEDICAL", None), ("medical", 1), ("medical", 4), ("medical", 99), ("old", 1), ("nothing", 1)]
+    asked = [
+        ("MEDICAL", None),
+        ("medical", 1),
+        ("medical", 4),
+        ("medical", 99),
+        ("old", 1),
+        ("nothing", 1),
+    ]
 
     told = [glance.taken(home, name, number) for name, number in asked]
 

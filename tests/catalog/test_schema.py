@@ -45,12 +45,16 @@ def empty() -> sa.Engine:
 
 def test_the_migrations_make_what_the_tables_describe(migrated: Catalog) -> None:
     with migrated.reading() as connection:
-        differences = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+        differences = compare_metadata(
+            MigrationContext.configure(connection, opts={"compare_type": True}), metadata
+        )
 
     assert differences == []
 
 
-def test_the_migrations_and_the_tables_make_the_same_schema_to_the_letter(migrated: Catalog, empty: sa.Engine) -> None:
+def test_the_migrations_and_the_tables_make_the_same_schema_to_the_letter(
+    migrated: Catalog, empty: sa.Engine
+) -> None:
     with empty.begin() as connection:
         metadata.create_all(connection)
         described = schema_text(connection)
@@ -91,7 +95,14 @@ def test_the_revision_that_the_package_names_is_the_newest_script() -> None:
 
 
 def test_the_newest_generation_of_the_own_revision_is_the_catalog(tmp_path: Path) -> None:
-    for name in ("0001-000001.db", "0001-000010.db", "0001-000009.db", "0002-000011.db", "0001-000012.db.7.tmp", "notes.db"):
+    for name in (
+        "0001-000001.db",
+        "0001-000010.db",
+        "0001-000009.db",
+        "0002-000011.db",
+        "0001-000012.db.7.tmp",
+        "notes.db",
+    ):
         (tmp_path / name).touch()
 
     assert newest(tmp_path, "0001") == (10, tmp_path / "0001-000010.db")

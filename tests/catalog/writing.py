@@ -28,14 +28,25 @@ def a_digest(text: str) -> Digest:
 
 
 def a_manifest(
-    content: str, *, kind: str = "base", parents: tuple[tuple[str, Digest], ...] = (), model_class: str = "SentenceTransformer"
+    content: str,
+    *,
+    kind: str = "base",
+    parents: tuple[tuple[str, Digest], ...] = (),
+    model_class: str = "SentenceTransformer",
 ) -> Manifest:
     """A manifest of two files; `content` tells it from others."""
-    files = (File("config.json", a_digest("config"), 600), File("model.safetensors", a_digest(f"weights file {content}"), 1000))
-    return Manifest(kind, model_class, files, tuple(Parent(role, digest) for role, digest in parents))
+    files = (
+        File("config.json", a_digest("config"), 600),
+        File("model.safetensors", a_digest(f"weights file {content}"), 1000),
+    )
+    return Manifest(
+        kind, model_class, files, tuple(Parent(role, digest) for role, digest in parents)
+    )
 
 
-def some_facts(content: str, *, tokens: tuple[Token, ...] = (), adapter: Adapter | None = None) -> Facts:
+def some_facts(
+    content: str, *, tokens: tuple[Token, ...] = (), adapter: Adapter | None = None
+) -> Facts:
     """Facts of a small model whose weights are told apart by `content`."""
     tensors = (
         Tensor("embeddings", "F32", (100 + len(tokens), 8), a_digest(f"embeddings {content}")),
@@ -106,10 +117,21 @@ class Journal:
     ) -> Manifest:
         """Register a version; parents are (role, digest, reference)."""
         content = content or f"{name.lower()}@{number}"
-        manifest = a_manifest(content, kind=kind, parents=tuple(item[:2] for item in parents), model_class=model_class)
+        manifest = a_manifest(
+            content, kind=kind, parents=tuple(item[:2] for item in parents), model_class=model_class
+        )
         edges = tuple(Edge(role, digest, "given", reference) for role, digest, reference in parents)
         facts = some_facts(content, tokens=tokens, adapter=adapter)
-        self.write(Register(name, number, self.add(manifest.to_bytes()), self.add(facts.to_bytes()), edges=edges, **more))
+        self.write(
+            Register(
+                name,
+                number,
+                self.add(manifest.to_bytes()),
+                self.add(facts.to_bytes()),
+                edges=edges,
+                **more,
+            )
+        )
         return manifest
 
 
@@ -145,7 +167,10 @@ def head_of(catalog: Catalog) -> tuple[int, Digest | None]:
 def names_of(catalog: Catalog) -> list[str]:
     """Every name there ever was, sorted."""
     with catalog.reading() as connection:
-        return [row.name for row in connection.execute(tables.models.select().order_by(tables.models.c.name))]
+        return [
+            row.name
+            for row in connection.execute(tables.models.select().order_by(tables.models.c.name))
+        ]
 
 
 def opened(folder: Path, *, readonly: bool = False) -> Catalog:

@@ -51,7 +51,11 @@ def folders(tmp_path_factory) -> Folders:
     """The folders of a training. Only to be read."""
     training = tmp_path_factory.mktemp("training")
     resized = plain.base(training / "resized", added=ADDED)
-    return Folders(plain.base(training / "base"), resized, plain.adapter(training / "medical", resized, added=ADDED))
+    return Folders(
+        plain.base(training / "base"),
+        resized,
+        plain.adapter(training / "medical", resized, added=ADDED),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -92,9 +96,18 @@ def run(capsys, monkeypatch) -> Callable[..., Ran]:
 def process(tmp_path) -> Callable[..., Ran]:
     """Run the command as a process of its own."""
 
-    def run_process(*arguments: object, home: Path | None = None, text: str | None = None, **environment: str) -> Ran:
-        done = subprocess.run([sys.executable, "-m", "registry", *map(str, arguments)], input=text or "", capture_output=True,
-                              text=True, env=process_environment(home, **environment), cwd=tmp_path, check=False)
+    def run_process(
+        *arguments: object, home: Path | None = None, text: str | None = None, **environment: str
+    ) -> Ran:
+        done = subprocess.run(
+            [sys.executable, "-m", "registry", *map(str, arguments)],
+            input=text or "",
+            capture_output=True,
+            text=True,
+            env=process_environment(home, **environment),
+            cwd=tmp_path,
+            check=False,
+        )
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return run_process

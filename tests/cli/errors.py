@@ -6,8 +6,10 @@ from __future__ import annotations
 def is_one_error(text: str) -> bool:
     """Return whether a text is one error line and at most one hint line."""
     error, *hints = text.splitlines() or [""]
-    return error.startswith("error: ") and len(hints) <= 1 and all(
-        line.startswith("hint: ") for line in hints
+    return (
+        error.startswith("error: ")
+        and len(hints) <= 1
+        and all(line.startswith("hint: ") for line in hints)
     )
 
 

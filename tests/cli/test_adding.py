@@ -25,7 +25,9 @@ def test_adding_again_says_already(run, home, folders):
 
 
 def test_a_dry_run_says_the_number_it_would_get_and_registers_nothing(run, home, tmp_path):
-    ran = run("add", plain.base(tmp_path / "other", seed=7), "--as", "minilm", "--dry-run", home=home)
+    ran = run(
+        "add", plain.base(tmp_path / "other", seed=7), "--as", "minilm", "--dry-run", home=home
+    )
 
     assert re.fullmatch(LINE.format("minilm", 2, " dry-run\n"), ran.out)
     assert run("list", "minilm", "-q", home=home).lines == ["minilm@1"]
@@ -34,10 +36,26 @@ def test_a_dry_run_says_the_number_it_would_get_and_registers_nothing(run, home,
 def test_add_sets_the_alias_and_keeps_the_message(run, home, tmp_path):
     other = plain.base(tmp_path / "other", seed=7)
 
-    run("add", other, "--as", "minilm", "--alias", "next", "-m", "second", "--run", "r-17", home=home)
+    run(
+        "add",
+        other,
+        "--as",
+        "minilm",
+        "--alias",
+        "next",
+        "-m",
+        "second",
+        "--run",
+        "r-17",
+        home=home,
+    )
 
     shown = run("show", "minilm@next", "--json", home=home).json
-    assert (shown["reference"], shown["aliases"], shown["message"]) == ("minilm@2", ["next"], "second")
+    assert (shown["reference"], shown["aliases"], shown["message"]) == (
+        "minilm@2",
+        ["next"],
+        "second",
+    )
     assert "r-17" in str(shown["source"])
 
 
@@ -50,12 +68,19 @@ def test_quiet_prints_the_reference_alone(run, home, tmp_path):
 def test_json_says_what_was_found_out(run, home, folders):
     told = run("add", folders.adapter, "--as", "medical", "--json", home=home).json
 
-    assert {"reference": "medical@1", "kind": "adapter", "already": True, "evidence": "path"}.items() <= told.items()
+    assert {
+        "reference": "medical@1",
+        "kind": "adapter",
+        "already": True,
+        "evidence": "path",
+    }.items() <= told.items()
     assert told["parent"].startswith("minilm-medical@1")
     assert re.fullmatch("sha256:[0-9a-f]{64}", told["digest"])
 
 
-def test_of_several_folders_each_has_its_verdict_and_the_worst_exit_code_counts(run, home, folders, tmp_path):
+def test_of_several_folders_each_has_its_verdict_and_the_worst_exit_code_counts(
+    run, home, folders, tmp_path
+):
     good = plain.base(tmp_path / "good", seed=7)
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -74,12 +99,16 @@ def test_several_folders_in_json_are_an_array_with_an_error_or_a_version_each(ru
 
     ran = run("add", good, empty, "--prefix", "runs/", "--json", home=home)
 
-    assert [(item["folder"], item["added"] and item["added"]["reference"], item["error"] is None) for item in ran.json] == [
-        (str(good), "runs/good@1", True), (str(empty), None, False)]
+    assert [
+        (item["folder"], item["added"] and item["added"]["reference"], item["error"] is None)
+        for item in ran.json
+    ] == [(str(good), "runs/good@1", True), (str(empty), None, False)]
     assert ran.err == ""
 
 
-def test_an_adapter_whose_base_is_not_registered_is_refused_with_the_command_to_type(run, home, tmp_path):
+def test_an_adapter_whose_base_is_not_registered_is_refused_with_the_command_to_type(
+    run, home, tmp_path
+):
     base = plain.base(tmp_path / "base", seed=7)
     adapter = plain.adapter(tmp_path / "adapter", base)
 
@@ -112,16 +141,36 @@ def test_resize_ends_with_the_line_of_the_version(run, home, tmp_path):
 
     assert ran.code == 0
     assert re.fullmatch(LINE.format("bigger", 1, ""), ran.lines[-1])
-    assert [line.split("\t")[1] for line in run("tokens", "bigger@1", home=home).lines] == ["zorvaxin", "quine"]
+    assert [line.split("\t")[1] for line in run("tokens", "bigger@1", home=home).lines] == [
+        "zorvaxin",
+        "quine",
+    ]
 
 
 def test_resize_takes_words_and_flags_from_the_command_line(run, home):
-    ran = run("resize", "minilm@1", "--as", "bigger", "--token", "[DRUG]", "--token", "[DOSE]", "--special", "--init", "random",
-              "--seed", "7", home=home)
+    ran = run(
+        "resize",
+        "minilm@1",
+        "--as",
+        "bigger",
+        "--token",
+        "[DRUG]",
+        "--token",
+        "[DOSE]",
+        "--special",
+        "--init",
+        "random",
+        "--seed",
+        "7",
+        home=home,
+    )
 
     tokens = run("tokens", "bigger@1", "--json", home=home).json
     assert ran.code == 0
-    assert [(token["content"], token["special"]) for token in tokens] == [("[DRUG]", True), ("[DOSE]", True)]
+    assert [(token["content"], token["special"]) for token in tokens] == [
+        ("[DRUG]", True),
+        ("[DOSE]", True),
+    ]
 
 
 @pytest.mark.parametrize("given", [[], ["--tokens", "words.txt", "--token", "word"]])

@@ -18,12 +18,27 @@ def bash(tmp_path, filled, process):
     script = process("completion", "bash").out
 
     def offered(line: str, breaks: str = " \t\n\"'@><=;|&(:") -> list[str]:
-        driver = [script, 'compopt() { echo "option $*"; }', "COMP_WORDBREAKS=$BREAKS", "_registry_completion registry",
-                  'printf "%s\\n" "${COMPREPLY[@]}"']
-        environment = process_environment(filled, PATH=f"{program.parent}{os.pathsep}{os.environ['PATH']}", COMP_LINE=line,
-                                          COMP_POINT=str(len(line)), BREAKS=breaks)
-        done = subprocess.run(["bash", "--norc", "-c", "\n".join(driver)], capture_output=True, text=True, check=True,
-                              env=environment)
+        driver = [
+            script,
+            'compopt() { echo "option $*"; }',
+            "COMP_WORDBREAKS=$BREAKS",
+            "_registry_completion registry",
+            'printf "%s\\n" "${COMPREPLY[@]}"',
+        ]
+        environment = process_environment(
+            filled,
+            PATH=f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+            COMP_LINE=line,
+            COMP_POINT=str(len(line)),
+            BREAKS=breaks,
+        )
+        done = subprocess.run(
+            ["bash", "--norc", "-c", "\n".join(driver)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+        )
         assert done.stderr == ""
         return done.stdout.split()
 
@@ -52,9 +67,16 @@ def test_after_the_at_sign_bash_is_given_what_it_has_not_got(bash):
 
 
 def test_behind_the_colon_files_of_the_version_are_completed(bash):
-    assert bash("registry show medical@1:adapter_") == ["adapter_config.json", "adapter_model.safetensors"]
-    assert bash("registry show medical@prod:adapter_c", breaks=" \t\n") == ["medical@prod:adapter_config.json"]
-    assert bash("registry show nothing@1:adapter_") == bash("registry load medical@1:adapter_") == []
+    assert bash("registry show medical@1:adapter_") == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
+    assert bash("registry show medical@prod:adapter_c", breaks=" \t\n") == [
+        "medical@prod:adapter_config.json"
+    ]
+    assert (
+        bash("registry show nothing@1:adapter_") == bash("registry load medical@1:adapter_") == []
+    )
 
 
 def test_where_the_at_sign_ends_no_word_bash_is_given_the_whole_reference(bash):
@@ -65,7 +87,9 @@ def test_references_are_completed_in_options(bash):
     assert bash("registry add . --parent medical@pr") == ["prod"]
 
 
-@pytest.mark.parametrize("line", ["registry add ./m", "registry find ./m", "registry checkout medical@1 m"])
+@pytest.mark.parametrize(
+    "line", ["registry add ./m", "registry find ./m", "registry checkout medical@1 m"]
+)
 def test_folders_are_left_to_the_shell(bash, line):
     assert bash(line) == ["option", "-o", "dirnames"]
 
@@ -75,7 +99,12 @@ def test_a_line_that_was_not_finished_is_completed_all_the_same(bash, filled):
 
 
 def test_a_home_that_is_not_there_completes_to_nothing_and_says_nothing(process, tmp_path):
-    ran = process(home=tmp_path / "nowhere", _REGISTRY_COMPLETE="bash_complete", COMP_WORDS="registry show m", COMP_CWORD="2")
+    ran = process(
+        home=tmp_path / "nowhere",
+        _REGISTRY_COMPLETE="bash_complete",
+        COMP_WORDS="registry show m",
+        COMP_CWORD="2",
+    )
 
     assert (ran.out.strip(), ran.err) == ("", "")
 
@@ -83,8 +112,12 @@ def test_a_home_that_is_not_there_completes_to_nothing_and_says_nothing(process,
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_zsh_and_fish_have_scripts_and_get_whole_references(process, filled, shell):
     script = process("completion", shell)
-    asked = process(home=filled, _REGISTRY_COMPLETE=f"{shell}_complete", COMP_WORDS="registry show medical@pr",
-                    COMP_CWORD="2" if shell == "zsh" else "medical@pr")
+    asked = process(
+        home=filled,
+        _REGISTRY_COMPLETE=f"{shell}_complete",
+        COMP_WORDS="registry show medical@pr",
+        COMP_CWORD="2" if shell == "zsh" else "medical@pr",
+    )
 
     assert "_REGISTRY_COMPLETE" in script.out
     assert "medical@prod" in asked.out
@@ -94,8 +127,12 @@ def test_bash_reads_the_script_without_a_word(tmp_path, process):
     script = Path(tmp_path / "completion.bash")
     script.write_text(process("completion", "bash").out)
 
-    done = subprocess.run(["bash", "--norc", "-c", f"source {script}; complete -p registry"], capture_output=True, text=True,
-                          check=True)
+    done = subprocess.run(
+        ["bash", "--norc", "-c", f"source {script}; complete -p registry"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
 
     assert done.stdout.split()[-1] == "registry"
     assert done.stderr == ""

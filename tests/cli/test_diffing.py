@@ -13,7 +13,10 @@ def test_the_last_line_is_the_advice(run, filled):
     assert ran.code == 0
     assert ran.lines[0] == "minilm@1 (base) → minilm-medical@1 (resized)"
     assert "  + zorvaxin (id 27)" in ran.lines
-    assert "  embeddings.word_embeddings: weight 27×8 → 29×8, 2 rows new, 27 old rows the same" in ran.lines
+    assert (
+        "  embeddings.word_embeddings: weight 27×8 → 29×8, 2 rows new, 27 old rows the same"
+        in ran.lines
+    )
     assert ran.lines[-1].startswith("re-encode: texts that hold an added token (zorvaxin, quelora)")
     assert run("diff", "minilm@1", "minilm-medical@1", "-q", home=filled).lines == [ran.lines[-1]]
 
@@ -33,7 +36,19 @@ def test_exit_code_tells_whether_anything_differs(run, filled, after, code):
 def test_json_has_every_area(run, filled):
     found = run("diff", "minilm@1", "medical@1", "--json", home=filled).json
 
-    assert set(found) >= {"before", "after", "same", "tokens", "weights", "adapter", "settings", "texts", "metrics", "files", "advice"}
+    assert set(found) >= {
+        "before",
+        "after",
+        "same",
+        "tokens",
+        "weights",
+        "adapter",
+        "settings",
+        "texts",
+        "metrics",
+        "files",
+        "advice",
+    }
     assert found["tokens"][0]["after"]["content"] == "zorvaxin"
     assert {tensor["change"] for tensor in found["weights"]["tensors"]} == {"resized"}
     assert all(item["change"] > 0 for item in found["adapter"])
@@ -55,6 +70,7 @@ def test_what_is_not_there_is_one_line(run, filled):
 
 def test_control_characters_of_a_token_do_not_reach_the_terminal(run, filled, folders, tmp_path):
     import shutil
+
     other = shutil.copytree(folders.resized, tmp_path / "other")
     text = json.loads((other / "tokenizer.json").read_text())
     text["added_tokens"][-1]["content"] = "quelora\x1b[2J"
@@ -68,15 +84,44 @@ def test_control_characters_of_a_token_do_not_reach_the_terminal(run, filled, fo
 
 def test_encodings_are_told_for_people_and_as_json_and_as_a_page(run, filled, tmp_path):
     (tmp_path / "texts.txt").write_text("the patient takes zorvaxin\nthe new dose\n")
-    ran = run("diff", "minilm@1", "minilm-medical@1", "--texts", tmp_path / "texts.txt", "--html", tmp_path / "page.html", home=filled)
-    found = run("diff", "minilm@1", "minilm-medical@1", "--encodings", "--texts", tmp_path / "texts.txt", "--json", home=filled).json["encodings"]
+    ran = run(
+        "diff",
+        "minilm@1",
+        "minilm-medical@1",
+        "--texts",
+        tmp_path / "texts.txt",
+        "--html",
+        tmp_path / "page.html",
+        home=filled,
+    )
+    found = run(
+        "diff",
+        "minilm@1",
+        "minilm-medical@1",
+        "--encodings",
+        "--texts",
+        tmp_path / "texts.txt",
+        "--json",
+        home=filled,
+    ).json["encodings"]
 
-    assert any(line.startswith("encodings minilm-medical@1 encodes 1 of 2 texts otherwise than minilm@1") for line in ran.lines)
-    assert any("pieces of zorvaxin: z ##o ##r ##v ##a ##x ##i ##n → zorvaxin" in line for line in ran.lines)
+    assert any(
+        line.startswith("encodings minilm-medical@1 encodes 1 of 2 texts otherwise than minilm@1")
+        for line in ran.lines
+    )
+    assert any(
+        "pieces of zorvaxin: z ##o ##r ##v ##a ##x ##i ##n → zorvaxin" in line for line in ran.lines
+    )
     assert ran.lines[-1].startswith("re-encode:")
     assert (tmp_path / "page.html").read_text("utf-8").startswith("<!doctype html>")
-    assert ran.err.splitlines() == ["--html measures encodings too: both models are loaded", f"wrote the page {tmp_path / 'page.html'}"]
-    assert [item["text"] for item in found["texts"]] == ["the patient takes zorvaxin", "the new dose"]
+    assert ran.err.splitlines() == [
+        "--html measures encodings too: both models are loaded",
+        f"wrote the page {tmp_path / 'page.html'}",
+    ]
+    assert [item["text"] for item in found["texts"]] == [
+        "the patient takes zorvaxin",
+        "the new dose",
+    ]
     assert found["texts"][1]["value"] == pytest.approx(1.0)
     assert {"measure", "moved", "median", "histogram", "pieces", "plane", "sentence"} <= set(found)
 
@@ -90,7 +135,10 @@ def test_texts_can_come_by_a_pipe(process, filled, tmp_path):
     ran = process("diff", "minilm@1", "minilm-medical@1", "--texts", pipe, "--json", home=filled)
     writer.join()
 
-    assert [item["text"] for item in ran.json["encodings"]["texts"]] == ["the new dose", "of zorvaxin"]
+    assert [item["text"] for item in ran.json["encodings"]["texts"]] == [
+        "the new dose",
+        "of zorvaxin",
+    ]
 
 
 def test_texts_that_cannot_be_read_are_wrong_use(run, filled, tmp_path):

@@ -54,7 +54,10 @@ def test_repair_of_a_broken_journal_without_a_catalog_says_both_ways_on(run, hom
     ran = run("repair", home=home)
 
     assert (ran.code, ran.lines[-1]) == (5, "no catalog was made: the journal is broken")
-    assert "registry repair --from HOME|BUNDLE" in ran.err and "registry repair --accept-journal" in ran.err
+    assert (
+        "registry repair --from HOME|BUNDLE" in ran.err
+        and "registry repair --accept-journal" in ran.err
+    )
 
 
 def test_repair_without_the_first_entry_and_a_catalog_says_only_what_can_be_followed(run, home):
@@ -67,7 +70,9 @@ def test_repair_without_the_first_entry_and_a_catalog_says_only_what_can_be_foll
     assert "registry repair --from HOME|BUNDLE" in ran.err and "--accept-journal" not in ran.err
 
 
-@pytest.mark.parametrize("command", [["list"], ["list", "medical"], ["show", "medical@1"], ["init"]])
+@pytest.mark.parametrize(
+    "command", [["list"], ["list", "medical"], ["show", "medical@1"], ["init"]]
+)
 def test_a_home_without_its_first_entry_is_damaged_for_each_command_alike(run, home, command):
     (home / "journal" / f"{1:020}.json").unlink()
 
@@ -88,9 +93,15 @@ def test_repair_makes_the_catalog_anew(run, home):
     assert run("audit", home=home).code == 0
 
 
-WRITING = pytest.mark.parametrize(("command", "what"), [
-    (["bundle", "minilm@1", "-o"], "the bundle"), (["bundle", "--all", "-o"], "the bundle"), (["audit", "--receipt"], "the receipt"),
-    (["diff", "minilm@1", "minilm@1", "--html"], "the page")])
+WRITING = pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (["bundle", "minilm@1", "-o"], "the bundle"),
+        (["bundle", "--all", "-o"], "the bundle"),
+        (["audit", "--receipt"], "the receipt"),
+        (["diff", "minilm@1", "minilm@1", "--html"], "the page"),
+    ],
+)
 
 
 @WRITING

@@ -8,8 +8,23 @@ import registry
 from tests.cli.conftest import ADDED
 from tests.cli.errors import is_one_error, missing
 
-REQUIRED = {"reference", "kind", "class", "digest", "parents", "aliases", "vocabulary", "weights", "files", "source", "message",
-            "notes", "created_at", "created_by", "yanked"}
+REQUIRED = {
+    "reference",
+    "kind",
+    "class",
+    "digest",
+    "parents",
+    "aliases",
+    "vocabulary",
+    "weights",
+    "files",
+    "source",
+    "message",
+    "notes",
+    "created_at",
+    "created_by",
+    "yanked",
+}
 DIGEST = re.compile("sha256:[0-9a-f]{64}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -20,7 +35,8 @@ def test_list_in_a_pipe_is_tab_separated_without_a_header(run, filled):
     assert [row[:6] for row in rows] == [
         ["medical", "1", "1", "adapter", "SentenceTransformer", "prod=1"],
         ["minilm", "1", "1", "base", "SentenceTransformer", ""],
-        ["minilm-medical", "1", "1", "resized", "SentenceTransformer", ""]]
+        ["minilm-medical", "1", "1", "resized", "SentenceTransformer", ""],
+    ]
     assert all(TIME.fullmatch(row[6]) for row in rows)
 
 
@@ -30,8 +46,9 @@ def test_list_says_the_same_at_a_glance_and_the_long_way(run, filled, process):
 
     glanced = run("list", "--json", home=filled).json
 
-    assert [(item["name"], item["latest"], item["aliases"], item["updated_at"]) for item in glanced] == [
-        (model.name, model.latest, dict(model.aliases), model.updated_at) for model in models]
+    assert [
+        (item["name"], item["latest"], item["aliases"], item["updated_at"]) for item in glanced
+    ] == [(model.name, model.latest, dict(model.aliases), model.updated_at) for model in models]
 
 
 def test_list_of_a_model_gives_its_versions(run, filled):
@@ -39,7 +56,12 @@ def test_list_of_a_model_gives_its_versions(run, filled):
     (value,) = run("list", "medical", "--json", home=filled).json
 
     assert row[:4] == ["medical@1", "adapter", "SentenceTransformer", "prod, latest"]
-    assert (value["reference"], value["aliases"], value["latest"], value["size"]) == ("medical@1", ["prod"], True, int(row[4]))
+    assert (value["reference"], value["aliases"], value["latest"], value["size"]) == (
+        "medical@1",
+        ["prod"],
+        True,
+        int(row[4]),
+    )
 
 
 def test_an_empty_registry_lists_nothing_and_says_how_to_begin(run, tmp_path):
@@ -55,7 +77,11 @@ def test_an_empty_registry_lists_nothing_and_says_how_to_begin(run, tmp_path):
 def test_show_prints_a_source_whatever_an_earlier_package_took_from_elsewhere(run, home):
     with registry.open(home) as opened:
         first = opened.home.journal.read(opened.resolve("minilm@1").entry).body
-        opened.home.commit(lambda connection: replace(first, number=2, source={"fix": 5, "git": 5, "recipe": [5], "run": {"id": 5}}))
+        opened.home.commit(
+            lambda connection: replace(
+                first, number=2, source={"fix": 5, "git": 5, "recipe": [5], "run": {"id": 5}}
+            )
+        )
 
     ran = run("show", "minilm@2", home=home)
 
@@ -67,19 +93,36 @@ def test_show_has_every_field_that_programs_count_on(run, filled):
 
     assert set(shown) >= REQUIRED
     assert shown["reference"] == "medical@1"
-    assert [set(parent) for parent in shown["parents"]] == [{"role", "reference", "digest", "evidence"}]
+    assert [set(parent) for parent in shown["parents"]] == [
+        {"role", "reference", "digest", "evidence"}
+    ]
     assert set(shown["vocabulary"]) == {"digest", "size", "added"}
     assert [token["content"] for token in shown["vocabulary"]["added"]] == list(ADDED)
-    assert set(shown["vocabulary"]["added"][0]) == {"id", "content", "special", "lstrip", "rstrip", "single_word", "normalized"}
+    assert set(shown["vocabulary"]["added"][0]) == {
+        "id",
+        "content",
+        "special",
+        "lstrip",
+        "rstrip",
+        "single_word",
+        "normalized",
+    }
     assert set(shown["weights"]) == {"digest", "tensors", "parameters", "dtype"}
-    assert all(set(file) == {"path", "digest", "size"} and isinstance(file["size"], int) for file in shown["files"])
+    assert all(
+        set(file) == {"path", "digest", "size"} and isinstance(file["size"], int)
+        for file in shown["files"]
+    )
 
 
 def test_show_gives_whole_digests_and_iso_dates(run, filled):
     shown = run("show", "medical@prod", "--json", home=filled).json
 
-    digests = [shown["digest"], shown["vocabulary"]["digest"], shown["weights"]["digest"],
-               *(file["digest"] for file in shown["files"])]
+    digests = [
+        shown["digest"],
+        shown["vocabulary"]["digest"],
+        shown["weights"]["digest"],
+        *(file["digest"] for file in shown["files"]),
+    ]
     assert all(DIGEST.fullmatch(digest) for digest in digests)
     assert TIME.fullmatch(shown["created_at"])
     assert (shown["notes"], shown["yanked"], shown["message"]) == ({"owner": "anna"}, False, None)
@@ -131,21 +174,40 @@ def test_find_tells_which_version_a_folder_is(run, filled, folders):
     assert run("find", folders.base, "-q", home=filled).lines == ["minilm@1"]
 
 
-@pytest.mark.parametrize(("arguments", "said"), [
-    (["find", "nothing of this"], "nothing matches 'nothing of this'"), (["tokens", "minilm@1"], "minilm@1 has no token"),
-    (["config"], "registry config user.name NAME"), (["log", "--kind", "delete"], "no entry of the journal matches")])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["find", "nothing of this"], "nothing matches 'nothing of this'"),
+        (["tokens", "minilm@1"], "minilm@1 has no token"),
+        (["config"], "registry config user.name NAME"),
+        (["log", "--kind", "delete"], "no entry of the journal matches"),
+    ],
+)
 def test_an_empty_answer_is_no_error_and_says_that_it_is_empty(run, filled, arguments, said):
     ran = run(*arguments, home=filled)
 
     assert (ran.code, ran.out) == (0, "")
     assert said in ran.err
-    assert (run(*arguments, "--json", home=filled).err, run(*arguments, "-q", home=filled).err) == ("", "")
+    assert (run(*arguments, "--json", home=filled).err, run(*arguments, "-q", home=filled).err) == (
+        "",
+        "",
+    )
 
 
-@pytest.mark.parametrize(("what", "said"), [
-    ("x > 1", "no version has a number called 'x', as metric or note; there are: eval_spearman"),
-    ("spearman > 0.1", "no version has a number called 'spearman', as metric or note; is it one of these: eval_spearman"),
-    ("evil_spearmen = 1", "; is it one of these: eval_spearman")])
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        (
+            "x > 1",
+            "no version has a number called 'x', as metric or note; there are: eval_spearman",
+        ),
+        (
+            "spearman > 0.1",
+            "no version has a number called 'spearman', as metric or note; is it one of these: eval_spearman",
+        ),
+        ("evil_spearmen = 1", "; is it one of these: eval_spearman"),
+    ],
+)
 def test_a_comparison_with_a_number_that_no_version_has_says_so(run, home, what, said):
     run("annotate", "medical@1", "eval_spearman=0.5", home=home)
 
@@ -156,12 +218,29 @@ def test_a_comparison_with_a_number_that_no_version_has_says_so(run, home, what,
     assert "no version has" not in run("find", "eval_spearman > 0.9", home=home).err
 
 
-@pytest.mark.parametrize(("what", "quoted"), [
-    ("x >", ["'x >'", "'>'"]), ("> 3", ["'> 3'", "'>'"]), ("eval < high", ["'eval < high'", "'<'"]),
-    (" ", ["'eval_loss < 0.3'"]),
-    *((text, [repr(text), "< <= > >= = !=", "'eval_loss < 0.3'"]) for text in (
-        "eval >> 3", "eval > > 3", "eval => 3", "eval =< 3", "eval <> 3", "eval ≥ 3",
-        "eval >= 0.8 <= 0.9", "eval <3 and", "3 > eval"))])
+@pytest.mark.parametrize(
+    ("what", "quoted"),
+    [
+        ("x >", ["'x >'", "'>'"]),
+        ("> 3", ["'> 3'", "'>'"]),
+        ("eval < high", ["'eval < high'", "'<'"]),
+        (" ", ["'eval_loss < 0.3'"]),
+        *(
+            (text, [repr(text), "< <= > >= = !=", "'eval_loss < 0.3'"])
+            for text in (
+                "eval >> 3",
+                "eval > > 3",
+                "eval => 3",
+                "eval =< 3",
+                "eval <> 3",
+                "eval ≥ 3",
+                "eval >= 0.8 <= 0.9",
+                "eval <3 and",
+                "3 > eval",
+            )
+        ),
+    ],
+)
 def test_half_a_comparison_is_told_in_a_line(run, filled, what, quoted):
     ran = run("find", what, home=filled)
 
@@ -201,29 +280,49 @@ def test_a_yanked_version_is_found_with_one_line_of_warning(run, home):
 
 def test_tokens_tell_who_brought_each_when_and_what_it_was_before(run, filled, tmp_path):
     (tmp_path / "corpus.txt").write_text("zorvaxin\n" * 3 + "quelora\n" * 9)
-    found = run("tokens", "medical@1", "--texts", tmp_path / "corpus.txt", "--json", home=filled).json
+    found = run(
+        "tokens", "medical@1", "--texts", tmp_path / "corpus.txt", "--json", home=filled
+    ).json
     ran = run("tokens", "medical@1", "--texts", tmp_path / "corpus.txt", home=filled)
 
     assert [item["brought"]["reference"] for item in found] == ["minilm-medical@1"] * 2
     assert found[0]["pieces"] == ["z", "##o", "##r", "##v", "##a", "##x", "##i", "##n"]
     assert [(item["trained"], item["count"]) for item in found] == [(None, 3), (None, 9)]
-    assert {"id", "content", "special", "lstrip", "rstrip", "single_word", "normalized"} <= set(found[0])
+    assert {"id", "content", "special", "lstrip", "rstrip", "single_word", "normalized"} <= set(
+        found[0]
+    )
     assert ran.lines[0].split("\t")[3] == "minilm-medical@1"
     assert ran.lines[0].split("\t")[-1] == "3"
-    assert ran.err == "warning: 'zorvaxin' (3) occurs fewer than 5 times in the texts; a word seen so seldom has not been learnt\n"
+    assert (
+        ran.err
+        == "warning: 'zorvaxin' (3) occurs fewer than 5 times in the texts; a word seen so seldom has not been learnt\n"
+    )
 
 
-@pytest.mark.parametrize("text", ["<masked>", "a -> b", "owner=3b", "batch=16 lr=3", "wow! 3 dogs", "a=b"])
+@pytest.mark.parametrize(
+    "text", ["<masked>", "a -> b", "owner=3b", "batch=16 lr=3", "wow! 3 dogs", "a=b"]
+)
 def test_a_text_that_only_looks_a_little_like_a_comparison_is_looked_for(run, filled, text):
     ran = run("find", text, home=filled)
 
     assert (ran.code, ran.out, ran.err) == (0, "", f"nothing matches {text!r}\n")
 
 
-@pytest.mark.parametrize("command", [
-    ["diff", "m/dense", "m/dense"], ["diff", "minilm@1", "m/dense"], ["check", "m/dense"], ["check", "m/dense", "--at", "3"],
-    ["diff", "minilm@1", "m/dense", "--at", "5"], ["check", "./m/dense", "--parent", "m/dense"]], ids=" ".join)
-def test_a_folder_named_as_a_reference_is_named_as_a_folder(run, filled, folders, tmp_path, monkeypatch, command):
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["diff", "m/dense", "m/dense"],
+        ["diff", "minilm@1", "m/dense"],
+        ["check", "m/dense"],
+        ["check", "m/dense", "--at", "3"],
+        ["diff", "minilm@1", "m/dense", "--at", "5"],
+        ["check", "./m/dense", "--parent", "m/dense"],
+    ],
+    ids=" ".join,
+)
+def test_a_folder_named_as_a_reference_is_named_as_a_folder(
+    run, filled, folders, tmp_path, monkeypatch, command
+):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(folders.adapter, tmp_path / "m" / "dense")
 
@@ -234,7 +333,9 @@ def test_a_folder_named_as_a_reference_is_named_as_a_folder(run, filled, folders
     assert missing(ran.err, "'m/dense'", " ./m/dense") == []
 
 
-def test_a_folder_that_was_looked_for_as_a_text_is_named_as_a_folder(run, filled, folders, tmp_path, monkeypatch):
+def test_a_folder_that_was_looked_for_as_a_text_is_named_as_a_folder(
+    run, filled, folders, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(folders.base, tmp_path / "m" / "dense")
 
@@ -242,5 +343,8 @@ def test_a_folder_that_was_looked_for_as_a_text_is_named_as_a_folder(run, filled
     as_said = run("find", "./m/dense", home=filled)
 
     assert (ran.code, ran.out) == (0, "")
-    assert "warning: nothing is registered under 'm/dense'; there is a folder of that name: write ./m/dense\n" in ran.err
+    assert (
+        "warning: nothing is registered under 'm/dense'; there is a folder of that name: write ./m/dense\n"
+        in ran.err
+    )
     assert as_said.lines == ["minilm@1\tbase\tthe same files"]

@@ -11,8 +11,14 @@ from tests.support import plain
 def answered(home, answer, *arguments):
     """(exit code, standard output, standard error) of the command where somebody sits at a terminal and types the answer."""
     ours, theirs = pty.openpty()
-    asked = subprocess.Popen([sys.executable, "-m", "registry", *arguments], stdin=theirs, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True, env=process_environment(home))
+    asked = subprocess.Popen(
+        [sys.executable, "-m", "registry", *arguments],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=process_environment(home),
+    )
     os.close(theirs)
     os.write(ours, f"{answer}\n".encode())
     out, err = asked.communicate(timeout=60)
@@ -21,7 +27,15 @@ def answered(home, answer, *arguments):
 
 
 def test_alias_prints_where_it_points(run, home, tmp_path):
-    run("add", plain.base(tmp_path / "second", seed=2), "--as", "minilm", "--alias", "prod", home=home)
+    run(
+        "add",
+        plain.base(tmp_path / "second", seed=2),
+        "--as",
+        "minilm",
+        "--alias",
+        "prod",
+        home=home,
+    )
 
     ran = run("alias", "minilm@1", "prod", home=home)
 
@@ -68,7 +82,10 @@ def test_delete_prints_what_is_gone(run, home, tmp_path):
     ran = run("delete", "minilm@2", "--yes", home=home)
 
     assert (ran.code, ran.out) == (0, "minilm@2\n")
-    assert re.search(r"the next collect frees 0 bytes of it; .* kB more once that is an hour old, or now with --older-than 0", ran.err)
+    assert re.search(
+        r"the next collect frees 0 bytes of it; .* kB more once that is an hour old, or now with --older-than 0",
+        ran.err,
+    )
     assert run("list", "minilm", "-q", home=home).lines == ["minilm@1"]
 
 

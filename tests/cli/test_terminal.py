@@ -26,8 +26,13 @@ with progress.Bars() as bars:
 def seen(home, *arguments, start=("-m", "registry"), **environment):
     """What the command writes to a terminal, standard error with it."""
     ours, theirs = pty.openpty()
-    running = subprocess.Popen([sys.executable, *start, *arguments], stdin=subprocess.DEVNULL, stdout=theirs,
-                               stderr=theirs, env=process_environment(home, TERM="xterm", **{"COLUMNS": "100", **environment}))
+    running = subprocess.Popen(
+        [sys.executable, *start, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+        env=process_environment(home, TERM="xterm", **{"COLUMNS": "100", **environment}),
+    )
     os.close(theirs)
     text = b""
     while part := _read(ours):
@@ -49,7 +54,9 @@ def test_a_terminal_gets_headers_and_colour(filled):
     assert "\x1b[1mmedical@1\x1b[0m" in seen(filled, "lineage", "medical", NO_COLOR="")
 
 
-@pytest.mark.parametrize("arguments", [["lineage", "medical"], ["list"], ["show", "medical@1"], ["log"], ["--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["lineage", "medical"], ["list"], ["show", "medical@1"], ["log"], ["--help"]]
+)
 def test_no_color_leaves_plain_text(filled, arguments):
     assert "\x1b" not in seen(filled, *arguments, NO_COLOR="1")
 
@@ -63,13 +70,26 @@ def test_a_pipe_gets_no_colour_and_no_bars(home, process, arguments):
 
 
 def test_a_message_cannot_write_to_the_terminal(home, process):
-    process("alias", "medical@1", "next", "--message", "harmless\x1b]0;owned\x07\n\u202e", home=home)
+    process(
+        "alias", "medical@1", "next", "--message", "harmless\x1b]0;owned\x07\n\u202e", home=home
+    )
 
     assert "harmless\\x1b]0;owned\\x07\\n\\u202e" in seen(home, "log", COLUMNS="200")
 
 
 def test_transfers_are_shown_in_bytes_for_each_repository_and_in_all(tmp_path):
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen(tmp_path, start=("-c", WORK))).splitlines()
-    bars = {line.split("━")[0].strip(): re.sub(r"[^ -~]+", "", line).split("%")[1].rsplit(" ", 1)[0].strip() for line in lines if "━" in line}
+    bars = {
+        line.split("━")[0].strip(): re.sub(r"[^ -~]+", "", line)
+        .split("%")[1]
+        .rsplit(" ", 1)[0]
+        .strip()
+        for line in lines
+        if "━" in line
+    }
 
-    assert bars == {"hf://org/medical": "45.4 MB of 91.3 MB", "all repositories": "45.4 MB of 182.6 MB", "folding the journal": ""}
+    assert bars == {
+        "hf://org/medical": "45.4 MB of 91.3 MB",
+        "all repositories": "45.4 MB of 182.6 MB",
+        "folding the journal": "",
+    }

@@ -23,16 +23,20 @@ class Terminal:
 @pytest.fixture
 def on_terminal(monkeypatch):
     """table() as it is on a terminal, of 40 columns unless another number is said."""
+
     def drawn(headers, rows, spare=(), columns=40):
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", Terminal())
             patch.setenv("COLUMNS", str(columns))
             return table(headers, rows, spare)
+
     return drawn
 
 
-ROWS = [("minilm", Size(90_900_000), Moment("2025-11-24T00:12:33.000000Z")),
-        ("a", Size(12), Moment("2025-11-25T10:00:00.000000Z"))]
+ROWS = [
+    ("minilm", Size(90_900_000), Moment("2025-11-24T00:12:33.000000Z")),
+    ("a", Size(12), Moment("2025-11-25T10:00:00.000000Z")),
+]
 
 
 @given(st.text())
@@ -40,35 +44,66 @@ def test_what_is_printed_holds_no_control_character(text):
     assert plain(text).isprintable()
 
 
-@pytest.mark.parametrize(("text", "shown"), [
-    ("\x1b[2J", "\\x1b[2J"),
-    ("two\nlines", "two\\nlines"), ("\u202egnp", "\\u202egnp"), ("naïve 東京", "naïve 東京"), ("\ud800", "\\ud800")])
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2J", "\\x1b[2J"),
+        ("two\nlines", "two\\nlines"),
+        ("\u202egnp", "\\u202egnp"),
+        ("naïve 東京", "naïve 東京"),
+        ("\ud800", "\\ud800"),
+    ],
+)
 def test_what_could_move_the_cursor_is_escaped(text, shown):
     assert plain(text) == shown
 
 
-@pytest.mark.parametrize(("count", "shown"), [
-    (0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (90_900_000, "90.9 MB"), (10**13, "10.0 TB")])
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (90_900_000, "90.9 MB"),
+        (10**13, "10.0 TB"),
+    ],
+)
 def test_sizes_for_people(count, shown):
     assert size(count) == shown
 
 
 def test_a_table_in_a_pipe_is_tab_separated_and_whole():
     assert table(["model", "size", "created"], ROWS) == [
-        "minilm\t90900000\t2025-11-24T00:12:33.000000Z", "a\t12\t2025-11-25T10:00:00.000000Z"]
+        "minilm\t90900000\t2025-11-24T00:12:33.000000Z",
+        "a\t12\t2025-11-25T10:00:00.000000Z",
+    ]
 
 
 def test_a_table_on_a_terminal_is_aligned_numbers_to_the_right(on_terminal):
     assert on_terminal(["model", "size", "created"], ROWS) == [
-        "MODEL       SIZE  CREATED", "minilm   90.9 MB  2025-11-24 00:12", "a       12 bytes  2025-11-25 10:00"]
+        "MODEL       SIZE  CREATED",
+        "minilm   90.9 MB  2025-11-24 00:12",
+        "a       12 bytes  2025-11-25 10:00",
+    ]
 
 
 LONG = Name("hospital/minilm-medical@12")
-WIDE = [(LONG, "SentenceTransformer", None, Size(90_900_000), Moment("2025-11-24T00:12:33.000000Z"), "trained on all of it, again, for longer")]
+WIDE = [
+    (
+        LONG,
+        "SentenceTransformer",
+        None,
+        Size(90_900_000),
+        Moment("2025-11-24T00:12:33.000000Z"),
+        "trained on all of it, again, for longer",
+    )
+]
 HEADERS = ["version", "class", "aliases", "size", "created", "message"]
 
 
-@given(st.integers(1, 120), st.lists(st.text(alphabet="xz 東é", max_size=40), min_size=1, max_size=4))
+@given(
+    st.integers(1, 120), st.lists(st.text(alphabet="xz 東é", max_size=40), min_size=1, max_size=4)
+)
 def test_no_window_cuts_a_name_or_loses_a_word(columns, texts):
     rows = [(LONG, text, Size(12), Moment("2025-11-24T00:12:33.000000Z")) for text in texts]
 
@@ -92,16 +127,25 @@ def test_a_table_on_a_terminal_fits_the_window(on_terminal, columns):
 
 
 def test_a_column_without_content_goes_before_one_with_some(on_terminal):
-    assert on_terminal(HEADERS, WIDE, ["class"], 120)[0].split() == ["VERSION", "CLASS", "SIZE", "CREATED", "MESSAGE"]
+    assert on_terminal(HEADERS, WIDE, ["class"], 120)[0].split() == [
+        "VERSION",
+        "CLASS",
+        "SIZE",
+        "CREATED",
+        "MESSAGE",
+    ]
 
 
 def test_prose_wraps_before_a_column_goes_and_stands_below_its_row_at_last(on_terminal):
     assert on_terminal(HEADERS, WIDE, ["class"], 80) == [
         "VERSION                        SIZE  CREATED           MESSAGE",
         "hospital/minilm-medical@12  90.9 MB  2025-11-24 00:12  trained on all of it,",
-        "                                                       again, for longer"]
+        "                                                       again, for longer",
+    ]
     assert on_terminal(HEADERS, WIDE, ["class"], 60)[1:] == [
-        "hospital/minilm-medical@12  90.9 MB  2025-11-24 00:12", "    message: trained on all of it, again, for longer"]
+        "hospital/minilm-medical@12  90.9 MB  2025-11-24 00:12",
+        "    message: trained on all of it, again, for longer",
+    ]
 
 
 def test_a_word_longer_than_its_column_is_broken():
@@ -114,7 +158,10 @@ def test_one_is_no_plural(count, said):
 
 
 def test_keys_and_values_on_a_terminal_are_whole(on_terminal):
-    assert on_terminal([], [("digest", "a" * 71), ("kind", "base")]) == ["digest  " + "a" * 71, "kind    base"]
+    assert on_terminal([], [("digest", "a" * 71), ("kind", "base")]) == [
+        "digest  " + "a" * 71,
+        "kind    base",
+    ]
 
 
 def test_a_cell_cannot_break_a_line_or_a_column():
@@ -124,4 +171,6 @@ def test_a_cell_cannot_break_a_line_or_a_column():
 def test_json_has_null_for_what_is_no_finite_number():
     value = {"scores": [1.5, math.inf, (math.nan, -math.inf)]}
 
-    assert json.loads(to_json(value), parse_constant=pytest.fail) == {"scores": [1.5, None, [None, None]]}
+    assert json.loads(to_json(value), parse_constant=pytest.fail) == {
+        "scores": [1.5, None, [None, None]]
+    }

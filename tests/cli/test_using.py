@@ -70,8 +70,16 @@ def test_load_prints_the_folder_and_names_the_class(run, home):
 
 
 def test_load_encode_prints_a_json_line_for_each_text(run, home):
-    ran = run("load", "medical@prod", "--encode", "the patient takes zorvaxin", "--encode", "-", home=home,
-                  text="one dose\na day\n")
+    ran = run(
+        "load",
+        "medical@prod",
+        "--encode",
+        "the patient takes zorvaxin",
+        "--encode",
+        "-",
+        home=home,
+        text="one dose\na day\n",
+    )
 
     vectors = [json.loads(line) for line in ran.lines]
     with registry.open(home) as opened:
@@ -81,8 +89,15 @@ def test_load_encode_prints_a_json_line_for_each_text(run, home):
     assert ran.err == "medical@1 is loaded as SentenceTransformer\n"
 
 
-@pytest.mark.parametrize("option", [["--probes", "maybe"], ["--encode"], ["--device", "cudaa"],
-                                    ["--adapter", "a=medical@1", "--adapter", "a=medical@prod"]])
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--probes", "maybe"],
+        ["--encode"],
+        ["--device", "cudaa"],
+        ["--adapter", "a=medical@1", "--adapter", "a=medical@prod"],
+    ],
+)
 def test_load_refuses_what_cannot_be_meant_before_it_loads(run, home, option):
     ran = run("load", "medical@prod", *option, home=home)
 
@@ -93,7 +108,9 @@ def test_a_cross_encoder_takes_pairs_and_prints_scores(run, home, tmp_path):
     run("add", small.cross(tmp_path / "reranker"), "--as", "reranker", home=home)
 
     refused = run("load", "reranker@1", "--encode", '["one text"]', home=home)
-    scored = run("load", "reranker@1", "--encode", '["the patient", "takes one"]', "--json", home=home)
+    scored = run(
+        "load", "reranker@1", "--encode", '["the patient", "takes one"]', "--json", home=home
+    )
 
     assert (refused.code, refused.out) == (2, "")
     assert missing(refused.err, repr('["one text"]'), "CrossEncoder", '["a", "b"]') == []
@@ -104,7 +121,17 @@ def test_a_cross_encoder_takes_pairs_and_prints_scores(run, home, tmp_path):
 def test_load_puts_adapters_on_their_base_and_the_first_acts(run, home):
     alone = run("load", "medical@1", "--encode", "zorvaxin a day", home=home)
 
-    ran = run("load", "minilm-medical@1", "--adapter", "a=medical@1", "--adapter", "b=medical@prod", "--encode", "zorvaxin a day", home=home)
+    ran = run(
+        "load",
+        "minilm-medical@1",
+        "--adapter",
+        "a=medical@1",
+        "--adapter",
+        "b=medical@prod",
+        "--encode",
+        "zorvaxin a day",
+        home=home,
+    )
 
     assert (ran.code, ran.out) == (0, alone.out)
     assert "minilm-medical@1 is loaded as SentenceTransformer, and a acts" in ran.err

@@ -30,19 +30,27 @@ class Made:
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     from peft import LoraConfig
+
     place = tmp_path_factory.mktemp("line")
     with registry.init(place / "home") as reg:
         reg.add(small.dense(place / "base"), "base")
         reg.resize("base@1", "resized", list(small.NEW))
         resized = reg.checkout("resized@1").folder
-    right = lively.save_adapter(resized, "SentenceTransformer", LoraConfig(r=2, target_modules=["query", "value"]), place / "adapter")
+    right = lively.save_adapter(
+        resized,
+        "SentenceTransformer",
+        LoraConfig(r=2, target_modules=["query", "value"]),
+        place / "adapter",
+    )
     return Made(place / "home", resized, place / "adapter", right)
 
 
 @pytest.fixture
 def reg(made: Made, tmp_path: Path) -> Any:
     """The registry of the line, to be changed."""
-    shutil.copytree(made.home, tmp_path / "home", symlinks=True, ignore=shutil.ignore_patterns("checkouts"))
+    shutil.copytree(
+        made.home, tmp_path / "home", symlinks=True, ignore=shutil.ignore_patterns("checkouts")
+    )
     with registry.open(tmp_path / "home") as opened:
         yield opened
 
@@ -56,6 +64,10 @@ def copied(made: Made, tmp_path: Path) -> Path:
 @pytest.fixture
 def library(made: Made) -> Callable[[Path], float]:
     """How far what plain sentence-transformers loads from a folder is from what was saved; it says nothing of it."""
+
     def off(folder: Path) -> float:
-        return lively.distance(lively.encodings(lively.loaded(folder, "SentenceTransformer")), made.right)
+        return lively.distance(
+            lively.encodings(lively.loaded(folder, "SentenceTransformer")), made.right
+        )
+
     return off

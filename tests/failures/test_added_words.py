@@ -30,6 +30,7 @@ def model(reg: Any) -> Any:
 def grown(reg: Any, words: list[str], out: Path) -> Any:
     """base@1 with the words and rows as the library makes them by default, saved."""
     import torch
+
     model = lively.loaded(reg.checkout("base@1").folder, "SentenceTransformer")
     torch.manual_seed(1)
     with quiet():
@@ -41,8 +42,13 @@ def grown(reg: Any, words: list[str], out: Path) -> Any:
 
 def order(seed: int) -> list[str]:
     """The words as a process of their own takes them out of a set."""
-    ran = subprocess.run([sys.executable, "-S", "-c", FROM_A_SET], capture_output=True, text=True, check=True,
-                         env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": str(seed)})
+    ran = subprocess.run(
+        [sys.executable, "-S", "-c", FROM_A_SET],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": str(seed)},
+    )
     return ran.stdout.split()
 
 
@@ -60,14 +66,24 @@ def test_a_set_gives_other_ids_in_every_process(reg, tmp_path):
     assert "grown" not in [model.name for model in reg.list()]
 
 
-def test_rows_made_by_default_are_alike_so_that_weights_do_not_tell_two_orders_apart(reg, made, tmp_path):
+def test_rows_made_by_default_are_alike_so_that_weights_do_not_tell_two_orders_apart(
+    reg, made, tmp_path
+):
     folders = [tmp_path / "one", tmp_path / "other"]
     for folder, words in zip(folders, (list(small.NEW), small.NEW[::-1]), strict=True):
         grown(reg, words, folder)
     for name in ("model.safetensors", "config.json"):
         assert len({digest_of((folder / name).read_bytes()) for folder in folders}) == 1
     right = lively.save_adapter(folders[0], "SentenceTransformer", lora(), tmp_path / "adapter")
-    assert lively.distance(*(lively.encodings(lively.loaded(folder, "SentenceTransformer"), tuple(small.NEW)) for folder in folders)) < 1e-5
+    assert (
+        lively.distance(
+            *(
+                lively.encodings(lively.loaded(folder, "SentenceTransformer"), tuple(small.NEW))
+                for folder in folders
+            )
+        )
+        < 1e-5
+    )
 
     one, other = (reg.add(folder, "grown", parent="base@1", measure=False) for folder in folders)
     quoted = ("grown@2", "107", "'zorvaxin'", "'heartmat'", "2 ", "--parent")
@@ -79,33 +95,49 @@ def test_rows_made_by_default_are_alike_so_that_weights_do_not_tell_two_orders_a
     assert lively.encodings(reg.load("medical@1", device="cpu")) == right
 
 
-def test_rows_are_other_ones_at_each_resize_of_the_library_and_the_same_at_each_of_the_registrys(reg, made, tmp_path):
+def test_rows_are_other_ones_at_each_resize_of_the_library_and_the_same_at_each_of_the_registrys(
+    reg, made, tmp_path
+):
     tables = []
     for _ in range(2):
         model = lively.loaded(reg.checkout("base@1").folder, "SentenceTransformer")
         with quiet():
-            tables.append(model.transformers_model.resize_token_embeddings(110, mean_resizing=False).weight.tolist())
+            tables.append(
+                model.transformers_model.resize_token_embeddings(
+                    110, mean_resizing=False
+                ).weight.tolist()
+            )
     assert tables[0][:107] == tables[1][:107]
     assert tables[0][107:] != tables[1][107:]
 
     assert reg.resize("base@1", "again", list(small.NEW)).digest == reg.resolve("resized@1").digest
 
 
-def test_rows_are_other_ones_where_words_came_in_two_steps_and_the_same_by_the_registry(reg, made, tmp_path):
+def test_rows_are_other_ones_where_words_came_in_two_steps_and_the_same_by_the_registry(
+    reg, made, tmp_path
+):
     import torch
+
     tables = []
     for steps in ([110], [109, 110]):
         model = lively.loaded(reg.checkout("base@1").folder, "SentenceTransformer")
         torch.manual_seed(1)
         with quiet():
-            tables.append([model.transformers_model.resize_token_embeddings(count).weight.tolist() for count in steps][-1])
+            tables.append(
+                [
+                    model.transformers_model.resize_token_embeddings(count).weight.tolist()
+                    for count in steps
+                ][-1]
+            )
     assert tables[0][:107] == tables[1][:107]
     assert lively.distance(tables[0][107:], tables[1][107:]) > 0
 
     reg.resize("base@1", "first", small.NEW[:2])
     reg.resize("first@1", "both", small.NEW[2:])
 
-    assert {file.path: file.digest for file in reg.show("both@1").files} == {file.path: file.digest for file in reg.show("resized@1").files}
+    assert {file.path: file.digest for file in reg.show("both@1").files} == {
+        file.path: file.digest for file in reg.show("resized@1").files
+    }
 
 
 def test_a_word_that_stands_inside_ordinary_ones_changes_them(reg, model, tmp_path):
@@ -114,7 +146,15 @@ def test_a_word_that_stands_inside_ordinary_ones_changes_them(reg, model, tmp_pa
         model.tokenizer.add_tokens(["nova"])
         model.transformers_model.resize_token_embeddings(len(model.tokenizer))
     lively.save(model, tmp_path / "grown")
-    assert lively.distance(lively.encodings(lively.loaded(tmp_path / "grown", "SentenceTransformer"), ("innovation",)), before) > 1e-3
+    assert (
+        lively.distance(
+            lively.encodings(
+                lively.loaded(tmp_path / "grown", "SentenceTransformer"), ("innovation",)
+            ),
+            before,
+        )
+        > 1e-3
+    )
 
     added = reg.add(tmp_path / "grown", "grown", parent="base@1", measure=False)
     resized = reg.resize("base@1", "other", ["nova"], dry_run=True)
@@ -125,10 +165,16 @@ def test_a_word_that_stands_inside_ordinary_ones_changes_them(reg, model, tmp_pa
 
 def test_a_word_that_is_there_gets_other_flags_and_no_row(reg, made):
     from tokenizers import AddedToken
+
     model = lively.loaded(made.resized, "SentenceTransformer")
     before = model.tokenizer("prezorvaxin")["input_ids"]
-    assert model.tokenizer.add_tokens([AddedToken("zorvaxin", single_word=True, normalized=True)]) == 1
-    assert (len(model.tokenizer), model.tokenizer("prezorvaxin")["input_ids"] == before) == (110, False)
+    assert (
+        model.tokenizer.add_tokens([AddedToken("zorvaxin", single_word=True, normalized=True)]) == 1
+    )
+    assert (len(model.tokenizer), model.tokenizer("prezorvaxin")["input_ids"] == before) == (
+        110,
+        False,
+    )
 
     with raises(InvalidTokens, "1 of 1 ", "'zorvaxin'", "107"):
         reg.resize("resized@1", "again", [{"content": "zorvaxin", "single_word": True}])

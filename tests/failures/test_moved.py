@@ -22,9 +22,14 @@ PLAIN, NEW = ("the cat sat on the mat",), ("zorvaxin and heartmat",)
 
 def rows(change: Callable[[numpy.ndarray], numpy.ndarray]) -> Callable[[Path], None]:
     """A base with another table, its configuration counting the rows."""
+
     def replace(folder: Path) -> None:
         rewrite(folder / "model.safetensors", lambda own: own.update({TABLE: change(own[TABLE])}))
-        edit(folder / "config.json", lambda config: config.update(vocab_size=len(change(numpy.zeros((110, 16), "float32")))))
+        edit(
+            folder / "config.json",
+            lambda config: config.update(vocab_size=len(change(numpy.zeros((110, 16), "float32")))),
+        )
+
     return replace
 
 
@@ -33,7 +38,9 @@ def rotated(table: numpy.ndarray) -> numpy.ndarray:
 
 
 def others(table: numpy.ndarray) -> numpy.ndarray:
-    return numpy.concatenate([table[:107], numpy.random.default_rng(9).normal(size=(3, 16)).astype("float32")])
+    return numpy.concatenate(
+        [table[:107], numpy.random.default_rng(9).normal(size=(3, 16)).astype("float32")]
+    )
 
 
 def reversed_rows(table: numpy.ndarray) -> numpy.ndarray:
@@ -47,9 +54,14 @@ def inserted(table: numpy.ndarray) -> numpy.ndarray:
 @pytest.fixture
 def trained(reg, made, tmp_path) -> tuple[Path, Path]:
     """(a base in a folder of the user's, an adapter that names it and is medical@1)."""
-    base = Path(shutil.copytree(made.resized, tmp_path / "mine", ignore=shutil.ignore_patterns(".registry")))
+    base = Path(
+        shutil.copytree(made.resized, tmp_path / "mine", ignore=shutil.ignore_patterns(".registry"))
+    )
     adapter = Path(shutil.copytree(made.adapter, tmp_path / "trained"))
-    edit(adapter / "adapter_config.json", lambda config: config.update(base_model_name_or_path=str(base)))
+    edit(
+        adapter / "adapter_config.json",
+        lambda config: config.update(base_model_name_or_path=str(base)),
+    )
     added = reg.add(adapter, "medical", measure=False)
     assert (added.parent, added.evidence) == ("resized@1", "path")
     return base, adapter
@@ -58,7 +70,12 @@ def trained(reg, made, tmp_path) -> tuple[Path, Path]:
 def other_words(folder: Path) -> None:
     """A base that was grown by as many other words."""
     rows(others)(folder)
-    edit(folder / "tokenizer.json", lambda tokenizer: [token.update(content=f"{token['content']}s") for token in tokenizer["added_tokens"][-3:]])
+    edit(
+        folder / "tokenizer.json",
+        lambda tokenizer: [
+            token.update(content=f"{token['content']}s") for token in tokenizer["added_tokens"][-3:]
+        ],
+    )
 
 
 def commands_for(base: Path, adapter: Path) -> tuple[str, str]:
@@ -69,13 +86,22 @@ def commands_for(base: Path, adapter: Path) -> tuple[str, str]:
     )
 
 
-@pytest.mark.parametrize("change", [rows(rotated), rows(reversed_rows), other_words, rows(inserted), rows(others)],
-                         ids=["rotated", "reversed", "other words", "two inserted", "rows made again"])
-def test_a_base_with_other_rows_in_the_place_of_the_one_it_was_trained_on(reg, made, trained, change):
+@pytest.mark.parametrize(
+    "change",
+    [rows(rotated), rows(reversed_rows), other_words, rows(inserted), rows(others)],
+    ids=["rotated", "reversed", "other words", "two inserted", "rows made again"],
+)
+def test_a_base_with_other_rows_in_the_place_of_the_one_it_was_trained_on(
+    reg, made, trained, change
+):
     base, adapter = trained
     change(base)
-    plain, right = (lively.loaded(folder, "SentenceTransformer") for folder in (adapter, made.adapter))
-    assert lively.encodings(plain, PLAIN) == lively.encodings(right, PLAIN)  # so no health check sees it
+    plain, right = (
+        lively.loaded(folder, "SentenceTransformer") for folder in (adapter, made.adapter)
+    )
+    assert lively.encodings(plain, PLAIN) == lively.encodings(
+        right, PLAIN
+    )  # so no health check sees it
     assert lively.distance(lively.encodings(plain, NEW), lively.encodings(right, NEW)) > 1e-3
 
     assert lively.encodings(reg.load("medical@1", device="cpu")) == made.right
@@ -97,7 +123,9 @@ def test_a_base_with_one_token_less(reg, made, trained):
     base, adapter = trained
     rows(lambda table: table[:-1])(base)
     plain = lively.loaded(adapter, "SentenceTransformer")
-    assert lively.encodings(plain, PLAIN) == lively.encodings(lively.loaded(made.adapter, "SentenceTransformer"), PLAIN)
+    assert lively.encodings(plain, PLAIN) == lively.encodings(
+        lively.loaded(made.adapter, "SentenceTransformer"), PLAIN
+    )
     with pytest.raises(IndexError, match="out of range"):
         lively.encodings(plain, NEW)
 
@@ -109,11 +137,22 @@ def test_a_deeper_base_in_the_place_of_the_one_it_was_trained_on(reg, made, trai
     drawn = numpy.random.default_rng(4)
 
     def deeper(own: dict[str, numpy.ndarray]) -> None:
-        own.update({name.replace("layer.0", f"layer.{layer}"): own[name] for layer in (2, 3) for name in list(own) if "layer.0" in name})
+        own.update(
+            {
+                name.replace("layer.0", f"layer.{layer}"): own[name]
+                for layer in (2, 3)
+                for name in list(own)
+                if "layer.0" in name
+            }
+        )
         own.update({name: drawn.normal(size=own[name].shape).astype("float32") for name in own})
+
     rewrite(base / "model.safetensors", deeper)
     edit(base / "config.json", lambda config: config.update(num_hidden_layers=4))
-    assert lively.distance(lively.encodings(lively.loaded(adapter, "SentenceTransformer")), made.right) > 1e-3
+    assert (
+        lively.distance(lively.encodings(lively.loaded(adapter, "SentenceTransformer")), made.right)
+        > 1e-3
+    )
     assert "MISSING" in caplog.text  # a table in the log is all that the library says
 
     assert lively.encodings(reg.load("medical@1", device="cpu")) == made.right
@@ -126,7 +165,10 @@ def test_a_deeper_base_in_the_place_of_the_one_it_was_trained_on(reg, made, trai
 
 def test_a_base_that_lost_a_layer_under_its_adapter(reg, made, trained, caplog):
     base, adapter = trained
-    rewrite(base / "model.safetensors", lambda own: [own.pop(name) for name in list(own) if "layer.1" in name])
+    rewrite(
+        base / "model.safetensors",
+        lambda own: [own.pop(name) for name in list(own) if "layer.1" in name],
+    )
     one, other = (lively.encodings(lively.loaded(adapter, "SentenceTransformer")) for _ in range(2))
     assert lively.distance(one, other) > 1e-3
     assert "MISSING" in caplog.text
@@ -166,7 +208,10 @@ def test_a_table_of_which_spare_rows_were_taken(reg, tmp_path):
     table.data[107:] *= -1
     lively.save(model, filled)
     right = lively.save_adapter(filled, "SentenceTransformer", lora(), tmp_path / "adapter")
-    edit(tmp_path / "adapter" / "adapter_config.json", lambda config: config.update(base_model_name_or_path=str(padded)))
+    edit(
+        tmp_path / "adapter" / "adapter_config.json",
+        lambda config: config.update(base_model_name_or_path=str(padded)),
+    )
     plain = lively.loaded(tmp_path / "adapter", "SentenceTransformer")
     assert lively.encodings(plain)[0] == right[0]
     assert lively.distance(lively.encodings(plain), right) > 1e-3
@@ -183,8 +228,15 @@ def test_a_table_of_which_spare_rows_were_taken(reg, tmp_path):
 
 
 def test_an_adapter_on_the_table_over_a_base_in_another_order(reg, made, tmp_path):
-    base = Path(shutil.copytree(made.resized, tmp_path / "mine", ignore=shutil.ignore_patterns(".registry")))
-    right = lively.save_adapter(base, "SentenceTransformer", lora(target_modules=["query", "word_embeddings"]), tmp_path / "adapter")
+    base = Path(
+        shutil.copytree(made.resized, tmp_path / "mine", ignore=shutil.ignore_patterns(".registry"))
+    )
+    right = lively.save_adapter(
+        base,
+        "SentenceTransformer",
+        lora(target_modules=["query", "word_embeddings"]),
+        tmp_path / "adapter",
+    )
     reg.add(tmp_path / "adapter", "medical", parent="resized@1")
     rows(rotated)(base)
     found = lively.encodings(lively.loaded(tmp_path / "adapter", "SentenceTransformer"))
@@ -199,7 +251,9 @@ def test_the_base_before_it_was_resized_in_the_place_of_the_resized_one(reg, mad
     shutil.rmtree(base)
     shutil.copytree(reg.checkout("base@1").folder, base, ignore=shutil.ignore_patterns(".registry"))
     plain = lively.loaded(adapter, "SentenceTransformer")
-    assert lively.encodings(plain, PLAIN) == lively.encodings(lively.loaded(made.adapter, "SentenceTransformer"), PLAIN)
+    assert lively.encodings(plain, PLAIN) == lively.encodings(
+        lively.loaded(made.adapter, "SentenceTransformer"), PLAIN
+    )
     with pytest.raises(IndexError, match="out of range"):
         lively.encodings(plain, NEW)
 
@@ -218,13 +272,20 @@ def test_a_base_that_is_gone(reg, made, trained):
         reg.add(adapter, "again", measure=False)
 
 
-def test_a_relative_path_that_means_another_base_elsewhere(reg, made, trained, tmp_path, monkeypatch):
+def test_a_relative_path_that_means_another_base_elsewhere(
+    reg, made, trained, tmp_path, monkeypatch
+):
     base, adapter = trained
-    edit(adapter / "adapter_config.json", lambda config: config.update(base_model_name_or_path="mine"))
+    edit(
+        adapter / "adapter_config.json",
+        lambda config: config.update(base_model_name_or_path="mine"),
+    )
     elsewhere = Path(shutil.copytree(base, tmp_path / "elsewhere" / "mine")).parent
     rows(rotated)(elsewhere / "mine")
     monkeypatch.chdir(elsewhere)
-    plain, right = (lively.loaded(folder, "SentenceTransformer") for folder in (adapter, made.adapter))
+    plain, right = (
+        lively.loaded(folder, "SentenceTransformer") for folder in (adapter, made.adapter)
+    )
     assert lively.distance(lively.encodings(plain, NEW), lively.encodings(right, NEW)) > 1e-3
 
     assert lively.encodings(reg.load("medical@1", device="cpu")) == made.right
@@ -247,7 +308,10 @@ def test_tokens_for_which_the_table_was_never_resized(reg, tmp_path):
 
 
 def test_the_whole_table_trained_after_a_resize_in_memory_cannot_even_be_saved(reg, tmp_path):
-    model = naive.adapt(naive.grow(naive.plain(small.dense(tmp_path / "base"))), lora(modules_to_save=["word_embeddings"]))
+    model = naive.adapt(
+        naive.grow(naive.plain(small.dense(tmp_path / "base"))),
+        lora(modules_to_save=["word_embeddings"]),
+    )
     with pytest.raises(RuntimeError, match="shared tensors"):
         model.save_pretrained(str(tmp_path / "lost"))
 
@@ -258,6 +322,7 @@ def test_the_whole_table_trained_after_a_resize_in_memory_cannot_even_be_saved(r
 
 def test_what_the_library_advises_for_merging_is_not_there(reg, made):
     from sentence_transformers import SentenceTransformer
+
     model = lively.loaded(made.adapter, "SentenceTransformer")
     with pytest.raises(AttributeError, match="merge_and_unload"):
         model.transformers_model.merge_and_unload()

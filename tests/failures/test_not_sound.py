@@ -31,6 +31,7 @@ def times(folder: Path, factor: float, count: int | None = None) -> list[str]:
     def multiply(own: dict[str, Any]) -> None:
         names[:] = sorted(name for name in own if "lora_B" in name)[:count]
         own.update({name: own[name] * own[name].dtype.type(factor) for name in names})
+
     rewrite(folder / WEIGHTS, multiply)
     return names
 
@@ -70,10 +71,17 @@ def test_a_version_that_was_registered_without_numbers_is_not_blamed_on_the_mach
     version = reg.add(copied, "medical", measure=False).version
     model = reg.load(version, device="cpu")
     with still(model):
-        made = tuple(found for _, found in again(model, parse(reg.home.blobs.read(reg.resolve("resized@1").probes))))
+        made = tuple(
+            found
+            for _, found in again(
+                model, parse(reg.home.blobs.read(reg.resolve("resized@1").probes))
+            )
+        )
     recorded = replace(parse(reg.home.blobs.read(reg.resolve("resized@1").probes)), probes=made)
     assert not any(probe.finite for probe in made if probe.shape)
-    digest = reg.home.blobs.add(recorded.to_bytes())  # as an older version of this package kept them
+    digest = reg.home.blobs.add(
+        recorded.to_bytes()
+    )  # as an older version of this package kept them
     reg.home.commit(lambda connection: entry.Probes(*still_there(connection, version), digest))
 
     with raises(ProbeMismatch, "medical@1", "''") as caught:
@@ -87,8 +95,16 @@ def test_a_version_that_was_registered_without_numbers_is_not_blamed_on_the_mach
 
 def test_a_full_model_that_makes_no_numbers_of_texts(reg, tmp_path):
     folder = small.dense(tmp_path / "full")
-    rewrite(folder / "model.safetensors", lambda own: own.update({name: value * value.dtype.type(1e30) for name, value in own.items()
-                                                                  if name.endswith("dense.weight")}))
+    rewrite(
+        folder / "model.safetensors",
+        lambda own: own.update(
+            {
+                name: value * value.dtype.type(1e30)
+                for name, value in own.items()
+                if name.endswith("dense.weight")
+            }
+        ),
+    )
 
     with raises(NotLoadable, "''", "13", "NaN"):
         reg.add(folder, "full")
@@ -98,15 +114,26 @@ def test_a_full_model_that_makes_no_numbers_of_texts(reg, tmp_path):
 
 def test_a_base_of_an_older_library_takes_several_adapters_of_today_s(reg, made, tmp_path):
     from peft import LoraConfig
+
     base = small.dense(tmp_path / "old")
 
     def older(config: dict[str, Any]) -> None:
-        config.update(word_embedding_dimension=config.pop("embedding_dimension"), pooling_mode_mean_tokens=True, pooling_mode_cls_token=False)
+        config.update(
+            word_embedding_dimension=config.pop("embedding_dimension"),
+            pooling_mode_mean_tokens=True,
+            pooling_mode_cls_token=False,
+        )
         config.pop("pooling_mode")
+
     edit(base / "1_Pooling" / "config.json", older)
     reg.add(base, "old", measure=False)
     for name in ("one", "two"):
-        lively.save_adapter(reg.checkout("old@1").folder, "SentenceTransformer", LoraConfig(r=2, target_modules=["query"]), tmp_path / name)
+        lively.save_adapter(
+            reg.checkout("old@1").folder,
+            "SentenceTransformer",
+            LoraConfig(r=2, target_modules=["query"]),
+            tmp_path / name,
+        )
         added = reg.add(tmp_path / name, name, measure=False)
         assert added.warnings == ()
 
@@ -116,7 +143,9 @@ def test_a_base_of_an_older_library_takes_several_adapters_of_today_s(reg, made,
 
 
 def test_a_dimension_that_the_encodings_do_not_have(reg, copied):
-    edit(copied / "1_Pooling" / "config.json", lambda config: config.update(embedding_dimension=100))
+    edit(
+        copied / "1_Pooling" / "config.json", lambda config: config.update(embedding_dimension=100)
+    )
     assert lively.loaded(copied, "SentenceTransformer").get_embedding_dimension() == 100
 
     setting = ("1_Pooling/config.json", "embedding_dimension", "100")
@@ -142,17 +171,35 @@ def test_one_lora_b_of_zeros_is_told(reg, copied):
     assert [said for said in warnings if "1 of 4 parts" in said and f"first: {name!r}" in said]
 
 
-@pytest.mark.parametrize(("path", "change", "error", "quoted", "check"), [
-    ("adapter_config.json", {"peft_type": "LORAX"}, NotLoadable,
-     ["LORA", "IA3", "TRAINABLE_TOKENS"], "adapter-kind"),
-    ("adapter_config.json", {"lora_alpha": float("nan")}, NotLoadable, [], None),
-    ("adapter_config.json", {"lora_dropout": float("inf")}, NotLoadable, [" 0 ", " 1"], None),
-    ("adapter_config.json", {"lora_alpha": 0}, NoEffect, [], "adapter-trained"),
-    (SENTENCE, {"default_prompt_name": "nope"}, NotLoadable, ["'document'", "'query'"],
-     "prompt-name"),
-    (SENTENCE, {"similarity_fn_name": "nonsense"}, NotLoadable,
-     ["cosine", "dot", "euclidean", "manhattan"], "similarity"),
-])
+@pytest.mark.parametrize(
+    ("path", "change", "error", "quoted", "check"),
+    [
+        (
+            "adapter_config.json",
+            {"peft_type": "LORAX"},
+            NotLoadable,
+            ["LORA", "IA3", "TRAINABLE_TOKENS"],
+            "adapter-kind",
+        ),
+        ("adapter_config.json", {"lora_alpha": float("nan")}, NotLoadable, [], None),
+        ("adapter_config.json", {"lora_dropout": float("inf")}, NotLoadable, [" 0 ", " 1"], None),
+        ("adapter_config.json", {"lora_alpha": 0}, NoEffect, [], "adapter-trained"),
+        (
+            SENTENCE,
+            {"default_prompt_name": "nope"},
+            NotLoadable,
+            ["'document'", "'query'"],
+            "prompt-name",
+        ),
+        (
+            SENTENCE,
+            {"similarity_fn_name": "nonsense"},
+            NotLoadable,
+            ["cosine", "dot", "euclidean", "manhattan"],
+            "similarity",
+        ),
+    ],
+)
 def test_a_setting_that_no_library_takes_is_refused_from_the_file(
     reg, copied, path, change, error, quoted, check
 ):
@@ -180,8 +227,14 @@ def test_tokens_that_were_added_without_a_resize(reg):
 
 def test_facts_are_not_blamed_for_a_damaged_file(reg, made):
     version = reg.resolve("base@1")
-    digest = next(file.digest for file in reg.show("base@1").files if file.path == "model.safetensors")
-    blob = next(path for path in (reg.home.root / "blobs").rglob("*") if path.name in str(digest) and path.is_file())
+    digest = next(
+        file.digest for file in reg.show("base@1").files if file.path == "model.safetensors"
+    )
+    blob = next(
+        path
+        for path in (reg.home.root / "blobs").rglob("*")
+        if path.name in str(digest) and path.is_file()
+    )
     blob.chmod(0o644)
     content = bytearray(blob.read_bytes())
     content[-1] ^= 1
@@ -208,11 +261,16 @@ def test_what_cuts_encodings_is_kept_with_a_changed_model(reg):
     assert [said for said in saved.added[0].warnings if "truncate_dim is 4 (there None)" in said]
 
 
-def test_an_unknown_base_is_a_matter_of_lineage_and_a_merged_model_is_named_last(reg, copied, tmp_path):
+def test_an_unknown_base_is_a_matter_of_lineage_and_a_merged_model_is_named_last(
+    reg, copied, tmp_path
+):
     reg.add(copied, "medical", measure=False)
     reg.merge("medical@1", "amerged")
     lost = tmp_path / "nowhere"
-    edit(copied / "adapter_config.json", lambda config: config.update(base_model_name_or_path=str(lost)))
+    edit(
+        copied / "adapter_config.json",
+        lambda config: config.update(base_model_name_or_path=str(lost)),
+    )
 
     found = failed(reg.check(copied, measure=False))
 

@@ -28,11 +28,33 @@ from tests.hub.client import SETUP
 from tests.hub.server import HubServer, Repository
 from tests.support.warm import Warm
 
-CLIENT = ("huggingface_hub.hf_api", "huggingface_hub.file_download", "huggingface_hub._commit_api", "huggingface_hub._snapshot_download",
-          "encodings.idna", "tests.hub.ready")
-OURS = ("registry.actions.push", "registry.actions.pull", "registry.catalog.engine", "registry.catalog.schema", "registry.catalog.queries",
-        "registry.catalog.apply", "registry.artifacts.inspect", "registry.artifacts.checks", "registry.artifacts.encoder", "registry.hub.huggingface",
-        "registry.artifacts.weights", "registry.artifacts.probes", "registry.api", "registry.cli.hub", "registry.cli.keeping", "yaml", "alembic")
+CLIENT = (
+    "huggingface_hub.hf_api",
+    "huggingface_hub.file_download",
+    "huggingface_hub._commit_api",
+    "huggingface_hub._snapshot_download",
+    "encodings.idna",
+    "tests.hub.ready",
+)
+OURS = (
+    "registry.actions.push",
+    "registry.actions.pull",
+    "registry.catalog.engine",
+    "registry.catalog.schema",
+    "registry.catalog.queries",
+    "registry.catalog.apply",
+    "registry.artifacts.inspect",
+    "registry.artifacts.checks",
+    "registry.artifacts.encoder",
+    "registry.hub.huggingface",
+    "registry.artifacts.weights",
+    "registry.artifacts.probes",
+    "registry.api",
+    "registry.cli.hub",
+    "registry.cli.keeping",
+    "yaml",
+    "alembic",
+)
 """What a push or a pull imports when it is needed: imported once, so that each of many processes need not."""
 
 
@@ -56,11 +78,27 @@ def hub(hub_of_the_session: HubServer) -> Iterator[HubServer]:
 def environment_of(hub: HubServer, home: Path, *, xet: bool) -> dict[str, str]:
     """The environment of a process that is alice's, and online: as the tests' own, with the hub in the real one's place."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    patience = {"HF_HUB_DOWNLOAD_TIMEOUT": "2", "HF_HUB_ETAG_TIMEOUT": "2", "REGISTRY_UPLOAD_WAIT": "2", "HF_XET_CLIENT_READ_TIMEOUT": "2s",
-                "HF_XET_CLIENT_RETRY_BASE_DELAY": "100ms"}
-    quick = {"SSL_CERT_DIR": str(home)}  # else each process reads all certificates, and none is needed here
-    return {**kept, **patience, **quick, "HF_ENDPOINT": hub.url, "HF_TOKEN": hub.token, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HUB_DISABLE_UPDATE_CHECK": "1", **({} if xet else {"HF_HUB_DISABLE_XET": "1"})}
+    patience = {
+        "HF_HUB_DOWNLOAD_TIMEOUT": "2",
+        "HF_HUB_ETAG_TIMEOUT": "2",
+        "REGISTRY_UPLOAD_WAIT": "2",
+        "HF_XET_CLIENT_READ_TIMEOUT": "2s",
+        "HF_XET_CLIENT_RETRY_BASE_DELAY": "100ms",
+    }
+    quick = {
+        "SSL_CERT_DIR": str(home)
+    }  # else each process reads all certificates, and none is needed here
+    return {
+        **kept,
+        **patience,
+        **quick,
+        "HF_ENDPOINT": hub.url,
+        "HF_TOKEN": hub.token,
+        "HF_HOME": str(home),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+        **({} if xet else {"HF_HUB_DISABLE_XET": "1"}),
+    }
 
 
 @pytest.fixture
@@ -70,13 +108,20 @@ def client_environment(hub: HubServer, tmp_path: Path) -> Callable[..., dict[str
 
 
 @pytest.fixture(scope="session")
-def processes(hub_of_the_session: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Warm]]:
+def processes(
+    hub_of_the_session: HubServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Warm]]:
     """processes("lfs"), processes("xet"): the two warm processes, each started when it is first wanted."""
     started: dict[str, Warm] = {}
 
     def warm(mode: str) -> Warm:
         if mode not in started:
-            started[mode] = Warm(environment_of(hub_of_the_session, tmp_path_factory.mktemp(mode), xet=mode == "xet"), CLIENT + OURS)
+            started[mode] = Warm(
+                environment_of(
+                    hub_of_the_session, tmp_path_factory.mktemp(mode), xet=mode == "xet"
+                ),
+                CLIENT + OURS,
+            )
         return started[mode]
 
     yield warm
@@ -123,14 +168,22 @@ class Published:
 
 
 @pytest.fixture(scope="session")
-def published_template(hub_of_the_session: HubServer, processes: Callable[[str], Warm], line_template: Path,
-                       tmp_path_factory: pytest.TempPathFactory) -> Published:
+def published_template(
+    hub_of_the_session: HubServer,
+    processes: Callable[[str], Warm],
+    line_template: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Published:
     """The line, pushed once: most tests begin there."""
     root = tmp_path_factory.mktemp("published") / "home"
     shutil.copytree(line_template / "home", root, symlinks=True)
     hub_of_the_session.clear()
-    lines.Place(root, processes("lfs")).ok("push", "medical@1", "--to", "org/medical", "--parents-to", "org")
-    return Published(root, copy.deepcopy(hub_of_the_session.repositories), dict(hub_of_the_session.contents))
+    lines.Place(root, processes("lfs")).ok(
+        "push", "medical@1", "--to", "org/medical", "--parents-to", "org"
+    )
+    return Published(
+        root, copy.deepcopy(hub_of_the_session.repositories), dict(hub_of_the_session.contents)
+    )
 
 
 @pytest.fixture

@@ -48,7 +48,11 @@ class Place:
         place = Place(root, self.warm)
         if forget:
             entries = sorted((root / "journal").iterdir())
-            first = next(index for index, path in enumerate(entries) if b'"kind":"Publish"' in path.read_bytes())
+            first = next(
+                index
+                for index, path in enumerate(entries)
+                if b'"kind":"Publish"' in path.read_bytes()
+            )
             for path in entries[first:]:
                 path.unlink()
             shutil.rmtree(root / "catalog")
@@ -57,7 +61,11 @@ class Place:
     def digests(self) -> dict[str, str]:
         """Manifest digests of all versions, by reference."""
         with self.registry as reg:
-            return {version.reference: str(version.digest) for model in reg.list() for version in reg.list(model.name)}
+            return {
+                version.reference: str(version.digest)
+                for model in reg.list()
+                for version in reg.list(model.name)
+            }
 
     def log(self) -> list[dict[str, Any]]:
         """Kinds and bodies of all entries, oldest first."""

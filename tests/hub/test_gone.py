@@ -15,11 +15,18 @@ BASE = "minilm-medical"
 def second(pushed, tmp_path):
     """medical@2, which is nowhere yet."""
     with pushed.registry as reg:
-        reg.add(plain.adapter(tmp_path / "second", "unsaid", seed=2, added=ADDED), "medical", parent=f"{BASE}@1", measure=False)
+        reg.add(
+            plain.adapter(tmp_path / "second", "unsaid", seed=2, added=ADDED),
+            "medical",
+            parent=f"{BASE}@1",
+            measure=False,
+        )
     return pushed
 
 
-@pytest.mark.parametrize(("version", "more"), [("medical@1", ()), ("medical@2", ("--dry-run",)), ("medical@2", ())])
+@pytest.mark.parametrize(
+    ("version", "more"), [("medical@1", ()), ("medical@2", ("--dry-run",)), ("medical@2", ())]
+)
 def test_a_remembered_repository_that_is_gone_is_not_made_again(second, hub, version, more):
     hub.delete("org/medical")
 
@@ -64,7 +71,9 @@ def test_who_names_the_repository_that_is_gone_gets_it_made_anew(second, hub):
     second.ok("push", "medical@2")
 
     assert dry["sent"][-1]["what"] == "would push" and none
-    assert set(hub.tags("org/medical")) == {"v1", "v2"} and hub.tags("org/medical")["v2"] == hub.head("org/medical")
+    assert set(hub.tags("org/medical")) == {"v1", "v2"} and hub.tags("org/medical")[
+        "v2"
+    ] == hub.head("org/medical")
     assert {state["state"] for state in second.ok("status", "medical")} == {"same"}
 
 

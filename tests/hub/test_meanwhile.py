@@ -17,7 +17,11 @@ def add(place, folder, name, **options):
 
 
 def published(place):
-    return [(entry["name"], entry["number"], entry["commit"]) for entry in place.log() if entry["kind"] == "Publish"]
+    return [
+        (entry["name"], entry["number"], entry["commit"])
+        for entry in place.log()
+        if entry["kind"] == "Publish"
+    ]
 
 
 def delete(place, reference):
@@ -33,7 +37,10 @@ def second_base(place, folder):
 def test_who_comes_second_is_told_both_commits_and_nothing_is_lost(here, hub):
     hub.create("org/minilm")
     before, theirs = hub.head("org/minilm"), []
-    hub.fault("POST /commit/", first=lambda: theirs.append(hub.commit("org/minilm", {"notes.txt": b"mine"})))
+    hub.fault(
+        "POST /commit/",
+        first=lambda: theirs.append(hub.commit("org/minilm", {"notes.txt": b"mine"})),
+    )
 
     ran = here.run("push", "minilm@1", "--to", "org/minilm")
     here.ok("push", "minilm@1", "--to", "org/minilm")
@@ -53,10 +60,15 @@ def test_an_answer_that_was_lost_does_no_harm(here, hub, request_):
 
     assert first.code in (0, 7) and first.err.count("\n") <= 2
     assert len(hub.asked("POST /commit/")) == 1
-    assert hub.tags("org/minilm") == {"v1": hub.head("org/minilm")} and published(here) == [("minilm", 1, hub.head("org/minilm"))]
+    assert hub.tags("org/minilm") == {"v1": hub.head("org/minilm")} and published(here) == [
+        ("minilm", 1, hub.head("org/minilm"))
+    ]
 
 
-@pytest.mark.parametrize("request_", ["GET /api/models/org", "GET /refs", "POST /preupload/", "PUT /__s3__/", "POST /tag/"])
+@pytest.mark.parametrize(
+    "request_",
+    ["GET /api/models/org", "GET /refs", "POST /preupload/", "PUT /__s3__/", "POST /tag/"],
+)
 def test_a_moment_of_trouble_is_waited_for(here, hub, request_):
     hub.create("org/minilm")
     hub.fault(request_, status=503)
@@ -65,19 +77,25 @@ def test_a_moment_of_trouble_is_waited_for(here, hub, request_):
     assert hub.tags("org/minilm") == {"v1": hub.head("org/minilm")}
 
 
-def test_a_history_that_grows_between_its_pages_is_read_as_it_was_when_it_was_asked_for(pushed, hub, tmp_path):
+def test_a_history_that_grows_between_its_pages_is_read_as_it_was_when_it_was_asked_for(
+    pushed, hub, tmp_path
+):
     for text in (b"# One", b"# Two", b"# Three"):
         hub.commit("org/minilm", {"README.md": text})
     add(pushed, plain.base(tmp_path / "second", prompts={"query": "q: "}), "minilm")
     hub.page = 1
-    between = hub.fault("GET /commits/", skip=1, first=lambda: hub.commit("org/minilm", {"README.md": b"# Four"}))
+    between = hub.fault(
+        "GET /commits/", skip=1, first=lambda: hub.commit("org/minilm", {"README.md": b"# Four"})
+    )
 
     raced = pushed.run("push", "minilm@2")
     done = pushed.ok("push", "minilm@2")
 
     assert between.hit == 1 and len(hub.asked("GET /commits/")) > 4
     assert raced.code == 4 and is_one_error(raced.err), raced.err
-    assert done["sent"][-1]["what"] == "pushed" and hub.tags("org/minilm")["v2"] == hub.head("org/minilm")
+    assert done["sent"][-1]["what"] == "pushed" and hub.tags("org/minilm")["v2"] == hub.head(
+        "org/minilm"
+    )
 
 
 @pytest.mark.parametrize("said", ["soon", "0", "-1", "inf"])
@@ -100,13 +118,18 @@ def test_what_is_deleted_while_it_is_published_is_said_and_not_recorded(here, hu
     assert published(here) == []
 
 
-def test_a_parent_whose_name_was_deleted_is_published_under_the_one_it_still_has(here, hub, line_template):
+def test_a_parent_whose_name_was_deleted_is_published_under_the_one_it_still_has(
+    here, hub, line_template
+):
     add(here, line_template / "training" / "base", "kept")
     delete(here, "minilm@1")
 
     here.ok("push", "minilm-medical@1", "--to", "org/sized", "--parents-to", "org")
 
-    assert published(here) == [("kept", 1, hub.head("org/kept")), ("minilm-medical", 1, hub.head("org/sized"))]
+    assert published(here) == [
+        ("kept", 1, hub.head("org/kept")),
+        ("minilm-medical", 1, hub.head("org/sized")),
+    ]
 
 
 def test_a_line_that_stops_half_way_goes_on(here, hub):
@@ -116,12 +139,22 @@ def test_a_line_that_stops_half_way_goes_on(here, hub):
     hub.faults.clear()
     done = here.ok("push", "medical@1", *LINE)
 
-    assert stopped.code == 7 and [item["what"] for item in done["sent"]] == ["already", "already", "pushed"]
+    assert stopped.code == 7 and [item["what"] for item in done["sent"]] == [
+        "already",
+        "already",
+        "pushed",
+    ]
 
 
 def test_damaged_bytes_are_not_published(here, hub):
     with here.registry as reg:
-        blob = reg.home.blobs.path(next(file.digest for file in reg.show("minilm@1").files if file.path == "model.safetensors"))
+        blob = reg.home.blobs.path(
+            next(
+                file.digest
+                for file in reg.show("minilm@1").files
+                if file.path == "model.safetensors"
+            )
+        )
     blob.chmod(0o644)
     blob.write_bytes(bytes([blob.read_bytes()[0] ^ 1]) + blob.read_bytes()[1:])
 
@@ -132,11 +165,14 @@ def test_damaged_bytes_are_not_published(here, hub):
     assert hub.tags("org/minilm") == {} and published(here) == []
 
 
-@pytest.mark.parametrize(("token", "code", "quoted"), [
-    ("", 7, ["HF_TOKEN", "hf auth login"]),
-    ("hf_wrong", 7, ["HF_TOKEN", "hf auth login"]),
-    ("bob", 7, ['the namespace "org"']),
-])
+@pytest.mark.parametrize(
+    ("token", "code", "quoted"),
+    [
+        ("", 7, ["HF_TOKEN", "hf auth login"]),
+        ("hf_wrong", 7, ["HF_TOKEN", "hf auth login"]),
+        ("bob", 7, ['the namespace "org"']),
+    ],
+)
 def test_without_the_right_token_nothing_is_written(here, hub, token, code, quoted):
     ran = here.run("push", "minilm@1", "--to", "org/minilm", HF_TOKEN=hub.tokens.get(token, token))
 
@@ -157,6 +193,7 @@ def test_a_token_that_no_request_can_carry_is_said_and_not_shown(here, hub, toke
 
 # others who stand on it
 
+
 def test_a_base_that_others_stand_on_is_not_replaced(pushed, hub, tmp_path):
     second_base(pushed, tmp_path / "second")
 
@@ -175,7 +212,10 @@ def test_it_goes_beside_or_in_its_place_if_somebody_says_so(pushed, hub, tmp_pat
 
     beside = pushed.ok("push", "minilm-medical@2", "--as-new", "org/minilm-medical-v2")
 
-    assert beside["sent"][-1]["repository"] == "org/minilm-medical-v2" and hub.head("org/minilm-medical") == head
+    assert (
+        beside["sent"][-1]["repository"] == "org/minilm-medical-v2"
+        and hub.head("org/minilm-medical") == head
+    )
     pushed.ok("push", "minilm-medical@2", "--to", "org/minilm-medical", "--break")
     assert hub.head("org/minilm-medical") != head
 
@@ -191,12 +231,20 @@ def test_what_goes_beside_takes_the_alias_s_tag_along(pushed, hub, tmp_path):
 
     assert ran.code == 0, ran.err
     assert hub.tags("org/minilm-medical") == before and before["prod"] == before["v1"]
-    assert hub.tags("org/minilm-medical-v2") == dict.fromkeys(("v2", "prod"), hub.head("org/minilm-medical-v2"))
+    assert hub.tags("org/minilm-medical-v2") == dict.fromkeys(
+        ("v2", "prod"), hub.head("org/minilm-medical-v2")
+    )
 
 
 def test_adapters_of_others_are_told_by_the_hub_s_own_list(here, hub, tmp_path):
     here.ok("push", "minilm-medical@1", "--to", "org/minilm-medical", "--parents-to", "org")
-    hub.commit("bob/theirs", {"README.md": b"---\nbase_model: org/minilm-medical\nbase_model_relation: adapter\n---\n", "adapter_config.json": b"{}"})
+    hub.commit(
+        "bob/theirs",
+        {
+            "README.md": b"---\nbase_model: org/minilm-medical\nbase_model_relation: adapter\n---\n",
+            "adapter_config.json": b"{}",
+        },
+    )
     second_base(here, tmp_path / "second")
 
     ran = here.run("push", "minilm-medical@2")
@@ -216,14 +264,24 @@ def test_another_card_breaks_nobody(pushed, hub, tmp_path):
 def test_who_pushes_an_adapter_whose_base_is_no_longer_on_main_is_warned(pushed, hub, tmp_path):
     second_base(pushed, tmp_path / "second")
     pushed.ok("push", "minilm-medical@2", "--break")
-    add(pushed, plain.adapter(tmp_path / "later", "unsaid", seed=2, added=ADDED), "medical", parent="minilm-medical@1")
+    add(
+        pushed,
+        plain.adapter(tmp_path / "later", "unsaid", seed=2, added=ADDED),
+        "medical",
+        parent="minilm-medical@1",
+    )
 
     ran = pushed.run("push", "medical@2")
 
-    assert ran.code == 0 and "warning: plain loaders of medical@2 take main of hf://org/minilm-medical, which is another model" in ran.err
+    assert (
+        ran.code == 0
+        and "warning: plain loaders of medical@2 take main of hf://org/minilm-medical, which is another model"
+        in ran.err
+    )
 
 
 # a repository that is not the one it was
+
 
 def test_a_renamed_repository_is_not_pushed_to_under_its_old_name(pushed, hub):
     hub.move("org/minilm", "org/renamed")
@@ -240,7 +298,9 @@ def test_a_repository_that_is_gone_is_not_made_anew_unasked(here, hub):
 
     ran = here.run("push", "minilm@1", "--to", "org/minilm-medical")
 
-    assert ran.code in (4, 6) and hub.tags("org/minilm-medical") == {"v1": hub.head("org/minilm-medical")}
+    assert ran.code in (4, 6) and hub.tags("org/minilm-medical") == {
+        "v1": hub.head("org/minilm-medical")
+    }
 
 
 def test_one_that_was_deleted_and_made_again_is_refused(pushed, hub, tmp_path):
@@ -279,9 +339,19 @@ def test_a_tag_that_points_elsewhere_is_refused(pushed, hub):
 
 # bases of others
 
-def test_a_base_that_came_from_the_hub_unmodified_is_not_pushed_again_unless_asked(there, hub, tmp_path):
+
+def test_a_base_that_came_from_the_hub_unmodified_is_not_pushed_again_unless_asked(
+    there, hub, tmp_path
+):
     folder = plain.base(tmp_path / "base")
-    commit = hub.commit("bob/minilm", {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+    commit = hub.commit(
+        "bob/minilm",
+        {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        },
+    )
     there.ok("pull", "hf://bob/minilm")
     add(there, plain.base(tmp_path / "resized", added=ADDED), "sized", parent="minilm@1")
 
@@ -289,16 +359,32 @@ def test_a_base_that_came_from_the_hub_unmodified_is_not_pushed_again_unless_ask
     again = there.ok("push", "sized@1", "--to", "org/whole", "--parents-to", "org", "--all-parents")
 
     assert [(item["reference"], item["what"], item["repository"]) for item in done["sent"]] == [
-        ("minilm@1", "upstream", "bob/minilm"), ("sized@1", "pushed", "org/sized")]
+        ("minilm@1", "upstream", "bob/minilm"),
+        ("sized@1", "pushed", "org/sized"),
+    ]
     assert done["sent"][0]["commit"] == commit and hub.head("bob/minilm") == commit
-    assert [(item["what"], item["repository"]) for item in again["sent"]] == [("pushed", "org/minilm"), ("pushed", "org/whole")]
+    assert [(item["what"], item["repository"]) for item in again["sent"]] == [
+        ("pushed", "org/minilm"),
+        ("pushed", "org/whole"),
+    ]
 
 
 def test_a_line_on_somebody_else_s_base_comes_back_from_both(there, hub, lfs, tmp_path):
     folder = plain.base(tmp_path / "base")
     config = folder / "config.json"
-    config.write_text(config.read_text().replace('"architectures"', '"_name_or_path": "/home/bob/secret", "architectures"'))
-    hub.commit("bob/minilm", {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+    config.write_text(
+        config.read_text().replace(
+            '"architectures"', '"_name_or_path": "/home/bob/secret", "architectures"'
+        )
+    )
+    hub.commit(
+        "bob/minilm",
+        {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        },
+    )
     there.ok("pull", "hf://bob/minilm")
     add(there, plain.base(tmp_path / "resized", added=ADDED), "sized", parent="minilm@1")
     there.ok("push", "sized@1", "--to", "org/sized")

@@ -19,7 +19,12 @@ def add(place, folder, name, **options):
 
 def test_a_number_stays_and_gaps_are_fine(here, there, hub, tmp_path):
     for seed in (2, 3):
-        add(here, plain.adapter(tmp_path / f"s{seed}", "unsaid", seed=seed, added=ADDED), "medical", parent="minilm-medical@1")
+        add(
+            here,
+            plain.adapter(tmp_path / f"s{seed}", "unsaid", seed=seed, added=ADDED),
+            "medical",
+            parent="minilm-medical@1",
+        )
     here.ok("push", "medical@3", *LINE)
 
     there.ok("pull", "hf://org/medical")
@@ -35,7 +40,9 @@ def test_what_a_version_is_said_to_be_comes_with_it(pushed, there):
         version, before = reg.resolve("medical@1"), original.resolve("medical@1")
         base = reg.resolve("minilm@1")
     assert (version.message, base.message) == ("first training", "the base")
-    assert [(parent.reference, parent.evidence) for parent in version.parents] == [("minilm-medical@1", "path")]
+    assert [(parent.reference, parent.evidence) for parent in version.parents] == [
+        ("minilm-medical@1", "path")
+    ]
     assert (version.source["how"], version.source["published"]["by"]) == ("pull", before.created_by)
     assert version.source["published"]["date"] == before.created_at
 
@@ -57,7 +64,10 @@ def test_of_an_adapter_whose_base_is_here_only_its_own_bytes_come(pushed, there,
     done = there.ok("pull", "hf://org/medical")
 
     assert [(item["reference"], item["what"]) for item in done["received"]] == [
-        ("minilm@1", "already"), ("minilm-medical@1", "already"), ("medical@1", "registered")]
+        ("minilm@1", "already"),
+        ("minilm-medical@1", "already"),
+        ("medical@1", "registered"),
+    ]
     assert hub.downloaded - before == len(hub.files("org/medical")["adapter_model.safetensors"])
 
 
@@ -70,13 +80,22 @@ def test_exactly_the_files_of_the_manifests_come_each_at_its_commit(pushed, ther
     there.ok("pull", "hf://org/medical")
 
     with there.registry as reg:
-        wanted = {f"/org/{name}/resolve/{commit}/{file.path}" for name, commit in commits.items() for file in reg.show(f"{name}@1").files}
-    asked = {request.path.replace("/.registry/originals", "") for request in hub.asked("GET ^/org/.*/resolve/")}
+        wanted = {
+            f"/org/{name}/resolve/{commit}/{file.path}"
+            for name, commit in commits.items()
+            for file in reg.show(f"{name}@1").files
+        }
+    asked = {
+        request.path.replace("/.registry/originals", "")
+        for request in hub.asked("GET ^/org/.*/resolve/")
+    }
     assert asked <= wanted | {f"/org/medical/resolve/{commits['medical']}/.registry/line.json"}
     assert {path.split("/")[4] for path in asked} == set(commits.values())
 
 
-def test_parents_that_are_here_under_another_name_are_not_fetched(pushed, there, hub, line_template):
+def test_parents_that_are_here_under_another_name_are_not_fetched(
+    pushed, there, hub, line_template
+):
     add(there, line_template / "training" / "base", "my/base")
 
     there.ok("pull", "hf://org/medical")
@@ -96,7 +115,12 @@ def test_another_model_at_the_number_is_refused_with_the_flags_to_type(pushed, t
 
 
 def test_a_name_that_does_not_come_from_there_is_not_mixed_with_it(here, there, hub, tmp_path):
-    add(here, plain.adapter(tmp_path / "second", "unsaid", seed=2, added=ADDED), "medical", parent="minilm-medical@1")
+    add(
+        here,
+        plain.adapter(tmp_path / "second", "unsaid", seed=2, added=ADDED),
+        "medical",
+        parent="minilm-medical@1",
+    )
     here.ok("push", "medical@2", *LINE)
     add(there, plain.base(tmp_path / "mine", seed=9), "medical")
 
@@ -108,7 +132,9 @@ def test_a_name_that_does_not_come_from_there_is_not_mixed_with_it(here, there, 
     assert there.digests()["theirs@2"] == here.digests()["medical@2"]
 
 
-def test_a_parent_s_name_that_means_something_else_here_is_refused_with_the_flag(pushed, there, tmp_path):
+def test_a_parent_s_name_that_means_something_else_here_is_refused_with_the_flag(
+    pushed, there, tmp_path
+):
     add(there, plain.base(tmp_path / "mine", seed=9), "minilm")
 
     refused = there.run("pull", "hf://org/medical")
@@ -135,11 +161,18 @@ def test_add_takes_a_repository_too(pushed, there):
 
 
 def test_a_revision_says_which(pushed, there, hub, tmp_path):
-    add(pushed, plain.adapter(tmp_path / "second", "unsaid", seed=2, added=ADDED), "medical", parent="minilm-medical@1")
+    add(
+        pushed,
+        plain.adapter(tmp_path / "second", "unsaid", seed=2, added=ADDED),
+        "medical",
+        parent="minilm-medical@1",
+    )
     pushed.ok("push", "medical@2")
 
     assert there.ok("pull", "hf://org/medical@v1")["reference"] == "medical@1"
-    assert there.ok("pull", f"hf://org/medical@{hub.head('org/medical')}")["reference"] == "medical@2"
+    assert (
+        there.ok("pull", f"hf://org/medical@{hub.head('org/medical')}")["reference"] == "medical@2"
+    )
 
 
 def test_a_flipped_byte_is_never_registered_and_repeating_mends_it(pushed, there, hub):
@@ -159,12 +192,20 @@ def test_a_broken_transfer_goes_on_where_it_was(pushed, there, hub):
 
     there.ok("pull", "hf://org/minilm")
 
-    assert [request.headers.get("range") for request in hub.asked("GET /__cdn__/")][:3] == [None, "bytes=3000-", "bytes=6000-"]
+    assert [request.headers.get("range") for request in hub.asked("GET /__cdn__/")][:3] == [
+        None,
+        "bytes=3000-",
+        "bytes=6000-",
+    ]
 
 
 def test_files_of_an_earlier_try_that_were_spoilt_since_are_fetched_anew(pushed, there, hub):
     def whole():
-        return [path for path in (there.root / "staging").rglob("*") if path.suffix == "" and path.is_file() and path.stat().st_size]
+        return [
+            path
+            for path in (there.root / "staging").rglob("*")
+            if path.suffix == "" and path.is_file() and path.stat().st_size
+        ]
 
     hub.fault("GET /__cdn__/", status=403, times=-1, first=lambda: wait_for(whole))
     first = there.run("pull", "hf://org/minilm")
@@ -178,7 +219,9 @@ def test_files_of_an_earlier_try_that_were_spoilt_since_are_fetched_anew(pushed,
 
     assert first.code == 7 and spoilt
     assert second.code == 0, second.err
-    assert there.digests() == {"minilm@1": pushed.digests()["minilm@1"]} and not list((there.root / "staging").iterdir())
+    assert there.digests() == {"minilm@1": pushed.digests()["minilm@1"]} and not list(
+        (there.root / "staging").iterdir()
+    )
 
 
 def test_the_token_goes_to_no_other_host_and_stands_nowhere(pushed, there, hub):

@@ -56,9 +56,15 @@ def test_a_repository_without_its_scheme_is_taken_for_no_file(there, text):
     assert missing(ran.err, repr(text), "hf://org/medical") == []
 
 
-@pytest.mark.parametrize(("address", "meant"), [
-    ("https://hub.example/org/medical", "hf://org/medical"), ("https://hub.example/org/medical/tree/v1?x=1", "hf://org/medical@v1"),
-    ("https://hub.example/datasets/org/texts", "hf://org/name"), ("s3://bucket/medical.tar", "hf://org/name")])
+@pytest.mark.parametrize(
+    ("address", "meant"),
+    [
+        ("https://hub.example/org/medical", "hf://org/medical"),
+        ("https://hub.example/org/medical/tree/v1?x=1", "hf://org/medical@v1"),
+        ("https://hub.example/datasets/org/texts", "hf://org/name"),
+        ("s3://bucket/medical.tar", "hf://org/name"),
+    ],
+)
 def test_an_address_is_taken_for_no_file(there, hub, address, meant):
     ran = there.run("pull", address)
 
@@ -68,8 +74,10 @@ def test_an_address_is_taken_for_no_file(there, hub, address, meant):
     assert hub.requests == []
 
 
-@pytest.mark.parametrize(("files", "held"), [
-    ({}, []), ({"notes.txt": b"x"}, ["notes.txt"]), ({"old/config.json": b"{}"}, ["'old'"])])
+@pytest.mark.parametrize(
+    ("files", "held"),
+    [({}, []), ({"notes.txt": b"x"}, ["notes.txt"]), ({"old/config.json": b"{}"}, ["'old'"])],
+)
 def test_a_repository_without_a_model_is_named_with_what_it_holds(there, hub, files, held):
     hub.create("org/empty")
     hub.commit("org/empty", {".gitattributes": b"", **files})
@@ -83,8 +91,11 @@ def test_a_repository_without_a_model_is_named_with_what_it_holds(there, hub, fi
 
 
 def test_offline_is_said(there, hub):
-    ran = there.warm.run(REGISTRY_HOME=str(there.root), code="from huggingface_hub import constants; constants.HF_HUB_OFFLINE = True\n"
-                         "from registry.cli import main; import sys; sys.exit(main(['pull', 'hf://org/medical']))")
+    ran = there.warm.run(
+        REGISTRY_HOME=str(there.root),
+        code="from huggingface_hub import constants; constants.HF_HUB_OFFLINE = True\n"
+        "from registry.cli import main; import sys; sys.exit(main(['pull', 'hf://org/medical']))",
+    )
 
     assert ran.code == 7
     assert missing(ran.err, "hf://org/medical", "HF_HUB_OFFLINE") == []
@@ -98,7 +109,9 @@ def test_a_hub_that_is_no_address_is_said(there, hub):
 
 
 def test_bytes_that_are_not_those_of_the_manifest_are_refused(pushed, there, hub):
-    tampered(hub, "adapter_model.safetensors", lambda content: content[:-1] + bytes([content[-1] ^ 1]))
+    tampered(
+        hub, "adapter_model.safetensors", lambda content: content[:-1] + bytes([content[-1] ^ 1])
+    )
 
     ran = there.run("pull", "hf://org/medical")
 
@@ -107,7 +120,11 @@ def test_bytes_that_are_not_those_of_the_manifest_are_refused(pushed, there, hub
 
 
 def test_a_newer_line_is_not_guessed_at(pushed, there, hub):
-    tampered(hub, ".registry/line.json", lambda content: content.replace(b'"format":1,"line"', b'"format":9,"line"'))
+    tampered(
+        hub,
+        ".registry/line.json",
+        lambda content: content.replace(b'"format":1,"line"', b'"format":9,"line"'),
+    )
 
     ran = there.run("pull", "hf://org/medical")
 
@@ -120,6 +137,7 @@ def test_a_manifest_that_names_a_way_out_writes_nothing(pushed, there, hub, tmp_
         value = json.loads(content)
         value["line"][0]["manifest"]["files"][0]["path"] = "../../../escaped"
         return canonical(value)
+
     tampered(hub, ".registry/line.json", escape)
 
     ran = there.run("pull", "hf://org/medical")
@@ -131,7 +149,15 @@ def test_a_manifest_that_names_a_way_out_writes_nothing(pushed, there, hub, tmp_
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "CON", "a\\b", "C:x"])
 def test_a_plain_repository_with_a_strange_name_is_refused(there, hub, tmp_path, path):
     folder = plain.base(tmp_path / "base")
-    hub.commit("org/plain", {str(item.relative_to(folder)): item.read_bytes() for item in folder.rglob("*") if item.is_file()} | {path: b"x"})
+    hub.commit(
+        "org/plain",
+        {
+            str(item.relative_to(folder)): item.read_bytes()
+            for item in folder.rglob("*")
+            if item.is_file()
+        }
+        | {path: b"x"},
+    )
 
     ran = there.run("pull", "hf://org/plain")
 
@@ -155,12 +181,15 @@ def test_files_that_do_not_make_the_manifest_are_refused(pushed, there, hub):
         manifest = registry.manifest.parse(canonical(value["line"][0]["manifest"]))
         value["line"][0]["digest"] = manifest.digest
         return canonical(value)
+
     tampered(hub, ".registry/line.json", lie)
 
     ran = there.run("pull", "hf://org/medical")
 
     assert ran.code != 0 and "medical@1" not in there.digests()
-    assert is_one_error("\n".join(line for line in ran.err.splitlines() if not line.startswith("warning")))
+    assert is_one_error(
+        "\n".join(line for line in ran.err.splitlines() if not line.startswith("warning"))
+    )
 
 
 def test_a_renamed_repository_is_said(pushed, there, hub):
@@ -171,7 +200,9 @@ def test_a_renamed_repository_is_said(pushed, there, hub):
     assert ran.code == 4 and "registry pull hf://org/renamed" in ran.err
 
 
-def test_a_repository_that_was_deleted_and_made_again_is_not_taken_for_the_known_one(pushed, there, hub):
+def test_a_repository_that_was_deleted_and_made_again_is_not_taken_for_the_known_one(
+    pushed, there, hub
+):
     there.ok("pull", "hf://org/medical")
     files, before = hub.files("org/medical"), hub.head("org/medical")
     hub.delete("org/medical")

@@ -62,7 +62,9 @@ def test_a_dry_run_sends_nothing_and_says_what_it_would(here, hub):
 
     done = here.ok("push", "medical@1", *LINE, "--dry-run")
 
-    assert [item["what"] for item in done["sent"]] == ["would push"] * 3 and done["sent"][2]["size"] > 1000
+    assert [item["what"] for item in done["sent"]] == ["would push"] * 3 and done["sent"][2][
+        "size"
+    ] > 1000
     assert hub.repositories == {} and here.log() == entries
 
 
@@ -70,23 +72,44 @@ def test_an_alias_moves_the_tag_of_its_name(here, hub, tmp_path):
     here.ok("alias", "medical@1", "prod")
     here.ok("push", "medical@prod", *LINE)
     first = hub.tags("org/medical")
-    add(here, plain.adapter(tmp_path / "second", "unsaid", seed=2, added=ADDED), "medical", parent="minilm-medical@1", alias="prod")
+    add(
+        here,
+        plain.adapter(tmp_path / "second", "unsaid", seed=2, added=ADDED),
+        "medical",
+        parent="minilm-medical@1",
+        alias="prod",
+    )
 
     here.ok("push", "medical@prod")
 
     assert first["prod"] == first["v1"]
-    assert hub.tags("org/medical") == {"v1": first["v1"], "v2": hub.head("org/medical"), "prod": hub.head("org/medical")}
+    assert hub.tags("org/medical") == {
+        "v1": first["v1"],
+        "v2": hub.head("org/medical"),
+        "prod": hub.head("org/medical"),
+    }
 
 
 def test_an_older_version_gets_its_tag_and_never_moves_main_back(here, hub, tmp_path):
-    add(here, plain.adapter(tmp_path / "second", "unsaid", seed=2, added=ADDED), "medical", parent="minilm-medical@1")
+    add(
+        here,
+        plain.adapter(tmp_path / "second", "unsaid", seed=2, added=ADDED),
+        "medical",
+        parent="minilm-medical@1",
+    )
     here.ok("push", "medical@2", *LINE, "--message", "the second one")
     head = hub.head("org/medical")
 
     here.ok("push", "medical@1")
 
-    assert (hub.head("org/medical"), hub.history("org/medical")[0].title, here.log()[-2]["message"]) == (head, "the second one", "the second one")
-    assert json.loads(hub.files("org/medical", "v1")[".registry/line.json"])["line"][0]["number"] == 1
+    assert (
+        hub.head("org/medical"),
+        hub.history("org/medical")[0].title,
+        here.log()[-2]["message"],
+    ) == (head, "the second one", "the second one")
+    assert (
+        json.loads(hub.files("org/medical", "v1")[".registry/line.json"])["line"][0]["number"] == 1
+    )
     assert set(hub.repository("org/medical").branches) == {"main"}
 
 
@@ -98,7 +121,9 @@ def test_files_that_a_version_no_longer_has_go_and_those_of_others_stay(pushed, 
 
     pushed.ok("push", "minilm@2")
 
-    assert "sentence_bert_config.json" not in hub.files("org/minilm") and "photo.png" in hub.files("org/minilm")
+    assert "sentence_bert_config.json" not in hub.files("org/minilm") and "photo.png" in hub.files(
+        "org/minilm"
+    )
 
 
 def test_a_version_that_another_machine_pushed_is_found_there(here, hub, tmp_path):
@@ -116,8 +141,11 @@ def test_a_tag_that_names_its_commit_by_an_object_of_git_s_is_read_through(here,
     here.ok("push", "minilm@1", "--to", "org/minilm")
     other, head, tag = here.copy(tmp_path / "copy", forget=True), hub.head("org/minilm"), "d" * 40
     hub.repository("org/minilm").tags[tag] = head
-    refs = {"branches": [{"name": "main", "ref": "refs/heads/main", "targetCommit": head}], "converts": [],
-            "tags": [{"name": "v1", "ref": "refs/tags/v1", "targetCommit": tag}]}
+    refs = {
+        "branches": [{"name": "main", "ref": "refs/heads/main", "targetCommit": head}],
+        "converts": [],
+        "tags": [{"name": "v1", "ref": "refs/tags/v1", "targetCommit": tag}],
+    }
     hub.fault("GET /refs", body=json.dumps(refs).encode(), times=-1)
 
     done = other.ok("push", "minilm@1", "--to", "org/minilm")
@@ -147,7 +175,9 @@ def test_a_repository_of_another_model_is_not_taken_over(pushed, hub, tmp_path):
     assert missing(ran.err, "hf://org/minilm", "minilm@1", "--break") == []
 
 
-@pytest.mark.parametrize("path", ["model.safetensors", "pytorch_model.bin", "onnx/model.onnx", "modules.json"])
+@pytest.mark.parametrize(
+    "path", ["model.safetensors", "pytorch_model.bin", "onnx/model.onnx", "modules.json"]
+)
 def test_a_model_that_no_registry_put_there_is_not_replaced(here, hub, path):
     hub.commit("org/minilm", {path: b"somebody's work"})
 
@@ -177,7 +207,9 @@ def test_a_proposal_that_was_merged_is_tagged_and_recorded_by_the_next_push(here
     done = here.ok("push", "minilm@1", "--to", "org/minilm")
 
     assert done["sent"][0]["size"] == 0 and len(hub.asked("POST /commit/")) == 1
-    assert hub.tags("org/minilm") == {"v1": hub.head("org/minilm")} and here.log()[-1]["commit"] == hub.head("org/minilm")
+    assert hub.tags("org/minilm") == {"v1": hub.head("org/minilm")} and here.log()[-1][
+        "commit"
+    ] == hub.head("org/minilm")
 
 
 def test_a_proposal_does_not_wait_for_parents(here, hub):
@@ -187,18 +219,29 @@ def test_a_proposal_does_not_wait_for_parents(here, hub):
 
 
 def test_all_parents_go_to_repositories_of_one_s_own_if_that_is_asked_for(pushed, hub):
-    done = pushed.ok("push", "medical@1", "--to", "alice/medical", "--parents-to", "alice", "--all-parents")
+    done = pushed.ok(
+        "push", "medical@1", "--to", "alice/medical", "--parents-to", "alice", "--all-parents"
+    )
 
     assert [(item["what"], item["repository"]) for item in done["sent"]] == [
-        ("pushed", "alice/minilm"), ("pushed", "alice/minilm-medical"), ("pushed", "alice/medical")]
-    assert json.loads(hub.files("alice/medical")["adapter_config.json"])["base_model_name_or_path"] == "alice/minilm-medical"
+        ("pushed", "alice/minilm"),
+        ("pushed", "alice/minilm-medical"),
+        ("pushed", "alice/medical"),
+    ]
+    assert (
+        json.loads(hub.files("alice/medical")["adapter_config.json"])["base_model_name_or_path"]
+        == "alice/minilm-medical"
+    )
 
 
 def test_repositories_are_made_private_if_that_is_asked_for(here, hub):
     here.ok("push", "medical@1", *LINE, "--private")
 
     assert {name: repository.private for name, repository in hub.repositories.items()} == {
-        "org/minilm": True, "org/minilm-medical": True, "org/medical": True}
+        "org/minilm": True,
+        "org/minilm-medical": True,
+        "org/medical": True,
+    }
 
 
 def outside_the_markers(card):
@@ -223,11 +266,16 @@ def test_nothing_published_names_a_place_here(pushed, hub, tmp_path, line_templa
 
     for name in ("org/medical", "org/minilm", "org/minilm-medical"):
         for path, content in hub.files(name).items():
-            assert str(line_template).encode() not in content and str(tmp_path).encode() not in content, path
+            assert (
+                str(line_template).encode() not in content and str(tmp_path).encode() not in content
+            ), path
 
 
 def test_the_card_s_text_as_edited_on_the_hub_stays(pushed, hub, tmp_path):
-    edited = hub.files("org/minilm")["README.md"].replace(b"# A model made by hand", b"# A better title") + b"\nand a word after it\n"
+    edited = (
+        hub.files("org/minilm")["README.md"].replace(b"# A model made by hand", b"# A better title")
+        + b"\nand a word after it\n"
+    )
     hub.commit("org/minilm", {"README.md": edited})
     add(pushed, plain.base(tmp_path / "second", prompts={"query": "q: "}), "minilm")
 
@@ -240,7 +288,10 @@ def test_the_card_s_text_as_edited_on_the_hub_stays(pushed, hub, tmp_path):
 
 def test_a_large_file_goes_in_parts_and_one_that_breaks_is_sent_again(here, hub):
     hub.part_size = 3000
-    broken = [hub.fault("PUT /__s3__/part/.*/2", cut_upload=1000), hub.fault("POST /__s3__/complete/", status=503)]
+    broken = [
+        hub.fault("PUT /__s3__/part/.*/2", cut_upload=1000),
+        hub.fault("POST /__s3__/complete/", status=503),
+    ]
 
     here.ok("push", "minilm@1", "--to", "org/minilm")
 
@@ -261,7 +312,9 @@ def test_an_empty_word_is_not_the_repository_that_is_remembered(pushed):
     assert missing(ran.err, "--to", "org/name", "''") == []
 
 
-@pytest.mark.parametrize("wrong", [("--parents-to", "x y"), ("--parents-to", "a/b"), ("--as-new", "org")])
+@pytest.mark.parametrize(
+    "wrong", [("--parents-to", "x y"), ("--parents-to", "a/b"), ("--as-new", "org")]
+)
 def test_what_names_no_place_is_said_before_anything_is_sent(here, hub, wrong):
     ran = here.run("push", "minilm@1", "--to", "org/minilm", *wrong)
 
@@ -270,8 +323,14 @@ def test_what_names_no_place_is_said_before_anything_is_sent(here, hub, wrong):
     assert hub.repositories == {}
 
 
-@pytest.mark.parametrize(("to", "more"), [
-    ("a/b/c", []), ("/tmp/x", []), ("https://hub.example/org/medical/tree/main", [" org/medical"])])
+@pytest.mark.parametrize(
+    ("to", "more"),
+    [
+        ("a/b/c", []),
+        ("/tmp/x", []),
+        ("https://hub.example/org/medical/tree/main", [" org/medical"]),
+    ],
+)
 def test_what_names_no_repository_to_write_to_is_answered_by_the_form_of_one(here, to, more):
     ran = here.run("push", "minilm@1", "--to", to)
 
@@ -279,7 +338,9 @@ def test_what_names_no_repository_to_write_to_is_answered_by_the_form_of_one(her
     assert missing(ran.err, "--to", "org/name", repr(to), *more) == []
 
 
-@pytest.mark.parametrize("to", ["org/../x", "org", "datasets/org/minilm", "org/min ilm", "org/minilm@v1", "org/a--b"])
+@pytest.mark.parametrize(
+    "to", ["org/../x", "org", "datasets/org/minilm", "org/min ilm", "org/minilm@v1", "org/a--b"]
+)
 def test_what_names_no_repository_is_said_in_one_line(here, hub, to):
     ran = here.run("push", "minilm@1", "--to", to)
 

@@ -29,7 +29,7 @@ class Shelf:
         if path not in self.contents:
             raise HubUnavailable(f"no {path}")
         for start in range(offset, len(self.contents[path]), 1000):
-            yield start, self.contents[path][start:start + 1000]
+            yield start, self.contents[path][start : start + 1000]
 
 
 CONTENTS = {"config.json": b"{}", "model.safetensors": bytes(range(256)) * 40}
@@ -48,7 +48,9 @@ def shelf():
 
 @pytest.fixture
 def quarantine(home, shelf):
-    files = {path: Source(path, len(content), digest_of(content)) for path, content in CONTENTS.items()}
+    files = {
+        path: Source(path, len(content), digest_of(content)) for path, content in CONTENTS.items()
+    }
     return Quarantine(home, shelf, "org/medical", "a" * 40, files, Bytes(silent))
 
 
@@ -86,7 +88,9 @@ def test_what_was_touched_since_it_came_is_not_taken_for_what_it_was(home, quara
     assert list(home.blobs.all()) == []
 
 
-def test_a_death_before_a_finished_file_has_its_name_leaves_one_that_can_be_written(quarantine, tmp_path, monkeypatch):
+def test_a_death_before_a_finished_file_has_its_name_leaves_one_that_can_be_written(
+    quarantine, tmp_path, monkeypatch
+):
     class Died(BaseException):
         pass
 
@@ -133,7 +137,11 @@ def test_of_several_transfers_what_went_wrong_first_is_said(shelf, quarantine):
 def test_a_transfer_beside_one_that_failed_ends_at_its_next_block(home, shelf):
     counts = []
     bytes_ = Bytes(lambda *counted: counts.append(counted))
-    files = {"model.safetensors": Source("model.safetensors", 10_240, digest_of(CONTENTS["model.safetensors"]))}
+    files = {
+        "model.safetensors": Source(
+            "model.safetensors", 10_240, digest_of(CONTENTS["model.safetensors"])
+        )
+    }
     quarantine = Quarantine(home, shelf, "org/medical", "a" * 40, files, bytes_)
     bytes_.stop()
 

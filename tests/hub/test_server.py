@@ -16,7 +16,10 @@ said(refused(lambda: commit("org/m", {"a.txt": b"3"}, parent_commit=first.oid)))
 """)
 
     assert [commit.oid for commit in hub.history("org/m")][:2] == [second, first]
-    assert [commit.parent for commit in hub.history("org/m")][:2] == [first, hub.history("org/m")[2].oid]
+    assert [commit.parent for commit in hub.history("org/m")][:2] == [
+        first,
+        hub.history("org/m")[2].oid,
+    ]
     assert status == ["HfHubHTTPError", 412]
     assert hub.files("org/m")["a.txt"] == b"2"
 
@@ -55,14 +58,20 @@ commit("org/m", {"model.safetensors": b"0123456789" * 25_000})
 
 def test_a_listing_has_pages_and_tells_large_files_digests(hub, client):
     hub.page = 3
-    hub.commit("org/m", {f"sub/{number}.txt": b"x" for number in range(5)} | {"model.bin": b"weights"})
+    hub.commit(
+        "org/m", {f"sub/{number}.txt": b"x" for number in range(5)} | {"model.bin": b"weights"}
+    )
 
     (listed,) = client("""
 said({entry.path: getattr(entry, "lfs", None) and entry.lfs.sha256 for entry in api.list_repo_tree("org/m", recursive=True)})
 """)
 
-    assert listed == {".gitattributes": None, "sub": None, **{f"sub/{number}.txt": None for number in range(5)},
-                      "model.bin": hashlib.sha256(b"weights").hexdigest()}
+    assert listed == {
+        ".gitattributes": None,
+        "sub": None,
+        **{f"sub/{number}.txt": None for number in range(5)},
+        "model.bin": hashlib.sha256(b"weights").hexdigest(),
+    }
     assert len(hub.asked("GET /tree/")) == 3
 
 
@@ -74,7 +83,10 @@ def test_a_snapshot_of_a_tag_is_its_commit(hub, client, tmp_path):
     (folder,) = client("""said(snapshot_download("org/m", revision="v1"))""")
 
     assert folder.endswith(first)
-    assert {name: (tmp_path / folder / name).read_bytes() for name in ("a.txt", "model.bin")} == {"a.txt": b"one", "model.bin": b"weights"}
+    assert {name: (tmp_path / folder / name).read_bytes() for name in ("a.txt", "model.bin")} == {
+        "a.txt": b"one",
+        "model.bin": b"weights",
+    }
 
 
 def test_tags_branches_and_refs(hub, client):
@@ -108,24 +120,37 @@ said([ref.target_commit for ref in api.list_repo_refs("org/m", include_pull_requ
 
     assert url == f"{hub.url}/org/m/discussions/1" and revision == "refs/pr/1"
     assert hub.head("org/m") == head
-    assert hub.files("org/m", "refs/pr/1")["a.txt"] == b"two" and refs == [hub.history("org/m", "refs/pr/1")[0].oid]
+    assert hub.files("org/m", "refs/pr/1")["a.txt"] == b"two" and refs == [
+        hub.history("org/m", "refs/pr/1")[0].oid
+    ]
 
 
 def test_deletes_copies_and_folders(hub, client):
-    hub.commit("org/m", {"a.txt": b"one", "sub/b.txt": b"b", "sub/c.txt": b"c", "model.bin": b"weights"})
+    hub.commit(
+        "org/m", {"a.txt": b"one", "sub/b.txt": b"b", "sub/c.txt": b"c", "model.bin": b"weights"}
+    )
 
     client("""
 api.create_commit("org/m", [CommitOperationDelete("a.txt"), CommitOperationDelete("sub/"), CommitOperationCopy("model.bin", "copy.bin")],
                   commit_message="tidy")
 """)
 
-    assert {name for name in hub.files("org/m") if name != ".gitattributes"} == {"model.bin", "copy.bin"}
+    assert {name for name in hub.files("org/m") if name != ".gitattributes"} == {
+        "model.bin",
+        "copy.bin",
+    }
     assert hub.uploaded == 0
 
 
 def test_a_repository_says_what_its_card_says_and_children_are_found_by_their_base(hub, client):
     hub.commit("org/base", {"README.md": b"---\nlicense: mit\n---\n# base\n"})
-    hub.commit("org/medical", {"README.md": b"---\nbase_model: org/base\ntags:\n- medical\nlibrary_name: peft\n---\n", "adapter_config.json": b"{}"})
+    hub.commit(
+        "org/medical",
+        {
+            "README.md": b"---\nbase_model: org/base\ntags:\n- medical\nlibrary_name: peft\n---\n",
+            "adapter_config.json": b"{}",
+        },
+    )
 
     children, tags, expanded, blobs = client("""
 said([found.id for found in api.list_models(filter="base_model:adapter:org/base")])
@@ -158,27 +183,39 @@ def test_who_may_not_see_may_not_know_and_who_may_not_write_is_told(hub, client)
 said(refused(lambda: api.model_info("org/secret", token=False)))
 said(refused(lambda: api.whoami(token="hf_wrong")))
 """)
-    bob = client("""
+    bob = client(
+        """
 said(refused(lambda: api.model_info("org/secret")))
 said(refused(lambda: commit("org/open", {"a.txt": b"two"})))
 said(refused(lambda: api.create_repo("org/new")))
 said(refused(lambda: api.auth_check("org/open", write=True)))
 said(api.model_info("org/open").id)
-""", HF_TOKEN=hub.tokens["bob"])
+""",
+        HF_TOKEN=hub.tokens["bob"],
+    )
 
     assert nobody == [["HfHubHTTPError", 401], ["HfHubHTTPError", 401]]
-    assert bob == [["RepositoryNotFoundError", 404], ["HfHubHTTPError", 403], ["HfHubHTTPError", 403], ["HfHubHTTPError", 403], "org/open"]
+    assert bob == [
+        ["RepositoryNotFoundError", 404],
+        ["HfHubHTTPError", 403],
+        ["HfHubHTTPError", 403],
+        ["HfHubHTTPError", 403],
+        "org/open",
+    ]
 
 
 def test_a_gated_repository_shows_its_tree_and_keeps_its_files(hub, client):
     hub.commit("org/m", {"a.txt": b"one"})
     hub.repository("org/m").gated = "manual"
 
-    listed, bob, nobody = client("""
+    listed, bob, nobody = client(
+        """
 said(api.list_repo_files("org/m"))
 said(refused(lambda: hf_hub_download("org/m", "a.txt")))
 said(refused(lambda: hf_hub_download("org/m", "a.txt", token=False)))
-""", HF_TOKEN=hub.tokens["bob"])
+""",
+        HF_TOKEN=hub.tokens["bob"],
+    )
 
     assert "a.txt" in listed
     assert bob[0] == "GatedRepoError" and nobody[0] == "GatedRepoError"

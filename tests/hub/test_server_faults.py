@@ -16,17 +16,24 @@ from tests.support.warm import KILLED
 
 @pytest.mark.parametrize("kind", ["random", "words", "floats"])
 def test_what_went_by_xet_comes_back_by_xet_and_by_lfs(hub, xet, client, kind):
-    content = {"random": random.Random(1).randbytes(700_000), "words": b"the patient takes one a day, " * 30_000,
-               "floats": struct.pack("<60000f", *(index / 7 for index in range(60_000)))}[kind]
+    content = {
+        "random": random.Random(1).randbytes(700_000),
+        "words": b"the patient takes one a day, " * 30_000,
+        "floats": struct.pack("<60000f", *(index / 7 for index in range(60_000))),
+    }[kind]
     path = Path(xet.folder, f"{kind}.bin")
     path.write_bytes(content)
 
-    ran = xet.run(path, code=SETUP + """
+    ran = xet.run(
+        path,
+        code=SETUP
+        + """
 api.create_repo("org/m")
 commit("org/m", {"model.bin": sys.argv[1]})
 said(api.get_paths_info("org/m", "model.bin")[0].xet_hash)
 said(open(hf_hub_download("org/m", "model.bin"), "rb").read() == open(sys.argv[1], "rb").read())
-""")
+""",
+    )
     (by_lfs,) = client("""
 import hashlib
 said(hashlib.sha256(open(hf_hub_download("org/m", "model.bin"), "rb").read()).hexdigest())
@@ -34,10 +41,13 @@ said(hashlib.sha256(open(hf_hub_download("org/m", "model.bin"), "rb").read()).he
 
     assert ran.code == 0, ran.err
     assert ran.out.splitlines()[1] == "true"
-    assert hub.asked("POST /__cas__/v1/xorbs/") and hub.asked("GET /__cas__/xorb/") and not hub.asked("PUT /__s3__/")
+    assert (
+        hub.asked("POST /__cas__/v1/xorbs/")
+        and hub.asked("GET /__cas__/xorb/")
+        and not hub.asked("PUT /__s3__/")
+    )
     assert hub.files("org/m")["model.bin"] == content
     assert by_lfs == hashlib.sha256(content).hexdigest()
-
 
 
 def test_an_answer_that_is_lost_leaves_the_commit(hub, client):
@@ -66,7 +76,9 @@ said(refused(lambda: commit("org/m", {"other.bin": b"v" * 500_000})))
     assert "other.bin" not in hub.files("org/m")
 
 
-def test_a_download_that_is_cut_goes_on_and_one_with_a_flipped_byte_is_accepted_by_the_client(hub, client):
+def test_a_download_that_is_cut_goes_on_and_one_with_a_flipped_byte_is_accepted_by_the_client(
+    hub, client
+):
     content = bytes(range(256)) * 45_000
     hub.commit("org/m", {"model.bin": content, "flipped.bin": content[::-1]})
     hub.fault("GET /__cdn__/", cut=11_000_000)
@@ -79,7 +91,11 @@ said(hashlib.sha256(open(hf_hub_download("org/m", "flipped.bin"), "rb").read()).
 """)
 
     assert whole == hashlib.sha256(content).hexdigest()
-    assert [request.headers.get("range") for request in hub.asked("GET /__cdn__/")] == [None, f"bytes={10 << 20}-", None]
+    assert [request.headers.get("range") for request in hub.asked("GET /__cdn__/")] == [
+        None,
+        f"bytes={10 << 20}-",
+        None,
+    ]
     assert flipped != hashlib.sha256(content[::-1]).hexdigest()
 
 
@@ -121,8 +137,10 @@ def test_no_token_follows_a_redirect_to_another_host(hub, client):
     (name,) = client("""said(api.model_info("org/m").id)""")
 
     assert name == "org/m"
-    assert [(request.host.split(":")[0], request.bearer) for request in hub.asked("GET /api/models/org/m")] == [
-        ("127.0.0.1", hub.token), ("localhost", None)]
+    assert [
+        (request.host.split(":")[0], request.bearer)
+        for request in hub.asked("GET /api/models/org/m")
+    ] == [("127.0.0.1", hub.token), ("localhost", None)]
 
 
 def test_a_process_can_be_killed_at_a_request(hub, lfs):

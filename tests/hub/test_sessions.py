@@ -91,7 +91,9 @@ def test_patience_that_the_user_set_stays(monkeypatch):
     with client("org/model", "main", wait=120.0):
         during = patience()
 
-    assert during == {**PATIENCE, "HF_XET_CLIENT_READ_TIMEOUT": "7s"} and patience() == {"HF_XET_CLIENT_READ_TIMEOUT": "7s"}
+    assert during == {**PATIENCE, "HF_XET_CLIENT_READ_TIMEOUT": "7s"} and patience() == {
+        "HF_XET_CLIENT_READ_TIMEOUT": "7s"
+    }
 
 
 def test_the_limit_of_requests_outlives_other_questions_of_the_thread(lfs):

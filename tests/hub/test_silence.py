@@ -42,11 +42,20 @@ def test_an_upload_that_is_met_by_silence_is_tried_once_more(here, hub):
     assert broken_promises(hub, here.root, ran) == []
 
 
-def test_by_xet_too_an_upload_that_is_met_by_silence_ends_after_four_tries_and_waits_for_none_of_them_to_its_end(here, hub, xet):
+def test_by_xet_too_an_upload_that_is_met_by_silence_ends_after_four_tries_and_waits_for_none_of_them_to_its_end(
+    here, hub, xet
+):
     silence = hub.fault("POST /__cas__/v1/xorbs/", hang=30.0, times=-1)
     begun = time.monotonic()
 
-    ran = Place(here.root, xet).run("push", "minilm@1", "--to", "org/minilm", REGISTRY_UPLOAD_WAIT="0.6", HF_XET_CLIENT_READ_TIMEOUT="")
+    ran = Place(here.root, xet).run(
+        "push",
+        "minilm@1",
+        "--to",
+        "org/minilm",
+        REGISTRY_UPLOAD_WAIT="0.6",
+        HF_XET_CLIENT_READ_TIMEOUT="",
+    )
 
     assert (ran.code, silence.hit, time.monotonic() - begun < 30.0) == (7, 4, True), ran.err
     assert broken_promises(hub, here.root, ran) == []

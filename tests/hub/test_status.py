@@ -19,7 +19,11 @@ def pushed(here, hub):
 def test_nothing_published_is_said_beside_an_empty_table(here):
     ran = here.run("status")
 
-    assert (ran.code, ran.out) == (0, "") and "nothing here is known to be on the Hub" in ran.err and ran.err.count("\n") == 1
+    assert (
+        (ran.code, ran.out) == (0, "")
+        and "nothing here is known to be on the Hub" in ran.err
+        and ran.err.count("\n") == 1
+    )
     assert here.ok("status") == []
 
 
@@ -57,7 +61,11 @@ def test_what_was_edited_there_is_told_by_file_and_the_card_apart(pushed, hub):
     hub.commit("org/minilm", {"modules.json": b"[]"})
     more = pushed.ok("status")[0]
 
-    assert (card["state"], card["detail"], card["files"]) == ("changed there", "card only", ["README.md"])
+    assert (card["state"], card["detail"], card["files"]) == (
+        "changed there",
+        "card only",
+        ["README.md"],
+    )
     assert (more["state"], more["files"]) == ("changed there", ["README.md", "modules.json"])
 
 
@@ -71,24 +79,36 @@ def test_a_tag_that_is_gone_and_a_repository_that_is_gone(pushed, hub):
     assert "v1" in tag["detail"] and "hf://org/minilm" in repository["detail"]
 
 
-def test_a_hub_that_does_not_answer_is_unreachable_and_an_error_to_sync_and_offline_nobody_is_asked(pushed, hub):
+def test_a_hub_that_does_not_answer_is_unreachable_and_an_error_to_sync_and_offline_nobody_is_asked(
+    pushed, hub
+):
     away = {"HF_ENDPOINT": "http://127.0.0.1:9", "REGISTRY_HOME": str(pushed.root)}
-    syncing = pushed.warm.start("sync", "minilm", **away)  # beside the other, since both try again for some seconds
+    syncing = pushed.warm.start(
+        "sync", "minilm", **away
+    )  # beside the other, since both try again for some seconds
     ran = pushed.ok("status", **away)
     silent = syncing.wait()
     before = len(hub.requests)
     known = pushed.ok("status", "--offline")
 
-    assert [state["state"] for state in ran] == ["unreachable"] and "repeating" not in ran[0]["detail"]
+    assert [state["state"] for state in ran] == ["unreachable"] and "repeating" not in ran[0][
+        "detail"
+    ]
     assert (silent.code, silent.out, missing(silent.err, "hf://org/minilm")) == (7, "", [])
     assert len(hub.requests) == before
-    assert [(state["reference"], state["repository"], state["commit"], state["state"]) for state in known] == [
-        ("minilm@1", "org/minilm", hub.head("org/minilm"), None)]
+    assert [
+        (state["reference"], state["repository"], state["commit"], state["state"])
+        for state in known
+    ] == [("minilm@1", "org/minilm", hub.head("org/minilm"), None)]
 
 
-@pytest.mark.parametrize(("wrong", "quoted"), [
-    ({"HF_ENDPOINT": "nonsense"}, ["HF_ENDPOINT", "'nonsense'"]),
-    ({"HF_TOKEN": "a b"}, ["HF_TOKEN"])])
+@pytest.mark.parametrize(
+    ("wrong", "quoted"),
+    [
+        ({"HF_ENDPOINT": "nonsense"}, ["HF_ENDPOINT", "'nonsense'"]),
+        ({"HF_TOKEN": "a b"}, ["HF_TOKEN"]),
+    ],
+)
 def test_settings_with_which_nobody_can_be_asked_are_one_error_and_not_a_state_of_each_repository(
     pushed, wrong, quoted
 ):
@@ -107,7 +127,14 @@ def test_a_renamed_repository_is_said(pushed, hub):
 
 def test_a_model_that_no_registry_published_is_compared_with_its_main(there, hub, tmp_path):
     folder = plain.base(tmp_path / "base")
-    hub.commit("bob/minilm", {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+    hub.commit(
+        "bob/minilm",
+        {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        },
+    )
     there.ok("pull", "hf://bob/minilm")
     same = states(there)
     hub.commit("bob/minilm", {"config.json": b"{}"})
@@ -118,7 +145,14 @@ def test_a_model_that_no_registry_published_is_compared_with_its_main(there, hub
 
 def test_tags_of_a_model_that_no_registry_published_are_no_versions(there, hub, tmp_path):
     folder = plain.base(tmp_path / "base")
-    hub.commit("bob/minilm", {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+    hub.commit(
+        "bob/minilm",
+        {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        },
+    )
     there.ok("pull", "hf://bob/minilm")
     hub.tag("bob/minilm", "v1", hub.history("bob/minilm")[-1].oid)
     hub.tag("bob/minilm", "v2")

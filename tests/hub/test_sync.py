@@ -27,9 +27,13 @@ def test_sync_leaves_alone_what_lies_under_the_tag_of_another_number(pushed, the
 
     done = there.ok("sync", "minilm")
 
-    assert [item["reference"] for item in done["pulled"]] == ["minilm@2"] and set(there.digests()) == {"minilm@1", "minilm@2"}
+    assert [item["reference"] for item in done["pulled"]] == ["minilm@2"] and set(
+        there.digests()
+    ) == {"minilm@1", "minilm@2"}
     assert [(state["reference"], state["detail"]) for state in done["left"]] == [
-        ("minilm@7", "the tag v7 holds minilm@2"), ("minilm@8", "the tag v8 holds nothing that a registry published")]
+        ("minilm@7", "the tag v7 holds minilm@2"),
+        ("minilm@8", "the tag v8 holds nothing that a registry published"),
+    ]
 
 
 def test_sync_fills_an_empty_repository(here, hub):
@@ -37,10 +41,14 @@ def test_sync_fills_an_empty_repository(here, hub):
 
     done = here.ok("sync", "minilm", "--with", "org/minilm")
 
-    assert [item["what"] for item in done["pushed"]] == ["pushed"] and hub.tags("org/minilm") == {"v1": hub.head("org/minilm")}
+    assert [item["what"] for item in done["pushed"]] == ["pushed"] and hub.tags("org/minilm") == {
+        "v1": hub.head("org/minilm")
+    }
 
 
-def test_sync_brings_each_what_the_other_has_and_leaves_alone_what_went_apart(pushed, there, hub, tmp_path):
+def test_sync_brings_each_what_the_other_has_and_leaves_alone_what_went_apart(
+    pushed, there, hub, tmp_path
+):
     there.ok("pull", "hf://org/minilm")
     another(pushed, tmp_path / "second")
     pushed.ok("push", "minilm@2")
@@ -55,10 +63,22 @@ def test_sync_brings_each_what_the_other_has_and_leaves_alone_what_went_apart(pu
     unchanged = hub.tags("org/minilm"), there.digests()
     done = there.ok("sync", "minilm")
 
-    assert unchanged == (hub.tags("org/minilm"), {key: value for key, value in there.digests().items() if key != "minilm@4"})
-    assert [item["reference"] for item in dry["pulled"]] == [item["reference"] for item in done["pulled"]] == ["minilm@4"]
-    assert [(state["reference"], state["state"]) for state in done["left"]] == [("minilm@2", "diverged")]
-    assert there.digests()["minilm@2"] == before and there.digests()["minilm@4"] == pushed.digests()["minilm@4"]
+    assert unchanged == (
+        hub.tags("org/minilm"),
+        {key: value for key, value in there.digests().items() if key != "minilm@4"},
+    )
+    assert (
+        [item["reference"] for item in dry["pulled"]]
+        == [item["reference"] for item in done["pulled"]]
+        == ["minilm@4"]
+    )
+    assert [(state["reference"], state["state"]) for state in done["left"]] == [
+        ("minilm@2", "diverged")
+    ]
+    assert (
+        there.digests()["minilm@2"] == before
+        and there.digests()["minilm@4"] == pushed.digests()["minilm@4"]
+    )
 
 
 def test_sync_pushes_what_is_ahead(pushed, hub, tmp_path):
@@ -68,8 +88,12 @@ def test_sync_pushes_what_is_ahead(pushed, hub, tmp_path):
     untouched = set(hub.tags("org/minilm"))
     done = pushed.ok("sync", "minilm")
 
-    assert [(item["reference"], item["what"]) for item in dry["pushed"]] == [("minilm@2", "would push")] and untouched == {"v1"}
-    assert [item["reference"] for item in done["pushed"]] == ["minilm@2"] and set(hub.tags("org/minilm")) == {"v1", "v2"}
+    assert [(item["reference"], item["what"]) for item in dry["pushed"]] == [
+        ("minilm@2", "would push")
+    ] and untouched == {"v1"}
+    assert [item["reference"] for item in done["pushed"]] == ["minilm@2"] and set(
+        hub.tags("org/minilm")
+    ) == {"v1", "v2"}
 
 
 def test_sync_with_a_repository_fills_an_empty_home(pushed, there, hub, tmp_path):
@@ -78,7 +102,9 @@ def test_sync_with_a_repository_fills_an_empty_home(pushed, there, hub, tmp_path
 
     there.ok("sync", "minilm", "--with", "org/minilm")
 
-    assert {key: value for key, value in pushed.digests().items() if key.startswith("minilm@")} == there.digests()
+    assert {
+        key: value for key, value in pushed.digests().items() if key.startswith("minilm@")
+    } == there.digests()
 
 
 def test_sync_wants_to_know_with_what(here):
@@ -93,7 +119,9 @@ def test_sync_with_what_is_not_there_is_an_error_and_not_nothing_to_do(pushed, h
     assert (wrong.code, wrong.out, missing(wrong.err, "hf://org/typo")) == (3, "", [])
 
 
-def test_sync_takes_nothing_from_a_repository_that_is_not_the_known_one(pushed, there, hub, tmp_path):
+def test_sync_takes_nothing_from_a_repository_that_is_not_the_known_one(
+    pushed, there, hub, tmp_path
+):
     there.ok("pull", "hf://org/minilm")
     pulled = hub.head("org/minilm")
     another(pushed, tmp_path / "second")
@@ -126,10 +154,19 @@ def test_sync_takes_no_version_of_another_model(here, there, hub, tmp_path):
     there.ok("pull", "hf://org/reranker@v1", "--as", "ranking")
     otherwise_called = there.ok("sync", "ranking")
 
-    assert (beside["pulled"], anew["pulled"]) == ([], []) and set(there.digests()) == {"medical@1", "ranking@1", "ranking@2"}
-    assert [(state["reference"], state["detail"]) for state in [*beside["left"], *anew["left"]]] == [
-        ("medical@1", "the tag v1 points to another model"), ("medical@2", "the tag v2 holds reranker@2"),
-        ("other@1", "the tag v1 holds reranker@1"), ("other@2", "the tag v2 holds reranker@2")]
+    assert (beside["pulled"], anew["pulled"]) == ([], []) and set(there.digests()) == {
+        "medical@1",
+        "ranking@1",
+        "ranking@2",
+    }
+    assert [
+        (state["reference"], state["detail"]) for state in [*beside["left"], *anew["left"]]
+    ] == [
+        ("medical@1", "the tag v1 points to another model"),
+        ("medical@2", "the tag v2 holds reranker@2"),
+        ("other@1", "the tag v1 holds reranker@1"),
+        ("other@2", "the tag v2 holds reranker@2"),
+    ]
     assert [item["reference"] for item in otherwise_called["pulled"]] == ["ranking@2"]
 
 
@@ -158,10 +195,14 @@ def test_sync_goes_on_with_a_repository_that_was_renamed(pushed, there, hub, tmp
     done = there.ok("sync", "mine", "--with", "org/renamed")
 
     assert ([item["what"] for item in dry["pulled"]], before) == (["would pull"], {"mine@1"})
-    assert [item["reference"] for item in done["pulled"]] == ["mine@2"] and states(there, "mine@2") == {"mine@2": "same"}
+    assert [item["reference"] for item in done["pulled"]] == ["mine@2"] and states(
+        there, "mine@2"
+    ) == {"mine@2": "same"}
 
 
-def test_sync_takes_no_parent_of_a_stranger_s_under_a_name_that_is_here(pushed, there, hub, tmp_path):
+def test_sync_takes_no_parent_of_a_stranger_s_under_a_name_that_is_here(
+    pushed, there, hub, tmp_path
+):
     add(pushed, plain.adapter(tmp_path / "first", tmp_path), "tuned", parent="minilm@1")
     pushed.ok("push", "tuned@1", "--to", "org/tuned")
     there.ok("pull", "hf://org/tuned")
@@ -185,7 +226,9 @@ def test_sync_looks_again_when_somebody_was_quicker(pushed, hub, tmp_path):
 
     done = pushed.ok("sync", "minilm")
 
-    assert [item["reference"] for item in done["pushed"]] == ["minilm@2"] and "notes.txt" in hub.files("org/minilm")
+    assert [item["reference"] for item in done["pushed"]] == [
+        "minilm@2"
+    ] and "notes.txt" in hub.files("org/minilm")
 
 
 def test_sync_leaves_yanked_versions_and_checkpoints_here(pushed, hub, tmp_path):

@@ -11,8 +11,14 @@ from registry.hub.plan import numbers
 from tests.support.refusals import raises, text_of
 
 
-@pytest.mark.parametrize(("address", "shown"), [
-    ("https://anna:secret@proxy.example:3128/path?key=secret", "proxy.example"), ("http://[secret", "…"), ("socks5://secret@", "…")])
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://anna:secret@proxy.example:3128/path?key=secret", "proxy.example"),
+        ("http://[secret", "…"),
+        ("socks5://secret@", "…"),
+    ],
+)
 def test_of_an_address_nothing_but_its_host_is_shown(address, shown):
     quoted = ("hf://org/medical", f"cannot connect by {shown} now")
     with raises(HubUnavailable, *quoted) as raised, translated("org/medical", None):

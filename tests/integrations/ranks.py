@@ -15,8 +15,17 @@ def environments() -> list[dict[str, str]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    return [{"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(WORLD), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-             "GLOO_SOCKET_IFNAME": "lo"} for rank in range(WORLD)]
+    return [
+        {
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": str(WORLD),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "GLOO_SOCKET_IFNAME": "lo",
+        }
+        for rank in range(WORLD)
+    ]
 
 
 def train(place: Path) -> None:
@@ -27,12 +36,24 @@ def train(place: Path) -> None:
     from tests.integrations import trainings
     from tests.support import naive
     from tests.support.live import lora
+
     model = naive.grow(naive.plain(place / "base"))
     model.add_adapter(lora())
     callback = RegistryCallback("medical", home=place / "home", alias="prod")
-    trainings.train(model, place / "out", [callback], max_steps=2, eval_steps=1, save_steps=1, ddp_backend="gloo")
+    trainings.train(
+        model,
+        place / "out",
+        [callback],
+        max_steps=2,
+        eval_steps=1,
+        save_steps=1,
+        ddp_backend="gloo",
+    )
     assert torch.distributed.get_world_size() == WORLD
-    said = {"encodings": naive.encodings(model), "saved": callback.saved.version.reference if callback.saved is not None else None}
+    said = {
+        "encodings": naive.encodings(model),
+        "saved": callback.saved.version.reference if callback.saved is not None else None,
+    }
     (place / f"rank-{os.environ['RANK']}.json").write_text(json.dumps(said))
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()

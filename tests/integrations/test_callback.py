@@ -19,7 +19,12 @@ from tests.support import lively, naive
 from tests.support.live import lora, new_ids
 from tests.support.refusals import raises
 
-CLASSES = {"SentenceTransformer": small.dense, "CrossEncoder": small.cross, "SparseEncoder": small.sparse, "MultiVectorEncoder": small.multi_vector}
+CLASSES = {
+    "SentenceTransformer": small.dense,
+    "CrossEncoder": small.cross,
+    "SparseEncoder": small.sparse,
+    "MultiVectorEncoder": small.multi_vector,
+}
 
 
 @pytest.fixture
@@ -36,6 +41,7 @@ def named_foo(model: Any) -> Any:
 
 def by_peft(model: Any) -> Any:
     from peft import get_peft_model
+
     model[0].model = get_peft_model(model[0].model, lora(task_type="FEATURE_EXTRACTION"))
     return model
 
@@ -59,12 +65,30 @@ def test_the_naive_flow_ends_with_the_best_checkpoint_as_a_version(reg, tmp_path
     trainings.train(model, tmp_path / "out", [callback])
 
     version = callback.saved.version
-    assert (version.reference, version.latest, version.aliases, version.parents[0].reference) == ("medical@1", True, ("prod",), "medical-base@1")
-    assert (version.source["metrics"], version.source["training"]["kept"], version.source["training"]["step"]) == ({"eval_score": "1.0"}, "best", 2)
+    assert (version.reference, version.latest, version.aliases, version.parents[0].reference) == (
+        "medical@1",
+        True,
+        ("prod",),
+        "medical-base@1",
+    )
+    assert (
+        version.source["metrics"],
+        version.source["training"]["kept"],
+        version.source["training"]["step"],
+    ) == ({"eval_score": "1.0"}, "best", 2)
     assert check_source(version.source)["training"] == version.source["training"]
-    assert naive.encodings(reg.load("medical@1", device="cpu")) == naive.encodings(model) == trainings.at_best(tmp_path / "out", model_class)
+    assert (
+        naive.encodings(reg.load("medical@1", device="cpu"))
+        == naive.encodings(model)
+        == trainings.at_best(tmp_path / "out", model_class)
+    )
     assert (tmp_path / "out" / "checkpoint-2" / "adapter_model.safetensors").stat().st_size < 8000
-    assert not {file.path for file in reg.show("medical@1").files} & {"optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin"}
+    assert not {file.path for file in reg.show("medical@1").files} & {
+        "optimizer.pt",
+        "scheduler.pt",
+        "rng_state.pth",
+        "training_args.bin",
+    }
 
 
 def test_the_library_alone_leaves_checkpoints_that_nobody_can_load(tmp_path):
@@ -79,6 +103,7 @@ def test_the_library_alone_leaves_checkpoints_that_nobody_can_load(tmp_path):
 
 def watched(callback: type) -> Any:
     """The callback, which also keeps in `seen` what the model encodes at each save."""
+
     class Watching(callback):  # type: ignore[misc]
         seen: ClassVar[list[Any]] = []
 
@@ -94,6 +119,7 @@ def over_an_encoder(folder: Any) -> Any:
     """A CrossEncoder whose head no file has."""
     import torch
     from sentence_transformers import CrossEncoder
+
     torch.manual_seed(3)
     model = CrossEncoder(str(folder), num_labels=1, device="cpu", local_files_only=True)
     model.add_adapter(lora())
@@ -102,22 +128,33 @@ def over_an_encoder(folder: Any) -> Any:
 
 def test_a_head_that_the_library_makes_up_at_each_load_is_kept_with_the_base(reg, tmp_path):
     from transformers import TrainerCallback
+
     encoder = small.transformer_folder(tmp_path / "encoder", small.word_piece())
     alone, watching = over_an_encoder(encoder), watched(TrainerCallback)
     trainings.train(alone, tmp_path / "alone", [watching()], max_steps=2)
-    assert lively.distance(naive.encodings(alone), watching.seen[0]) > 1e-3  # the best was put back in, with another head
-    assert trainings.at_best(tmp_path / "alone", "CrossEncoder") != trainings.at_best(tmp_path / "alone", "CrossEncoder")
+    assert (
+        lively.distance(naive.encodings(alone), watching.seen[0]) > 1e-3
+    )  # the best was put back in, with another head
+    assert trainings.at_best(tmp_path / "alone", "CrossEncoder") != trainings.at_best(
+        tmp_path / "alone", "CrossEncoder"
+    )
     model, watching = over_an_encoder(encoder), watched(RegistryCallback)
     callback = watching("ranker", home=tmp_path / "home")
 
     trainings.train(model, tmp_path / "out", [callback])
 
     assert callback.saved.version.parents[0].reference == "ranker-base@1"
-    assert naive.encodings(reg.load("ranker@1", device="cpu")) == naive.encodings(model) == trainings.at_best(tmp_path / "out", "CrossEncoder")
+    assert (
+        naive.encodings(reg.load("ranker@1", device="cpu"))
+        == naive.encodings(model)
+        == trainings.at_best(tmp_path / "out", "CrossEncoder")
+    )
     assert naive.encodings(model) == watching.seen[0]
 
 
-@pytest.mark.parametrize("wrap", [named_foo, by_peft, with_magnitudes], ids=["another name", "get_peft_model", "DoRA"])
+@pytest.mark.parametrize(
+    "wrap", [named_foo, by_peft, with_magnitudes], ids=["another name", "get_peft_model", "DoRA"]
+)
 def test_where_the_library_fails_to_reload_the_best_it_is_put_in(reg, tmp_path, wrap):
     model = wrap(naive.grow(naive.plain(small.dense(tmp_path / "base"))))
     watching = watched(RegistryCallback)
@@ -126,11 +163,17 @@ def test_where_the_library_fails_to_reload_the_best_it_is_put_in(reg, tmp_path, 
     trainings.train(model, tmp_path / "out", [callback])
 
     assert callback.saved.version.source["training"]["reloaded"] == "registry"
-    assert naive.encodings(reg.load("medical@1", device="cpu")) == naive.encodings(model) == watching.seen[0]
+    assert (
+        naive.encodings(reg.load("medical@1", device="cpu"))
+        == naive.encodings(model)
+        == watching.seen[0]
+    )
     assert watching.seen[0] != watching.seen[1]
 
 
-def test_an_adapter_that_only_stands_beside_the_trained_one_does_not_cost_the_training(reg, tmp_path):
+def test_an_adapter_that_only_stands_beside_the_trained_one_does_not_cost_the_training(
+    reg, tmp_path
+):
     model = naive.grow(naive.plain(small.dense(tmp_path / "base")))
     model.add_adapter(lora(), "idle")
     model.add_adapter(lora(r=3), "busy")
@@ -139,8 +182,15 @@ def test_an_adapter_that_only_stands_beside_the_trained_one_does_not_cost_the_tr
     trainings.train(model, tmp_path / "out", [callback])
 
     idle, busy = callback.saved.versions
-    assert (idle.reference, idle.forced) == ("medical-idle@1", ("adapter-trained", "adapter-effect"))
-    assert (busy.reference, busy.forced, busy.source["training"]["reloaded"]) == ("medical-busy@1", (), "registry")
+    assert (idle.reference, idle.forced) == (
+        "medical-idle@1",
+        ("adapter-trained", "adapter-effect"),
+    )
+    assert (busy.reference, busy.forced, busy.source["training"]["reloaded"]) == (
+        "medical-busy@1",
+        (),
+        "registry",
+    )
     assert naive.encodings(reg.load("medical-busy@1", device="cpu")) == naive.encodings(model)
 
 
@@ -150,13 +200,22 @@ def test_every_checkpoint_can_be_kept_and_none_is_latest(reg, tmp_path):
     callback = RegistryCallback("medical", home=tmp_path / "home", keep="all", base_name="grown")
 
     trainings.train(models[0], tmp_path / "out", [callback])
-    trainings.train(models[1], tmp_path / "without", [RegistryCallback("other", home=tmp_path / "home")])
+    trainings.train(
+        models[1], tmp_path / "without", [RegistryCallback("other", home=tmp_path / "home")]
+    )
 
     versions = sorted(reg.list("medical"), key=lambda version: version.number)
-    assert [(version.checkpoint, version.latest) for version in versions] == [(True, False), (True, False), (False, True)]
+    assert [(version.checkpoint, version.latest) for version in versions] == [
+        (True, False),
+        (True, False),
+        (False, True),
+    ]
     assert [version.source["training"]["step"] for version in versions] == [2, 4, 2]
     assert versions[0].source["metrics"] == {"eval_score": "1.0"}
-    assert (reg.resolve("medical").number, reg.resolve("grown@1").parents[0].reference) == (3, "minilm@1")
+    assert (reg.resolve("medical").number, reg.resolve("grown@1").parents[0].reference) == (
+        3,
+        "minilm@1",
+    )
     assert naive.encodings(reg.load("medical@1", device="cpu")) == naive.encodings(models[0])
     assert naive.encodings(models[1]) == naive.encodings(models[0])
 
@@ -169,7 +228,11 @@ def test_without_a_best_the_last_step_is_kept_and_a_full_model_too(reg, tmp_path
     trainings.train(model, tmp_path / "out", [callback], load_best_model_at_end=False)
 
     version = callback.saved.version
-    assert (version.kind, version.parents[0].role, version.parents[0].evidence) == ("base", "finetuned-from", "witnessed")
+    assert (version.kind, version.parents[0].role, version.parents[0].evidence) == (
+        "base",
+        "finetuned-from",
+        "witnessed",
+    )
     assert (version.source["training"]["kept"], version.source["training"]["step"]) == ("last", 4)
     assert naive.encodings(reg.load("tuned@1", device="cpu")) == naive.encodings(model)
 
@@ -188,12 +251,16 @@ def test_a_training_in_mixed_precision_is_kept_as_what_it_trained(reg, tmp_path,
     assert vars(model)["forward"] is wrapped
     plain = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     assert lively.encodings(reg.load("medical@1", device="cpu")) == lively.encodings(plain)
-    assert not any("mixed precision" in said for said in registry.save(plain, "plain", home=tmp_path / "home").warnings)
+    assert not any(
+        "mixed precision" in said
+        for said in registry.save(plain, "plain", home=tmp_path / "home").warnings
+    )
 
 
 def test_a_best_checkpoint_that_was_damaged_is_not_called_best(reg, tmp_path):
     from safetensors.torch import load_file, save_file
     from transformers import TrainerCallback
+
     model = named_foo(naive.grow(naive.plain(small.dense(tmp_path / "base"))))
 
     class Damage(TrainerCallback):
@@ -203,7 +270,9 @@ def test_a_best_checkpoint_that_was_damaged_is_not_called_best(reg, tmp_path):
 
     lost = "'encoder.layer.0.attention.self.query.lora_A.weight'"
     with raises(DigestMismatch, "checkpoint-2", lost, "adapter_model.safetensors"):
-        trainings.train(model, tmp_path / "out", [Damage(), RegistryCallback("medical", home=tmp_path / "home")])
+        trainings.train(
+            model, tmp_path / "out", [Damage(), RegistryCallback("medical", home=tmp_path / "home")]
+        )
 
     assert [found.name for found in reg.list()] == ["medical-base"]
 
@@ -228,8 +297,17 @@ def test_what_cannot_be_meant_is_refused_before_the_training(reg, tmp_path):
 
 def test_arguments_hold_no_place_and_no_secret(tmp_path):
     from sentence_transformers import SentenceTransformerTrainingArguments
-    arguments = SentenceTransformerTrainingArguments(str(tmp_path), hub_token="secret", run_name=str(tmp_path / "run"), learning_rate=0.5, seed=42,
-                                                     use_cpu=True, report_to="none", warmup_steps=3)
+
+    arguments = SentenceTransformerTrainingArguments(
+        str(tmp_path),
+        hub_token="secret",
+        run_name=str(tmp_path / "run"),
+        learning_rate=0.5,
+        seed=42,
+        use_cpu=True,
+        report_to="none",
+        warmup_steps=3,
+    )
 
     found = said.arguments(arguments)
 
@@ -243,12 +321,18 @@ def test_the_run_that_is_recorded_elsewhere_is_named(monkeypatch):
     assert said.run() == "w-1"
     monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(run=None))
     assert said.run() is None
-    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(active_run=lambda: SimpleNamespace(info=SimpleNamespace(run_id="m-1"))))
+    monkeypatch.setitem(
+        sys.modules,
+        "mlflow",
+        SimpleNamespace(active_run=lambda: SimpleNamespace(info=SimpleNamespace(run_id="m-1"))),
+    )
     assert said.run() == "m-1"
 
 
 def test_numbers_that_are_none_are_no_metrics():
-    assert said.metrics({"eval_a": 0.5, "eval_b": float("nan"), "eval_runtime": 3, "epoch": 1, "eval_name": "x"}) == {"eval_a": 0.5}
+    assert said.metrics(
+        {"eval_a": 0.5, "eval_b": float("nan"), "eval_runtime": 3, "epoch": 1, "eval_name": "x"}
+    ) == {"eval_a": 0.5}
 
 
 def test_a_metric_of_an_evaluator_whose_name_has_a_blank_is_kept_under_a_name_that_fits():

@@ -12,16 +12,30 @@ from tests.support import naive
 TRAINING = "import sys, pathlib; from tests.integrations import ranks; ranks.train(pathlib.Path(sys.argv[1]))"
 
 
-def test_of_two_processes_that_train_together_only_the_main_one_registers(tmp_path, processes_with_torch):
+def test_of_two_processes_that_train_together_only_the_main_one_registers(
+    tmp_path, processes_with_torch
+):
     small.dense(tmp_path / "base")
     with registry.init(tmp_path / "home") as reg:
-        started = [processes_with_torch.start(tmp_path, code=TRAINING, **environment) for environment in ranks.environments()]
+        started = [
+            processes_with_torch.start(tmp_path, code=TRAINING, **environment)
+            for environment in ranks.environments()
+        ]
         ended = [process.wait(120.0) for process in started]
         assert [done.code for done in ended] == [0, 0], [done.err for done in ended]
 
-        main, other = (json.loads((tmp_path / f"rank-{rank}.json").read_text()) for rank in range(2))
+        main, other = (
+            json.loads((tmp_path / f"rank-{rank}.json").read_text()) for rank in range(2)
+        )
 
         assert (main["saved"], other["saved"]) == ("medical@1", None)
-        assert [(model.name, len(reg.list(model.name))) for model in reg.list()] == [("medical", 1), ("medical-base", 1)]
+        assert [(model.name, len(reg.list(model.name))) for model in reg.list()] == [
+            ("medical", 1),
+            ("medical-base", 1),
+        ]
         assert [entry.kind for entry in reg.log()] == ["Alias", "Register", "Register", "Init"]
-        assert naive.encodings(reg.load("medical@1", device="cpu")) == main["encodings"] == other["encodings"]
+        assert (
+            naive.encodings(reg.load("medical@1", device="cpu"))
+            == main["encodings"]
+            == other["encodings"]
+        )

@@ -53,9 +53,14 @@ class Form:
             description = self.members.to_json()
             alternatives.append([description] if description else [])
         if self.fields is not None:
-            alternatives.append({
-                name if name == "<key>" or self.presence[name] >= self.objects else f"{name}?":
-                form.to_json() for name, form in self.fields.items()})
+            alternatives.append(
+                {
+                    name
+                    if name == "<key>" or self.presence[name] >= self.objects
+                    else f"{name}?": form.to_json()
+                    for name, form in self.fields.items()
+                }
+            )
         if len(alternatives) > 1:
             return {"any of": alternatives}
         return alternatives[0] if alternatives else ""

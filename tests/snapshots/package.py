@@ -29,5 +29,10 @@ def command_names() -> list[str]:
 
 def command_groups() -> set[click.Group]:
     """Return the groups that loaded modules of the command line define."""
-    return {value for name, module in [*sys.modules.items()] if name.startswith("registry.cli")
-            for value in vars(module).values() if isinstance(value, click.Group)}
+    return {
+        value
+        for name, module in [*sys.modules.items()]
+        if name.startswith("registry.cli")
+        for value in vars(module).values()
+        if isinstance(value, click.Group)
+    }

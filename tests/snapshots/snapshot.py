@@ -23,7 +23,9 @@ def assert_same_text(name: str, text: str) -> None:
         file.write_text(text, encoding="utf-8")
     expected = file.read_text(encoding="utf-8")
     if text != expected:
-        lines = difflib.unified_diff(expected.splitlines(), text.splitlines(), f"stored/{name}", "now", lineterm="", n=2)
+        lines = difflib.unified_diff(
+            expected.splitlines(), text.splitlines(), f"stored/{name}", "now", lineterm="", n=2
+        )
         raise AssertionError("the snapshot differs:\n" + "\n".join(list(lines)[:200]))
 
 

@@ -16,7 +16,8 @@ COLUMNS = 100
 
 @pytest.fixture
 def help_of(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., str]:
     """Return the output of a command with --help, at a fixed width, without colours."""
     monkeypatch.setenv("COLUMNS", str(COLUMNS))

@@ -40,8 +40,15 @@ NOT_RUN = {"demo"}
 
 RUN_VARIABLES = ("WANDB_RUN_ID", "MLFLOW_RUN_ID")
 """Variables that would give every registered version the id of a training run."""
-HUB_MODULES = ("huggingface_hub.hf_api", "huggingface_hub.file_download", "tests.hub.ready",
-               "alembic", "sqlalchemy", "yaml", *module_names())
+HUB_MODULES = (
+    "huggingface_hub.hf_api",
+    "huggingface_hub.file_download",
+    "tests.hub.ready",
+    "alembic",
+    "sqlalchemy",
+    "yaml",
+    *module_names(),
+)
 """Modules that the processes of commands that need a Hub have imported."""
 
 
@@ -139,11 +146,39 @@ def register_models(scenario: Scenario) -> None:
     run, folder = scenario.run, scenario.folder
     base = plain.base(folder / "base")
     (base / "optimizer.pt").write_bytes(b"left out")
-    run("add", "add", base, "--as", "minilm", "--alias", "stable", "--message", "the base",
-        "--metric", "eval_loss=0.25", "--run", "run-1")
+    run(
+        "add",
+        "add",
+        base,
+        "--as",
+        "minilm",
+        "--alias",
+        "stable",
+        "--message",
+        "the base",
+        "--metric",
+        "eval_loss=0.25",
+        "--run",
+        "run-1",
+    )
     run("add", "add", base, "--as", "minilm")
-    run("resize", "resize", "minilm@1", "--as", "minilm-medical", "--token", ADDED[0],
-        "--token", ADDED[1], "--init", "random", "--seed", "3", "--message", "two drugs")
+    run(
+        "resize",
+        "resize",
+        "minilm@1",
+        "--as",
+        "minilm-medical",
+        "--token",
+        ADDED[0],
+        "--token",
+        ADDED[1],
+        "--init",
+        "random",
+        "--seed",
+        "3",
+        "--message",
+        "two drugs",
+    )
     trained_on = run("checkout", "checkout", "minilm-medical@1")["folder"]
     run("checkout", "checkout", "minilm-medical@1", folder / "base-files")
     adapter = plain.adapter(folder / "medical", trained_on, added=ADDED)
@@ -165,8 +200,17 @@ def load_models(scenario: Scenario) -> None:
     run = scenario.run
     run("load", "load", "medical@1")
     run("load --encode", "load", "medical@1", "--encode", "the patient", "--encode", "zorvaxin")
-    run("load --encode", "load", "minilm-medical@1", "--adapter", "a=medical@1",
-        "--adapter", "b=medical@2", "--encode", "a day")
+    run(
+        "load --encode",
+        "load",
+        "minilm-medical@1",
+        "--adapter",
+        "a=medical@1",
+        "--adapter",
+        "b=medical@2",
+        "--encode",
+        "a day",
+    )
     for build, label, text in (
         (small.sparse, SPARSE, "the cat"),
         (small.multi_vector, "load --encode (MultiVectorEncoder)", "the cat"),
@@ -240,8 +284,9 @@ def edit_labels(scenario: Scenario) -> None:
 def transfer_models(scenario: Scenario) -> None:
     run, folder = scenario.run, scenario.folder
     run("bundle", "bundle", "minilm@1", "-o", folder / "base.tar")
-    run("bundle", "bundle", "medical@1", "-o", folder / "medical.tar",
-        "--have", folder / "base.tar")
+    run(
+        "bundle", "bundle", "medical@1", "-o", folder / "medical.tar", "--have", folder / "base.tar"
+    )
     run("bundle", "bundle", "medical@1", "-o", folder / "full.tar")
     run("bundle --all", "bundle", "--all", "-o", folder / "backup.tar")
     run("init", "init", folder / "receiver")
@@ -307,6 +352,7 @@ def maintain_registry(scenario: Scenario) -> None:
 
 def run_with_hub(scenario: Scenario, hub: HubServer, warm: Warm) -> Scenario:
     """Run the commands that need a Hub, in processes that know its address."""
+
     def run(label: str, *arguments: object, home: Path | None = None, code: int = 0) -> Any:
         ran = warm.run("--home", home or scenario.home, *arguments, "--json")
         return scenario.record(label, ran.code, ran.out, ran.err, code)
@@ -350,7 +396,9 @@ def run_with_hub(scenario: Scenario, hub: HubServer, warm: Warm) -> Scenario:
 
 
 def rewrite(
-    folder: Path, *, rename: Callable[[str], str] = str,
+    folder: Path,
+    *,
+    rename: Callable[[str], str] = str,
     scale: Callable[[str], float] = lambda name: 1.0,
 ) -> None:
     """Rename the tensors of an adapter, or multiply each by a number."""
@@ -399,8 +447,14 @@ def forms_by_label(outputs: list[Output]) -> dict[str, Any]:
                 facts["errors"].add(value["error"]["kind"])
     for label, facts in described.items():
         facts["form"] = form_of(values[label], ("",) if label == SPARSE else DATA_MAPS)
-    return {label: {key: sorted(value) if isinstance(value, set) else value
-                    for key, value in facts.items() if value} for label, facts in described.items()}
+    return {
+        label: {
+            key: sorted(value) if isinstance(value, set) else value
+            for key, value in facts.items()
+            if value
+        }
+        for label, facts in described.items()
+    }
 
 
 def test_the_keys_and_types_of_all_outputs(scenario: Scenario, hub_scenario: Scenario) -> None:
@@ -414,10 +468,14 @@ def test_every_command_is_run(scenario: Scenario, hub_scenario: Scenario) -> Non
 
 
 def test_every_exit_code_of_errors_is_reached(
-    scenario: Scenario, hub_scenario: Scenario,
+    scenario: Scenario,
+    hub_scenario: Scenario,
 ) -> None:
-    errors = [output for output in scenario.outputs + hub_scenario.outputs
-              if output.label.startswith("error ")]
+    errors = [
+        output
+        for output in scenario.outputs + hub_scenario.outputs
+        if output.label.startswith("error ")
+    ]
 
     assert {output.code for output in errors} == {1, 2, 3, 4, 5, 6, 7}
     assert all(output.value["error"]["exit_code"] == output.code for output in errors)

@@ -38,8 +38,13 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 
 def loaded_by(command: tuple[str, ...], home: Path) -> list[str]:
     """Return the names of all modules that a command loads."""
-    ran = subprocess.run([sys.executable, "-c", PROGRAM, *command], capture_output=True, text=True,
-                         check=True, env={**os.environ, "REGISTRY_HOME": str(home)})
+    ran = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *command],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "REGISTRY_HOME": str(home)},
+    )
     code, names = json.loads(ran.stderr.splitlines()[-1])
     assert (code, ran.stdout != "") == (0, True), ran.stderr
     return names
@@ -55,8 +60,10 @@ def test_the_libraries_that_are_loaded(modules: dict[str, list[str]]) -> None:
 
 
 def test_the_number_of_modules_of_the_package_does_not_grow(modules: dict[str, list[str]]) -> None:
-    counts = {command: sum(name.split(".")[0] == "registry" for name in names)
-              for command, names in modules.items()}
+    counts = {
+        command: sum(name.split(".")[0] == "registry" for name in names)
+        for command, names in modules.items()
+    }
     if os.environ.get("UPDATE_SNAPSHOTS"):
         assert_same_json(COUNTS.name, counts)
     limits = json.loads(COUNTS.read_text(encoding="utf-8"))

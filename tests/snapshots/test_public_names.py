@@ -43,8 +43,11 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
 
 
 def test_the_signatures_of_functions_and_methods() -> None:
-    functions = {name: value for name in registry.__all__
-                 if inspect.isfunction(value := getattr(registry, name))}
+    functions = {
+        name: value
+        for name in registry.__all__
+        if inspect.isfunction(value := getattr(registry, name))
+    }
     signatures: dict[str, Any] = {
         "functions": {name: signatures_of(function) for name, function in functions.items()},
         "Registry": members_of(registry.Registry),
@@ -77,8 +80,11 @@ def test_the_public_attributes_of_an_open_registry(tmp_path: Path) -> None:
 
 def test_the_exception_tree_and_its_exit_codes() -> None:
     def lines(error: type[registry.RegistryError], depth: int = 0) -> Iterator[str]:
-        builtin_bases = [base.__name__ for base in error.__bases__
-                         if not issubclass(base, registry.RegistryError) and base is not Exception]
+        builtin_bases = [
+            base.__name__
+            for base in error.__bases__
+            if not issubclass(base, registry.RegistryError) and base is not Exception
+        ]
         more = f" ({', '.join(builtin_bases)})" if builtin_bases else ""
         yield f"{'  ' * depth}{error.__name__} {error.exit_code}{more}\n"
         for child in sorted(error.__subclasses__(), key=lambda child: child.__name__):
@@ -111,11 +117,13 @@ def test_the_command_is_registry_cli_main() -> None:
 
     assert project["scripts"] == {"registry": "registry.cli:main"}
     assert TypeWriter(main.__module__).signature(main) == (
-        "(arguments: Sequence[str] | None = None) -> int")
+        "(arguments: Sequence[str] | None = None) -> int"
+    )
 
 
 def test_the_command_is_still_a_function_after_it_has_run(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     command_line = import_module("registry.cli")
@@ -126,8 +134,9 @@ def test_the_command_is_still_a_function_after_it_has_run(
 
 
 def test_the_package_runs_as_a_module() -> None:
-    ran = subprocess.run([sys.executable, "-m", "registry", "--version"], capture_output=True,
-                         text=True, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-m", "registry", "--version"], capture_output=True, text=True, check=False
+    )
 
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"registry {registry.__version__}\n", "")
 
@@ -187,8 +196,9 @@ def members_of(cls: type) -> dict[str, Any]:
                 members["properties"][name] = text
             elif isinstance(member, classmethod | staticmethod):
                 kind = type(member).__name__
-                members["methods"][name] = [f"{kind} {text}" for text in
-                                            signatures_of(member.__func__, writer)]
+                members["methods"][name] = [
+                    f"{kind} {text}" for text in signatures_of(member.__func__, writer)
+                ]
             elif inspect.isfunction(member):
                 members["methods"][name] = signatures_of(member, writer)
     return {kind: content for kind, content in members.items() if content}
@@ -204,8 +214,9 @@ def fields_of(cls: type) -> list[str]:
             elif field.default_factory is not dataclasses.MISSING:
                 defaults[field.name] = f"{field.default_factory.__name__}()"
     else:
-        defaults = {name: default_text(value) for name, value in
-                    getattr(cls, "_field_defaults", {}).items()}
+        defaults = {
+            name: default_text(value) for name, value in getattr(cls, "_field_defaults", {}).items()
+        }
     lines = []
     for part in package_classes(cls):
         writer = TypeWriter(part.__module__)
@@ -244,8 +255,11 @@ def reachable_classes(roots: list[type]) -> list[type]:
         reached[cls] = None
         for part in package_classes(cls):
             writer = TypeWriter(part.__module__)
-            properties = [value.fget for name, value in vars(part).items()
-                          if isinstance(value, property) and not name.startswith("_")]
+            properties = [
+                value.fget
+                for name, value in vars(part).items()
+                if isinstance(value, property) and not name.startswith("_")
+            ]
             hints = [annotation_of(value) for value in inspect.get_annotations(part).values()]
             hints += [inspect.signature(getter).return_annotation for getter in properties]
             for hint in hints:
@@ -258,4 +272,3 @@ def sources() -> Iterator[tuple[Path, str]]:
     """Yield the lines of every module of the package."""
     for path in sorted(ROOT.rglob("*.py")):
         yield from ((path, line) for line in path.read_text(encoding="utf-8").splitlines())
-

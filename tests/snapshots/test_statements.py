@@ -21,18 +21,36 @@ from tests.support import plain
 from tests.support.warm import Warm
 
 COMMANDS = (
-    ("list",), ("list", "--at", "12"), ("list", "medical"), ("list", "medical", "--at", "20"),
-    ("list", "medical", "--sort", "eval_loss"), ("show", "medical@3"), ("show", "medical@prod"),
-    ("show", "medical@3", "--at", "20"), ("resolve", "medical"), ("resolve", "medical@prod"),
-    ("resolve", "medical@3^"), ("find", "zorvaxin"), ("find", "eval_loss < 0.5"),
-    ("find", "./minilm-1"), ("log",), ("log", "medical"), ("log", "medical@prod"),
-    ("log", "--graph", "-n", "5"), ("lineage", "minilm@1"), ("lineage", "medical@8"),
-    ("tokens", "medical@8"), ("du",), ("du", "medical@8"), ("status", "--offline"), ("audit",),
+    ("list",),
+    ("list", "--at", "12"),
+    ("list", "medical"),
+    ("list", "medical", "--at", "20"),
+    ("list", "medical", "--sort", "eval_loss"),
+    ("show", "medical@3"),
+    ("show", "medical@prod"),
+    ("show", "medical@3", "--at", "20"),
+    ("resolve", "medical"),
+    ("resolve", "medical@prod"),
+    ("resolve", "medical@3^"),
+    ("find", "zorvaxin"),
+    ("find", "eval_loss < 0.5"),
+    ("find", "./minilm-1"),
+    ("log",),
+    ("log", "medical"),
+    ("log", "medical@prod"),
+    ("log", "--graph", "-n", "5"),
+    ("lineage", "minilm@1"),
+    ("lineage", "medical@8"),
+    ("tokens", "medical@8"),
+    ("du",),
+    ("du", "medical@8"),
+    ("status", "--offline"),
+    ("audit",),
     ("audit", "--full"),
 )
 ADDED = ("zorvaxin", "quelora")
 
-PROGRAM = '''
+PROGRAM = """
 import contextlib, io, json, sqlite3, sys
 from sqlite3 import dbapi2
 
@@ -72,7 +90,7 @@ sqlite3.connect = dbapi2.connect = connect
 plans = [[sql, plan_of(sql, *call)] for sql, call in explained.items()
          if "/catalog/" in str(call[0][0]) and sql.split()[0].upper() in ("SELECT", "WITH")]
 print(json.dumps([executed, plans]))
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +105,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             model = plain.base(root / f"resized-{number}", seed=number, added=ADDED)
             opened.add(model, "resized", parent=f"minilm@{number}", measure=False)
         for number in range(1, 11):
-            model = plain.adapter(root / f"medical-{number}", root / "resized-1", seed=number,
-                                  added=ADDED)
-            opened.add(model, "medical", parent=f"resized@{number % 4 + 1}",
-                       metrics={"eval_loss": number / 20}, measure=False)
+            model = plain.adapter(
+                root / f"medical-{number}", root / "resized-1", seed=number, added=ADDED
+            )
+            opened.add(
+                model,
+                "medical",
+                parent=f"resized@{number % 4 + 1}",
+                metrics={"eval_loss": number / 20},
+                measure=False,
+            )
         opened.alias("medical@3", "prod", message="first")
         opened.alias("medical@8", "prod")
         opened.annotate("medical@8", {"owner": "anna"})
@@ -109,7 +133,9 @@ def processes() -> Iterator[Warm]:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_the_statements_of_a_command(
-    command: tuple[str, ...], folder: Path, processes: Warm,
+    command: tuple[str, ...],
+    folder: Path,
+    processes: Warm,
 ) -> None:
     ran = processes.run(*command, code=PROGRAM, cwd=folder, REGISTRY_HOME=str(folder / "home"))
     assert ran.code == 0, ran.err
@@ -117,9 +143,13 @@ def test_the_statements_of_a_command(
     print(*(sql for sql, _ in plans), sep="\n\n")
 
     name = re.sub(r"[^a-z0-9]+", "-", " ".join(command).lower()).strip("-")
-    assert_same_json(f"statements/{name}.json", {
-        "executed": counts_by_verb(statements),
-        "query plans": sorted(normalized_plan(rows) for _, rows in plans)})
+    assert_same_json(
+        f"statements/{name}.json",
+        {
+            "executed": counts_by_verb(statements),
+            "query plans": sorted(normalized_plan(rows) for _, rows in plans),
+        },
+    )
 
 
 def counts_by_verb(statements: list[str]) -> dict[str, int]:
@@ -147,7 +177,8 @@ def normalized_plan(rows: list[tuple[int, int, int, str]]) -> list[str]:
 def normalized_step(text: str) -> str:
     """Return one step of a plan in the words of all releases of SQLite."""
     for pattern, replacement in (
-        (r"\b(SCAN|SEARCH) TABLE ", r"\1 "), (r"\bSUBQUERY \d+", "SUBQUERY"),
+        (r"\b(SCAN|SEARCH) TABLE ", r"\1 "),
+        (r"\bSUBQUERY \d+", "SUBQUERY"),
         (r" LEFT-JOIN$| \(~\d+ rows?\)$", ""),
         (r"FOR (LAST( \d+)? TERMS?|RIGHT PART) OF", "FOR PART OF"),
     ):

@@ -57,8 +57,12 @@ def collected_ids() -> list[str]:
     """Collect all tests in a new process; takes about 20 seconds."""
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")})
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
+    )
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr
     return [line for line in ran.stdout.splitlines() if line.startswith("tests/")]
 
@@ -94,18 +98,24 @@ def test_moved_files_and_merged_tests_are_old_ones_and_their_targets_exist(
 
 
 def test_a_missing_test_is_found() -> None:
-    complete = Counter({f"{file}::{name}": count
-                        for file, tests in OLD.items() for name, count in tests.items()})
+    complete = Counter(
+        {f"{file}::{name}": count for file, tests in OLD.items() for name, count in tests.items()}
+    )
     test, count = max(complete.items(), key=lambda item: item[1])
     file, _, name = test.partition("::")
     fewer = complete - Counter({test: 1})
-    elsewhere = Counter({identifier.replace(f"{file}::", "tests/new.py::"): number
-                         for identifier, number in complete.items()})
+    elsewhere = Counter(
+        {
+            identifier.replace(f"{file}::", "tests/new.py::"): number
+            for identifier, number in complete.items()
+        }
+    )
 
     assert missing(complete, {}, {}) == []
     assert missing(fewer, {}, {}) == [f"{test}: {count - 1} of {count} parameter sets"]
     assert missing(fewer, {}, {test: f"{file}::nothing"}) == [
-        f"{test}: covered by {file}::nothing, which does not exist"]
+        f"{test}: covered by {file}::nothing, which does not exist"
+    ]
     assert missing(fewer, {}, {test: f"{test}[a]"}) == []
     assert len(missing(elsewhere, {}, {})) == len(OLD[file])
     assert missing(elsewhere, {file: "tests/new.py"}, {}) == []

@@ -43,7 +43,8 @@ class TypeWriter:
         previous = None
         for parameter in signature.parameters.values():
             if parameter.kind is parameter.KEYWORD_ONLY and previous not in (
-                parameter.KEYWORD_ONLY, parameter.VAR_POSITIONAL,
+                parameter.KEYWORD_ONLY,
+                parameter.VAR_POSITIONAL,
             ):
                 parts.append("*")
             parts += self._parameter(parameter, needs_star=previous is not parameter.KEYWORD_ONLY)
@@ -77,8 +78,10 @@ class TypeWriter:
         typed_dict = self._evaluate(node.slice)
         writer = TypeWriter(typed_dict.__module__)
         assert not typed_dict.__required_keys__
-        return {name: writer.text(raw_annotation(hint))
-                for name, hint in typed_dict.__annotations__.items()}
+        return {
+            name: writer.text(raw_annotation(hint))
+            for name, hint in typed_dict.__annotations__.items()
+        }
 
     def _evaluate(self, node: ast.expr) -> Any:
         code = compile(ast.Expression(node), "<annotation>", "eval")
@@ -134,7 +137,8 @@ def annotation_names(module_name: str) -> dict[str, Any]:
     names = {**vars(builtins), **vars(module)}
     for node in ast.parse(inspect.getsource(module)).body:
         if isinstance(node, ast.If) and ast.unparse(node.test) in (
-            "TYPE_CHECKING", "typing.TYPE_CHECKING",
+            "TYPE_CHECKING",
+            "typing.TYPE_CHECKING",
         ):
             block = compile(ast.Module(node.body, []), "<TYPE_CHECKING>", "exec")
             exec(block, names)

@@ -27,7 +27,9 @@ class BackendContract:
             stream.seek(3)
             assert stream.read() == b"tent"
 
-    def test_a_file_that_is_adopted_is_the_content_of_the_name_and_gone_where_it_was(self, backend, tmp_path):
+    def test_a_file_that_is_adopted_is_the_content_of_the_name_and_gone_where_it_was(
+        self, backend, tmp_path
+    ):
         file = tmp_path / "file"
         file.write_bytes(b"content")
         self.put(backend, "blobs/one", b"damaged")
@@ -114,7 +116,9 @@ class BackendContract:
         assert sorted(backend.list("blobs")) == ["blobs/a/1", "blobs/a/2", "blobs/b/3"]
         assert sorted(backend.list("blobs/a")) == ["blobs/a/1", "blobs/a/2"]
         assert list(backend.list("nothing")) == []
-        assert dict(backend.scan("blobs")) == {name: backend.stat(name) for name in backend.list("blobs")}
+        assert dict(backend.scan("blobs")) == {
+            name: backend.stat(name) for name in backend.list("blobs")
+        }
 
     def test_removing_forgets_and_may_be_repeated(self, backend):
         self.put(backend, "one", b"x")

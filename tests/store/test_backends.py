@@ -48,10 +48,15 @@ def test_files_are_read_only_and_folders_private_whatever_the_umask(tmp_path):
         os.umask(before)
 
     assert stat.S_IMODE((tmp_path / "blobs/sha256/ab/one").stat().st_mode) == 0o444
-    assert {stat.S_IMODE((tmp_path / folder).stat().st_mode) for folder in ("blobs", "blobs/sha256", "blobs/sha256/ab", "staging")} == {0o700}
+    assert {
+        stat.S_IMODE((tmp_path / folder).stat().st_mode)
+        for folder in ("blobs", "blobs/sha256", "blobs/sha256/ab", "staging")
+    } == {0o700}
 
 
-@pytest.mark.parametrize("strange", [os.link, lambda file, other: (file.rename(other), file.symlink_to(other))])
+@pytest.mark.parametrize(
+    "strange", [os.link, lambda file, other: (file.rename(other), file.symlink_to(other))]
+)
 def test_a_file_that_has_another_name_too_is_not_adopted(tmp_path, strange):
     file = tmp_path / "file"
     file.write_bytes(b"content")

@@ -26,7 +26,10 @@ def spoil(blobs, digest):
 def test_the_place_of_a_blob_is_golden(blobs, tmp_path):
     blobs.add(b"hello")
 
-    assert (tmp_path / "blobs/sha256/2c/2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824").read_bytes() == b"hello"
+    assert (
+        tmp_path
+        / "blobs/sha256/2c/2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+    ).read_bytes() == b"hello"
 
 
 @settings(max_examples=50)
@@ -65,6 +68,7 @@ def test_adding_the_same_bytes_heals_a_damaged_blob(blobs):
 
 def test_a_blob_found_present_becomes_young(blobs):
     import os
+
     digest = blobs.add(b"content")
     os.utime(blobs.path(digest), (1, 1))
 

@@ -23,13 +23,21 @@ def blobs(tmp_path):
 
 
 def pieces(blobs):
-    contents = {"config.json": b"{}", "1_Pooling/config.json": b'{"mean": true}', "model.safetensors": LARGE}
-    return [checkout.Piece(path, blobs.add(content), len(content)) for path, content in contents.items()]
+    contents = {
+        "config.json": b"{}",
+        "1_Pooling/config.json": b'{"mean": true}',
+        "model.safetensors": LARGE,
+    }
+    return [
+        checkout.Piece(path, blobs.add(content), len(content)) for path, content in contents.items()
+    ]
 
 
 def made(blobs, target, **keywords):
     marker = checkout.Marker(digest_of(b"manifest"), "/here")
-    checkout.materialise(target, pieces(blobs), blobs, **{"links": True, "marker": marker, **keywords})
+    checkout.materialise(
+        target, pieces(blobs), blobs, **{"links": True, "marker": marker, **keywords}
+    )
     return target
 
 
@@ -51,7 +59,13 @@ def test_a_checkout_holds_the_files_and_is_good(blobs, tmp_path):
 def test_rendered_bytes_stand_in_for_the_blobs(blobs, tmp_path):
     piece = checkout.Piece("adapter_config.json", blobs.add(b"stored"), 6, rendered=b"rendered")
 
-    checkout.materialise(tmp_path / "out", [piece], blobs, links=True, marker=checkout.Marker(digest_of(b""), "/here"))
+    checkout.materialise(
+        tmp_path / "out",
+        [piece],
+        blobs,
+        links=True,
+        marker=checkout.Marker(digest_of(b""), "/here"),
+    )
 
     assert (tmp_path / "out" / "adapter_config.json").read_bytes() == b"rendered"
     assert checkout.verify(tmp_path / "out") == []
@@ -85,7 +99,10 @@ def test_a_missing_and_an_extra_file_are_noticed(blobs, tmp_path):
     (folder / "config.json").unlink()
     (folder / "1_Pooling" / "extra.json").write_text("{}")
 
-    assert checkout.verify(folder) == ["config.json is missing or unreadable", "1_Pooling/extra.json was not there before"]
+    assert checkout.verify(folder) == [
+        "config.json is missing or unreadable",
+        "1_Pooling/extra.json was not there before",
+    ]
 
 
 def test_what_a_desktop_leaves_in_every_folder_is_no_change(blobs, tmp_path):
@@ -102,7 +119,13 @@ def test_a_damaged_blob_makes_no_checkout(blobs, tmp_path):
     path.write_bytes(b"\0" * len(LARGE))
 
     with raises(DigestMismatch, "'model.safetensors'", wanted[-1].digest):
-        checkout.materialise(tmp_path / "out", wanted, blobs, links=True, marker=checkout.Marker(digest_of(b""), "/here"))
+        checkout.materialise(
+            tmp_path / "out",
+            wanted,
+            blobs,
+            links=True,
+            marker=checkout.Marker(digest_of(b""), "/here"),
+        )
 
     assert [item.name for item in tmp_path.iterdir()] == ["store"]
 
@@ -141,23 +164,41 @@ def test_replacing_leaves_nothing_of_the_old(blobs, tmp_path):
     assert sorted(item.name for item in tmp_path.iterdir()) == ["out", "store"]
 
 
-@pytest.mark.parametrize("spoil", [
-    lambda folder: (folder / "output" / "deep").mkdir(parents=True) or (folder / "output" / "deep" / "result.txt").write_text("mine"),
-    lambda folder: (folder / "config.json").chmod(0o644) or (folder / "config.json").write_text("mine"),
-    lambda folder: (folder / checkout.MARKER).unlink() or (folder / "notes").write_text("mine"),
-    lambda folder: (folder / "data").symlink_to(folder.parent),
-], ids=["added", "changed", "without a marker", "a link to a folder"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: (
+            (folder / "output" / "deep").mkdir(parents=True)
+            or (folder / "output" / "deep" / "result.txt").write_text("mine")
+        ),
+        lambda folder: (
+            (folder / "config.json").chmod(0o644) or (folder / "config.json").write_text("mine")
+        ),
+        lambda folder: (folder / checkout.MARKER).unlink() or (folder / "notes").write_text("mine"),
+        lambda folder: (folder / "data").symlink_to(folder.parent),
+    ],
+    ids=["added", "changed", "without a marker", "a link to a folder"],
+)
 def test_what_is_not_the_versions_is_moved_aside(blobs, tmp_path, spoil):
     folder = made(blobs, tmp_path / "out")
     spoil(folder)
-    held = {path.relative_to(folder): path.is_symlink() or path.read_bytes() for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()}
+    held = {
+        path.relative_to(folder): path.is_symlink() or path.read_bytes()
+        for path in folder.rglob("*")
+        if not path.is_dir() or path.is_symlink()
+    }
     marker = checkout.Marker(digest_of(b"manifest"), "/here")
 
-    aside = checkout.materialise(folder, pieces(blobs), blobs, links=True, marker=marker, replace=True)
+    aside = checkout.materialise(
+        folder, pieces(blobs), blobs, links=True, marker=marker, replace=True
+    )
 
     assert aside == tmp_path / "out-changed-1"
-    assert {path.relative_to(aside): path.is_symlink() or path.read_bytes() for path in aside.rglob("*")
-            if not path.is_dir() or path.is_symlink()} == held
+    assert {
+        path.relative_to(aside): path.is_symlink() or path.read_bytes()
+        for path in aside.rglob("*")
+        if not path.is_dir() or path.is_symlink()
+    } == held
     assert checkout.verify(folder) == []
     assert sorted(item.name for item in tmp_path.iterdir()) == ["out", "out-changed-1", "store"]
 
@@ -168,7 +209,10 @@ def test_what_was_moved_aside_before_stays(blobs, tmp_path):
 
     made(blobs, tmp_path / "out", replace=True)
 
-    assert [(tmp_path / f"out-changed-{number}" / "mine").read_text() for number in ("1", "2")] == ["1", "2"]
+    assert [(tmp_path / f"out-changed-{number}" / "mine").read_text() for number in ("1", "2")] == [
+        "1",
+        "2",
+    ]
 
 
 def test_of_two_who_exchange_it_at_once_both_are_content_and_nothing_is_lost(blobs, tmp_path):
@@ -185,7 +229,10 @@ def test_of_two_who_exchange_it_at_once_both_are_content_and_nothing_is_lost(blo
 
     assert checkout.verify(tmp_path / "out") == []
     assert [path.read_text() for path in tmp_path.glob("out-changed-*/mine")] == ["mine"]
-    assert sorted(item.name for item in tmp_path.iterdir() if not (item / "mine").exists()) == ["out", "store"]
+    assert sorted(item.name for item in tmp_path.iterdir() if not (item / "mine").exists()) == [
+        "out",
+        "store",
+    ]
 
 
 def test_whoever_is_not_root_gets_a_link_to_the_blob(blobs, tmp_path):
@@ -198,7 +245,13 @@ def test_whoever_is_not_root_gets_a_link_to_the_blob(blobs, tmp_path):
 
     def act():
         become_nobody()
-        checkout.materialise(tmp_path / "out", wanted, blobs, links=True, marker=checkout.Marker(digest_of(b""), "/here"))
+        checkout.materialise(
+            tmp_path / "out",
+            wanted,
+            blobs,
+            links=True,
+            marker=checkout.Marker(digest_of(b""), "/here"),
+        )
         weights = tmp_path / "out" / "model.safetensors"
         clones = checkout.reflinkable(blobs.path(wanted[-1].digest), tmp_path)
         linked = weights.is_symlink() != clones

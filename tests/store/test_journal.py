@@ -18,8 +18,16 @@ def journal(tmp_path):
 def entries(count):
     made, previous = [], None
     for number in range(1, count + 1):
-        body = _entry.Init("0" * 32) if number == 1 else _entry.Annotate("minilm", 1, {"n": str(number)})
-        made.append(_entry.Entry(number, f"{number:032x}", "2026-01-01T00:00:00.000000Z", "anna", body, previous))
+        body = (
+            _entry.Init("0" * 32)
+            if number == 1
+            else _entry.Annotate("minilm", 1, {"n": str(number)})
+        )
+        made.append(
+            _entry.Entry(
+                number, f"{number:032x}", "2026-01-01T00:00:00.000000Z", "anna", body, previous
+            )
+        )
         previous = made[-1].digest
     return made
 
@@ -42,7 +50,9 @@ def test_entries_follow_in_order(journal):
 def test_the_file_of_an_entry_is_golden(journal, tmp_path):
     written(journal, 1)
 
-    assert (tmp_path / "journal" / "00000000000000000001.json").read_bytes() == entries(1)[0].to_bytes()
+    assert (tmp_path / "journal" / "00000000000000000001.json").read_bytes() == entries(1)[
+        0
+    ].to_bytes()
 
 
 def test_an_entry_that_is_there_with_its_own_id_is_a_success(journal):
@@ -60,14 +70,21 @@ def test_another_entry_at_the_same_number_is_refused(journal):
         journal.append(dataclasses.replace(made[0], id="f" * 32))
 
 
-@pytest.mark.parametrize("spoil", [
-    lambda file: (file(2).chmod(0o644), file(2).write_bytes(file(2).read_bytes().replace(b'"2"', b'"9"'))),
-    lambda file: (file(2).chmod(0o644), file(2).write_bytes(file(2).read_bytes()[:-1])),
-    lambda file: (file(2).unlink(), shutil.copy(file(1), file(2))),
-    lambda file: (file(2).unlink(), shutil.copy(file(3), file(2))),
-    lambda file: (file(2).rename(file(9)), file(3).rename(file(2)), file(9).rename(file(3))),
-    lambda file: (file(2).unlink(), file(2).write_bytes(b"")),
-], ids=["edited", "cut off", "repeated", "moved up", "exchanged", "empty"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda file: (
+            file(2).chmod(0o644),
+            file(2).write_bytes(file(2).read_bytes().replace(b'"2"', b'"9"')),
+        ),
+        lambda file: (file(2).chmod(0o644), file(2).write_bytes(file(2).read_bytes()[:-1])),
+        lambda file: (file(2).unlink(), shutil.copy(file(1), file(2))),
+        lambda file: (file(2).unlink(), shutil.copy(file(3), file(2))),
+        lambda file: (file(2).rename(file(9)), file(3).rename(file(2)), file(9).rename(file(3))),
+        lambda file: (file(2).unlink(), file(2).write_bytes(b"")),
+    ],
+    ids=["edited", "cut off", "repeated", "moved up", "exchanged", "empty"],
+)
 def test_a_journal_that_was_tampered_with_is_broken(journal, tmp_path, spoil):
     written(journal, 3)
 

@@ -13,6 +13,7 @@ from tests.support.refusals import raises
 
 def in_child(act):
     """The exit code of a process that runs act and says by its answer whether it got what it wanted."""
+
     def tried():
         try:
             return 0 if act() else 1
@@ -27,8 +28,15 @@ def take(path, kind):
         return True
 
 
-@pytest.mark.parametrize(("held", "wanted", "code"), [("exclusive", "exclusive", 2), ("exclusive", "shared", 2), ("shared", "exclusive", 2),
-                                                      ("shared", "shared", 0)])
+@pytest.mark.parametrize(
+    ("held", "wanted", "code"),
+    [
+        ("exclusive", "exclusive", 2),
+        ("exclusive", "shared", 2),
+        ("shared", "exclusive", 2),
+        ("shared", "shared", 0),
+    ],
+)
 def test_between_processes(tmp_path, held, wanted, code):
     path = tmp_path / "lock"
     with getattr(Lock(path), held)(timeout=1.0):

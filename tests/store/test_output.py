@@ -62,7 +62,7 @@ def make_socket(path):
 )
 @pytest.mark.parametrize("by_link", [False, True])
 def test_what_is_no_file_is_refused_and_stays(home, tmp_path, monkeypatch, make, kind, by_link):
-    monkeypatch.chdir(tmp_path)   # the name of a socket has to be short
+    monkeypatch.chdir(tmp_path)  # the name of a socket has to be short
     make("odd")
     (tmp_path / "link").symlink_to("odd")
     before = (tmp_path / "odd").lstat()
@@ -85,13 +85,16 @@ def test_a_device_is_refused_and_stays(home, tmp_path):
         output_place(tmp_path / "null", "the bundle", home)
 
 
-@pytest.mark.parametrize(("path", "quoted"), [
-    ("-", "./-"),
-    ("new/", "folder"),
-    ("nowhere/file", "{folder}/nowhere'"),
-    ("home/journal.tar", "registry"),
-    ("link/journal.tar", "registry"),
-])
+@pytest.mark.parametrize(
+    ("path", "quoted"),
+    [
+        ("-", "./-"),
+        ("new/", "folder"),
+        ("nowhere/file", "{folder}/nowhere'"),
+        ("home/journal.tar", "registry"),
+        ("link/journal.tar", "registry"),
+    ],
+)
 def test_what_names_no_place_for_a_file_is_refused(home, tmp_path, monkeypatch, path, quoted):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link").symlink_to("home")
@@ -121,7 +124,10 @@ def test_a_link_to_itself_is_a_line(home, tmp_path):
 def test_what_fails_half_way_leaves_what_was_there(home, tmp_path):
     (tmp_path / "file").write_bytes(b"old")
 
-    with pytest.raises(ZeroDivisionError), writing(output_place(tmp_path / "file", "the bundle", home), "the bundle") as out:
+    with (
+        pytest.raises(ZeroDivisionError),
+        writing(output_place(tmp_path / "file", "the bundle", home), "the bundle") as out,
+    ):
         out.write(b"half")
         raise ZeroDivisionError
 

@@ -47,21 +47,34 @@ class Browser:
         self.errors: list[str] = []
         self.requests: list[str] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)[
+            "sessionId"
+        ]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
     def open(self, path: Path, *, width: int, height: int = 900, dark: bool = False) -> None:
         """Show a file at a width in CSS pixels, in the light or the dark scheme."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
-        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
+        self.call(
+            "Emulation.setEmulatedMedia",
+            features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}],
+        )
         self._loaded = False
         self.call("Page.navigate", url=path.absolute().as_uri())
         self._until(lambda: self._loaded)
 
     def run(self, script: str) -> Any:
         """What a script gives, promises waited for. Raises RuntimeError with what it throws."""
-        found = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        found = self.call(
+            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
+        )
         if "exceptionDetails" in found:
             raise RuntimeError(str(found["exceptionDetails"])[:2000])
         return found["result"].get("value")
@@ -70,7 +83,9 @@ class Browser:
         """The whole page as PNG."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
+        shot = self.call(
+            "Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip
+        )
         path.write_bytes(base64.b64decode(shot["data"]))
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -109,7 +124,11 @@ class Browser:
             self._loaded = True
         elif method == "Runtime.exceptionThrown":
             self.errors.append(str(value["exceptionDetails"].get("text")))
-        elif method == "Runtime.consoleAPICalled" and value["type"] in ("error", "warning", "assert"):
+        elif method == "Runtime.consoleAPICalled" and value["type"] in (
+            "error",
+            "warning",
+            "assert",
+        ):
             self.errors.append(str([item.get("value") for item in value["args"]]))
         elif method == "Log.entryAdded" and value["entry"]["level"] in ("error", "warning"):
             self.errors.append(value["entry"]["text"])
@@ -125,13 +144,35 @@ def browser() -> Iterator[Browser]:
         raise FileNotFoundError("no browser is installed; on Debian: apt-get install chromium")
     ours_read, theirs_write = os.pipe()
     theirs_read, ours_write = os.pipe()
-    with tempfile.TemporaryDirectory(prefix="st-registry-browser-", ignore_cleanup_errors=True) as profile:
-        arguments = [found, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions",
-                     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-                     "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"]
+    with tempfile.TemporaryDirectory(
+        prefix="st-registry-browser-", ignore_cleanup_errors=True
+    ) as profile:
+        arguments = [
+            found,
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-extensions",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--hide-scrollbars",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            f"--user-data-dir={profile}",
+            "--remote-debugging-pipe",
+            "about:blank",
+        ]
         moved = [sys.executable, "-S", "-c", _MOVE, str(theirs_read), str(theirs_write), *arguments]
-        process = subprocess.Popen(moved, pass_fds=(theirs_read, theirs_write), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL, env={**os.environ, "HOME": profile})
+        process = subprocess.Popen(
+            moved,
+            pass_fds=(theirs_read, theirs_write),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "HOME": profile},
+        )
         os.close(theirs_read)
         os.close(theirs_write)
         try:

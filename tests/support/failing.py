@@ -23,7 +23,14 @@ class FailingBackend:
     With `after` only calls that change something count: to die after a look is to die before what follows.
     """
 
-    def __init__(self, inner: Backend, at: int, mode: Literal["error", "die"] = "error", *, after: bool = False) -> None:
+    def __init__(
+        self,
+        inner: Backend,
+        at: int,
+        mode: Literal["error", "die"] = "error",
+        *,
+        after: bool = False,
+    ) -> None:
         self._inner, self._at, self._mode, self._after = inner, at, mode, after
         self._counting = Lock()
         self.calls = 0

@@ -12,6 +12,7 @@ TARGETS = ["query", "value"]
 def lora(**options: Any) -> Any:
     """A LoRA on query and value, unless said otherwise."""
     from peft import LoraConfig
+
     return LoraConfig(**{"r": 2, "lora_alpha": 4, "target_modules": TARGETS, **options})
 
 

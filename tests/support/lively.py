@@ -7,7 +7,15 @@ from typing import Any
 
 TEXTS = ("the cat sat on the mat", "a dog and zorvaxin", "quelora is innovation")
 PAIRS = tuple((text, "the capital of france") for text in TEXTS)
-_TRAINED = ("lora_A", "lora_B", "lora_embedding", "ia3_l", "trainable_tokens_delta", "modules_to_save", "magnitude_vector")
+_TRAINED = (
+    "lora_A",
+    "lora_B",
+    "lora_embedding",
+    "ia3_l",
+    "trainable_tokens_delta",
+    "modules_to_save",
+    "magnitude_vector",
+)
 
 
 def loaded(folder: Path, model_class: str, **keywords: Any) -> Any:
@@ -15,30 +23,42 @@ def loaded(folder: Path, model_class: str, **keywords: Any) -> Any:
     import sentence_transformers
 
     from registry.artifacts.loading import quiet
+
     with quiet():
-        return getattr(sentence_transformers, model_class)(str(folder), device="cpu", local_files_only=True, **keywords)
+        return getattr(sentence_transformers, model_class)(
+            str(folder), device="cpu", local_files_only=True, **keywords
+        )
 
 
 def encodings(model: Any, texts: tuple[str, ...] = TEXTS) -> list[Any]:
     """What a model makes of the texts, or of pairs with them."""
     from registry.artifacts import loading
+
     pairs = [[text, PAIRS[0][1]] for text in texts]
-    return list(loading.encode(model, pairs if type(model).__name__ == "CrossEncoder" else list(texts)))
+    return list(
+        loading.encode(model, pairs if type(model).__name__ == "CrossEncoder" else list(texts))
+    )
 
 
 def distance(one: Any, other: Any) -> float:
     """The largest difference of two results of `encodings`; sparse ones by token."""
     if isinstance(one, dict):
-        return max((abs(one.get(key, 0.0) - other.get(key, 0.0)) for key in one.keys() | other.keys()), default=0.0)
+        return max(
+            (abs(one.get(key, 0.0) - other.get(key, 0.0)) for key in one.keys() | other.keys()),
+            default=0.0,
+        )
     if isinstance(one, list):
         assert len(one) == len(other)
         return max((distance(*pair) for pair in zip(one, other, strict=True)), default=0.0)
     return abs(one - other)
 
 
-def adapted(folder: Path, model_class: str, config: Any, *, name: str | None = None, scale: float = 0.3) -> Any:
+def adapted(
+    folder: Path, model_class: str, config: Any, *, name: str | None = None, scale: float = 0.3
+) -> Any:
     """The model of a folder with an adapter that does something, as after a training."""
     from registry.artifacts.loading import quiet
+
     model = loaded(folder, model_class)
     with quiet():
         model.add_adapter(config, name) if name else model.add_adapter(config)
@@ -49,11 +69,14 @@ def adapted(folder: Path, model_class: str, config: Any, *, name: str | None = N
 def train(model: Any, scale: float = 0.3) -> None:
     """Change whatever is trainable in an adapter, always in the same way."""
     import torch
+
     drawn = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter_name, parameter in model.named_parameters():
             if parameter.requires_grad and any(part in parameter_name for part in _TRAINED):
-                parameter.add_((torch.randn(parameter.shape, generator=drawn) * scale).to(parameter.dtype))
+                parameter.add_(
+                    (torch.randn(parameter.shape, generator=drawn) * scale).to(parameter.dtype)
+                )
     model.eval()
 
 
@@ -62,17 +85,28 @@ def save(model: Any, out: Path) -> Path:
     from registry.artifacts.growth import tables
     from registry.artifacts.loading import quiet
     from registry.artifacts.rewriting import rewrite
+
     with quiet():
         model.save_pretrained(str(out))
     weights = out / "adapter_model.safetensors"
-    magnitudes = {name: f"{name}.weight" for name in tables(weights) if name.endswith(".lora_magnitude_vector")} if weights.exists() else {}
+    magnitudes = (
+        {
+            name: f"{name}.weight"
+            for name in tables(weights)
+            if name.endswith(".lora_magnitude_vector")
+        }
+        if weights.exists()
+        else {}
+    )
     if magnitudes:  # as the library saves DoRA nothing loads it
         rewrite(weights, out / "renamed", renamed=magnitudes)
         (out / "renamed").replace(weights)
     return out
 
 
-def save_adapter(folder: Path, model_class: str, config: Any, out: Path, *, scale: float = 0.3) -> list[Any]:
+def save_adapter(
+    folder: Path, model_class: str, config: Any, out: Path, *, scale: float = 0.3
+) -> list[Any]:
     """Put an adapter on the model of a folder and save it; what the live model encodes."""
     model = adapted(folder, model_class, config, scale=scale)
     before = encodings(model)
@@ -88,6 +122,7 @@ def with_dense(folder: Path) -> Path:
     from sentence_transformers.sentence_transformer.modules import Pooling
 
     from tests.artifacts import small
+
     plain = small.transformer_folder(folder.with_name(folder.name + "-plain"), small.word_piece())
     torch.manual_seed(1)
     modules = [Transformer(str(plain)), Pooling(16), Dense(16, 8), Normalize()]

@@ -20,7 +20,9 @@ def text_of(error: BaseException) -> str:
 
 @contextmanager
 def raises(
-    kind: type[BaseException] | tuple[type[BaseException], ...], *quoted: str, check: str | None = None
+    kind: type[BaseException] | tuple[type[BaseException], ...],
+    *quoted: str,
+    check: str | None = None,
 ) -> Iterator[pytest.ExceptionInfo[Any]]:
     """Expect an error that quotes these values and names this check, if one is set.
 

@@ -56,7 +56,9 @@ class Running:
         if code is None:
             self.kill()
             self._warm.wait(self.pid, 10.0)
-            raise AssertionError(f"still running after {timeout:g} s; it said:\n{self._read('out')}\n{self._read('err')}")
+            raise AssertionError(
+                f"still running after {timeout:g} s; it said:\n{self._read('out')}\n{self._read('err')}"
+            )
         return Ran(code, self._read("out"), self._read("err"))
 
     def _read(self, name: str) -> str:
@@ -68,8 +70,14 @@ class Warm:
 
     def __init__(self, environment: Mapping[str, str], modules: Sequence[str] = ()) -> None:
         self._outputs = tempfile.TemporaryDirectory(prefix="st-registry-warm-")
-        self._process = subprocess.Popen([sys.executable, "-m", "tests.support.warm", *modules], stdin=subprocess.PIPE, text=True,
-                                         stdout=subprocess.PIPE, env={**environment}, cwd=Path(__file__).parent.parent.parent)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.warm", *modules],
+            stdin=subprocess.PIPE,
+            text=True,
+            stdout=subprocess.PIPE,
+            env={**environment},
+            cwd=Path(__file__).parent.parent.parent,
+        )
         self.folder = Path(self._outputs.name)
         """A place for files of the tests, gone with the processes."""
         self.environment: dict[str, str] = {}
@@ -78,16 +86,34 @@ class Warm:
         self.ended: dict[int, int] = {}
         """Exit codes of the processes that are over."""
 
-    def start(self, *arguments: object, code: str = "", cwd: Path | None = None, **environment: str) -> Running:
+    def start(
+        self, *arguments: object, code: str = "", cwd: Path | None = None, **environment: str
+    ) -> Running:
         """Run the command with these arguments; or `code`, if there is some, with the arguments as sys.argv[1:]."""
         self._started += 1
         folder = self.folder / str(self._started)
         folder.mkdir()
-        self._send({"arguments": [str(argument) for argument in arguments], "code": code, "cwd": str(cwd or folder), "output": str(folder),
-                    "environment": {**self.environment, **environment}})
-        return Running(self, self._pid_of_started(180.0), folder)  # the first one waits for the imports
+        self._send(
+            {
+                "arguments": [str(argument) for argument in arguments],
+                "code": code,
+                "cwd": str(cwd or folder),
+                "output": str(folder),
+                "environment": {**self.environment, **environment},
+            }
+        )
+        return Running(
+            self, self._pid_of_started(180.0), folder
+        )  # the first one waits for the imports
 
-    def run(self, *arguments: object, code: str = "", cwd: Path | None = None, timeout: float = 60.0, **environment: str) -> Ran:
+    def run(
+        self,
+        *arguments: object,
+        code: str = "",
+        cwd: Path | None = None,
+        timeout: float = 60.0,
+        **environment: str,
+    ) -> Ran:
         """Start, and wait for the end."""
         return self.start(*arguments, code=code, cwd=cwd, **environment).wait(timeout)
 
@@ -185,7 +211,10 @@ def _fork(request: Any) -> int:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for descriptor, name in ((1, "out"), (2, "err")):
-            os.dup2(os.open(Path(request["output"]) / name, os.O_CREAT | os.O_WRONLY | os.O_APPEND), descriptor)
+            os.dup2(
+                os.open(Path(request["output"]) / name, os.O_CREAT | os.O_WRONLY | os.O_APPEND),
+                descriptor,
+            )
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.chdir(request["cwd"])
         os.environ.update(request["environment"])
@@ -206,6 +235,7 @@ def _act(request: Any) -> int:
         exec(compile(request["code"], "<test>", "exec"), {"__name__": "__main__"})
         return 0
     from registry.cli import main
+
     return main(request["arguments"])
 
 

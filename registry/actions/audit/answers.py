@@ -24,49 +24,103 @@ OTHER_JOURNAL = ("journal-truncated", "catalog-diverged")
 SHOWN = 3
 
 
-def check_catalog(home: Home, snapshot: Snapshot | None, rows: Counted | None, indexes: IndexCheck | None, chain: Chain) -> list[Finding]:
+def check_catalog(
+    home: Home,
+    snapshot: Snapshot | None,
+    rows: Counted | None,
+    indexes: IndexCheck | None,
+    chain: Chain,
+) -> list[Finding]:
     """What is wrong with the catalog, worst first."""
     if snapshot is None or rows is None or indexes is None:
-        return [Finding("catalog-missing", "there is no catalog; any command makes it anew from the journal", (), REPAIR)]
+        return [
+            Finding(
+                "catalog-missing",
+                "there is no catalog; any command makes it anew from the journal",
+                (),
+                REPAIR,
+            )
+        ]
     try:
         return _check(home, snapshot, rows, indexes, chain)
     except CatalogDiverged as error:
         return [Finding("catalog-damaged", str(error), (), REPAIR)]
 
 
-def _check(home: Home, snapshot: Snapshot, rows: Counted, indexes: IndexCheck, chain: Chain) -> list[Finding]:
+def _check(
+    home: Home, snapshot: Snapshot, rows: Counted, indexes: IndexCheck, chain: Chain
+) -> list[Finding]:
     from ...catalog.comparing import golden
+
     if not snapshot.same_schema(golden()):
-        return [Finding("schema-edited", "the schema of the catalog is not the one that this package makes", (), REPAIR)]
+        return [
+            Finding(
+                "schema-edited",
+                "the schema of the catalog is not the one that this package makes",
+                (),
+                REPAIR,
+            )
+        ]
     number, digest = snapshot.head()
     if number > chain.last:
-        return [Finding("journal-truncated", f"the catalog ends with entry {number}, {digest}, and the journal with entry {chain.last}",
-                        _registered_after(snapshot, chain.last), f"{REPAIR} puts the entries back from the catalog, or --from SOURCE")]
+        return [
+            Finding(
+                "journal-truncated",
+                f"the catalog ends with entry {number}, {digest}, and the journal with entry {chain.last}",
+                _registered_after(snapshot, chain.last),
+                f"{REPAIR} puts the entries back from the catalog, or --from SOURCE",
+            )
+        ]
     if number and chain.digest(number) is not None and chain.digest(number) != digest:
-        return [Finding("catalog-diverged", f"the catalog was made from another journal: entry {number} is {digest} there, "
-                        f"here {chain.digest(number)}", (), f"{REPAIR} --accept-journal, if this journal is the right one")]
+        return [
+            Finding(
+                "catalog-diverged",
+                f"the catalog was made from another journal: entry {number} is {digest} there, "
+                f"here {chain.digest(number)}",
+                (),
+                f"{REPAIR} --accept-journal, if this journal is the right one",
+            )
+        ]
     if number > chain.whole or chain.then is None:
-        return []   # what it should be cannot be told, and the journal's findings say why
+        return []  # what it should be cannot be told, and the journal's findings say why
     found = _rows(home, snapshot, rows, chain, number)
     broken = indexes.said() if not found else None
     if broken is not None:
         found = [Finding("index-damaged", f"SQLite says of the catalog: {broken}", (), REPAIR)]
     if number < chain.whole and not found:
-        found = [Finding("catalog-behind", f"the catalog is as of entry {number}, the journal ends with entry {chain.whole}; "
-                         "any command brings it up", (), REPAIR)]
+        found = [
+            Finding(
+                "catalog-behind",
+                f"the catalog is as of entry {number}, the journal ends with entry {chain.whole}; "
+                "any command brings it up",
+                (),
+                REPAIR,
+            )
+        ]
     return found
 
 
-def _rows(home: Home, snapshot: Snapshot, counted_rows: Counted, chain: Chain, number: int) -> list[Finding]:
+def _rows(
+    home: Home, snapshot: Snapshot, counted_rows: Counted, chain: Chain, number: int
+) -> list[Finding]:
     from ...catalog.comparing import differences
+
     assert chain.then is not None
     unlike = counted_rows.unlike(chain.then)
     if not unlike:
         return []
     entries = (entry for _, entry in zip(range(number), home.journal.follow(0, None), strict=False))
     found = differences(snapshot, unlike, entries, home.blobs.read_or_miss, set(chain.unreadable))
-    return [Finding("catalog-edited", f"{_rows_of(table, len(rows))} not what the journal makes: {_shown(rows)}", _versions(rows), REPAIR)
-            for table in unlike if (rows := [item for item in found if item.table == table])]
+    return [
+        Finding(
+            "catalog-edited",
+            f"{_rows_of(table, len(rows))} not what the journal makes: {_shown(rows)}",
+            _versions(rows),
+            REPAIR,
+        )
+        for table in unlike
+        if (rows := [item for item in found if item.table == table])
+    ]
 
 
 def _rows_of(table: str, count: int) -> str:
@@ -74,25 +128,41 @@ def _rows_of(table: str, count: int) -> str:
 
 
 def _shown(rows: list[Difference]) -> str:
-    said = [f"{'there is' if row.in_catalog else 'lacking is'} {_row(row.row)}" for row in rows[:SHOWN]]
+    said = [
+        f"{'there is' if row.in_catalog else 'lacking is'} {_row(row.row)}" for row in rows[:SHOWN]
+    ]
     return "; ".join(said) + (f"; and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "")
 
 
 def _row(row: Mapping[str, Any]) -> str:
-    texts = (f"{name}={str(value)[:40]!r}" for name, value in list(row.items())[:4] if value is not None)
+    texts = (
+        f"{name}={str(value)[:40]!r}" for name, value in list(row.items())[:4] if value is not None
+    )
     return f"({', '.join(texts)})"
 
 
 def _versions(rows: list[Difference]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(f"{row.row['name']}@{row.row['number']}" for row in rows if {"name", "number"} <= row.row.keys()))
+    return tuple(
+        dict.fromkeys(
+            f"{row.row['name']}@{row.row['number']}"
+            for row in rows
+            if {"name", "number"} <= row.row.keys()
+        )
+    )
 
 
 def _registered_after(snapshot: Snapshot, last: int) -> tuple[str, ...]:
-    return tuple(f"{row[0]}@{row[1]}" for rows in snapshot.rows("versions") for row in rows if _since(row) > last)
+    return tuple(
+        f"{row[0]}@{row[1]}"
+        for rows in snapshot.rows("versions")
+        for row in rows
+        if _since(row) > last
+    )
 
 
 def _since(row: tuple[Any, ...]) -> int:
     from ...catalog import tables
+
     return int(row[[column.name for column in tables.versions.columns].index("since")])
 
 
@@ -100,6 +170,7 @@ def _since(row: tuple[Any, ...]) -> int:
 def state(home: Home, path: Path | None, chain: Chain, *, sound: bool) -> Iterator[Connection]:
     """A catalog to ask: the one that is there if it is sound and up to date, else one made from the journal, that nobody else sees."""
     from ...catalog.engine import Catalog
+
     if sound and path is not None:
         catalog = Catalog(path, readonly=True)
     else:

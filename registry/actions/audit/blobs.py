@@ -36,36 +36,88 @@ class Bytes:
     """Missing, of a wrong size, or damaged."""
 
 
-def check_blobs(home: Home, needs: Needs, chain: Chain, *, lost: bool, full: bool, begun: Begun, progress: Progress) -> Bytes:
+def check_blobs(
+    home: Home,
+    needs: Needs,
+    chain: Chain,
+    *,
+    lost: bool,
+    full: bool,
+    begun: Begun,
+    progress: Progress,
+) -> Bytes:
     """All blobs, against what the versions need; with full each is hashed, or was begun to be. lost says that entries are."""
     found = Bytes(sizes={digest: stat.size for digest, stat in home.blobs.all()})
     needed = needs.blobs()
-    gone = {**dict.fromkeys(chain.unreadable), **{digest: size for digest, size in needed.items() if digest not in found.sizes}}
+    gone = {
+        **dict.fromkeys(chain.unreadable),
+        **{digest: size for digest, size in needed.items() if digest not in found.sizes},
+    }
     for digest in sorted(gone):
         state = "is missing" if digest not in found.sizes else "is damaged"
-        _bad(found, needs, digest, "blob-missing" if digest not in found.sizes else "blob-damaged", f"{needs.what(digest)} {state}")
+        _bad(
+            found,
+            needs,
+            digest,
+            "blob-missing" if digest not in found.sizes else "blob-damaged",
+            f"{needs.what(digest)} {state}",
+        )
     for digest, size in needed.items():
         if digest in found.sizes and size is not None and found.sizes[digest] != size:
-            _bad(found, needs, digest, "blob-size", f"{needs.what(digest)} has {found.sizes[digest]} bytes and should have {size}")
+            _bad(
+                found,
+                needs,
+                digest,
+                "blob-size",
+                f"{needs.what(digest)} has {found.sizes[digest]} bytes and should have {size}",
+            )
     if full:
-        asked = [digest for digest in found.sizes if digest not in found.bad and digest not in chain.hashed]
+        asked = [
+            digest
+            for digest in found.sizes
+            if digest not in found.bad and digest not in chain.hashed
+        ]
         for digest in damaged(home, asked, found.sizes, progress, begun):
-            _bad(found, needs, digest, "blob-damaged", f"{needs.what(digest)} is damaged: its bytes have another digest")
-    found.findings += stray_among(home, "blobs", ("sha256", "[0-9a-f]{2}"), home.blobs.strays(), "blob-stray",
-                                  "is no blob: its name is no digest, or lies in the wrong folder", "; if a blob is missing, registry repair first")
-    idle = [digest for digest in found.sizes if digest not in needed and digest not in needs.journal]
+            _bad(
+                found,
+                needs,
+                digest,
+                "blob-damaged",
+                f"{needs.what(digest)} is damaged: its bytes have another digest",
+            )
+    found.findings += stray_among(
+        home,
+        "blobs",
+        ("sha256", "[0-9a-f]{2}"),
+        home.blobs.strays(),
+        "blob-stray",
+        "is no blob: its name is no digest, or lies in the wrong folder",
+        "; if a blob is missing, registry repair first",
+    )
+    idle = [
+        digest for digest in found.sizes if digest not in needed and digest not in needs.journal
+    ]
     if idle:
         taken = counted(sum(found.sizes[digest] for digest in idle), "byte")
-        found.notes.append(f"{counted(len(idle), 'blob')}, {taken}, needed by no version; " + (
-            "they may be those of lost entries: no registry collect before the journal is mended" if lost else
-            "registry collect frees what is an hour old"))
+        found.notes.append(
+            f"{counted(len(idle), 'blob')}, {taken}, needed by no version; "
+            + (
+                "they may be those of lost entries: no registry collect before the journal is mended"
+                if lost
+                else "registry collect frees what is an hour old"
+            )
+        )
     return found
 
 
 def _bad(found: Bytes, needs: Needs, digest: Digest, name: str, what: str) -> None:
     found.bad.add(digest)
     users = needs.users_of(digest)
-    mend = MEND if digest in needs.blobs() or digest in needs.journal else f"registry collect --older-than 0; no version needs {digest.short}"
+    mend = (
+        MEND
+        if digest in needs.blobs() or digest in needs.journal
+        else f"registry collect --older-than 0; no version needs {digest.short}"
+    )
     found.findings.append(Finding(name, what, tuple(users), mend))
 
 
@@ -87,16 +139,28 @@ def begun(home: Home, *, full: bool) -> Iterator[Begun]:
         pool.shutdown(cancel_futures=True)
 
 
-def damaged(home: Home, digests: Iterable[Digest], sizes: dict[Digest, int], progress: Progress, begun: Begun | None = None) -> list[Digest]:
+def damaged(
+    home: Home,
+    digests: Iterable[Digest],
+    sizes: dict[Digest, int],
+    progress: Progress,
+    begun: Begun | None = None,
+) -> list[Digest]:
     """Those whose bytes have another digest, hashed on all processors; the largest begin, and many small ones are one piece of work."""
     begun = begun or {}
     ordered = sorted(digests, key=lambda digest: -sizes.get(digest, 0))
-    pieces = [[digest] for digest in ordered if digest in begun] + _pieces([digest for digest in ordered if digest not in begun], sizes)
+    pieces = [[digest] for digest in ordered if digest in begun] + _pieces(
+        [digest for digest in ordered if digest not in begun], sizes
+    )
     total, done = sum(sizes.get(digest, 0) for digest in ordered), 0
     bad: list[Digest] = []
 
     def wrong(piece: list[Digest]) -> list[Digest]:
-        return [digest for digest in piece if not (begun[digest].result() if digest in begun else home.blobs.verify(digest))]
+        return [
+            digest
+            for digest in piece
+            if not (begun[digest].result() if digest in begun else home.blobs.verify(digest))
+        ]
 
     with ThreadPoolExecutor(processors()) as pool:
         for piece, found in zip(pieces, pool.map(wrong, pieces), strict=True):

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from ...catalog.comparing import Counted
     from ...catalog.folding import Tally, Tallying
 
-ANY_SOURCE = ("registry repair, where the catalog has it; else registry repair --from SOURCE, a home or a bundle that has it; "
-              "to go on without it and all that follows: registry repair --accept-journal")
+ANY_SOURCE = (
+    "registry repair, where the catalog has it; else registry repair --from SOURCE, a home or a bundle that has it; "
+    "to go on without it and all that follows: registry repair --accept-journal"
+)
 SET_ASIDE = "registry repair --accept-journal, which sets it and all that follows aside, into the home's folder local"
-BEGINNING = ("registry repair, where the catalog has entry 1; else registry repair --from SOURCE, a home or a bundle that has it: nothing begins "
-             "without it")
+BEGINNING = (
+    "registry repair, where the catalog has entry 1; else registry repair --from SOURCE, a home or a bundle that has it: nothing begins "
+    "without it"
+)
 CONTINUED = "registry repair, where the catalog has them; else registry pull BACKUP.tar, a bundle --all whose journal goes on from this one"
 STEP = 500
 
@@ -65,9 +69,12 @@ class Chain:
         return Receipt(self.store, self.whole, digest, time) if digest is not None else None
 
 
-def read_chain(home: Home, last: int, at: int, counted: Counted | None, progress: Progress) -> Chain:
+def read_chain(
+    home: Home, last: int, at: int, counted: Counted | None, progress: Progress
+) -> Chain:
     """The journal up to `last`, folded into a tally, which is kept as of entry `at`; `counted` gets on where that has to wait."""
     from ...catalog.folding import Tallying
+
     reader = Reader(home.blobs)
     chain = Chain(last, hashed=reader.whole)
 
@@ -78,12 +85,23 @@ def read_chain(home: Home, last: int, at: int, counted: Counted | None, progress
             chain.unreadable[digest] = error
             raise
 
-    with uncollected(), helped(home.journal, home.backend, reader, last, counted.step if counted is not None else lambda: False) as ahead:
+    with (
+        uncollected(),
+        helped(
+            home.journal,
+            home.backend,
+            reader,
+            last,
+            counted.step if counted is not None else lambda: False,
+        ) as ahead,
+    ):
         _walk(home, chain, ahead, Tallying(read_blob, ahead.made), at, progress)
     return chain
 
 
-def _walk(home: Home, chain: Chain, ahead: Helped, tallying: Tallying, at: int, progress: Progress) -> None:
+def _walk(
+    home: Home, chain: Chain, ahead: Helped, tallying: Tallying, at: int, progress: Progress
+) -> None:
     last = chain.last
     seen: set[str] = set()
     for number, found in home.journal.walk(last, ahead.entry):
@@ -106,16 +124,31 @@ def _walk(home: Home, chain: Chain, ahead: Helped, tallying: Tallying, at: int, 
             chain.then = tallying.tally()
 
 
-def _problem(chain: Chain, number: int, found: Entry | RegistryError | None, seen: set[str]) -> Finding | None:
+def _problem(
+    chain: Chain, number: int, found: Entry | RegistryError | None, seen: set[str]
+) -> Finding | None:
     if found is None:
-        return _broken(chain, "entry-missing", f"entry {number} of the journal is missing, and entry {chain.last} is there")
+        return _broken(
+            chain,
+            "entry-missing",
+            f"entry {number} of the journal is missing, and entry {chain.last} is there",
+        )
     if isinstance(found, RegistryError):
         return _broken(chain, "entry-damaged", found.with_hint())
     previous = chain.digest(number - 1)
     if number > 1 and previous is not None and found.previous != previous:
-        return _broken(chain, "chain-broken", f"entry {number} follows {found.previous}, and entry {number - 1} is {previous}")
+        return _broken(
+            chain,
+            "chain-broken",
+            f"entry {number} follows {found.previous}, and entry {number - 1} is {previous}",
+        )
     if found.id in seen:
-        return Finding("entry-repeated", f"entry {number} has the id {found.id!r} of an earlier one", (), chain.mend(SET_ASIDE))
+        return Finding(
+            "entry-repeated",
+            f"entry {number} has the id {found.id!r} of an earlier one",
+            (),
+            chain.mend(SET_ASIDE),
+        )
     seen.add(found.id)
     return None
 
@@ -128,7 +161,8 @@ def _fold(chain: Chain, tallying: Tallying, entry: Entry) -> Finding | None:
             "entry-refused",
             f"entry {entry.number} cannot be folded: {error.with_hint()}",
             (),
-            chain.mend(SET_ASIDE if isinstance(error, (EntryRefused, InvalidName)) else ANY_SOURCE))
+            chain.mend(SET_ASIDE if isinstance(error, (EntryRefused, InvalidName)) else ANY_SOURCE),
+        )
     return None
 
 
@@ -140,15 +174,41 @@ def against(chain: Chain, receipt: Receipt) -> list[Finding]:
     """What a receipt has against the journal: that something up to its entry was rewritten or taken away."""
     said = f"the receipt of {receipt.time} says entry {receipt.number} is {receipt.digest}"
     if chain.store and receipt.store != chain.store:
-        return [Finding("journal-rewritten", f"the receipt is of the store {receipt.store}, this journal begins the store {chain.store}", (),
-                        "compare with the receipt of this registry, or restore a bundle --all of the other")]
+        return [
+            Finding(
+                "journal-rewritten",
+                f"the receipt is of the store {receipt.store}, this journal begins the store {chain.store}",
+                (),
+                "compare with the receipt of this registry, or restore a bundle --all of the other",
+            )
+        ]
     if chain.last < receipt.number:
-        return [Finding("journal-truncated", f"{said}, and the journal ends with entry {chain.last}", (), chain.mend(CONTINUED))]
+        return [
+            Finding(
+                "journal-truncated",
+                f"{said}, and the journal ends with entry {chain.last}",
+                (),
+                chain.mend(CONTINUED),
+            )
+        ]
     if chain.digest(receipt.number) != receipt.digest:
-        return [Finding("journal-rewritten", f"{said}, here it is {chain.digest(receipt.number) or 'unreadable'}", (),
-                        "restore a bundle --all, or a home, from before; nothing here can prove what was changed")]
+        return [
+            Finding(
+                "journal-rewritten",
+                f"{said}, here it is {chain.digest(receipt.number) or 'unreadable'}",
+                (),
+                "restore a bundle --all, or a home, from before; nothing here can prove what was changed",
+            )
+        ]
     if chain.whole < receipt.number:
-        return [Finding("journal-rewritten", f"{said}, and the chain up to it is broken after entry {chain.whole}", (), chain.mend(ANY_SOURCE))]
+        return [
+            Finding(
+                "journal-rewritten",
+                f"{said}, and the chain up to it is broken after entry {chain.whole}",
+                (),
+                chain.mend(ANY_SOURCE),
+            )
+        ]
     return []
 
 

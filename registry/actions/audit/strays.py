@@ -27,32 +27,67 @@ _LOCAL = re.compile(r"sources\.jsonl|config\.json|config\.\d+\.tmp|set-aside-[0-
 def strays(home: Home) -> list[Finding]:
     """Among the entries, and among everything else but the blobs."""
     from ...catalog.schema import is_ours
+
     found = stray_among(home, "journal", (), home.journal.strays(), "journal-stray", "is no entry")
     places: list[Path] = []
-    for folder, ours in (("catalog", is_ours), ("checkouts", lambda name: _checkout.is_ours(name) or is_aside(name)), ("local", _LOCAL.fullmatch),
-                         ("staging", is_staged)):
+    for folder, ours in (
+        ("catalog", is_ours),
+        ("checkouts", lambda name: _checkout.is_ours(name) or is_aside(name)),
+        ("local", _LOCAL.fullmatch),
+        ("staging", is_staged),
+    ):
         places += [place for place in _within(home.root / folder) if not ours(place.name)]
-    return found + [Finding("stray-file", f"{str(place.relative_to(home.root))!r} is no part of a registry", (),
-                            f"rm -r {shell_word(str(place))}") for place in places]
+    return found + [
+        Finding(
+            "stray-file",
+            f"{str(place.relative_to(home.root))!r} is no part of a registry",
+            (),
+            f"rm -r {shell_word(str(place))}",
+        )
+        for place in places
+    ]
 
 
 def beside(home: Home) -> list[str]:
     """A note of what lies in the home's root beside the registry's own."""
     names = [repr(place.name) for place in _within(home.root) if place.name not in OURS]
-    return [f"the home also holds what is no part of a registry, and nothing here reads: {', '.join(names)}"] if names else []
+    return (
+        [
+            f"the home also holds what is no part of a registry, and nothing here reads: {', '.join(names)}"
+        ]
+        if names
+        else []
+    )
 
 
-def stray_among(home: Home, prefix: str, forms: Sequence[str], files: Iterable[str], finding: str, said: str, more: str = "") -> list[Finding]:
+def stray_among(
+    home: Home,
+    prefix: str,
+    forms: Sequence[str],
+    files: Iterable[str],
+    finding: str,
+    said: str,
+    more: str = "",
+) -> list[Finding]:
     """The files that a part of the store says are none of its own, and folders, empty or not, that are not of the forms of its levels."""
     folders = [str(folder.relative_to(home.root)) for folder in _folders(home.root / prefix, forms)]
     found = dict.fromkeys(folders, "rm -r")
     left = (name for name in files if name.rpartition("/")[2] not in LEFT_BY_DESKTOPS)
-    found |= {name: "rm" for name in left if not any(name.startswith(f"{folder}/") for folder in folders)}
-    return [Finding(finding, f"{name!r} {said}", (), f"{remove} {shell_word(str(home.root / name))}{more}") for name, remove in sorted(found.items())]
+    found |= {
+        name: "rm" for name in left if not any(name.startswith(f"{folder}/") for folder in folders)
+    }
+    return [
+        Finding(
+            finding, f"{name!r} {said}", (), f"{remove} {shell_word(str(home.root / name))}{more}"
+        )
+        for name, remove in sorted(found.items())
+    ]
 
 
 def _folders(place: Path, forms: Sequence[str]) -> Iterator[Path]:
-    with os.scandir(place) if place.is_dir() else contextlib.nullcontext(()) as items:   # which tells folders without a look at each of 100,000
+    with (
+        os.scandir(place) if place.is_dir() else contextlib.nullcontext(()) as items
+    ):  # which tells folders without a look at each of 100,000
         folders = sorted(item.path for item in items if item.is_dir())
     for folder in map(Path, folders):
         if forms and re.fullmatch(forms[0], folder.name, re.ASCII):
@@ -62,4 +97,8 @@ def _folders(place: Path, forms: Sequence[str]) -> Iterator[Path]:
 
 
 def _within(folder: Path) -> list[Path]:
-    return sorted(place for place in folder.iterdir() if place.name not in LEFT_BY_DESKTOPS) if folder.is_dir() else []
+    return (
+        sorted(place for place in folder.iterdir() if place.name not in LEFT_BY_DESKTOPS)
+        if folder.is_dir()
+        else []
+    )

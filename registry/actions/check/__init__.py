@@ -57,12 +57,15 @@ class CheckOptions:
     measured: bool = True
 
 
-def check(home: Home | None, target: Operand, *, options: CheckOptions, progress: Progress) -> Report:
+def check(
+    home: Home | None, target: Operand, *, options: CheckOptions, progress: Progress
+) -> Report:
     """What is found. A model that fails does not raise: `passed` says so. Raises what resolving raises, and Invalid."""
     _check_options(target, options)
     given = read_given(options.probes)
     if is_folder(target):
-        return _folder(home, Path(os.path.abspath(_reference.path_of(target))), options, given, progress)  # type: ignore[arg-type]
+        folder = Path(os.path.abspath(_reference.path_of(target)))  # type: ignore[arg-type]
+        return _folder(home, folder, options, given, progress)
     assert home is not None
     return _version(home, named(home, target), options, given, progress)  # type: ignore[arg-type]
 
@@ -73,26 +76,31 @@ def _check_options(target: Operand, options: CheckOptions) -> None:
         raise Invalid("--max-drift requires --against", hint="add --against VERSION")
     if options.max_drift is not None and not options.max_drift >= 0:
         raise Invalid(
-            f"the drift {options.max_drift} is not a distance",
-            hint="give 0 or more, e.g. 0.05")
+            f"the drift {options.max_drift} is not a distance", hint="give 0 or more, e.g. 0.05"
+        )
     if options.probes is not None and not options.record:
         raise Invalid(
-            "--probes requires --record (probes are stored with a version)",
-            hint="add --record")
+            "--probes requires --record (probes are stored with a version)", hint="add --record"
+        )
     if options.parent is not None and not is_folder(target):
-        raise Invalid(f"--parent is for a folder, and {target!s} is a version, whose parent is known")
+        raise Invalid(
+            f"--parent is for a folder, and {target!s} is a version, whose parent is known"
+        )
     if is_folder(target) and (options.line or options.record):
         folder = shell_word(os.fspath(target))  # type: ignore[arg-type]
         raise Invalid(
             "--line and --record require a registered version",
-            hint=f"register the folder first: registry add {folder} --as NAME")
+            hint=f"register the folder first: registry add {folder} --as NAME",
+        )
     if not options.measured and (options.line or options.record or options.against is not None):
         raise Invalid(
-            "--line, --against and --record require the loaded model",
-            hint="leave out --no-measure")
+            "--line, --against and --record require the loaded model", hint="leave out --no-measure"
+        )
 
 
-def _version(home: Home, version: Version, options: CheckOptions, given: Sequence[Given], progress: Progress) -> Report:
+def _version(
+    home: Home, version: Version, options: CheckOptions, given: Sequence[Given], progress: Progress
+) -> Report:
     ancestors = line_of_version(home, version)
     version = ancestors[0]
     outcomes: list[Outcome] = []
@@ -104,11 +112,22 @@ def _version(home: Home, version: Version, options: CheckOptions, given: Sequenc
         try:
             stage = of_version(home, item)
         except (RegistryError, OSError) as error:
-            outcomes.append(Outcome(READABLE, "integrity", item.reference, FAILED, message=reason_of(error, item.reference)))
+            outcomes.append(
+                Outcome(
+                    READABLE,
+                    "integrity",
+                    item.reference,
+                    FAILED,
+                    message=reason_of(error, item.reference),
+                )
+            )
             continue
         stages.append(stage)
         damaged = any(outcome.failed and outcome.check == FILES for outcome in own)
-        outcomes += [not_asked(item) if damaged else same_facts(home, stage, item), *structure(stage)]
+        outcomes += [
+            not_asked(item) if damaged else same_facts(home, stage, item),
+            *structure(stage),
+        ]
     report = Report(version.pinned, tuple(outcomes))
     if not stages or stages[0].version != version:
         return report
@@ -119,10 +138,16 @@ def _version(home: Home, version: Version, options: CheckOptions, given: Sequenc
         for stage in stages if options.line else stages[:1]:
             report = _add(report, _with_the_model(home, models, stage, ancestors, options))
         report = _add(report, _against(home, models, stages[0], options))
-        return _record(home, models, stages[0], version, report, given, progress) if options.record else report
+        return (
+            _record(home, models, stages[0], version, report, given, progress)
+            if options.record
+            else report
+        )
 
 
-def _with_the_model(home: Home, models: Models, stage: Stage, ancestors: Sequence[Version], options: CheckOptions) -> Iterator[Outcome]:
+def _with_the_model(
+    home: Home, models: Models, stage: Stage, ancestors: Sequence[Version], options: CheckOptions
+) -> Iterator[Outcome]:
     """Effect and measurement of one stage, and with --line how it stands beside the one it came from."""
     version = stage.version
     found = list(loads(models, stage, line=options.line))
@@ -133,8 +158,10 @@ def _with_the_model(home: Home, models: Models, stage: Stage, ancestors: Sequenc
         recorded = _recorded(home, version)
     except RegistryError as error:
         recorded = None
-        said = (f"its probes cannot be read: {error.with_hint()}; "
-                f"to record them again: registry check {version.reference} --record")
+        said = (
+            f"its probes cannot be read: {error.with_hint()}; "
+            f"to record them again: registry check {version.reference} --record"
+        )
         yield Outcome(VECTORS, "measurement", stage.name, FAILED, message=said)
     else:
         yield from measured(models, stage, recorded, home)
@@ -142,7 +169,13 @@ def _with_the_model(home: Home, models: Models, stage: Stage, ancestors: Sequenc
         yield from line(models, stage, version, ancestors, _user_texts(recorded))
 
 
-def _folder(home: Home | None, folder: Path, options: CheckOptions, given: Sequence[Given], progress: Progress) -> Report:
+def _folder(
+    home: Home | None,
+    folder: Path,
+    options: CheckOptions,
+    given: Sequence[Given],
+    progress: Progress,
+) -> Report:
     progress("reading", 0, None)
     name = os.fspath(folder)
     _refuse_missing(home, folder, options.parent)
@@ -152,15 +185,24 @@ def _folder(home: Home | None, folder: Path, options: CheckOptions, given: Seque
         raise
     except ParentNotFound as error:
         return Report(
-            name,
-            (Outcome(LINEAGE, "identity", name, FAILED, message=error.with_hint()),))
+            name, (Outcome(LINEAGE, "identity", name, FAILED, message=error.with_hint()),)
+        )
     except RegistryError as error:
         return Report(
-            name,
-            (Outcome(READABLE, "integrity", name, FAILED, message=error.with_hint()),))
+            name, (Outcome(READABLE, "integrity", name, FAILED, message=error.with_hint()),)
+        )
     outcomes = [Outcome(READABLE, "integrity", name, OK, found=stage.layout.model_class)]
     if stage.parent is not None:
-        outcomes.append(Outcome(LINEAGE, "identity", name, OK, stage.parent.reference, message=f"known: {stage.parent_evidence}"))
+        outcomes.append(
+            Outcome(
+                LINEAGE,
+                "identity",
+                name,
+                OK,
+                stage.parent.reference,
+                message=f"known: {stage.parent_evidence}",
+            )
+        )
     report = _add(Report(name, tuple(outcomes)), structure(stage))
     report = _add(report, required(stage, requirements(options.require)))
     if not options.measured or not report.passed:
@@ -173,7 +215,9 @@ def _folder(home: Home | None, folder: Path, options: CheckOptions, given: Seque
     return report
 
 
-def _refuse_missing(home: Home | None, folder: Path, parent: VersionLike | os.PathLike[str] | None) -> None:
+def _refuse_missing(
+    home: Home | None, folder: Path, parent: VersionLike | os.PathLike[str] | None
+) -> None:
     """What is not there cannot be asked: that is no failed check. Raises FolderNotFound, or what resolving the parent raises."""
     places = [folder]
     if parent is not None and is_folder(parent):
@@ -183,29 +227,50 @@ def _refuse_missing(home: Home | None, folder: Path, parent: VersionLike | os.Pa
     lost = next((place for place in places if not there.is_folder(place)), None)
     if lost is not None and there.is_anything(lost):
         raise FolderNotFound(
-            f"{str(lost)!r} is a file, not a folder",
-            hint="give the folder that contains the model")
+            f"{str(lost)!r} is a file, not a folder", hint="give the folder that contains the model"
+        )
     if lost is not None:
         raise FolderNotFound(f"there is no folder {str(lost)!r}")
 
 
-def _against(home: Home | None, models: Models, stage: Stage, options: CheckOptions) -> Iterator[Outcome]:
+def _against(
+    home: Home | None, models: Models, stage: Stage, options: CheckOptions
+) -> Iterator[Outcome]:
     if options.against is None:
         return
     assert home is not None
     other = resolve(home, options.against)
-    recorded = [item for item in (_readable(home, version) for version in (stage.version, other) if version is not None) if item is not None]
+    recorded = [
+        item
+        for item in (
+            _readable(home, version) for version in (stage.version, other) if version is not None
+        )
+        if item is not None
+    ]
     try:
         yield from drift(models, stage, other, recorded, options.max_drift)
     except RegistryError as error:
-        yield Outcome(DRIFT, "drift", stage.name, FAILED, other.reference,
-                      message=error.with_hint())
+        yield Outcome(
+            DRIFT, "drift", stage.name, FAILED, other.reference, message=error.with_hint()
+        )
 
 
-def _record(home: Home, models: Models, stage: Stage, version: Version, report: Report, given: Sequence[Given], progress: Progress) -> Report:
+def _record(
+    home: Home,
+    models: Models,
+    stage: Stage,
+    version: Version,
+    report: Report,
+    given: Sequence[Given],
+    progress: Progress,
+) -> Report:
     """New probes, if all but the measurement passed: that is what is made anew. The user's texts of before stay."""
     from ...artifacts import probes
-    if any(outcome.failed and outcome.net not in ("measurement", "drift", "metric") for outcome in report.outcomes):
+
+    if any(
+        outcome.failed and outcome.net not in ("measurement", "drift", "metric")
+        for outcome in report.outcomes
+    ):
         said = "nothing was recorded: what failed must be mended first"
         return _add(report, [Outcome(VECTORS, "measurement", stage.name, UNMEASURED, message=said)])
     progress("measuring", 0, None)
@@ -215,15 +280,29 @@ def _record(home: Home, models: Models, stage: Stage, version: Version, report: 
     with home.store_lock.shared(timeout=60.0):
         digest = home.blobs.add(made.to_bytes())
         if digest != version.probes:
-            home.commit(lambda connection: _entry.Probes(*still_there(connection, version), Digest(digest)))
-    said = f"recorded {counted(len(made.probes), 'probe')}" + (f" in place of {len(before.probes)}" if before is not None else "")
+            home.commit(
+                lambda connection: _entry.Probes(*still_there(connection, version), Digest(digest))
+            )
+    said = f"recorded {counted(len(made.probes), 'probe')}" + (
+        f" in place of {len(before.probes)}" if before is not None else ""
+    )
     # what differed from the old ones is told, and is no failure any more
-    kept = tuple(replace(outcome, verdict="warned") if outcome.failed and outcome.net == "measurement" else outcome for outcome in report.outcomes)
-    return Report(report.target, (*kept, Outcome(VECTORS, "measurement", stage.name, OK, found=digest.short, message=said)), digest)
+    kept = tuple(
+        replace(outcome, verdict="warned")
+        if outcome.failed and outcome.net == "measurement"
+        else outcome
+        for outcome in report.outcomes
+    )
+    return Report(
+        report.target,
+        (*kept, Outcome(VECTORS, "measurement", stage.name, OK, found=digest.short, message=said)),
+        digest,
+    )
 
 
 def _recorded(home: Home, version: Version) -> Probes | None:
     from ...artifacts import probes
+
     return probes.parse(home.blobs.read(version.probes)) if version.probes is not None else None
 
 
@@ -236,13 +315,23 @@ def _readable(home: Home, version: Version) -> Probes | None:
 
 
 def _user_texts(recorded: Probes | None) -> tuple[str, ...]:
-    return tuple(probe.text[-1] for probe in recorded.probes if probe.given and not probe.prompt) if recorded is not None else ()
+    return (
+        tuple(probe.text[-1] for probe in recorded.probes if probe.given and not probe.prompt)
+        if recorded is not None
+        else ()
+    )
 
 
 def _given_before(recorded: Probes | None) -> list[Given]:
     from ...artifacts.probes import Given
+
     found = [probe for probe in recorded.probes if probe.given] if recorded is not None else []
-    return [Given((probe.text[0], probe.text[1]) if len(probe.text) == 2 else probe.text[0], probe.prompt) for probe in found]
+    return [
+        Given(
+            (probe.text[0], probe.text[1]) if len(probe.text) == 2 else probe.text[0], probe.prompt
+        )
+        for probe in found
+    ]
 
 
 def _add(report: Report, outcomes: Iterator[Outcome] | Sequence[Any]) -> Report:

@@ -27,7 +27,8 @@ def requirements(texts: Sequence[str]) -> tuple[Asked, ...]:
             raise Invalid(
                 f"{text!r} is not a requirement",
                 hint="write a metric, an operator and a number, as in 'eval_dev_spearman_cosine "
-                     ">= 0.85'")
+                ">= 0.85'",
+            )
         found.append(asked)
     return tuple(found)
 
@@ -40,53 +41,107 @@ def required(stage: Stage, asked: Sequence[Asked]) -> Iterator[Outcome]:
         value = _real(text)
         if value is None:
             known = ", ".join(sorted(metrics)) or "none"
-            said = f"{stage.name} has no metric {item.key!r}; it has: {known}" if text is None else f"{text!r} is no number"
-            yield Outcome(METRIC, "metric", stage.name, FAILED, str(item), f"{item.operator} {item.number:g}", text or "", message=said)
+            said = (
+                f"{stage.name} has no metric {item.key!r}; it has: {known}"
+                if text is None
+                else f"{text!r} is no number"
+            )
+            yield Outcome(
+                METRIC,
+                "metric",
+                stage.name,
+                FAILED,
+                str(item),
+                f"{item.operator} {item.number:g}",
+                text or "",
+                message=said,
+            )
         else:
-            yield Outcome(METRIC, "metric", stage.name, OK if OPERATORS[item.operator](value, item.number) else FAILED, str(item),
-                          f"{item.operator} {item.number:g}", text or "")
+            yield Outcome(
+                METRIC,
+                "metric",
+                stage.name,
+                OK if OPERATORS[item.operator](value, item.number) else FAILED,
+                str(item),
+                f"{item.operator} {item.number:g}",
+                text or "",
+            )
 
 
-def drift(models: Models, stage: Stage, other: Version, recorded: Sequence[Probes], most: float | None) -> Iterator[Outcome]:
+def drift(
+    models: Models, stage: Stage, other: Version, recorded: Sequence[Probes], most: float | None
+) -> Iterator[Outcome]:
     """1 - cosine between what both make of each text; of a CrossEncoder how far its scores are apart.
 
     Encodings with a vector for each token are compared token by token, each with the nearest one of the other.
     """
     from ...artifacts.nearness import drift as apart, shown
     from ...artifacts.probes import still
+
     model, _ = models.of(stage)
     against = models.of_version(other)
     if type(model).__name__ != type(against).__name__:
-        yield Outcome(DRIFT, "drift", stage.name, FAILED, other.reference, type(against).__name__, type(model).__name__,
-                      message="models of two classes have no encodings that could be compared")
+        yield Outcome(
+            DRIFT,
+            "drift",
+            stage.name,
+            FAILED,
+            other.reference,
+            type(against).__name__,
+            type(model).__name__,
+            message="models of two classes have no encodings that could be compared",
+        )
         return
     with still(model), still(against):
         for probe in _texts(model, recorded):
             text: Any = probe.text if len(probe.text) > 1 else probe.text[0]
             one, two = (_encoding(item, text, probe.prompt) for item in (model, against))
-            if type(model).__name__ != "SparseEncoder" and one.shape[-1:] != two.shape[-1:]:  # only a vocabulary's dimensions can be told apart
-                yield Outcome(DRIFT, "drift", stage.name, FAILED, other.reference, f"{two.shape[-1]} numbers", f"{one.shape[-1]} numbers",
-                              message="encodings of two dimensions cannot be compared")
+            if (
+                type(model).__name__ != "SparseEncoder" and one.shape[-1:] != two.shape[-1:]
+            ):  # only a vocabulary's dimensions can be told apart
+                yield Outcome(
+                    DRIFT,
+                    "drift",
+                    stage.name,
+                    FAILED,
+                    other.reference,
+                    f"{two.shape[-1]} numbers",
+                    f"{one.shape[-1]} numbers",
+                    message="encodings of two dimensions cannot be compared",
+                )
                 return
             amount = apart(one, two)
             good = most is None or amount <= most
-            yield Outcome(DRIFT, "drift", stage.name, OK if good else FAILED, f"{text_of(probe)} (beside {other.reference})", shown(two),
-                          shown(one), amount, most)
+            yield Outcome(
+                DRIFT,
+                "drift",
+                stage.name,
+                OK if good else FAILED,
+                f"{text_of(probe)} (beside {other.reference})",
+                shown(two),
+                shown(one),
+                amount,
+                most,
+            )
 
 
 def _texts(model: Any, recorded: Sequence[Probes]) -> tuple[Probe, ...]:
     """The encoded probes of both, each text once; the fixed texts where neither has any."""
     from ...artifacts import probes
+
     found: dict[tuple[tuple[str, ...], str | None], Probe] = {}
     for item in recorded:
         for probe in item.probes:
             if probe.shape is not None:
                 found.setdefault((probe.text, probe.prompt), probe)
-    return tuple(found.values()) or tuple(probe for probe in probes.record(model).probes if probe.shape is not None)
+    return tuple(found.values()) or tuple(
+        probe for probe in probes.record(model).probes if probe.shape is not None
+    )
 
 
 def _encoding(model: Any, text: Any, prompt: str | None) -> Any:
     from ...artifacts.probes import encoding
+
     return encoding(model, text, prompt or "")
 
 

@@ -14,10 +14,18 @@ from .model import Models
 from .stages import Stage
 
 
-def line(models: Models, stage: Stage, version: Version, ancestors: Sequence[Version], texts: Sequence[str]) -> Iterator[Outcome]:
+def line(
+    models: Models,
+    stage: Stage,
+    version: Version,
+    ancestors: Sequence[Version],
+    texts: Sequence[str],
+) -> Iterator[Outcome]:
     """The comparison that fits how a version came from its parent. Ancestors are nearest first; texts are the user's."""
     here = {item.digest: item for item in ancestors}
-    parents = {parent.role: here[parent.digest] for parent in version.parents if parent.digest in here}
+    parents = {
+        parent.role: here[parent.digest] for parent in version.parents if parent.digest in here
+    }
     try:
         if version.kind == "merged":
             yield from _merged(models, version, parents.get("adapter"), texts)
@@ -26,16 +34,25 @@ def line(models: Models, stage: Stage, version: Version, ancestors: Sequence[Ver
         elif "resized-from" in parents:
             yield from _resized(models, stage, version, parents["resized-from"], texts)
         elif "finetuned-from" in parents:
-            yield Outcome(RESIZED, "line", version.reference, UNMEASURED, parents["finetuned-from"].reference,
-                          message="its old rows or other weights were trained, so it encodes otherwise on purpose")
+            yield Outcome(
+                RESIZED,
+                "line",
+                version.reference,
+                UNMEASURED,
+                parents["finetuned-from"].reference,
+                message="its old rows or other weights were trained, so it encodes otherwise on purpose",
+            )
     except RegistryError as error:
         check = {"merged": MERGED, "adapter": SWITCHED}.get(version.kind, RESIZED)
         yield Outcome(check, "line", version.reference, FAILED, message=error.with_hint())
 
 
-def _resized(models: Models, stage: Stage, version: Version, parent: Version, texts: Sequence[str]) -> Iterator[Outcome]:
+def _resized(
+    models: Models, stage: Stage, version: Version, parent: Version, texts: Sequence[str]
+) -> Iterator[Outcome]:
     from ...artifacts.nearness import columns
     from ...artifacts.probes import few, ids_of, still
+
     child, old = models.of_version(version), models.of_version(parent)
     new = {token.id for token in stage.facts.vocabulary.added} - _ids_of(old)
     with still(child), still(old):
@@ -44,31 +61,70 @@ def _resized(models: Models, stage: Stage, version: Version, parent: Version, te
             if set(own) & new:
                 continue
             if own != other:
-                yield Outcome(RESIZED, "line", version.reference, FAILED, _named(text, parent), few(other), few(own),
-                              message="a text without new tokens has other token ids than in the parent")
+                yield Outcome(
+                    RESIZED,
+                    "line",
+                    version.reference,
+                    FAILED,
+                    _named(text, parent),
+                    few(other),
+                    few(own),
+                    message="a text without new tokens has other token ids than in the parent",
+                )
             elif own:
-                yield _bit_equal(RESIZED, version, _named(text, parent), columns(_encoding(child, text), _encoding(old, text)), _encoding(old, text))
+                yield _bit_equal(
+                    RESIZED,
+                    version,
+                    _named(text, parent),
+                    columns(_encoding(child, text), _encoding(old, text)),
+                    _encoding(old, text),
+                )
 
 
-def _switched_off(models: Models, stage: Stage, version: Version, base: Version | None, texts: Sequence[str]) -> Iterator[Outcome]:
+def _switched_off(
+    models: Models, stage: Stage, version: Version, base: Version | None, texts: Sequence[str]
+) -> Iterator[Outcome]:
     from ...artifacts.effect import without_adapter
     from ...artifacts.probes import ids_of, still
+
     reason = _not_comparable(stage)
     if base is None or reason:
-        yield Outcome(SWITCHED, "line", version.reference, UNMEASURED, base.reference if base else "", message=reason or "its base is not here")
+        yield Outcome(
+            SWITCHED,
+            "line",
+            version.reference,
+            UNMEASURED,
+            base.reference if base else "",
+            message=reason or "its base is not here",
+        )
         return
     model, old = models.of_version(version), models.of_version(base)
     with still(model), still(old), without_adapter(model):
         for text in _all(texts):
             if ids_of(model, text):
-                yield _bit_equal(SWITCHED, version, _named(text, base), _encoding(model, text), _encoding(old, text))
+                yield _bit_equal(
+                    SWITCHED,
+                    version,
+                    _named(text, base),
+                    _encoding(model, text),
+                    _encoding(old, text),
+                )
 
 
-def _merged(models: Models, version: Version, adapter: Version | None, texts: Sequence[str]) -> Iterator[Outcome]:
+def _merged(
+    models: Models, version: Version, adapter: Version | None, texts: Sequence[str]
+) -> Iterator[Outcome]:
     from ...artifacts.nearness import difference, shown
     from ...artifacts.probes import FAIL, dtype_of, ids_of, still
+
     if adapter is None:
-        yield Outcome(MERGED, "line", version.reference, UNMEASURED, message="the adapter it was merged from is not here")
+        yield Outcome(
+            MERGED,
+            "line",
+            version.reference,
+            UNMEASURED,
+            message="the adapter it was merged from is not here",
+        )
         return
     model, unmerged = models.of_version(version), models.of_version(adapter)
     tolerance = max(FAIL.get(dtype_of(one), FAIL["bfloat16"]) for one in (model, unmerged))
@@ -78,18 +134,38 @@ def _merged(models: Models, version: Version, adapter: Version | None, texts: Se
                 continue
             one, other = _encoding(model, text), _encoding(unmerged, text)
             amount = difference(one, other)
-            yield Outcome(MERGED, "line", version.reference, OK if amount <= tolerance else FAILED, _named(text, adapter), shown(other),
-                          shown(one), amount, tolerance)
+            yield Outcome(
+                MERGED,
+                "line",
+                version.reference,
+                OK if amount <= tolerance else FAILED,
+                _named(text, adapter),
+                shown(other),
+                shown(one),
+                amount,
+                tolerance,
+            )
 
 
 def _bit_equal(check: str, version: Version, subject: str, one: Any, other: Any) -> Outcome:
     from ...artifacts.nearness import bit_equal, difference, shown
-    return Outcome(check, "line", version.reference, OK if bit_equal(one, other) else FAILED, subject, shown(other), shown(one),
-                   difference(one, other), 0.0)
+
+    return Outcome(
+        check,
+        "line",
+        version.reference,
+        OK if bit_equal(one, other) else FAILED,
+        subject,
+        shown(other),
+        shown(one),
+        difference(one, other),
+        0.0,
+    )
 
 
 def _encoding(model: Any, text: str) -> Any:
     from ...artifacts.probes import encoding
+
     return encoding(model, text)
 
 
@@ -109,6 +185,7 @@ def _not_comparable(stage: Stage) -> str | None:
 
 def _all(texts: Sequence[str]) -> tuple[str, ...]:
     from ...artifacts.probes import TEXTS
+
     return tuple(dict.fromkeys([*TEXTS, *texts]))
 
 

@@ -16,7 +16,17 @@ from ...verdicts import FAILED, FORCED, OK, UNMEASURED, WARNED, Outcome
 from ...version import Version
 from ..checkout import home_checkout
 from ..load import passed_as
-from ..measure import EFFECT, SWITCHED, Parent, Subject, effect_of, known_parent, loaded as laid_out, no_effect, strayed
+from ..measure import (
+    EFFECT,
+    SWITCHED,
+    Parent,
+    Subject,
+    effect_of,
+    known_parent,
+    loaded as laid_out,
+    no_effect,
+    strayed,
+)
 from ..staging import lay_out, staging
 from .listed import ENVIRONMENT, IDS, LOADS, VECTORS
 from .stages import Stage
@@ -65,12 +75,21 @@ class Models:
 
         def base() -> Any:
             from ...artifacts import loading
+
             return loading.load(place, parent.layout.model_class, device="cpu")
 
         known = Parent(parent.reference, parent.facts)
         if stage.parent_version is not None and self._home is not None:
             known = known_parent(self._home, stage.parent_version)
-        return Subject(stage.files, stage.layout.model_class, paths, stage.facts, str(place / parent.layout.transformer), base, known)
+        return Subject(
+            stage.files,
+            stage.layout.model_class,
+            paths,
+            stage.facts,
+            str(place / parent.layout.transformer),
+            base,
+            known,
+        )
 
     def _load(self, stage: Stage) -> tuple[Any, Path]:
         if stage.version is not None and self._home is not None:
@@ -79,6 +98,7 @@ class Models:
 
     def _checked_out(self, home: Home, version: Version) -> tuple[Any, Path]:
         from ...artifacts import loading
+
         folder = home_checkout(home, version, progress=self._progress).folder
         self._progress("loading", 0, None)
         return loading.load(folder, version.model_class, device="cpu"), folder
@@ -90,35 +110,68 @@ def loads(models: Models, stage: Stage, *, line: bool = False) -> Iterator[Outco
     Whether it is its base without the adapter is left out where the line is asked for, which looks at more texts, bit for bit.
     """
     from ...artifacts import loading
+
     try:
         model, folder = models.of(stage)
     except RegistryError as error:
         yield Outcome(LOADS, "effect", stage.name, FAILED, message=error.with_hint())
         return
-    yield Outcome(LOADS, "effect", stage.name, OK, expected=stage.layout.model_class, found=type(model).__name__)
-    for id, problems in loading.questions(model, stage.facts, folder=folder, adapter=stage.is_adapter):
-        yield Outcome(id, "effect", stage.name, FAILED if problems else OK, message="; ".join(problems))
+    yield Outcome(
+        LOADS,
+        "effect",
+        stage.name,
+        OK,
+        expected=stage.layout.model_class,
+        found=type(model).__name__,
+    )
+    for id, problems in loading.questions(
+        model, stage.facts, folder=folder, adapter=stage.is_adapter
+    ):
+        yield Outcome(
+            id, "effect", stage.name, FAILED if problems else OK, message="; ".join(problems)
+        )
     if stage.is_adapter:
         yield from _effect(models, stage, model, folder, line=line)
 
 
-def measured(models: Models, stage: Stage, recorded: Probes | None, home: Home | None) -> Iterator[Outcome]:
+def measured(
+    models: Models, stage: Stage, recorded: Probes | None, home: Home | None
+) -> Iterator[Outcome]:
     """Each probe that was recorded, beside what the model makes of its text now."""
     from ...artifacts import probes
+
     if recorded is None:
-        unsound = None if stage.is_adapter else _unsound(models.of(stage)[0])  # an adapter's encodings were looked at for its effect
+        unsound = (
+            None if stage.is_adapter else _unsound(models.of(stage)[0])
+        )  # an adapter's encodings were looked at for its effect
         if unsound is not None:
             yield Outcome(VECTORS, "measurement", stage.name, FAILED, message=unsound)
             return
-        said = ("no probes were recorded; to record them: registry check REF --record" if stage.version is not None
-                else "the folder is not registered, so nothing was recorded to compare with")
+        said = (
+            "no probes were recorded; to record them: registry check REF --record"
+            if stage.version is not None
+            else "the folder is not registered, so nothing was recorded to compare with"
+        )
         yield Outcome(VECTORS, "measurement", stage.name, UNMEASURED, message=said)
         return
     model, folder = models.of(stage)
     here = dict(probes.environment())
-    other = [f"{key} {recorded.environment.get(key)}" for key in here if recorded.environment.get(key) != here[key]]
-    yield Outcome(ENVIRONMENT, "measurement", stage.name, WARNED if other else OK, expected=", ".join(other) or "the same",
-                  found=", ".join(f"{key} {here[key]}" for key in here if recorded.environment.get(key) != here[key]) or "the same")
+    other = [
+        f"{key} {recorded.environment.get(key)}"
+        for key in here
+        if recorded.environment.get(key) != here[key]
+    ]
+    yield Outcome(
+        ENVIRONMENT,
+        "measurement",
+        stage.name,
+        WARNED if other else OK,
+        expected=", ".join(other) or "the same",
+        found=", ".join(
+            f"{key} {here[key]}" for key in here if recorded.environment.get(key) != here[key]
+        )
+        or "the same",
+    )
     reason = probes.unmeasured(model, recorded, {})
     if reason is not None:
         yield Outcome(VECTORS, "measurement", stage.name, UNMEASURED, message=reason)
@@ -135,6 +188,7 @@ def measured(models: Models, stage: Stage, recorded: Probes | None, home: Home |
 def _unsound(model: Any) -> str | None:
     """Why what a model encodes is of no use, though nothing is there to compare it with."""
     from ...artifacts import probes
+
     try:
         with probes.still(model):
             for text in probes.TEXTS[2:4]:
@@ -151,8 +205,11 @@ def text_of(probe: Probe) -> str:
     return f"{probe.prompt}{shown}" if probe.prompt else shown
 
 
-def _effect(models: Models, stage: Stage, model: Any, folder: Path, *, line: bool) -> Iterator[Outcome]:
+def _effect(
+    models: Models, stage: Stage, model: Any, folder: Path, *, line: bool
+) -> Iterator[Outcome]:
     from ...artifacts.effect import NOISE
+
     subject = models.subject(stage)
     subject = replace(subject, parent=None) if line else subject
     try:
@@ -166,23 +223,59 @@ def _effect(models: Models, stage: Stage, model: Any, folder: Path, *, line: boo
         yield Outcome(SWITCHED, "line", stage.name, verdict, message=message)
     if found.largest > 0:
         small = found.largest < NOISE
-        yield Outcome(EFFECT, "effect", stage.name, WARNED if small else OK, found.where, "a difference", f"{found.largest:.2g}", found.largest,
-                      message="no more than noise" if small else "")
+        yield Outcome(
+            EFFECT,
+            "effect",
+            stage.name,
+            WARNED if small else OK,
+            found.where,
+            "a difference",
+            f"{found.largest:.2g}",
+            found.largest,
+            message="no more than noise" if small else "",
+        )
         return
-    yield Outcome(EFFECT, "effect", stage.name, FORCED if EFFECT in stage.forced else FAILED, expected="a difference", found="none",
-                  difference=0.0, message=no_effect(found).with_hint())
+    yield Outcome(
+        EFFECT,
+        "effect",
+        stage.name,
+        FORCED if EFFECT in stage.forced else FAILED,
+        expected="a difference",
+        found="none",
+        difference=0.0,
+        message=no_effect(found).with_hint(),
+    )
 
 
 def _probe(stage: str, before: Probe, now: Probe) -> Iterator[Outcome]:
     from ...artifacts import probes
     from ...artifacts.nearness import shown
+
     text, same = text_of(before), before.ids == now.ids
-    yield Outcome(IDS, "measurement", stage, OK if same else FAILED, text, probes.few(before.ids), probes.few(now.ids))
+    yield Outcome(
+        IDS,
+        "measurement",
+        stage,
+        OK if same else FAILED,
+        text,
+        probes.few(before.ids),
+        probes.few(now.ids),
+    )
     if not same or before.shape is None:
         return
     tolerance = probes.FAIL["float32"]
     found = probes.measure(before, now, tolerance)
     amount = found.amount if found is not None else 0.0
     verdict = FAILED if not amount <= tolerance else WARNED if amount > probes.WARN else OK
-    yield Outcome(VECTORS, "measurement", stage, verdict, text, shown(probes.dense(before)), shown(probes.dense(now)), amount, tolerance,
-                  message=found.what if found is not None and verdict == FAILED else "")
+    yield Outcome(
+        VECTORS,
+        "measurement",
+        stage,
+        verdict,
+        text,
+        shown(probes.dense(before)),
+        shown(probes.dense(now)),
+        amount,
+        tolerance,
+        message=found.what if found is not None and verdict == FAILED else "",
+    )

@@ -26,10 +26,23 @@ def identity(home: Home, version: Version) -> Iterator[Outcome]:
     try:
         manifest = _manifest.parse(home.blobs.read(version.digest))
     except RegistryError as error:
-        yield Outcome(MANIFEST, "identity", version.reference, FAILED, expected=version.digest,
-                      message=error.with_hint())
+        yield Outcome(
+            MANIFEST,
+            "identity",
+            version.reference,
+            FAILED,
+            expected=version.digest,
+            message=error.with_hint(),
+        )
         return
-    yield Outcome(MANIFEST, "identity", version.reference, OK, expected=version.digest.short, found=manifest.digest.short)
+    yield Outcome(
+        MANIFEST,
+        "identity",
+        version.reference,
+        OK,
+        expected=version.digest.short,
+        found=manifest.digest.short,
+    )
     yield from _lineage(home, version, manifest)
     yield from _files(home, version, manifest)
 
@@ -49,19 +62,39 @@ def same_facts(home: Home, stage: Stage, version: Version) -> Outcome:
         return Outcome(FACTS, "integrity", version.reference, FAILED, message=error.with_hint())
     other = _other_facts(recorded, stage.facts)
     if not other:
-        return Outcome(FACTS, "integrity", version.reference, OK, expected=version.facts.short, found=version.facts.short)
+        return Outcome(
+            FACTS,
+            "integrity",
+            version.reference,
+            OK,
+            expected=version.facts.short,
+            found=version.facts.short,
+        )
     named = ", ".join(other[:_SHOWN])
-    return Outcome(FACTS, "integrity", version.reference, FAILED, message=f"the files say otherwise now, and their bytes are the same: {named}")
+    return Outcome(
+        FACTS,
+        "integrity",
+        version.reference,
+        FAILED,
+        message=f"the files say otherwise now, and their bytes are the same: {named}",
+    )
 
 
 def not_asked(version: Version) -> Outcome:
     """What is said of facts where files are damaged: that these say otherwise is no wonder."""
-    return Outcome(FACTS, "integrity", version.reference, UNMEASURED, message="not looked at, for its files are not those registered, as told above")
+    return Outcome(
+        FACTS,
+        "integrity",
+        version.reference,
+        UNMEASURED,
+        message="not looked at, for its files are not those registered, as told above",
+    )
 
 
 def structure(stage: Stage) -> Iterator[Outcome]:
     """What each check at the door finds in a stage."""
     from ...artifacts.checks import CHECKS
+
     candidate, told = stage.candidate, set[str | None]()
     for check in CHECKS:
         try:
@@ -70,17 +103,26 @@ def structure(stage: Stage) -> Iterator[Outcome]:
         except RegistryError as error:
             message = error.with_hint()
             if message in told:
-                yield Outcome(check.id, check.net, stage.name, UNMEASURED, message="not looked at, for what was told above")
+                yield Outcome(
+                    check.id,
+                    check.net,
+                    stage.name,
+                    UNMEASURED,
+                    message="not looked at, for what was told above",
+                )
                 continue
         told.add(message)
         verdict = OK
         if message is not None:
-            verdict = FORCED if check.id in stage.forced else WARNED if check.error is None else FAILED
+            verdict = (
+                FORCED if check.id in stage.forced else WARNED if check.error is None else FAILED
+            )
         yield Outcome(check.id, check.net, stage.name, verdict, message=message or "")
 
 
 def _lineage(home: Home, version: Version, manifest: Manifest) -> Iterator[Outcome]:
     from ...catalog import queries
+
     told = {parent.role: parent for parent in version.parents}
     for parent in manifest.parents:
         edge = told.get(parent.role)
@@ -91,10 +133,26 @@ def _lineage(home: Home, version: Version, manifest: Manifest) -> Iterator[Outco
         elif not here:
             said = f"{edge.reference} is not here any more"
         else:
-            yield Outcome(LINEAGE, "identity", version.reference, OK, edge.reference, parent.digest.short, here[0].digest.short,
-                          message=f"{parent.role}, known: {edge.evidence}")
+            yield Outcome(
+                LINEAGE,
+                "identity",
+                version.reference,
+                OK,
+                edge.reference,
+                parent.digest.short,
+                here[0].digest.short,
+                message=f"{parent.role}, known: {edge.evidence}",
+            )
             continue
-        yield Outcome(LINEAGE, "identity", version.reference, FAILED, edge.reference if edge else parent.role, parent.digest.short, message=said)
+        yield Outcome(
+            LINEAGE,
+            "identity",
+            version.reference,
+            FAILED,
+            edge.reference if edge else parent.role,
+            parent.digest.short,
+            message=said,
+        )
 
 
 def _files(home: Home, version: Version, manifest: Manifest) -> Iterator[Outcome]:
@@ -103,14 +161,34 @@ def _files(home: Home, version: Version, manifest: Manifest) -> Iterator[Outcome
         try:
             with home.blobs.open(file.digest) as stream:
                 found = digest_of_stream(stream.read)[0]
-            said = "" if found == file.digest else "its bytes changed; adding the same files again mends them"
+            said = (
+                ""
+                if found == file.digest
+                else "its bytes changed; adding the same files again mends them"
+            )
         except (RegistryError, OSError) as error:  # one bad sector ends no check
             found, said = None, reason_of(error, file.path)
         if said:
             damaged += 1
-            yield Outcome(FILES, "integrity", version.reference, FAILED, file.path, file.digest.short, found.short if found else "", message=said)
+            yield Outcome(
+                FILES,
+                "integrity",
+                version.reference,
+                FAILED,
+                file.path,
+                file.digest.short,
+                found.short if found else "",
+                message=said,
+            )
     if not damaged:
-        yield Outcome(FILES, "integrity", version.reference, OK, expected=counted(len(manifest.files), 'file'), found=counted(manifest.size, 'byte'))
+        yield Outcome(
+            FILES,
+            "integrity",
+            version.reference,
+            OK,
+            expected=counted(len(manifest.files), "file"),
+            found=counted(manifest.size, "byte"),
+        )
 
 
 def _other_facts(recorded: Facts, now: Facts) -> list[str]:

@@ -54,6 +54,7 @@ class Stage:
     def candidate(self) -> Candidate:
         """It as the checks at the door see it."""
         from ...artifacts.checks import Candidate
+
         return Candidate(self.files, self.layout, self.inspection, self.parent)
 
     @property
@@ -77,21 +78,35 @@ def of_version(home: Home, version: Version) -> Stage:
     """A registered version, its files read from the store. Raises what reading raises."""
     from ...artifacts.encoder import layout as layout_of
     from ...artifacts.inspect import inspect
+
     files, line = stored(home, version), line_of_version(home, version)
     parents = {parent.role: parent.digest for parent in version.parents}
-    digest = next((parents[role] for role in ("base", "resized-from", "finetuned-from") if role in parents), None)
+    digest = next(
+        (parents[role] for role in ("base", "resized-from", "finetuned-from") if role in parents),
+        None,
+    )
     parent = next((item for item in line if item.digest == digest), None)
-    layout = layout_of(files, class_hint=None if "modules.json" in files.paths() else version.model_class, parent_class=version.model_class)
+    layout = layout_of(
+        files,
+        class_hint=None if "modules.json" in files.paths() else version.model_class,
+        parent_class=version.model_class,
+    )
     if parent is None:
-        return Stage(version.reference, version, files, layout, inspect(files, layout, root=None), None)
+        return Stage(
+            version.reference, version, files, layout, inspect(files, layout, root=None), None
+        )
     for vocabulary in {line[-1].vocabulary, parent.vocabulary}:
-        home.blobs.read(vocabulary)  # where token lists are equal nobody looks into them, and whether they are there is asked here
+        home.blobs.read(
+            vocabulary
+        )  # where token lists are equal nobody looks into them, and whether they are there is asked here
     root, view = tokens_of(home, line[-1].vocabulary), _registered(home, parent)
     found = inspect(files, layout, root=root, parent=view.facts.vocabulary)
     return Stage(version.reference, version, files, layout, found, view, parent_version=parent)
 
 
-def of_folder(home: Home | None, folder: Path, parent: VersionLike | os.PathLike[str] | None) -> Stage:
+def of_folder(
+    home: Home | None, folder: Path, parent: VersionLike | os.PathLike[str] | None
+) -> Stage:
     """A folder on disk; nothing is written. An adapter's base is `parent`, else what its configuration is known to mean.
 
     Raises what reading raises, and ParentNotFound for an adapter whose base nobody knows.
@@ -100,6 +115,7 @@ def of_folder(home: Home | None, folder: Path, parent: VersionLike | os.PathLike
     from ...artifacts.encoder import layout as layout_of
     from ...artifacts.inspect import inspect
     from ...artifacts.tokenizer import read_vocabulary
+
     files = open_folder(_home(home), folder)
     layout = layout_of(files, parent_class="SentenceTransformer")
     view, evidence, known = None, "", None
@@ -110,33 +126,59 @@ def of_folder(home: Home | None, folder: Path, parent: VersionLike | os.PathLike
         if home is None:
             raise ParentNotFound(
                 f"{str(folder)!r} is an adapter, and there is no registry that knows its base",
-                hint="give its base with --parent FOLDER")
-        found = find_parent(home, folder, config.base, config.revision,
-                            lambda: read_vocabulary(files, layout.tokenizer).digest)
+                hint="give its base with --parent FOLDER",
+            )
+        found = find_parent(
+            home,
+            folder,
+            config.base,
+            config.revision,
+            lambda: read_vocabulary(files, layout.tokenizer).digest,
+        )
         if isinstance(found, Unregistered):
-            view, evidence = _on_disk(home, found.folder), f"lies at {found.folder.name!r}, and is not registered"
+            view, evidence = (
+                _on_disk(home, found.folder),
+                f"lies at {found.folder.name!r}, and is not registered",
+            )
         else:
             view, evidence, known = _registered(home, found.version), found.evidence, found.version
-    layout = layout_of(files, parent_class=view.layout.model_class if view is not None else "SentenceTransformer")
+    layout = layout_of(
+        files, parent_class=view.layout.model_class if view is not None else "SentenceTransformer"
+    )
     root = None if view is None else view.tokens
     if view is not None and view.facts.vocabulary.added:
         added = {(token.id, token.content) for token in view.facts.vocabulary.added}
         root = tuple(token for token in view.tokens if (token.id, token.content) not in added)
-    return Stage(os.fspath(folder), None, files, layout, inspect(files, layout, root=root), view, evidence, known)
+    return Stage(
+        os.fspath(folder),
+        None,
+        files,
+        layout,
+        inspect(files, layout, root=root),
+        view,
+        evidence,
+        known,
+    )
 
 
-def _given(home: Home | None, parent: VersionLike | os.PathLike[str]) -> tuple[ParentView, str, Version | None]:
+def _given(
+    home: Home | None, parent: VersionLike | os.PathLike[str]
+) -> tuple[ParentView, str, Version | None]:
     if isinstance(parent, os.PathLike) or (isinstance(parent, str) and looks_like_path(parent)):
         return _on_disk(home, path_of(parent)), "given, a folder", None
     if home is None:
-        raise ParentNotFound(f"there is no registry that knows {str(parent)!r}",
-                             hint="if it is a folder, begin it with ./, / or ~")
+        raise ParentNotFound(
+            f"there is no registry that knows {str(parent)!r}",
+            hint="if it is a folder, begin it with ./, / or ~",
+        )
     version = named(home, parent)
     return _registered(home, version), "given", version
 
 
 def _registered(home: Home, version: Version) -> ParentView:
-    found = parent_candidate(home, Known(version, "given"), stored(home, version), facts_of(home, version))
+    found = parent_candidate(
+        home, Known(version, "given"), stored(home, version), facts_of(home, version)
+    )
     assert found is not None
     return found
 
@@ -145,6 +187,7 @@ def _on_disk(home: Home | None, folder: Path) -> ParentView:
     from ...artifacts.checks import ParentView
     from ...artifacts.encoder import layout as layout_of
     from ...artifacts.inspect import inspect
+
     files = open_folder(_home(home), folder)
     layout = layout_of(files, parent_class="SentenceTransformer")
     found = inspect(files, layout, root=None)
@@ -156,4 +199,5 @@ def _home(home: Home | None) -> Home:
     if home is not None:
         return home
     from ...settings import from_environment
+
     return Home(from_environment(None))

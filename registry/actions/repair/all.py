@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ... import manifest as _manifest
 from ...digest import Digest, digest_of, digest_of_stream
-from ...errors import BrokenChain, CatalogDiverged, EntryRefused, RegistryError, StoreUnavailable, reason
+from ...errors import (
+    BrokenChain,
+    CatalogDiverged,
+    EntryRefused,
+    RegistryError,
+    StoreUnavailable,
+    reason,
+)
 from ...findings import Lost, Mended, Repaired
 from ...garbage import uncollected
 from ...home import WRITE_WAIT, Home
@@ -31,40 +38,60 @@ if TYPE_CHECKING:
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def repair(home: Home, sources: Sequence[str], *, accept_journal: bool, progress: Progress) -> Repaired:
+def repair(
+    home: Home, sources: Sequence[str], *, accept_journal: bool, progress: Progress
+) -> Repaired:
     """What was mended, and what no source had, with the versions it costs. The catalog is a new generation beside the old.
 
     Raises CatalogDiverged where the catalog tells another story than the journal and accept_journal is not given.
     """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(uncollected())  # for millions of values, none in a circle, the collector would look at all again and again
+        stack.enter_context(
+            uncollected()
+        )  # for millions of values, none in a circle, the collector would look at all again and again
         named = stack.enter_context(named_sources(home, sources))
         stack.enter_context(home.store_lock.shared(timeout=60.0))
         with home.write_lock.exclusive(WRITE_WAIT):
             snapshot = stack.enter_context(_old_catalog(home))
             reader = Reader(home.blobs)
             progress("folding the journal", 0, None)
-            path = _fold_at_once(home, reader) if not accept_journal and _agree(home, snapshot) else None
+            path = (
+                _fold_at_once(home, reader)
+                if not accept_journal and _agree(home, snapshot)
+                else None
+            )
             journal = Journaled()
             if path is None:
                 progress("mending the journal", 0, None)
                 journal = mend_journal(home, snapshot, named, accept_journal=accept_journal)
                 if journal.lost:
-                    return Repaired(home.journal.last(), None, tuple(journal.mended), tuple(journal.lost))
+                    return Repaired(
+                        home.journal.last(), None, tuple(journal.mended), tuple(journal.lost)
+                    )
                 path = home.renew(reader=reader)
         mended = _mend_manifests(home, snapshot, _skipped(home), [*named, HubCopies(home)])
         path = home.renew(reader=reader) if mended else path
         sizes = {digest: stat.size for digest, stat in home.blobs.all()}
         bad, needs = _bad_blobs(home, sizes, reader.whole, progress)
-        found = _mend_blobs(home, needs, bad, [*named, *own_sources(home), HubCopies(home)], progress)
+        found = _mend_blobs(
+            home, needs, bad, [*named, *own_sources(home), HubCopies(home)], progress
+        )
         found += _derive(home, needs, bad)
         if any(digest not in bad for digest in _skipped(home)):
             path = home.renew()
     lost = [Lost(needs.what(digest), tuple(needs.users_of(digest))) for digest in bad]
     whole = [digest for digest in needs.blobs() if digest not in bad]
     size = sum(sizes[digest] if digest in sizes else home.blobs.size(digest) for digest in whole)
-    return Repaired(home.journal.last(), path, (*journal.mended, *mended, *found), tuple(lost), tuple(journal.forgotten), len(whole), size,
-                    tuple(journal.set_aside))
+    return Repaired(
+        home.journal.last(),
+        path,
+        (*journal.mended, *mended, *found),
+        tuple(lost),
+        tuple(journal.forgotten),
+        len(whole),
+        size,
+        tuple(journal.set_aside),
+    )
 
 
 def _agree(home: Home, snapshot: Snapshot | None) -> bool:
@@ -82,7 +109,7 @@ def _fold_at_once(home: Home, reader: Reader) -> Path | None:
     try:
         return home.renew(reader=reader)
     except (BrokenChain, EntryRefused, CatalogDiverged, StoreUnavailable):
-        return None    # what it is, and whether it can be mended, the journal is asked entry by entry
+        return None  # what it is, and whether it can be mended, the journal is asked entry by entry
 
 
 @contextlib.contextmanager
@@ -90,6 +117,7 @@ def _old_catalog(home: Home) -> Iterator[Snapshot | None]:
     """What the catalog that lies there says, for what the store has lost; None where it cannot be read."""
     from ...catalog.comparing import Snapshot, closed_if_it_fails
     from ...catalog.schema import newest
+
     _, path = newest(home.root / "catalog")
     try:
         snapshot = Snapshot.of(path) if path is not None else None
@@ -105,11 +133,17 @@ def _old_catalog(home: Home) -> Iterator[Snapshot | None]:
 def _skipped(home: Home) -> dict[Digest, tuple[str, str]]:
     """Manifests and facts that the fold could not read."""
     from ...catalog import queries
+
     with home.reading() as connection:
         return queries.skipped(connection)
 
 
-def _mend_manifests(home: Home, snapshot: Snapshot | None, skipped: Mapping[Digest, tuple[str, str]], sources: Sequence[Source]) -> list[Mended]:
+def _mend_manifests(
+    home: Home,
+    snapshot: Snapshot | None,
+    skipped: Mapping[Digest, tuple[str, str]],
+    sources: Sequence[Source],
+) -> list[Mended]:
     """From a source, or from the rows that the old catalog has of a manifest. They come first: they tell which files are needed."""
     mended = []
     for digest, (what, _) in skipped.items():
@@ -124,32 +158,61 @@ def _mend_manifests(home: Home, snapshot: Snapshot | None, skipped: Mapping[Dige
 def _from_rows(home: Home, snapshot: Snapshot, digest: Digest) -> str | None:
     try:
         kinds = [row for rows in snapshot.rows("manifests") for row in rows if row[0] == digest]
-        files = [File(row[1], Digest(row[2]), row[3]) for rows in snapshot.rows("files") for row in rows if row[0] == digest]
-        parents = [Parent(row[1], Digest(row[2])) for rows in snapshot.rows("parents") for row in rows if row[0] == digest]
+        files = [
+            File(row[1], Digest(row[2]), row[3])
+            for rows in snapshot.rows("files")
+            for row in rows
+            if row[0] == digest
+        ]
+        parents = [
+            Parent(row[1], Digest(row[2]))
+            for rows in snapshot.rows("parents")
+            for row in rows
+            if row[0] == digest
+        ]
         content = Manifest(kinds[0][1], kinds[0][2], tuple(files), tuple(parents)).to_bytes()
     except (RegistryError, IndexError, TypeError, ValueError):
         return None
     return "the rows of the catalog" if _add(home, digest, io.BytesIO(content)) else None
 
 
-def _bad_blobs(home: Home, sizes: dict[Digest, int], whole: set[Digest], progress: Progress) -> tuple[dict[Digest, None], Needs]:
+def _bad_blobs(
+    home: Home, sizes: dict[Digest, int], whole: set[Digest], progress: Progress
+) -> tuple[dict[Digest, None], Needs]:
     """Needed blobs that are missing, of a wrong size, or damaged: every one is hashed, but for those that were a moment ago."""
     from ...catalog import queries
+
     with home.reading() as connection:
         needs = queries.needs(connection)
     needed = needs.blobs()
-    bad = dict.fromkeys(digest for digest, size in needed.items() if digest not in sizes or (size is not None and sizes[digest] != size))
-    asked = [digest for digest in needed if digest in sizes and digest not in bad and digest not in whole]
+    bad = dict.fromkeys(
+        digest
+        for digest, size in needed.items()
+        if digest not in sizes or (size is not None and sizes[digest] != size)
+    )
+    asked = [
+        digest for digest in needed if digest in sizes and digest not in bad and digest not in whole
+    ]
     bad |= dict.fromkeys(damaged(home, asked, sizes, progress))
     return bad, needs
 
 
-def _mend_blobs(home: Home, needs: Needs, bad: dict[Digest, None], sources: Sequence[Source], progress: Progress) -> list[Mended]:
+def _mend_blobs(
+    home: Home, needs: Needs, bad: dict[Digest, None], sources: Sequence[Source], progress: Progress
+) -> list[Mended]:
     """What a source has; it is taken out of bad."""
     mended = []
     for count, digest in enumerate(list(bad), 1):
         progress("mending", count, len(bad))
-        source = _fetch(home, Wanted(digest, _places(home, needs, digest), [Digest(owner) for owner in needs.owners(digest)]), sources)
+        source = _fetch(
+            home,
+            Wanted(
+                digest,
+                _places(home, needs, digest),
+                [Digest(owner) for owner in needs.owners(digest)],
+            ),
+            sources,
+        )
         if source is not None:
             del bad[digest]
             mended.append(Mended(needs.what(digest), source))
@@ -161,22 +224,43 @@ def _places(home: Home, needs: Needs, digest: Digest) -> list[tuple[Digest, Mani
     for owner in needs.owners(digest):
         with contextlib.suppress(RegistryError):
             manifest = _manifest.parse(home.blobs.read(Digest(owner)))
-            found += [(Digest(owner), manifest, file.path) for file in manifest.files if file.digest == digest]
+            found += [
+                (Digest(owner), manifest, file.path)
+                for file in manifest.files
+                if file.digest == digest
+            ]
     return found
 
 
 def _derive(home: Home, needs: Needs, bad: dict[Digest, None]) -> list[Mended]:
     """Facts and vocabularies that no source had, computed from files that are whole: they are what they were, or they do not count."""
     from ...catalog import queries
+
     mended = []
     with home.reading() as connection:
-        versions = [version for model in queries.models(connection) for version in queries.versions(connection, model.name)] if bad else []
-        lines = [line_of(connection, version) for version in versions
-                 if version.vocabulary == queries.UNREADABLE or {version.facts, version.vocabulary} & bad.keys()]
+        versions = (
+            [
+                version
+                for model in queries.models(connection)
+                for version in queries.versions(connection, model.name)
+            ]
+            if bad
+            else []
+        )
+        lines = [
+            line_of(connection, version)
+            for version in versions
+            if version.vocabulary == queries.UNREADABLE
+            or {version.facts, version.vocabulary} & bad.keys()
+        ]
     for line in lines:
         version, root = line[0], line[-1]
         with contextlib.suppress(RegistryError):
-            facts, vocabulary = facts_of(home, _manifest.parse(home.blobs.read(version.digest)), root if root.digest != version.digest else None)
+            facts, vocabulary = facts_of(
+                home,
+                _manifest.parse(home.blobs.read(version.digest)),
+                root if root.digest != version.digest else None,
+            )
             for content in (facts.to_bytes(), vocabulary):
                 digest = digest_of(content)
                 if digest in bad:
@@ -207,7 +291,8 @@ def _opened(opener: Opener) -> BinaryIO | None:
         if isinstance(cause, OSError) and cause.errno in FULL:
             raise StoreUnavailable(
                 f"cannot store fetched files: {reason(cause)}",
-                hint="free some space and run registry repair again") from error
+                hint="free some space and run registry repair again",
+            ) from error
         return None
 
 
@@ -218,5 +303,5 @@ def _add(home: Home, digest: Digest, stream: BinaryIO) -> bool:
             return False
         stream.seek(0)
         return home.blobs.add_stream(stream.read)[0] == digest
-    except OSError:   # of reading: what cannot be written is a StoreUnavailable
+    except OSError:  # of reading: what cannot be written is a StoreUnavailable
         return False

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 from ... import entry as _entry
 from ...digest import Digest, canonical
 from ...entry import Entry, Register
-from ...errors import BrokenChain, CatalogDiverged, EntryRefused, InvalidName, NewerFormat, RegistryError, StoreUnavailable
+from ...errors import (
+    BrokenChain,
+    CatalogDiverged,
+    EntryRefused,
+    InvalidName,
+    NewerFormat,
+    RegistryError,
+    StoreUnavailable,
+)
 from ...findings import Lost, Mended
 from ...home import Home
 from .sources import Source
@@ -23,8 +31,10 @@ if TYPE_CHECKING:
 
 
 BEGINNING = "registry repair --from HOME|BUNDLE; nothing begins without entry 1"
-ENTRIES = ("registry repair --from HOME|BUNDLE; to set what breaks the journal, and all that came after, aside: "
-           "registry repair --accept-journal")
+ENTRIES = (
+    "registry repair --from HOME|BUNDLE; to set what breaks the journal, and all that came after, aside: "
+    "registry repair --accept-journal"
+)
 
 
 @dataclass
@@ -38,7 +48,9 @@ class Journaled:
     """Where entries lie now that break the journal, or follow what breaks it."""
 
 
-def mend_journal(home: Home, snapshot: Snapshot | None, sources: Sequence[Source], *, accept_journal: bool) -> Journaled:
+def mend_journal(
+    home: Home, snapshot: Snapshot | None, sources: Sequence[Source], *, accept_journal: bool
+) -> Journaled:
     """Entries put back where their digest is known. With accept_journal a break and what follows it are set aside, and no catalog is asked.
 
     A break is an entry that is lost, damaged, of another chain, or refused by the fold.
@@ -54,12 +66,23 @@ def mend_journal(home: Home, snapshot: Snapshot | None, sources: Sequence[Source
         there = _read(home, number, lost=expected is not None)
         row = known.digest(number) if not accept_journal else None
         wanted = expected or row
-        if there is not None and row not in (None, there.digest) and (
-                expected is None or (there.digest == expected and number == known.head and known.entry(number) is not None)):
+        if (
+            there is not None
+            and row not in (None, there.digest)
+            and (
+                expected is None
+                or (
+                    there.digest == expected
+                    and number == known.head
+                    and known.entry(number) is not None
+                )
+            )
+        ):
             raise CatalogDiverged(
                 f"entry {number} of the journal is {there.digest}, and the catalog has {row}",
                 hint="if the journal is right: registry repair --accept-journal; if the catalog "
-                     "is right: move the file of that entry away, then registry repair")
+                "is right: move the file of that entry away, then registry repair",
+            )
         if there is None or (expected is not None and there.digest != expected):
             there = _put_back(home, number, wanted, known, sources, result)
         expected = there.previous if there is not None else None
@@ -71,9 +94,23 @@ def mend_journal(home: Home, snapshot: Snapshot | None, sources: Sequence[Source
     return result
 
 
-def _put_back(home: Home, number: int, wanted: Digest | None, known: _Rows, sources: Sequence[Source], result: Journaled) -> Entry | None:
-    for name, entry in [("the catalog", known.entry(number)), *((source.name, source.entry(number)) for source in sources)]:
-        if entry is not None and entry.digest == (wanted or entry.digest) and (wanted is not None or _fits(home, entry)):
+def _put_back(
+    home: Home,
+    number: int,
+    wanted: Digest | None,
+    known: _Rows,
+    sources: Sequence[Source],
+    result: Journaled,
+) -> Entry | None:
+    for name, entry in [
+        ("the catalog", known.entry(number)),
+        *((source.name, source.entry(number)) for source in sources),
+    ]:
+        if (
+            entry is not None
+            and entry.digest == (wanted or entry.digest)
+            and (wanted is not None or _fits(home, entry))
+        ):
             home.journal.replace(entry)
             result.mended.append(Mended(f"entry {number}", name))
             return entry
@@ -92,7 +129,12 @@ def _break(home: Home, until: int) -> tuple[int, str] | None:
     for number in range(1, until + 1):
         entry = _read(home, number)
         if entry is None or entry.previous != previous:
-            return number, "is missing or damaged" if entry is None else f"follows another than entry {number - 1}"
+            return (
+                number,
+                "is missing or damaged"
+                if entry is None
+                else f"follows another than entry {number - 1}",
+            )
         previous = entry.digest
     return None
 
@@ -100,6 +142,7 @@ def _break(home: Home, until: int) -> tuple[int, str] | None:
 def _refused(home: Home, until: int) -> tuple[int, str] | None:
     """The first entry that no registry can have written after those before it, and why; what another package may read is none."""
     from ...catalog.folding import Tallying
+
     tallying, seen = Tallying(home.blobs.read_or_miss), set[str]()
     for entry in itertools.islice(home.journal.follow(0, None), until):
         try:
@@ -112,21 +155,41 @@ def _refused(home: Home, until: int) -> tuple[int, str] | None:
     return None
 
 
-def _give_up(home: Home, broken: int, why: str, until: int, known: _Rows, result: Journaled, *, accept_journal: bool) -> None:
+def _give_up(
+    home: Home,
+    broken: int,
+    why: str,
+    until: int,
+    known: _Rows,
+    result: Journaled,
+    *,
+    accept_journal: bool,
+) -> None:
     """Say what a break costs; or, where that is accepted, set what follows it aside, so that the journal ends before it."""
-    after = [entry for number in range(broken, until + 1) if (entry := _read(home, number)) is not None]
-    costs = [f"{entry.body.name}@{entry.body.number}" for entry in after if isinstance(entry.body, Register)]
+    after = [
+        entry for number in range(broken, until + 1) if (entry := _read(home, number)) is not None
+    ]
+    costs = [
+        f"{entry.body.name}@{entry.body.number}"
+        for entry in after
+        if isinstance(entry.body, Register)
+    ]
     costs = list(dict.fromkeys([*costs, *known.registered_after(broken - 1)]))
     if not accept_journal:
-        result.lost.append(Lost(f"entry {broken} of the journal, which {why}, and with it what follows up to entry {until}", tuple(costs),
-                                ENTRIES if broken > 1 else BEGINNING))
+        result.lost.append(
+            Lost(
+                f"entry {broken} of the journal, which {why}, and with it what follows up to entry {until}",
+                tuple(costs),
+                ENTRIES if broken > 1 else BEGINNING,
+            )
+        )
         return
     if broken == 1:
         raise BrokenChain(
-            f"entry 1 of the journal of {str(home.root)!r} {why}, and no journal begins without "
-            "it",
+            f"entry 1 of the journal of {str(home.root)!r} {why}, and no journal begins without it",
             hint="restore it from a registry or a bundle that has it: registry repair --from "
-                 "SOURCE")
+            "SOURCE",
+        )
     aside = home.root / "local" / f"set-aside-{secrets.token_hex(4)}"
     aside.mkdir(parents=True, mode=0o700)
     for number in range(broken, until + 1):
@@ -166,6 +229,7 @@ class _Rows:
 
     def _load(self, snapshot: Snapshot | None) -> None:
         from ...catalog import tables
+
         if snapshot is None:
             return
         columns = [column.name for column in tables.entries.columns]
@@ -186,12 +250,25 @@ class _Rows:
         if row is None or (before is None and number > 1):
             return None
         try:
-            value = {"format": _entry.FORMAT, "number": number, "id": row["id"], "time": row["time"], "by": row["by"], "kind": row["kind"],
-                     "body": json.loads(row["body"]), "previous": before["digest"] if before is not None else None, "digest": row["digest"]}
+            value = {
+                "format": _entry.FORMAT,
+                "number": number,
+                "id": row["id"],
+                "time": row["time"],
+                "by": row["by"],
+                "kind": row["kind"],
+                "body": json.loads(row["body"]),
+                "previous": before["digest"] if before is not None else None,
+                "digest": row["digest"],
+            }
             return _entry.parse(canonical(value), "the entry")
         except (RegistryError, ValueError, TypeError):
             return None
 
     def registered_after(self, number: int) -> list[str]:
         """References of what the catalog says was registered later."""
-        return [f"{row['name']}@{row['version']}" for key, row in sorted(self._rows.items()) if key > number and row["kind"] == "Register"]
+        return [
+            f"{row['name']}@{row['version']}"
+            for key, row in sorted(self._rows.items())
+            if key > number and row["kind"] == "Register"
+        ]

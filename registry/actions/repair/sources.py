@@ -126,7 +126,10 @@ class ModelFolder:
                     rewritten = rewritten_content(files, path, parent)
                     if rewritten is not None:
                         yield partial(io.BytesIO, rewritten[0])
-        if self._manifest is None and (same := self._contents(files).get(wanted.digest)) is not None:
+        if (
+            self._manifest is None
+            and (same := self._contents(files).get(wanted.digest)) is not None
+        ):
             yield partial(files.open, same)
 
     def entry(self, number: int) -> Entry | None:
@@ -154,6 +157,7 @@ def _open(place: Path) -> BinaryIO:
 
 def _as_stored(place: Path, path: str, parent: Digest | None) -> BinaryIO:
     from ...artifacts.encoder import location_free
+
     return io.BytesIO(location_free(path, there.read_file(place), parent=parent)[0])
 
 
@@ -170,11 +174,22 @@ class OwnCheckouts:
         blobs = (self._home.root / "blobs").resolve()
         for digest, manifest, path in wanted.places:
             with contextlib.suppress(InvalidPath):
-                places = [folder / check_path(path) for folder in folders_of(self._home.root, digest)]
-                for place in (item for item in places if item.is_file() and not item.resolve().is_relative_to(blobs)):
+                places = [
+                    folder / check_path(path) for folder in folders_of(self._home.root, digest)
+                ]
+                for place in (
+                    item
+                    for item in places
+                    if item.is_file() and not item.resolve().is_relative_to(blobs)
+                ):
                     yield partial(_open, place)
                     if is_rewritten(path, place.stat().st_size):
-                        yield partial(_as_stored, place, path, next((parent.digest for parent in manifest.parents), None))
+                        yield partial(
+                            _as_stored,
+                            place,
+                            path,
+                            next((parent.digest for parent in manifest.parents), None),
+                        )
 
     def entry(self, number: int) -> Entry | None:
         """None: a checkout has no journal."""
@@ -197,8 +212,11 @@ class HubCopies:
         A repository that cannot be asked is passed over with a warning.
         """
         from ...catalog import queries
+
         for owner in wanted.owners:
-            places = [(manifest, path) for digest, manifest, path in wanted.places if digest == owner]
+            places = [
+                (manifest, path) for digest, manifest, path in wanted.places if digest == owner
+            ]
             with self._home.reading() as connection:
                 copies = queries.copies(connection, manifest=owner)
             for copy in reversed(copies):
@@ -206,8 +224,11 @@ class HubCopies:
                 if tree is None:
                     continue
                 if not places:
-                    yield from (partial(self._small, tree, said, None, None) for said in (line.MANIFEST, line.FACTS, line.PROBES)
-                                if said in tree.files)
+                    yield from (
+                        partial(self._small, tree, said, None, None)
+                        for said in (line.MANIFEST, line.FACTS, line.PROBES)
+                        if said in tree.files
+                    )
                 for manifest, path in places:
                     yield from self._forms(tree, wanted.digest, manifest, path)
 
@@ -226,7 +247,9 @@ class HubCopies:
                 yield partial(self._small, tree, place, None, None)
                 yield partial(self._small, tree, place, path, parent)
             elif file.size == size:
-                yield partial(self._large, fetching.Wanted(tree.repository, tree.commit, place, size, digest))
+                yield partial(
+                    self._large, fetching.Wanted(tree.repository, tree.commit, place, size, digest)
+                )
 
     def _tree(self, repository: str, commit: str) -> Tree | None:
         if (repository, commit) not in self._trees:
@@ -234,15 +257,20 @@ class HubCopies:
             try:
                 self._trees[repository, commit] = self._hub().tree(repository, commit)
             except RegistryError as error:
-                self._home.warn(f"hf://{repository}@{commit[:12]} could not be asked "
-                                f"for what is lost: {error.with_hint()}")
+                self._home.warn(
+                    f"hf://{repository}@{commit[:12]} could not be asked "
+                    f"for what is lost: {error.with_hint()}"
+                )
         return self._trees[repository, commit]
 
     def _small(self, tree: Tree, place: str, path: str | None, parent: Digest | None) -> BinaryIO:
         """In memory; with a path in the form in which a file of that path is stored."""
         from ...artifacts.encoder import location_free
+
         content = fetching.read(self._hub(), tree.repository, tree.commit, place, limit=line.LIMIT)
-        return io.BytesIO(content if path is None else location_free(path, content, parent=parent)[0])
+        return io.BytesIO(
+            content if path is None else location_free(path, content, parent=parent)[0]
+        )
 
     def _large(self, wanted: fetching.Wanted) -> BinaryIO:
         """No more bytes than are to come, in a file that is gone once it is read; one that was cut off goes on where it was."""
@@ -286,5 +314,6 @@ def named_sources(home: Home, places: Sequence[str]) -> Iterator[list[Source]]:
             else:
                 raise FolderNotFound(
                     f"{place!r} is not a registry, a bundle or a folder",
-                    hint="give one of these with --from")
+                    hint="give one of these with --from",
+                )
         yield found

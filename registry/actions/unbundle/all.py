@@ -17,13 +17,23 @@ from .versions import UnbundleOptions, take_versions
 from .whole import restore
 
 
-def unbundle(settings: Settings, opened: Callable[[], Home], path: Path, *, options: UnbundleOptions, progress: Progress) -> Unbundled:
+def unbundle(
+    settings: Settings,
+    opened: Callable[[], Home],
+    path: Path,
+    *,
+    options: UnbundleOptions,
+    progress: Progress,
+) -> Unbundled:
     """What came in. A whole home comes into a place without one, or with one that is its own past; versions into any.
 
     Raises NumberTaken, NameTaken, WrongStore, Corrupt for a damaged file, UnsafeFile for one that was made to be another, Invalid for what is
     no bundle; then nothing was registered.
     """
-    for name in (*options.parent_as.values(), *([options.name] if options.name is not None else [])):
+    for name in (
+        *options.parent_as.values(),
+        *([options.name] if options.name is not None else []),
+    ):
         _reference.check_name(name)
     with Bundle(path) as bundle, _translated():
         if bundle.index.entries:
@@ -31,7 +41,8 @@ def unbundle(settings: Settings, opened: Callable[[], Home], path: Path, *, opti
                 raise Invalid(
                     f"{str(path)!r} contains a whole registry, whose names cannot be changed",
                     hint="leave out --as, --renumber, --parent-as and --from-any, which are for "
-                         "bundles of versions")
+                    "bundles of versions",
+                )
             return restore(settings, opened, bundle, progress)
         home = opened()
         with home.store_lock.shared(timeout=60.0):

@@ -19,7 +19,8 @@ def take_blobs(home: Home, bundle: Bundle, progress: Progress) -> None:
         if (found, length) != (digest, size):
             raise DigestMismatch(
                 f"the bundle {str(bundle.path)!r} is damaged: the bytes of {digest} have another "
-                "digest, nothing was registered")
+                "digest, nothing was registered"
+            )
         done += size
         progress("unpacking", done, total)
     lost = [digest for digest in bundle.index.lacks if not home.blobs.has(digest)]
@@ -28,4 +29,5 @@ def take_blobs(home: Home, bundle: Bundle, progress: Progress) -> None:
         raise BlobNotFound(
             f"the bundle was made for a registry that has {lost[0]}{more}, and this registry "
             "does not",
-            hint="make the bundle without --have, or with --have for what this registry has")
+            hint="make the bundle without --have, or with --have for what this registry has",
+        )

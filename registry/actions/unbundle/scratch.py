@@ -21,7 +21,10 @@ from ...store.local import LocalBackend
 def scratch_of(home: Home) -> Iterator[Home]:
     """A registry of the moment whose blobs are this one's."""
     with tempfile.TemporaryDirectory(prefix="registry-") as folder:
-        scratch = Home(replace(home.settings, home=Path(folder)), _Shared(LocalBackend(Path(folder)), home.backend))
+        scratch = Home(
+            replace(home.settings, home=Path(folder)),
+            _Shared(LocalBackend(Path(folder)), home.backend),
+        )
         try:
             scratch.record(lambda: Init(secrets.token_hex(16)))
             yield scratch

@@ -40,13 +40,18 @@ class UnbundleOptions:
     from_any: bool = False
 
 
-def take_versions(home: Home, bundle: Bundle, options: UnbundleOptions, progress: Progress) -> Unbundled:
+def take_versions(
+    home: Home, bundle: Bundle, options: UnbundleOptions, progress: Progress
+) -> Unbundled:
     """What came in, and what was here. Raises NumberTaken, NameTaken, InvalidManifest, DigestMismatch, BlobNotFound."""
     index = bundle.index
     if not index.versions:
         raise InvalidManifest(f"the bundle {str(bundle.path)!r} tells of no version")
     take_blobs(home, bundle, progress)
-    manifests = {version.manifest: _manifest.parse(home.blobs.read(version.manifest)) for version in index.versions}
+    manifests = {
+        version.manifest: _manifest.parse(home.blobs.read(version.manifest))
+        for version in index.versions
+    }
     _refuse_unfit(home, index.versions, manifests)
     _refuse_other_probes(home, index)
     heads = _heads(index.versions, manifests)
@@ -54,22 +59,48 @@ def take_versions(home: Home, bundle: Bundle, options: UnbundleOptions, progress
         raise Invalid(
             f"--as names one version, and the bundle contains {len(heads)} versions without a "
             "descendant in it",
-            hint="leave out --as")
+            hint="leave out --as",
+        )
     names = _names(index.versions, heads, options)
     with home.reading() as connection:
-        here = _here(connection, index.versions, names, heads, from_store(index.store, store_of(home)), options)
+        here = _here(
+            connection,
+            index.versions,
+            names,
+            heads,
+            from_store(index.store, store_of(home)),
+            options,
+        )
     missing = [version for version in index.versions if version.manifest not in here]
-    ready = _prepared(home, index.versions, {version.manifest for version in missing}, manifests, progress) if missing else {}
+    ready = (
+        _prepared(
+            home, index.versions, {version.manifest for version in missing}, manifests, progress
+        )
+        if missing
+        else {}
+    )
     registered = []
     for version in missing:
         number = None if options.renumber and version.manifest in heads else version.number
-        here[version.manifest] = _register(home, version, ready[version.manifest], names[version.manifest], number, here, index.store)
+        here[version.manifest] = _register(
+            home,
+            version,
+            ready[version.manifest],
+            names[version.manifest],
+            number,
+            here,
+            index.store,
+        )
         registered.append(here[version.manifest].reference)
-    already = tuple(here[version.manifest].reference for version in index.versions if version not in missing)
+    already = tuple(
+        here[version.manifest].reference for version in index.versions if version not in missing
+    )
     return Unbundled(tuple(here[digest] for digest in heads), tuple(registered), already)
 
 
-def _refuse_unfit(home: Home, versions: Sequence[Packed], manifests: Mapping[Digest, Manifest]) -> None:
+def _refuse_unfit(
+    home: Home, versions: Sequence[Packed], manifests: Mapping[Digest, Manifest]
+) -> None:
     """Parents before children, each said by manifest and edges alike, nothing twice, every file of the size its manifest says."""
     done: set[Digest] = set()
     names: set[str] = set()
@@ -77,14 +108,20 @@ def _refuse_unfit(home: Home, versions: Sequence[Packed], manifests: Mapping[Dig
         manifest = manifests[version.manifest]
         parents = sorted((parent.role, parent.digest) for parent in manifest.parents)
         if parents != sorted((edge.role, edge.digest) for edge in version.edges):
-            raise InvalidManifest(f"the bundle has other parents for {version.reference} than its manifest")
+            raise InvalidManifest(
+                f"the bundle has other parents for {version.reference} than its manifest"
+            )
         if any(digest not in done for _, digest in parents):
-            raise InvalidManifest(f"the bundle lacks a parent of {version.reference}, or has it after its child")
+            raise InvalidManifest(
+                f"the bundle lacks a parent of {version.reference}, or has it after its child"
+            )
         if version.manifest in done or version.reference.casefold() in names:
             raise InvalidManifest(f"the bundle tells of {version.reference} twice")
         for file in manifest.files:
             if home.blobs.size(file.digest) != file.size:
-                raise DigestMismatch(f"{file.path} of {version.reference} has {home.blobs.size(file.digest)} bytes, its manifest says {file.size}")
+                raise DigestMismatch(
+                    f"{file.path} of {version.reference} has {home.blobs.size(file.digest)} bytes, its manifest says {file.size}"
+                )
         done.add(version.manifest)
         names.add(version.reference.casefold())
 
@@ -92,13 +129,15 @@ def _refuse_unfit(home: Home, versions: Sequence[Packed], manifests: Mapping[Dig
 def _refuse_other_probes(home: Home, index: Index) -> None:
     """The probes of each version come with the bundle, or are left out because they are here; and they are probes."""
     from ...artifacts import probes
+
     for version in index.versions:
         if version.probes is None:
             continue
         if version.probes not in index.blobs and version.probes not in index.lacks:
             raise InvalidManifest(
                 f"the bundle lacks the probes of {version.reference}, {version.probes}, nothing "
-                "was registered")
+                "was registered"
+            )
         probes.parse(home.blobs.read(version.probes))
 
 
@@ -107,33 +146,77 @@ def _heads(versions: Sequence[Packed], manifests: Mapping[Digest, Manifest]) -> 
     return [version.manifest for version in versions if version.manifest not in parents]
 
 
-def _names(versions: Sequence[Packed], heads: Sequence[Digest], options: UnbundleOptions) -> dict[Digest, str]:
-    return {version.manifest: (options.name or version.name) if version.manifest in heads else options.parent_as.get(version.name, version.name)
-            for version in versions}
+def _names(
+    versions: Sequence[Packed], heads: Sequence[Digest], options: UnbundleOptions
+) -> dict[Digest, str]:
+    return {
+        version.manifest: (options.name or version.name)
+        if version.manifest in heads
+        else options.parent_as.get(version.name, version.name)
+        for version in versions
+    }
 
 
-def _here(connection: Connection, versions: Sequence[Packed], names: Mapping[Digest, str], heads: Sequence[Digest], origin: Origin,
-          options: UnbundleOptions) -> dict[Digest, Version]:
+def _here(
+    connection: Connection,
+    versions: Sequence[Packed],
+    names: Mapping[Digest, str],
+    heads: Sequence[Digest],
+    origin: Origin,
+    options: UnbundleOptions,
+) -> dict[Digest, Version]:
     """Those that are here: a parent under whatever name, one asked for under its own. Raises NumberTaken, NameTaken."""
     from ...catalog import queries
+
     found: dict[Digest, Version] = {}
-    lines = {version.manifest: item for version in versions for item in queries.with_manifest(connection, version.manifest)[:1]}
+    lines = {
+        version.manifest: item
+        for version in versions
+        for item in queries.with_manifest(connection, version.manifest)[:1]
+    }
     for version in versions:
         name, head = names[version.manifest], version.manifest in heads
         there = queries.with_manifest(connection, version.manifest)
-        own = [item for item in there if item.name.casefold() == name.casefold() and (options.renumber or item.number == version.number)]
+        own = [
+            item
+            for item in there
+            if item.name.casefold() == name.casefold()
+            and (options.renumber or item.number == version.number)
+        ]
         if own or (there and not head):
             found[version.manifest] = (own or there)[0]
             continue
         if head:
-            refuse_name(connection, name, None if options.renumber else version.number, version.manifest, origin, lines, from_any=options.from_any)
+            refuse_name(
+                connection,
+                name,
+                None if options.renumber else version.number,
+                version.manifest,
+                origin,
+                lines,
+                from_any=options.from_any,
+            )
         else:
-            refuse_parent_name(connection, name, version.name, version.number, version.manifest, origin, lines, from_any=options.from_any)
+            refuse_parent_name(
+                connection,
+                name,
+                version.name,
+                version.number,
+                version.manifest,
+                origin,
+                lines,
+                from_any=options.from_any,
+            )
     return found
 
 
-def _prepared(home: Home, versions: Sequence[Packed], missing: set[Digest], manifests: Mapping[Digest, Manifest],
-              progress: Progress) -> dict[Digest, Prepared]:
+def _prepared(
+    home: Home,
+    versions: Sequence[Packed],
+    missing: set[Digest],
+    manifests: Mapping[Digest, Manifest],
+    progress: Progress,
+) -> dict[Digest, Prepared]:
     """Each version prepared as if its files lay in a folder; its manifest, made anew from them, must be the one that came."""
     found: dict[Digest, Prepared] = {}
     with scratch_of(home) as scratch:
@@ -142,33 +225,92 @@ def _prepared(home: Home, versions: Sequence[Packed], missing: set[Digest], mani
             manifest = manifests[version.manifest]
             edge = next((edge for edge in version.edges if edge.role != "adapter"), None)
             parent = Known(known[edge.digest], edge.evidence) if edge is not None else None
-            ready = prepare(scratch, StoredFiles(manifest, home.blobs), parent, model_class=manifest.model_class, write=False, progress=progress,
-                            forced=version.forced)
+            ready = prepare(
+                scratch,
+                StoredFiles(manifest, home.blobs),
+                parent,
+                model_class=manifest.model_class,
+                write=False,
+                progress=progress,
+                forced=version.forced,
+            )
             if manifest.kind == "merged":
-                ready = replace(ready, manifest=Manifest("merged", ready.manifest.model_class, ready.manifest.files, manifest.parents))
+                ready = replace(
+                    ready,
+                    manifest=Manifest(
+                        "merged", ready.manifest.model_class, ready.manifest.files, manifest.parents
+                    ),
+                )
             if ready.manifest.digest != version.manifest:
                 raise DigestMismatch(
                     f"the files of {version.reference} give the manifest "
                     f"{ready.manifest.digest}, but the bundle has {version.manifest}, nothing "
-                    "was registered")
+                    "was registered"
+                )
             _keep(home, ready)
-            known[version.manifest] = _registered(scratch, version, replace(ready, edges=version.edges), version.name, version.number, {})
+            known[version.manifest] = _registered(
+                scratch,
+                version,
+                replace(ready, edges=version.edges),
+                version.name,
+                version.number,
+                {},
+            )
             if version.manifest in missing:
                 found[version.manifest] = ready
     return found
 
 
-def _register(home: Home, version: Packed, ready: Prepared, name: str, number: int | None, here: Mapping[Digest, Version], store: str) -> Version:
-    edges = tuple(Edge(edge.role, edge.digest, edge.evidence, here[edge.digest].reference) for edge in version.edges)
-    source = provenance(**{"git": None, "run": None, **version.source, "how": "pull", "bundle": {
-        "store": store, "name": version.name, "number": version.number, "by": version.by, "date": version.date,
-        "how": version.source.get("how")}})
+def _register(
+    home: Home,
+    version: Packed,
+    ready: Prepared,
+    name: str,
+    number: int | None,
+    here: Mapping[Digest, Version],
+    store: str,
+) -> Version:
+    edges = tuple(
+        Edge(edge.role, edge.digest, edge.evidence, here[edge.digest].reference)
+        for edge in version.edges
+    )
+    source = provenance(
+        **{
+            "git": None,
+            "run": None,
+            **version.source,
+            "how": "pull",
+            "bundle": {
+                "store": store,
+                "name": version.name,
+                "number": version.number,
+                "by": version.by,
+                "date": version.date,
+                "how": version.source.get("how"),
+            },
+        }
+    )
     return _registered(home, version, replace(ready, edges=edges), name, number, source)
 
 
-def _registered(home: Home, version: Packed, ready: Prepared, name: str, number: int | None, source: dict[str, Any]) -> Version:
-    added = register(home, name, ready, source=source, options=AddOptions(message=version.message), probes=version.probes, number=number,
-                     checkpoint=version.checkpoint)
+def _registered(
+    home: Home,
+    version: Packed,
+    ready: Prepared,
+    name: str,
+    number: int | None,
+    source: dict[str, Any],
+) -> Version:
+    added = register(
+        home,
+        name,
+        ready,
+        source=source,
+        options=AddOptions(message=version.message),
+        probes=version.probes,
+        number=number,
+        checkpoint=version.checkpoint,
+    )
     assert added.version is not None
     return added.version
 

@@ -24,7 +24,9 @@ from ...store.local import LocalBackend, try_place
 from .blobs import take_blobs
 
 
-def restore(settings: Settings, opened: Callable[[], Home], bundle: Bundle, progress: Progress) -> Unbundled:
+def restore(
+    settings: Settings, opened: Callable[[], Home], bundle: Bundle, progress: Progress
+) -> Unbundled:
     """What came in. Raises WrongStore where another registry is, or one that went another way, BrokenChain where one lost its beginning."""
     entries = bundle.entries()
     if is_home(settings.home):
@@ -41,7 +43,11 @@ def restore(settings: Settings, opened: Callable[[], Home], bundle: Bundle, prog
 
 def _take_back(home: Home) -> None:
     """The folder that was made for a home that does not come to be, unless somebody else is at work in it by now."""
-    with contextlib.suppress(Busy), home.store_lock.exclusive(timeout=0.0), home.write_lock.exclusive(timeout=0.0):
+    with (
+        contextlib.suppress(Busy),
+        home.store_lock.exclusive(timeout=0.0),
+        home.write_lock.exclusive(timeout=0.0),
+    ):
         if not is_home(home.root):
             shutil.rmtree(home.root, ignore_errors=True)
 
@@ -83,14 +89,16 @@ def _refuse_another(home: Home, entries: Sequence[Entry]) -> int:
     if first is None or first.digest != entries[0].digest:
         raise WrongStore(
             f"the bundle contains another registry, and {str(home.root)!r} has entries of its own",
-            hint="pull it with --home NEW, or bundle only the versions that are required")
+            hint="pull it with --home NEW, or bundle only the versions that are required",
+        )
     for entry in entries[:last]:
         there = home.journal.read(entry.number)
         if there is None or there.digest != entry.digest:
             raise WrongStore(
                 f"the bundle and {str(home.root)!r} were one registry up to entry "
                 f"{entry.number - 1} and differ since",
-                hint="bundle only the versions that are required")
+                hint="bundle only the versions that are required",
+            )
     return last
 
 
@@ -99,6 +107,7 @@ def _refuse_unsound(home: Home, entries: Sequence[Entry]) -> None:
     from ...catalog import queries
     from ...catalog.engine import Catalog
     from ...catalog.folding import fill
+
     catalog = Catalog.passing(lambda connection: fill(connection, entries, home.blobs.read))
     try:
         with catalog.reading() as connection:
@@ -107,8 +116,11 @@ def _refuse_unsound(home: Home, entries: Sequence[Entry]) -> None:
         catalog.close()
     lost = [digest for digest in needs.blobs() if not home.blobs.has(digest)]
     if lost:
-        raise BlobNotFound(f"the bundle lacks {needs.what(lost[0])}" + (f" and {len(lost) - 1} more" if len(lost) > 1 else "") +
-                           ", nothing was restored")
+        raise BlobNotFound(
+            f"the bundle lacks {needs.what(lost[0])}"
+            + (f" and {len(lost) - 1} more" if len(lost) > 1 else "")
+            + ", nothing was restored"
+        )
 
 
 def _put_journal(home: Home, place: Path) -> None:
@@ -116,11 +128,15 @@ def _put_journal(home: Home, place: Path) -> None:
     home.close()
     try:
         if (home.root / FIRST_ENTRY).exists():
-            shutil.rmtree(home.root / "catalog", ignore_errors=True)  # first: without a journal it would tell of entries that are lost
+            shutil.rmtree(
+                home.root / "catalog", ignore_errors=True
+            )  # first: without a journal it would tell of entries that are lost
             (home.root / "journal").rename(place / "made-by-init")
         elif (home.root / "journal").exists():
             (home.root / "journal").rmdir()
         (place / "journal").rename(home.root / "journal")
         LocalBackend(home.root).sync(".")
     except OSError as error:
-        raise StoreUnavailable(f"cannot put the journal into {str(home.root)!r}: {reason(error)}") from error
+        raise StoreUnavailable(
+            f"cannot put the journal into {str(home.root)!r}: {reason(error)}"
+        ) from error

@@ -22,8 +22,17 @@ from .check import (
     Problem,
 )
 
-CHECKS: tuple[Check, ...] = (*files.CHECKS, *forms.CHECKS, *weights.CHECKS, *adapter.CHECKS, *tokenizer.CHECKS, *trained.CHECKS, *own.CHECKS,
-                             *around.CHECKS, *settings.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *files.CHECKS,
+    *forms.CHECKS,
+    *weights.CHECKS,
+    *adapter.CHECKS,
+    *tokenizer.CHECKS,
+    *trained.CHECKS,
+    *own.CHECKS,
+    *around.CHECKS,
+    *settings.CHECKS,
+)
 """In the order in which they run; of two that fail for one cause, the one that says more comes first."""
 
 ANY_EFFECT = ("adapter-trained", "adapter-effect")

@@ -18,16 +18,31 @@ from .common import config_of, own_tensors, parent_of, token_groups, within
 CHECKS, check = checks()
 _PREFIX = "base_model.model."
 _IN_A_WRAPPER = re.compile(r"(module|_orig_mod|base_model|auto_model|transformers_model|\d+)\.")
-_IN_MEMORY = re.compile(r"\.(lora_[AB]|lora_embedding_[AB]|ia3_l|lora_magnitude_vector|trainable_tokens_delta)\.(?!weight$|bias$)[^.]+"
-                        r"(\.weight|\.bias)?$|\.base_layer\.(lora_|ia3_)|\.(original_module|modules_to_save)\.")
+_IN_MEMORY = re.compile(
+    r"\.(lora_[AB]|lora_embedding_[AB]|ia3_l|lora_magnitude_vector|trainable_tokens_delta)\.(?!weight$|bias$)[^.]+"
+    r"(\.weight|\.bias)?$|\.base_layer\.(lora_|ia3_)|\.(original_module|modules_to_save)\."
+)
 _HEADS = ("classifier", "score", "classification_head", "lm_head", "cls")
 _OTHER_BASE = "pass the base that it was trained on with --parent"
 _SAVED_WITH = "use the adapter_config.json that was saved with these weights"
-_OUTPUTS = ("cls", "lm_head", "vocab_transform", "vocab_projector", "generator_predictions", "generator_lm_head", "head", "decoder")
+_OUTPUTS = (
+    "cls",
+    "lm_head",
+    "vocab_transform",
+    "vocab_projector",
+    "generator_predictions",
+    "generator_lm_head",
+    "head",
+    "decoder",
+)
 
 
-@check("adapter-kind", "its kind can be loaded",
-       "protects from an adapter that sentence-transformers refuses or applies to nothing", NotLoadable)
+@check(
+    "adapter-kind",
+    "its kind can be loaded",
+    "protects from an adapter that sentence-transformers refuses or applies to nothing",
+    NotLoadable,
+)
 def kind_can_be_loaded(candidate: Candidate) -> Problem | None:
     """The kind is one that can be put into a model, and its patterns are regular expressions that end."""
     try:
@@ -64,7 +79,11 @@ def kind_can_be_loaded(candidate: Candidate) -> Problem | None:
             "adapters and has no effect alone)",
             "register the other adapters, and load them together with --adapter",
         )
-    if config is not None and config.says("layers_pattern") and not config.says("layers_to_transform"):
+    if (
+        config is not None
+        and config.says("layers_pattern")
+        and not config.says("layers_to_transform")
+    ):
         return Problem(
             "adapter_config.json has a layers_pattern without layers_to_transform, "
             "which peft rejects",
@@ -73,21 +92,40 @@ def kind_can_be_loaded(candidate: Candidate) -> Problem | None:
     return None
 
 
-@check("adapter-names", "its tensors have the names that loaders look for",
-       "protects from an adapter that is applied to nothing, with a log line", NotLoadable)
+@check(
+    "adapter-names",
+    "its tensors have the names that loaders look for",
+    "protects from an adapter that is applied to nothing, with a log line",
+    NotLoadable,
+)
 def tensors_have_the_names_that_loaders_look_for(candidate: Candidate) -> Problem | None:
     """No name of a wrapper stands before or within a tensor's name, and no adapter's name."""
-    names = [tensor.name for tensor in own_tensors(candidate)] if candidate.layout.is_adapter else []
-    wrapped = [name for name in names if _IN_A_WRAPPER.match(name.removeprefix(_PREFIX)) or _IN_MEMORY.search(name)]
-    return Problem(
-        f"{len(wrapped)} of {len(names)} tensors of the adapter have names that exist only inside "
-        f"a wrapper, so loaders would skip them with a log line (first: {wrapped[0]!r})",
-        "save the sentence-transformers model itself with save_pretrained, "
-        "or rename the tensors: registry add --fix",
-    ) if wrapped else None
+    names = (
+        [tensor.name for tensor in own_tensors(candidate)] if candidate.layout.is_adapter else []
+    )
+    wrapped = [
+        name
+        for name in names
+        if _IN_A_WRAPPER.match(name.removeprefix(_PREFIX)) or _IN_MEMORY.search(name)
+    ]
+    return (
+        Problem(
+            f"{len(wrapped)} of {len(names)} tensors of the adapter have names that exist only inside "
+            f"a wrapper, so loaders would skip them with a log line (first: {wrapped[0]!r})",
+            "save the sentence-transformers model itself with save_pretrained, "
+            "or rename the tensors: registry add --fix",
+        )
+        if wrapped
+        else None
+    )
 
 
-@check("adapter-parent", "it stands on a full model", "protects from a line that no loader follows", ParentMismatch)
+@check(
+    "adapter-parent",
+    "it stands on a full model",
+    "protects from a line that no loader follows",
+    ParentMismatch,
+)
 def stands_on_a_full_model(candidate: Candidate) -> Problem | None:
     """The parent is no adapter, and has a transformer."""
     parent = candidate.parent
@@ -107,8 +145,12 @@ def stands_on_a_full_model(candidate: Candidate) -> Problem | None:
     return None
 
 
-@check("adapter-table", "its token table is its parent's",
-       "protects from a table that was resized in memory only", ParentMismatch)
+@check(
+    "adapter-table",
+    "its token table is its parent's",
+    "protects from a table that was resized in memory only",
+    ParentMismatch,
+)
 def token_table_is_its_parents(candidate: Candidate) -> Problem | None:
     """A token table that the adapter carries whole has as many rows as the parent's; trained tokens have rows there."""
     found = _faults(candidate, "table")
@@ -134,26 +176,50 @@ def token_table_is_its_parents(candidate: Candidate) -> Problem | None:
     )
 
 
-@check("adapter-rows", "the rows of a table that it carries are its parent's",
-       "protects from trained rows that a loader drops, or writes over the base's", ParentMismatch)
+@check(
+    "adapter-rows",
+    "the rows of a table that it carries are its parent's",
+    "protects from trained rows that a loader drops, or writes over the base's",
+    ParentMismatch,
+)
 def rows_of_a_table_are_its_parents(candidate: Candidate) -> Problem | None:
     """A whole token table among its tensors, which the library adds to a file by itself, is the parent's bit for bit."""
     config, parent = config_of(candidate), candidate.parent
     if config is None or parent is None or parent.facts.rows is None:
         return None
-    shape, known = (parent.facts.rows, parent.facts.width), {tensor.digest for tensor in parent.facts.weights.tensors}
-    saved = [tensor for tensor in own_tensors(candidate) if tensor.shape == shape and not is_part(tensor.name) and tensor.name.endswith(".weight")
-             and not any(ends_with(tensor.name.rpartition(".")[0], name) for name in config.modules_to_save)]
+    shape, known = (
+        (parent.facts.rows, parent.facts.width),
+        {tensor.digest for tensor in parent.facts.weights.tensors},
+    )
+    saved = [
+        tensor
+        for tensor in own_tensors(candidate)
+        if tensor.shape == shape
+        and not is_part(tensor.name)
+        and tensor.name.endswith(".weight")
+        and not any(
+            ends_with(tensor.name.rpartition(".")[0], name) for name in config.modules_to_save
+        )
+    ]
     other = next((tensor for tensor in saved if tensor.digest not in known), None)
-    return Problem(
-        f"the adapter contains the complete table {other.name!r} with rows that differ from those "
-        f"of {parent.reference} (a loader either drops them or overwrites the rows of the base)",
-        "save the model with registry.save while it is in memory, which creates a base with these "
-        "rows, or remove that tensor from the file",
-    ) if other is not None else None
+    return (
+        Problem(
+            f"the adapter contains the complete table {other.name!r} with rows that differ from those "
+            f"of {parent.reference} (a loader either drops them or overwrites the rows of the base)",
+            "save the model with registry.save while it is in memory, which creates a base with these "
+            "rows, or remove that tensor from the file",
+        )
+        if other is not None
+        else None
+    )
 
 
-@check("adapter-targets", "what it changes is in its parent", "protects from an adapter that is applied to nothing", ParentMismatch)
+@check(
+    "adapter-targets",
+    "what it changes is in its parent",
+    "protects from an adapter that is applied to nothing",
+    ParentMismatch,
+)
 def modules_are_its_parents(candidate: Candidate) -> Problem | None:
     """Every module that it changes is one of the parent's."""
     found = _faults(candidate, "module")
@@ -171,20 +237,33 @@ def modules_are_its_parents(candidate: Candidate) -> Problem | None:
     return Problem(f"{message} (it was trained on another base)", _OTHER_BASE)
 
 
-@check("adapter-shapes", "its shapes are its parent's", "protects from an adapter of a base of another width", ParentMismatch)
+@check(
+    "adapter-shapes",
+    "its shapes are its parent's",
+    "protects from an adapter of a base of another width",
+    ParentMismatch,
+)
 def shapes_are_its_parents(candidate: Candidate) -> Problem | None:
     """Every tensor has the shape that the parent's weight asks for."""
     found = _faults(candidate, "shape")
-    return Problem(
-        f"the adapter's {found[0].name!r} has the shape {_said(found[0].found)}{_more(found)}, "
-        f"but {parent_of(candidate)} requires {_said(found[0].wanted)} "
-        "(it was trained on another base)",
-        _OTHER_BASE,
-    ) if found else None
+    return (
+        Problem(
+            f"the adapter's {found[0].name!r} has the shape {_said(found[0].found)}{_more(found)}, "
+            f"but {parent_of(candidate)} requires {_said(found[0].wanted)} "
+            "(it was trained on another base)",
+            _OTHER_BASE,
+        )
+        if found
+        else None
+    )
 
 
-@check("adapter-rank", "its rank is its configuration's",
-       "protects from weights and configuration of two different trainings", NotLoadable)
+@check(
+    "adapter-rank",
+    "its rank is its configuration's",
+    "protects from weights and configuration of two different trainings",
+    NotLoadable,
+)
 def rank_is_its_configurations(candidate: Candidate) -> Problem | None:
     """The rank of every tensor is that of `r` or of rank_pattern."""
     found = _faults(candidate, "rank")
@@ -203,44 +282,75 @@ def rank_is_its_configurations(candidate: Candidate) -> Problem | None:
     return Problem(message, _SAVED_WITH)
 
 
-@check("adapter-missing", "no tensor is missing", "protects from layers that are left unadapted with a log line", NotLoadable)
+@check(
+    "adapter-missing",
+    "no tensor is missing",
+    "protects from layers that are left unadapted with a log line",
+    NotLoadable,
+)
 def no_tensor_is_missing(candidate: Candidate) -> Problem | None:
     """There is a tensor for every target in every layer of the parent, and for all that is to be saved whole."""
     found = _faults(candidate, "missing")
-    return Problem(
-        f"the adapter lacks {found[0].name!r}{_more(found)}, "
-        f"which adapter_config.json requires on {parent_of(candidate)}",
-        f"save the adapter again, or {_OTHER_BASE}",
-    ) if found else None
+    return (
+        Problem(
+            f"the adapter lacks {found[0].name!r}{_more(found)}, "
+            f"which adapter_config.json requires on {parent_of(candidate)}",
+            f"save the adapter again, or {_OTHER_BASE}",
+        )
+        if found
+        else None
+    )
 
 
-@check("adapter-over", "no tensor is over", "protects from trained weights that a loader drops with a log line", NotLoadable)
+@check(
+    "adapter-over",
+    "no tensor is over",
+    "protects from trained weights that a loader drops with a log line",
+    NotLoadable,
+)
 def no_tensor_is_over(candidate: Candidate) -> Problem | None:
     """Every tensor is one that the configuration asks for."""
     found = _faults(candidate, "over")
-    return Problem(
-        f"the adapter contains {found[0].name!r}{_more(found)}, "
-        "which adapter_config.json does not list, so a loader would drop it",
-        _SAVED_WITH,
-    ) if found else None
+    return (
+        Problem(
+            f"the adapter contains {found[0].name!r}{_more(found)}, "
+            "which adapter_config.json does not list, so a loader would drop it",
+            _SAVED_WITH,
+        )
+        if found
+        else None
+    )
 
 
-@check("adapter-dora", "its magnitudes are read",
-       "protects from a DoRA adapter that loads without its magnitudes and a log line", NotLoadable)
+@check(
+    "adapter-dora",
+    "its magnitudes are read",
+    "protects from a DoRA adapter that loads without its magnitudes and a log line",
+    NotLoadable,
+)
 def magnitudes_are_read(candidate: Candidate) -> Problem | None:
     """The magnitudes of DoRA have the name that loaders look for, not the one that save_pretrained writes."""
     own = own_tensors(candidate) if candidate.layout.is_adapter else []
     lost = [tensor.name for tensor in own if tensor.name.endswith(".lora_magnitude_vector")]
-    return Problem(
-        f"loaders drop DoRA magnitudes with names such as {lost[0]!r} ({len(lost)} in {WEIGHTS}), "
-        "so the model encodes texts differently than in training",
-        f"to rename them in {WEIGHTS} so that they end with '.lora_magnitude_vector.weight', "
-        "which loaders read: registry add --fix",
-    ) if lost else None
+    return (
+        Problem(
+            f"loaders drop DoRA magnitudes with names such as {lost[0]!r} ({len(lost)} in {WEIGHTS}), "
+            "so the model encodes texts differently than in training",
+            f"to rename them in {WEIGHTS} so that they end with '.lora_magnitude_vector.weight', "
+            "which loaders read: registry add --fix",
+        )
+        if lost
+        else None
+    )
 
 
-@check("adapter-head", "its head is somewhere",
-       "protects from scores of a head that is random at every load", ParentMismatch, judgement=True)
+@check(
+    "adapter-head",
+    "its head is somewhere",
+    "protects from scores of a head that is random at every load",
+    ParentMismatch,
+    judgement=True,
+)
 def head_is_somewhere(candidate: Candidate) -> Problem | None:
     """The head of a CrossEncoder, or that of a SPLADE model over its tokens, is in the adapter or in its parent."""
     parent, kinds = candidate.parent, [module.type for module in candidate.layout.modules]
@@ -250,9 +360,17 @@ def head_is_somewhere(candidate: Candidate) -> Problem | None:
     if not splade and (candidate.layout.model_class != "CrossEncoder" or "LogitScore" in kinds):
         return None
     tensors = [*own_tensors(candidate), *parent.facts.weights.tensors]
-    if any(ends_with(tensor.name.rpartition(".")[0], head) for tensor in tensors for head in (_OUTPUTS if splade else _HEADS)):
+    if any(
+        ends_with(tensor.name.rpartition(".")[0], head)
+        for tensor in tensors
+        for head in (_OUTPUTS if splade else _HEADS)
+    ):
         return None
-    whose, example = ("SPLADE model's", "a base saved as *ForMaskedLM") if splade else ("CrossEncoder's", "a base that was saved with its head")
+    whose, example = (
+        ("SPLADE model's", "a base saved as *ForMaskedLM")
+        if splade
+        else ("CrossEncoder's", "a base that was saved with its head")
+    )
     head = "cls" if splade else "classifier"
     return Problem(
         f"neither the adapter nor {parent.reference} contains the {whose} head, "
@@ -261,12 +379,21 @@ def head_is_somewhere(candidate: Candidate) -> Problem | None:
     )
 
 
-@check("adapter-files", "its modules.json is there",
-       "protects from a pooling or normalisation that a loader makes up", NotLoadable)
+@check(
+    "adapter-files",
+    "its modules.json is there",
+    "protects from a pooling or normalisation that a loader makes up",
+    NotLoadable,
+)
 def modules_json_is_there(candidate: Candidate) -> Problem | None:
     """An adapter saved without the model around it is one whose parent has nothing around its transformer either."""
     parent = candidate.parent
-    if parent is None or not candidate.layout.is_adapter or candidate.layout.modules or not parent.layout.modules:
+    if (
+        parent is None
+        or not candidate.layout.is_adapter
+        or candidate.layout.modules
+        or not parent.layout.modules
+    ):
         return None
     kinds = ", ".join(module.type for module in parent.layout.modules)
     return Problem(
@@ -276,16 +403,27 @@ def modules_json_is_there(candidate: Candidate) -> Problem | None:
     )
 
 
-@check("adapter-patterns", "its patterns mean something", "tells of a rank or alpha that nothing gets", None)
+@check(
+    "adapter-patterns",
+    "its patterns mean something",
+    "tells of a rank or alpha that nothing gets",
+    None,
+)
 def patterns_mean_something(candidate: Candidate) -> Problem | None:
     """Every key of rank_pattern and alpha_pattern matches a module that is changed."""
     config = config_of(candidate)
     if config is None or candidate.parent is None:
         return None
-    modules = {tensor.name.removeprefix(_PREFIX).rpartition(".lora_")[0] for tensor in own_tensors(candidate) if ".lora_" in tensor.name}
+    modules = {
+        tensor.name.removeprefix(_PREFIX).rpartition(".lora_")[0]
+        for tensor in own_tensors(candidate)
+        if ".lora_" in tensor.name
+    }
     for field in ("rank_pattern", "alpha_pattern"):
         for key in config.fields.get(field) or {}:
-            if config.type != "ADALORA" and not any(re.match(rf"(.*\.)?({key})$", module) for module in modules):
+            if config.type != "ADALORA" and not any(
+                re.match(rf"(.*\.)?({key})$", module) for module in modules
+            ):
                 return Problem(
                     f"{key!r} in {field} of adapter_config.json matches no module "
                     "that the adapter changes"
@@ -293,17 +431,29 @@ def patterns_mean_something(candidate: Candidate) -> Problem | None:
     return None
 
 
-@check("adapter-sign", "it adds what it learnt", "tells of an adapter that is subtracted from its base", None)
+@check(
+    "adapter-sign",
+    "it adds what it learnt",
+    "tells of an adapter that is subtracted from its base",
+    None,
+)
 def adds_what_it_learnt(candidate: Candidate) -> Problem | None:
     """No change is multiplied by a number below 0."""
     config = config_of(candidate)
     fields = config.fields if config is not None else {}
-    scales = {**{name: fields.get(name) or 0 for name in ("lora_alpha", "alpha")}, **(fields.get("alpha_pattern") or {})}
+    scales = {
+        **{name: fields.get(name) or 0 for name in ("lora_alpha", "alpha")},
+        **(fields.get("alpha_pattern") or {}),
+    }
     below = next(((name, scale) for name, scale in scales.items() if scale < 0), None)
-    return Problem(
-        f"the {below[0]} in adapter_config.json is {below[1]}: "
-        "what was learnt is subtracted from the base"
-    ) if below else None
+    return (
+        Problem(
+            f"the {below[0]} in adapter_config.json is {below[1]}: "
+            "what was learnt is subtracted from the base"
+        )
+        if below
+        else None
+    )
 
 
 def _faults(candidate: Candidate, kind: str) -> list[Fault]:
@@ -313,13 +463,22 @@ def _faults(candidate: Candidate, kind: str) -> list[Fault]:
     base = within(parent.facts.weights.tensors, parent.layout)
     table = table_of(base)
     prefix = base_prefix(parent.files, parent.layout.transformer)
-    found = faults(config, _shapes(own_tensors(candidate)), _shapes(base), table.name if table is not None else None, prefix)
+    found = faults(
+        config,
+        _shapes(own_tensors(candidate)),
+        _shapes(base),
+        table.name if table is not None else None,
+        prefix,
+    )
     return [fault for fault in found if fault.kind == kind]
 
 
 def _within_another(module: str, parent: ParentView) -> bool:
     """Whether a name ends with that of one of the parent's modules."""
-    modules = {tensor.name.rpartition(".")[0] for tensor in within(parent.facts.weights.tensors, parent.layout)}
+    modules = {
+        tensor.name.rpartition(".")[0]
+        for tensor in within(parent.facts.weights.tensors, parent.layout)
+    }
     parts = module.split(".")
     return any(".".join(parts[start:]) in modules for start in range(1, len(parts)))
 

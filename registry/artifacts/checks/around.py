@@ -19,14 +19,26 @@ _PADDED = 8
 """Tables are made longer in multiples of this, for speed; such rows are no sign of anything."""
 
 
-@check("parent-class", "its class is its parent's",
-       "protects from an adapter that is loaded as another kind of model than it was trained as", ParentMismatch, judgement=True)
+@check(
+    "parent-class",
+    "its class is its parent's",
+    "protects from an adapter that is loaded as another kind of model than it was trained as",
+    ParentMismatch,
+    judgement=True,
+)
 def class_is_its_parents(candidate: Candidate) -> Problem | None:
     """An adapter with the very modules of its parent is of its class."""
     parent, layout = candidate.parent, candidate.layout
-    if parent is None or not layout.is_adapter or not layout.modules or layout.model_class == parent.facts.model_class:
+    if (
+        parent is None
+        or not layout.is_adapter
+        or not layout.modules
+        or layout.model_class == parent.facts.model_class
+    ):
         return None
-    if tuple(module.type for module in layout.modules) != tuple(module.type for module in parent.layout.modules):
+    if tuple(module.type for module in layout.modules) != tuple(
+        module.type for module in parent.layout.modules
+    ):
         return None
     return Problem(
         f"the adapter is loaded as a {layout.model_class} ({layout.told_by}), "
@@ -35,44 +47,78 @@ def class_is_its_parents(candidate: Candidate) -> Problem | None:
     )
 
 
-@check("parent-modules", "its modules are its parent's",
-       "protects from a Normalize, Pooling or Dense that was lost or put in after the training", ParentMismatch, judgement=True)
+@check(
+    "parent-modules",
+    "its modules are its parent's",
+    "protects from a Normalize, Pooling or Dense that was lost or put in after the training",
+    ParentMismatch,
+    judgement=True,
+)
 def modules_are_its_parents(candidate: Candidate) -> Problem | None:
     """An adapter of its parent's class has the same modules in the same order."""
     parent = _alike(candidate)
     if parent is None:
         return None
-    own, other = (tuple(module.type for module in view.modules) for view in (candidate.layout, parent.layout))
-    return Problem(
-        f"the adapter's modules are {', '.join(own)}, but those of {parent.reference} are "
-        f"{', '.join(other)} (a loader uses the adapter's, so every encoding would change)",
-        "save the whole model again with save_pretrained",
-    ) if own != other else None
+    own, other = (
+        tuple(module.type for module in view.modules) for view in (candidate.layout, parent.layout)
+    )
+    return (
+        Problem(
+            f"the adapter's modules are {', '.join(own)}, but those of {parent.reference} are "
+            f"{', '.join(other)} (a loader uses the adapter's, so every encoding would change)",
+            "save the whole model again with save_pretrained",
+        )
+        if own != other
+        else None
+    )
 
 
-@check("parent-pooling", "its pooling is its parent's",
-       "protects from a pooling that was changed after the training, which nothing notices", ParentMismatch, judgement=True)
+@check(
+    "parent-pooling",
+    "its pooling is its parent's",
+    "protects from a pooling that was changed after the training, which nothing notices",
+    ParentMismatch,
+    judgement=True,
+)
 def pooling_is_its_parents(candidate: Candidate) -> Problem | None:
     """An adapter of its parent's class pools as that does."""
     parent = _alike(candidate)
     if parent is None:
         return None
     own, other = pooling(candidate.inspection.facts.settings), pooling(parent.facts.settings)
-    return Problem(
-        f"the adapter pools by {spoken(own)}, but {parent.reference} pools by {spoken(other)}",
-        "use the 1_Pooling/config.json that was saved with the adapter, "
-        f"or that of {parent.reference}",
-    ) if own and other and own != other else None
+    return (
+        Problem(
+            f"the adapter pools by {spoken(own)}, but {parent.reference} pools by {spoken(other)}",
+            "use the 1_Pooling/config.json that was saved with the adapter, "
+            f"or that of {parent.reference}",
+        )
+        if own and other and own != other
+        else None
+    )
 
 
-@check("spare-rows", "its rows have tokens", "protects from a table that was made longer for tokens that were never added",
-       NotLoadable, judgement=True)
+@check(
+    "spare-rows",
+    "its rows have tokens",
+    "protects from a table that was made longer for tokens that were never added",
+    NotLoadable,
+    judgement=True,
+)
 def rows_have_tokens(candidate: Candidate) -> Problem | None:
     """A table is not longer than its parent's where the token list is not."""
     facts, parent = candidate.inspection.facts, candidate.parent
-    if candidate.layout.is_adapter or parent is None or facts.rows is None or parent.facts.rows is None:
+    if (
+        candidate.layout.is_adapter
+        or parent is None
+        or facts.rows is None
+        or parent.facts.rows is None
+    ):
         return None
-    if facts.rows <= parent.facts.rows or facts.vocabulary.size > parent.facts.vocabulary.size or facts.rows % _PADDED == 0:
+    if (
+        facts.rows <= parent.facts.rows
+        or facts.vocabulary.size > parent.facts.vocabulary.size
+        or facts.rows % _PADDED == 0
+    ):
         return None
     return Problem(
         f"the table has {facts.rows} rows, {facts.rows - parent.facts.rows} more than "
@@ -82,11 +128,22 @@ def rows_have_tokens(candidate: Candidate) -> Problem | None:
     )
 
 
-@check("shrunk-table", "its table is not shorter than its parent's", "protects from rows that a resize cut off", ParentMismatch)
+@check(
+    "shrunk-table",
+    "its table is not shorter than its parent's",
+    "protects from rows that a resize cut off",
+    ParentMismatch,
+)
 def table_is_not_shorter(candidate: Candidate) -> Problem | None:
     """A model that came from another has at least as many rows, spare ones too."""
     facts, parent = candidate.inspection.facts, candidate.parent
-    if candidate.layout.is_adapter or parent is None or facts.rows is None or parent.facts.rows is None or facts.rows >= parent.facts.rows:
+    if (
+        candidate.layout.is_adapter
+        or parent is None
+        or facts.rows is None
+        or parent.facts.rows is None
+        or facts.rows >= parent.facts.rows
+    ):
         return None
     return Problem(
         f"the table has {facts.rows} rows, but that of {parent.reference} has {parent.facts.rows} "
@@ -95,15 +152,26 @@ def table_is_not_shorter(candidate: Candidate) -> Problem | None:
     )
 
 
-@check("old-tokens", "its old tokens are its parent's", "tells of old tokens with other flags, which change ordinary texts", None)
+@check(
+    "old-tokens",
+    "its old tokens are its parent's",
+    "tells of old tokens with other flags, which change ordinary texts",
+    None,
+)
 def old_tokens_are_its_parents(candidate: Candidate) -> Problem | None:
     """The tokens that a model has from its parent have the same flags."""
     parent = candidate.parent
-    if parent is None or candidate.layout.is_adapter or candidate.inspection.facts.vocabulary.digest == parent.facts.vocabulary.digest:
+    if (
+        parent is None
+        or candidate.layout.is_adapter
+        or candidate.inspection.facts.vocabulary.digest == parent.facts.vocabulary.digest
+    ):
         return None
     with uncollected():
         before = {token[:2]: token for token in parent.tokens}
-        other = [token for token in candidate.inspection.tokens if before.get(token[:2], token) != token]
+        other = [
+            token for token in candidate.inspection.tokens if before.get(token[:2], token) != token
+        ]
     if not other:
         return None
     more = f" and {len(other) - 1} more" if len(other) > 1 else ""
@@ -117,7 +185,12 @@ def old_tokens_are_its_parents(candidate: Candidate) -> Problem | None:
 def _alike(candidate: Candidate) -> ParentView | None:
     """The parent, where adapter and parent list their modules and are of one class."""
     parent = candidate.parent
-    if parent is None or not candidate.layout.is_adapter or not candidate.layout.modules or not parent.layout.modules:
+    if (
+        parent is None
+        or not candidate.layout.is_adapter
+        or not candidate.layout.modules
+        or not parent.layout.modules
+    ):
         return None
     return parent if parent.facts.model_class == candidate.layout.model_class else None
 
@@ -125,7 +198,13 @@ def _alike(candidate: Candidate) -> ParentView | None:
 def pooling(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """The ways in which a model pools, as older and newer configurations say it; empty where it has no Pooling."""
     named = todays(settings).get("Pooling.pooling_mode") or ()
-    return (named,) if isinstance(named, str) else tuple(sorted(map(str, named))) if isinstance(named, list) else ()
+    return (
+        (named,)
+        if isinstance(named, str)
+        else tuple(sorted(map(str, named)))
+        if isinstance(named, list)
+        else ()
+    )
 
 
 def spoken(modes: tuple[str, ...]) -> str:

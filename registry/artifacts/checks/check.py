@@ -11,7 +11,13 @@ from ...facts import Facts, Files, Token
 from ..encoder.layout import Layout
 from ..inspect import Inspection
 
-IDENTITY, INTEGRITY, STRUCTURE, EFFECT, MEASUREMENT = "identity", "integrity", "structure", "effect", "measurement"
+IDENTITY, INTEGRITY, STRUCTURE, EFFECT, MEASUREMENT = (
+    "identity",
+    "integrity",
+    "structure",
+    "effect",
+    "measurement",
+)
 
 
 @dataclass(frozen=True)
@@ -80,8 +86,16 @@ class Check:
 class Decorator(Protocol):
     """Puts a function among the checks of its theme."""
 
-    def __call__(self, id: str, name: str, reason: str, error: type[RegistryError] | None, *, net: str = STRUCTURE,
-                 judgement: bool = False) -> Callable[[Find], Find]:
+    def __call__(
+        self,
+        id: str,
+        name: str,
+        reason: str,
+        error: type[RegistryError] | None,
+        *,
+        net: str = STRUCTURE,
+        judgement: bool = False,
+    ) -> Callable[[Find], Find]:
         """The decorator for one check."""
         ...
 
@@ -90,11 +104,19 @@ def checks() -> tuple[list[Check], Decorator]:
     """(the checks of a theme, the decorator that puts a function among them in the order of the file)."""
     found: list[Check] = []
 
-    def check(id: str, name: str, reason: str, error: type[RegistryError] | None, *, net: str = STRUCTURE,
-              judgement: bool = False) -> Callable[[Find], Find]:
+    def check(
+        id: str,
+        name: str,
+        reason: str,
+        error: type[RegistryError] | None,
+        *,
+        net: str = STRUCTURE,
+        judgement: bool = False,
+    ) -> Callable[[Find], Find]:
         def register(find: Find) -> Find:
             found.append(Check(id, name, reason, error, find, net, judgement))
             return find
+
         return register
 
     return found, check

@@ -30,14 +30,25 @@ def within(tensors: Sequence[Tensor], layout: Layout) -> list[Tensor]:
     """The tensors of the transformer alone, without its folder in front."""
     own = f"{layout.transformer}/" if layout.transformer else ""
     others = tuple(prefix for _, prefix in layout.weights if prefix and prefix != own)
-    return [Tensor(tensor.name.removeprefix(own), tensor.dtype, tensor.shape, tensor.digest) for tensor in tensors
-            if tensor.name.startswith(own) and not (others and tensor.name.startswith(others))]
+    return [
+        Tensor(tensor.name.removeprefix(own), tensor.dtype, tensor.shape, tensor.digest)
+        for tensor in tensors
+        if tensor.name.startswith(own) and not (others and tensor.name.startswith(others))
+    ]
 
 
 def token_groups(config: AdapterConfig, parent: ParentView) -> list[tuple[int, ...]]:
     """The ids that are trained as rows of the token table; those of other tables, of positions for instance, are no tokens."""
-    named = config.targets if config.type == "TRAINABLE_TOKENS" and isinstance(config.targets, tuple) else ()
-    return [ids for name, ids in config.trainable_tokens.items() if is_of_the_table(name or next(iter(named), ""), parent)]
+    named = (
+        config.targets
+        if config.type == "TRAINABLE_TOKENS" and isinstance(config.targets, tuple)
+        else ()
+    )
+    return [
+        ids
+        for name, ids in config.trainable_tokens.items()
+        if is_of_the_table(name or next(iter(named), ""), parent)
+    ]
 
 
 def is_of_the_table(module: str, parent: ParentView) -> bool:
@@ -56,4 +67,7 @@ def parent_of(candidate: Candidate) -> str:
 def some(found: Sequence[object], limit: int = 3) -> str:
     """The first few for a message, and how many more there are."""
     more = f" and {len(found) - limit} more" if len(found) > limit else ""
-    return ", ".join(str(item) if isinstance(item, int) else repr(item) for item in found[:limit]) + more
+    return (
+        ", ".join(str(item) if isinstance(item, int) else repr(item) for item in found[:limit])
+        + more
+    )

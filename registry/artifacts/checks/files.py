@@ -9,14 +9,28 @@ from .check import Candidate, Problem, checks
 
 CHECKS, check = checks()
 _PARSED_ELSEWHERE = ("tokenizer.json", "vocab.json", "model.safetensors.index.json")
-MADE_FROM = {"Pooling": "config.json", "Dense": "config.json", "LayerNorm": "config.json", "WeightedLayerPooling": "config.json",
-              "SparseAutoEncoder": "config.json", "LogitScore": "config.json", "BoW": "config.json", "WordWeights": "config.json",
-              "CNN": "cnn_config.json", "LSTM": "lstm_config.json", "WordEmbeddings": "wordembedding_config.json"}
+MADE_FROM = {
+    "Pooling": "config.json",
+    "Dense": "config.json",
+    "LayerNorm": "config.json",
+    "WeightedLayerPooling": "config.json",
+    "SparseAutoEncoder": "config.json",
+    "LogitScore": "config.json",
+    "BoW": "config.json",
+    "WordWeights": "config.json",
+    "CNN": "cnn_config.json",
+    "LSTM": "lstm_config.json",
+    "WordEmbeddings": "wordembedding_config.json",
+}
 """Modules that cannot be made without their configuration; the others have defaults."""
 
 
-@check("configurations", "configurations parse",
-       "protects from a model that is registered and that no loader can open", NotLoadable)
+@check(
+    "configurations",
+    "configurations parse",
+    "protects from a model that is registered and that no loader can open",
+    NotLoadable,
+)
 def configurations_parse(candidate: Candidate) -> Problem | None:
     """Every configuration is JSON with each key once; what readers of their own have parsed is not parsed again."""
     for path in candidate.layout.belongs:
@@ -28,7 +42,12 @@ def configurations_parse(candidate: Candidate) -> Problem | None:
     return None
 
 
-@check("templates", "templates are text", "protects from a chat template that fails at the first encode", NotLoadable)
+@check(
+    "templates",
+    "templates are text",
+    "protects from a chat template that fails at the first encode",
+    NotLoadable,
+)
 def templates_are_text(candidate: Candidate) -> Problem | None:
     """Chat templates are UTF-8."""
     for path in candidate.layout.belongs:
@@ -40,7 +59,12 @@ def templates_are_text(candidate: Candidate) -> Problem | None:
     return None
 
 
-@check("module-files", "modules have their configuration", "protects from a pooling that cannot be made at load", NotLoadable)
+@check(
+    "module-files",
+    "modules have their configuration",
+    "protects from a pooling that cannot be made at load",
+    NotLoadable,
+)
 def modules_have_their_configuration(candidate: Candidate) -> Problem | None:
     """A module that has no defaults has the file it is made from."""
     for module in candidate.layout.modules:

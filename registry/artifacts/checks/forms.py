@@ -16,8 +16,12 @@ from .files import MADE_FROM
 CHECKS, check = checks()
 
 
-@check("setting-forms", "its settings have the form that loaders read",
-       "protects from a setting that a loader takes for another, as \"false\" in quotation marks is taken for true", NotLoadable)
+@check(
+    "setting-forms",
+    "its settings have the form that loaders read",
+    'protects from a setting that a loader takes for another, as "false" in quotation marks is taken for true',
+    NotLoadable,
+)
 def settings_have_their_form(candidate: Candidate) -> Problem | None:
     """What is true or false, a number, a text or a list in the libraries is so in the configurations too."""
     found = (misfit(value, forms, path) for path, value, forms in _settings(candidate))
@@ -40,5 +44,13 @@ def _places(candidate: Candidate) -> Iterator[tuple[str, Forms]]:
     yield join(layout.tokenizer, "tokenizer_config.json"), TOKENIZER
     for module in layout.modules or (Module("Transformer", layout.transformer),):
         router, transformer = module.type in ROUTERS, module.type in TRANSFORMERS
-        names = ROUTER_CONFIGS if router else SENTENCE_CONFIGS if transformer else (MADE_FROM.get(module.type, "config.json"),)
-        yield from ((module.at(name), ROUTER if router else MODULES.get(module.type, {})) for name in names)
+        names = (
+            ROUTER_CONFIGS
+            if router
+            else SENTENCE_CONFIGS
+            if transformer
+            else (MADE_FROM.get(module.type, "config.json"),)
+        )
+        yield from (
+            (module.at(name), ROUTER if router else MODULES.get(module.type, {})) for name in names
+        )

@@ -24,8 +24,12 @@ SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
 """Source: sentence_transformers 6.2, util/similarity.py, SimilarityFunction."""
 
 
-@check("dimension", "its dimension is that of its transformer",
-       "protects from a model that says another dimension than its encodings have, as a vector store would ask it", NotLoadable)
+@check(
+    "dimension",
+    "its dimension is that of its transformer",
+    "protects from a model that says another dimension than its encodings have, as a vector store would ask it",
+    NotLoadable,
+)
 def dimension_is_that_of_its_transformer(candidate: Candidate) -> Problem | None:
     """A Pooling right behind a transformer is told as many dimensions as that makes."""
     modules = candidate.layout.modules
@@ -37,7 +41,9 @@ def dimension_is_that_of_its_transformer(candidate: Candidate) -> Problem | None
         config = read_if_there(candidate.files, path, set(candidate.files.paths()))
         told = todays(config).get("embedding_dimension")
         if told is not None and told != width[0]:
-            field = next(key for key in ("embedding_dimension", "word_embedding_dimension") if key in config)
+            field = next(
+                key for key in ("embedding_dimension", "word_embedding_dimension") if key in config
+            )
             return Problem(
                 f"{path} has the {field} {told!r:.80}, but the dimension of the transformer is "
                 f"{width[0]} ({width[1]}), so the model would report a wrong dimension",
@@ -46,12 +52,20 @@ def dimension_is_that_of_its_transformer(candidate: Candidate) -> Problem | None
     return None
 
 
-@check("prompt-name", "its default prompt is there", "protects from a model that no library loads", NotLoadable)
+@check(
+    "prompt-name",
+    "its default prompt is there",
+    "protects from a model that no library loads",
+    NotLoadable,
+)
 def default_prompt_is_there(candidate: Candidate) -> Problem | None:
     """default_prompt_name names one of the prompts."""
     config = _sentence(candidate)
     name, prompts = config.get("default_prompt_name"), config.get("prompts")
-    there = [*(prompts if isinstance(prompts, Mapping) else ()), *(_PROMPTS if candidate.layout.model_class != "CrossEncoder" else ())]
+    there = [
+        *(prompts if isinstance(prompts, Mapping) else ()),
+        *(_PROMPTS if candidate.layout.model_class != "CrossEncoder" else ()),
+    ]
     if name is None or name in there:
         return None
     shown = f"it has {some(sorted(set(there)))}" if there else "it has none"
@@ -62,12 +76,21 @@ def default_prompt_is_there(candidate: Candidate) -> Problem | None:
     )
 
 
-@check("similarity", "its similarity is one that is known", "protects from another similarity than was meant: a loader takes its own without a word",
-       NotLoadable, judgement=True)
+@check(
+    "similarity",
+    "its similarity is one that is known",
+    "protects from another similarity than was meant: a loader takes its own without a word",
+    NotLoadable,
+    judgement=True,
+)
 def similarity_is_known(candidate: Candidate) -> Problem | None:
     """similarity_fn_name is one of the library's; other libraries that make multi-vector models have names of their own."""
     name = _sentence(candidate).get("similarity_fn_name")
-    if name is None or name in SIMILARITIES or candidate.layout.model_class not in ("SentenceTransformer", "SparseEncoder"):
+    if (
+        name is None
+        or name in SIMILARITIES
+        or candidate.layout.model_class not in ("SentenceTransformer", "SparseEncoder")
+    ):
         return None
     return Problem(
         f"{_SENTENCE} has the similarity_fn_name {name!r:.80}, which no library supports "
@@ -82,10 +105,14 @@ def _sentence(candidate: Candidate) -> Mapping[str, Any]:
 
 def _width(candidate: Candidate) -> tuple[int, str] | None:
     """(how many numbers a token's vector has, where that is said); an adapter has it from its base. None where nothing says it."""
-    view: Candidate | ParentView | None = candidate.parent if candidate.layout.is_adapter else candidate
+    view: Candidate | ParentView | None = (
+        candidate.parent if candidate.layout.is_adapter else candidate
+    )
     if view is None:
         return None
-    config = read_if_there(view.files, join(view.layout.transformer, "config.json"), set(view.files.paths()))
+    config = read_if_there(
+        view.files, join(view.layout.transformer, "config.json"), set(view.files.paths())
+    )
     inner = config.get("text_config")
     whose = f" of {view.reference}" if isinstance(view, ParentView) else ""
     for said in (config, inner if isinstance(inner, Mapping) else {}):

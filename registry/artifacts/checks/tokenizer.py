@@ -27,14 +27,18 @@ def ids_are_unique(candidate: Candidate) -> Problem | None:
     for token in tokens:
         if token.id in ids:
             return Problem(
-                f"the id {token.id} belongs to two tokens, "
-                f"{ids[token.id]!r} and {token.content!r}"
+                f"the id {token.id} belongs to two tokens, {ids[token.id]!r} and {token.content!r}"
             )
         ids[token.id] = token.content
     return None
 
 
-@check("token-rows", "ids have rows", "protects from an index error at the first text that holds a new token", NotLoadable)
+@check(
+    "token-rows",
+    "ids have rows",
+    "protects from an index error at the first text that holds a new token",
+    NotLoadable,
+)
 def ids_have_rows(candidate: Candidate) -> Problem | None:
     """The highest id is below the number of rows of the input embeddings."""
     rows, tokens = candidate.inspection.facts.rows, candidate.inspection.tokens
@@ -50,7 +54,12 @@ def ids_have_rows(candidate: Candidate) -> Problem | None:
     )
 
 
-@check("vocab-size", "config.json counts the rows", "protects from a size mismatch at load", NotLoadable)
+@check(
+    "vocab-size",
+    "config.json counts the rows",
+    "protects from a size mismatch at load",
+    NotLoadable,
+)
 def config_counts_the_rows(candidate: Candidate) -> Problem | None:
     """vocab_size is the number of rows that the loader will make."""
     layout, rows = candidate.layout, candidate.inspection.facts.rows
@@ -64,8 +73,13 @@ def config_counts_the_rows(candidate: Candidate) -> Problem | None:
     )
 
 
-@check("adapter-tokenizer", "an adapter has its parent's tokenizer",
-       "protects from tokens that silently find the rows of others", ParentMismatch, net=IDENTITY)
+@check(
+    "adapter-tokenizer",
+    "an adapter has its parent's tokenizer",
+    "protects from tokens that silently find the rows of others",
+    ParentMismatch,
+    net=IDENTITY,
+)
 def adapter_has_its_parents_tokenizer(candidate: Candidate) -> Problem | None:
     """Same tokens with the same ids and flags, and the same way to them."""
     parent, facts = candidate.parent, candidate.inspection.facts
@@ -95,7 +109,9 @@ def adapter_has_its_parents_tokenizer(candidate: Candidate) -> Problem | None:
         )
     own, other = (special_tokens(view.files, view.layout.tokenizer) for view in (candidate, parent))
     name = next((name for name in own if own[name] != other[name]), None)
-    apart, together = (splits_special(view.files, view.layout.tokenizer) for view in (candidate, parent))
+    apart, together = (
+        splits_special(view.files, view.layout.tokenizer) for view in (candidate, parent)
+    )
     if apart != together:
         return Problem(
             f"tokenizer_config.json has split_special_tokens {apart}, "
@@ -103,15 +119,23 @@ def adapter_has_its_parents_tokenizer(candidate: Candidate) -> Problem | None:
             f"(special tokens in texts are {'split' if apart else 'recognized'})",
             "use the tokenizer of the parent with --tokenizer DIR",
         )
-    return Problem(
-        f"the {name} is {own[name]!r}, but that of {parent.reference} is {other[name]!r} "
-        "(special_tokens_map.json takes precedence over tokenizer_config.json)",
-        "use the tokenizer of the parent with --tokenizer DIR",
-    ) if name is not None else None
+    return (
+        Problem(
+            f"the {name} is {own[name]!r}, but that of {parent.reference} is {other[name]!r} "
+            "(special_tokens_map.json takes precedence over tokenizer_config.json)",
+            "use the tokenizer of the parent with --tokenizer DIR",
+        )
+        if name is not None
+        else None
+    )
 
 
-@check("added-tokens", "its new tokens are found in texts, and only where they are meant",
-       "tells of added tokens that no text reaches, that swallow blanks, or that stand inside ordinary words", None)
+@check(
+    "added-tokens",
+    "its new tokens are found in texts, and only where they are meant",
+    "tells of added tokens that no text reaches, that swallow blanks, or that stand inside ordinary words",
+    None,
+)
 def new_tokens_are_found(candidate: Candidate) -> Problem | None:
     """What `registry resize` would refuse or warn of is told of tokens that were added elsewhere."""
     parent = candidate.parent
@@ -120,8 +144,18 @@ def new_tokens_are_found(candidate: Candidate) -> Problem | None:
     if candidate.inspection.facts.vocabulary.digest == parent.facts.vocabulary.digest:
         return None
     known = {token.id for token in parent.tokens}
-    new = tuple(Wanted(token.content, token.special, token.lstrip, token.rstrip, token.single_word, token.normalized)
-                for token in candidate.inspection.tokens if token.id not in known)
+    new = tuple(
+        Wanted(
+            token.content,
+            token.special,
+            token.lstrip,
+            token.rstrip,
+            token.single_word,
+            token.normalized,
+        )
+        for token in candidate.inspection.tokens
+        if token.id not in known
+    )
     path = join(parent.layout.tokenizer, "tokenizer.json")
     lexicon = lexicon_of(read(parent.files, path)) if new and path in parent.files.paths() else None
     if lexicon is None:
@@ -137,11 +171,16 @@ def new_tokens_are_found(candidate: Candidate) -> Problem | None:
 
 def _difference(candidate: Candidate, parent: ParentView) -> str:
     """The first difference of two token lists that differ."""
-    own, other = ({token.id: token for token in tokens} for tokens in (candidate.inspection.tokens, parent.tokens))
+    own, other = (
+        {token.id: token for token in tokens}
+        for tokens in (candidate.inspection.tokens, parent.tokens)
+    )
     first = min(index for index in own.keys() | other.keys() if own.get(index) != other.get(index))
     count = sum(own.get(index) != other.get(index) for index in own.keys() | other.keys())
-    return (f"id {first} is {_said(own.get(first), other.get(first))}, there it is {_said(other.get(first), own.get(first))} "
-            f"({counted(count, 'differs', 'differ')})")
+    return (
+        f"id {first} is {_said(own.get(first), other.get(first))}, there it is {_said(other.get(first), own.get(first))} "
+        f"({counted(count, 'differs', 'differ')})"
+    )
 
 
 def _said(token: Token | None, other: Token | None) -> str:

@@ -17,7 +17,11 @@ from ..tokenizer import settings_of
 from .side import Side
 
 _WORD = re.compile(r"\w(?:[\w'’-]*\w)?")
-_FLAGS = {"do_lower_case": "lowercase", "strip_accents": "strip_accents", "tokenize_chinese_chars": "handle_chinese_chars"}
+_FLAGS = {
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+}
 WORDS_LIMIT = 200_000
 """Different words of a corpus that are looked at."""
 
@@ -28,13 +32,16 @@ def backend(files: Files, folder: str) -> Any:
     The library builds the normaliser of a BERT anew from tokenizer_config.json; so what that says goes before the file's own.
     """
     from tokenizers import Tokenizer
+
     path = join(folder, "tokenizer.json")
     if path not in files.paths():
         return None
     value = parse(read(files, path), path)
     normalizer = value.get("normalizer")
     if isinstance(normalizer, dict) and normalizer.get("type") == "BertNormalizer":
-        said = settings_of(read_if_there(files, join(folder, "tokenizer_config.json"), set(files.paths())))
+        said = settings_of(
+            read_if_there(files, join(folder, "tokenizer_config.json"), set(files.paths()))
+        )
         normalizer.update({ours: said[theirs] for theirs, ours in _FLAGS.items() if theirs in said})
     made = Tokenizer.from_str(json.dumps(value))
     made.no_truncation()
@@ -44,7 +51,10 @@ def backend(files: Files, folder: str) -> Any:
 
 def pieces(tokenizer: Any, words: Sequence[str]) -> list[tuple[str, ...]]:
     """The tokens of each word by itself, nothing added in front or behind."""
-    return [tuple(encoding.tokens) for encoding in tokenizer.encode_batch(list(words), add_special_tokens=False)]
+    return [
+        tuple(encoding.tokens)
+        for encoding in tokenizer.encode_batch(list(words), add_special_tokens=False)
+    ]
 
 
 def counts(tokenizer: Any, texts: Iterable[str]) -> Counter[int]:
@@ -67,4 +77,8 @@ def changed(before: Side, after: Side, texts: Iterable[str]) -> list[PiecesChang
     words = Counter(word for text in texts for word in _WORD.findall(text))
     chosen = [word for word, _ in words.most_common(WORDS_LIMIT)]
     old, new = (pieces(tokenizer, chosen) for tokenizer in tokenizers)
-    return [PiecesChange(word, one, other, words[word]) for word, one, other in zip(chosen, old, new, strict=True) if one != other]
+    return [
+        PiecesChange(word, one, other, words[word])
+        for word, one, other in zip(chosen, old, new, strict=True)
+        if one != other
+    ]

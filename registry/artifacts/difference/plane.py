@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 Place = tuple[float, float]
 
 
-def project(before: Sequence[Array], after: Sequence[Array]) -> tuple[dict[int, tuple[Place, Place]], str | None]:
+def project(
+    before: Sequence[Array], after: Sequence[Array]
+) -> tuple[dict[int, tuple[Place, Place]], str | None]:
     """(for each number its two places, what the axes are). Principal components by numpy's SVD of the centred vectors.
 
     A direction is turned so that its largest part is positive, so that the same vectors give the same picture.
     """
     import numpy as np
+
     count = len(before)
     if count < 2:
         return {}, None
@@ -34,4 +37,6 @@ def project(before: Sequence[Array], after: Sequence[Array]) -> tuple[dict[int, 
     whole = float((sizes**2).sum())
     share = f", {float((sizes[:2] ** 2).sum()) / whole:.0%} of the variance" if whole else ""
     points = [(float(x), float(y)) for x, y in places]
-    return {index: (points[index], points[count + index]) for index in range(count)}, f"the two principal components{share}"
+    return {
+        index: (points[index], points[count + index]) for index in range(count)
+    }, f"the two principal components{share}"

@@ -25,8 +25,14 @@ from ..weights import read_header
 from .sources import Patched, Source, Stored
 
 _PREFIX = "base_model.model."
-_LOW_RANK = {"lora_A.weight": "A", "lora_B.weight": "B", "lora_embedding_A": "A", "lora_embedding_B": "B",
-             "lora_magnitude_vector.weight": "magnitude", "lora_magnitude_vector": "magnitude"}
+_LOW_RANK = {
+    "lora_A.weight": "A",
+    "lora_B.weight": "B",
+    "lora_embedding_A": "A",
+    "lora_embedding_B": "B",
+    "lora_magnitude_vector.weight": "magnitude",
+    "lora_magnitude_vector": "magnitude",
+}
 _ROWS = ("token_adapter.trainable_tokens_delta", "trainable_tokens_delta")
 
 
@@ -50,7 +56,9 @@ class LowRank:
         """Whether it can be added to a weight of this shape."""
         outer, inner = self.b.shape[0], math.prod(self.a.shape[1:])
         wanted = (inner, outer) if self.embedding or self.turned else (outer, inner)
-        return (shape[0], math.prod(shape[1:])) == wanted and (self.magnitude is None or math.prod(self.magnitude.shape) == outer)
+        return (shape[0], math.prod(shape[1:])) == wanted and (
+            self.magnitude is None or math.prod(self.magnitude.shape) == outer
+        )
 
     @property
     def parts(self) -> tuple[Stored, ...]:
@@ -77,7 +85,9 @@ class Scale:
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Whether a weight of this shape can be multiplied by it."""
-        return len(shape) == 2 and self.values.shape == ((shape[0], 1) if self.by_row else (1, shape[1]))
+        return len(shape) == 2 and self.values.shape == (
+            (shape[0], 1) if self.by_row else (1, shape[1])
+        )
 
     @property
     def parts(self) -> tuple[Stored, ...]:
@@ -97,9 +107,25 @@ Added = LowRank | Scale
 class Side:
     """A model's files, what is known of them, and for an adapter the side that is its base."""
 
-    def __init__(self, title: str, kind: str, files: Files, layout: Layout, *, facts: Facts | None = None, vocabulary: bytes | None = None,
-                 base: Side | None = None) -> None:
-        self.title, self.kind, self.files, self.layout, self.facts, self.base = title, kind, files, layout, facts, base
+    def __init__(
+        self,
+        title: str,
+        kind: str,
+        files: Files,
+        layout: Layout,
+        *,
+        facts: Facts | None = None,
+        vocabulary: bytes | None = None,
+        base: Side | None = None,
+    ) -> None:
+        self.title, self.kind, self.files, self.layout, self.facts, self.base = (
+            title,
+            kind,
+            files,
+            layout,
+            facts,
+            base,
+        )
         self._vocabulary = vocabulary
 
     @property
@@ -115,7 +141,11 @@ class Side:
     @cached_property
     def tokens(self) -> tuple[Token, ...]:
         """The token list, by id."""
-        return parse_vocabulary(self._vocabulary) if self._vocabulary is not None else self.tokenizer.tokens
+        return (
+            parse_vocabulary(self._vocabulary)
+            if self._vocabulary is not None
+            else self.tokenizer.tokens
+        )
 
     @property
     def vocabulary_digest(self) -> Digest:
@@ -139,18 +169,31 @@ class Side:
     @cached_property
     def own(self) -> dict[str, Stored]:
         """The tensors in this folder's files, by the names they have there."""
-        known = {tensor.name: tensor.digest for tensor in self.facts.weights.tensors} if self.facts is not None else {}
+        known = (
+            {tensor.name: tensor.digest for tensor in self.facts.weights.tensors}
+            if self.facts is not None
+            else {}
+        )
         found = {}
         for path, prefix in self.layout.weights:
             with self.files.open(path) as stream:
                 headers = read_header(stream, path, self.files.size(path))
-            found.update({prefix + name: Stored(self.files, path, header, known.get(prefix + name)) for name, header in headers.items()})
+            found.update(
+                {
+                    prefix + name: Stored(self.files, path, header, known.get(prefix + name))
+                    for name, header in headers.items()
+                }
+            )
         return found
 
     @cached_property
     def sources(self) -> dict[str, Source]:
         """Every tensor as it would be in memory, adapters' products apart; buffers that hold no weights are left out."""
-        found: dict[str, Source] = {self._modern(name): stored for name, stored in self.own.items() if not self._is_adapters(stored)}
+        found: dict[str, Source] = {
+            self._modern(name): stored
+            for name, stored in self.own.items()
+            if not self._is_adapters(stored)
+        }
         if self.base is not None:
             found = {**self.base.sources, **found}
         for name, stored in self._adapter_tensors.items():
@@ -163,20 +206,34 @@ class Side:
         parts: dict[str, dict[str, Stored]] = {}
         embeddings = set()
         for name, stored in self._adapter_tensors.items():
-            if (part := next((part for part in _LOW_RANK if name.endswith("." + part)), None)) is not None:
+            if (
+                part := next((part for part in _LOW_RANK if name.endswith("." + part)), None)
+            ) is not None:
                 module = name.removesuffix("." + part).removesuffix(".base_layer")
                 parts.setdefault(module, {})[_LOW_RANK[part]] = stored
                 embeddings |= {module} if part.startswith("lora_embedding") else set()
-        return {self._live.get(module, module): LowRank(own["A"], own["B"], self._scaling(module), module in embeddings,
-                                                         self.config is not None and self.config.fields.get("fan_in_fan_out") is True,
-                                                         own.get("magnitude"))
-                for module, own in parts.items() if own.keys() >= {"A", "B"}}
+        return {
+            self._live.get(module, module): LowRank(
+                own["A"],
+                own["B"],
+                self._scaling(module),
+                module in embeddings,
+                self.config is not None and self.config.fields.get("fan_in_fan_out") is True,
+                own.get("magnitude"),
+            )
+            for module, own in parts.items()
+            if own.keys() >= {"A", "B"}
+        }
 
     @cached_property
     def scales(self) -> dict[str, Scale]:
         """What an IA3 adapter multiplies with, by the name of the weight's module."""
-        return {self._live.get(module, module): Scale(stored) for name, stored in self._adapter_tensors.items() if name.endswith(".ia3_l")
-                for module in [name.removesuffix(".ia3_l").removesuffix(".base_layer")]}
+        return {
+            self._live.get(module, module): Scale(stored)
+            for name, stored in self._adapter_tensors.items()
+            if name.endswith(".ia3_l")
+            for module in [name.removesuffix(".ia3_l").removesuffix(".base_layer")]
+        }
 
     @cached_property
     def added(self) -> dict[str, Added]:
@@ -184,7 +241,11 @@ class Side:
         found: dict[str, Added] = {}
         for module, item in chain[tuple[str, Added]](self.low_ranks.items(), self.scales.items()):
             weight = self.full.weight(module)
-            if item.fits(weight.shape) if weight is not None else isinstance(item, LowRank) and item.magnitude is None:
+            if (
+                item.fits(weight.shape)
+                if weight is not None
+                else isinstance(item, LowRank) and item.magnitude is None
+            ):
                 found[module] = item
         return found
 
@@ -193,8 +254,16 @@ class Side:
         """The adapter's tensors whose effect is not computed here, by their own names."""
         taken = {id(stored) for added in self.added.values() for stored in added.parts}
         for source in self.sources.values():
-            taken |= {id(source.delta), id(source.under)} if isinstance(source, Patched) else {id(source)}
-        return {name: stored for name, stored in self._adapter_tensors.items() if id(stored) not in taken}
+            taken |= (
+                {id(source.delta), id(source.under)}
+                if isinstance(source, Patched)
+                else {id(source)}
+            )
+        return {
+            name: stored
+            for name, stored in self._adapter_tensors.items()
+            if id(stored) not in taken
+        }
 
     @cached_property
     def not_computed(self) -> frozenset[str]:
@@ -209,8 +278,12 @@ class Side:
     def table(self) -> str | None:
         """Name of the table of token rows in `sources`."""
         for ending in EMBEDDINGS:
-            found = [name for name, source in self.sources.items()
-                     if len(source.shape) == 2 and (name == ending or name.endswith((f".{ending}", f"/{ending}")))]
+            found = [
+                name
+                for name, source in self.sources.items()
+                if len(source.shape) == 2
+                and (name == ending or name.endswith((f".{ending}", f"/{ending}")))
+            ]
             if found:
                 return min(found, key=lambda name: (name.count("decoder"), len(name)))
         return None
@@ -229,7 +302,11 @@ class Side:
     def _adapter_tensors(self) -> dict[str, Stored]:
         """Those of adapter_model.safetensors, without the wrapper's prefix."""
         prefix = join(self.adapter_folder, "") if self.adapter_folder else ""
-        return {name.removeprefix(prefix).removeprefix(_PREFIX): stored for name, stored in self.own.items() if self._is_adapters(stored)}
+        return {
+            name.removeprefix(prefix).removeprefix(_PREFIX): stored
+            for name, stored in self.own.items()
+            if self._is_adapters(stored)
+        }
 
     @cached_property
     def _live(self) -> Mapping[str, str]:
@@ -238,9 +315,13 @@ class Side:
             return {}
         own = {module_of(name) for name in self._adapter_tensors}
         prefix = base_prefix(self.base.files, self.base.layout.transformer)
-        return live_names(own, {name.rpartition(".")[0]: None for name in self.base.sources}, prefix)
+        return live_names(
+            own, {name.rpartition(".")[0]: None for name in self.base.sources}, prefix
+        )
 
-    def _replaced(self, name: str, stored: Stored, there: Mapping[str, Source]) -> dict[str, Source]:
+    def _replaced(
+        self, name: str, stored: Stored, there: Mapping[str, Source]
+    ) -> dict[str, Source]:
         """The tensors that one of the adapter's stands in for: a whole one, or some rows of a table."""
         assert self.config is not None
         for ending in _ROWS:
@@ -248,7 +329,14 @@ class Side:
                 module = name.removesuffix("." + ending)
                 table = f"{self._live.get(module, module)}.weight"
                 under = there.get(table)
-                ids = next((ids for named, ids in self.config.trainable_tokens.items() if not named or ends(module, [named])), ())
+                ids = next(
+                    (
+                        ids
+                        for named, ids in self.config.trainable_tokens.items()
+                        if not named or ends(module, [named])
+                    ),
+                    (),
+                )
                 if isinstance(under, Stored) and len(ids) == stored.shape[0]:
                     return {table: Patched(under, stored, tuple(ids))}
                 return {}
@@ -261,10 +349,15 @@ class Side:
     def _scaling(self, module: str) -> float:
         """alpha/r of a module, as the library computes it. Source: peft 0.21, tuners/lora/layer.py, update_layer."""
         import re
+
         assert self.config is not None
         patterns = self.config.fields.get("alpha_pattern") or {}
         key = next((key for key in patterns if re.match(rf"(.*\.)?({key})$", module)), None)
-        alpha = float(patterns[key]) if key is not None else float(8 if self.config.alpha is None else self.config.alpha)
+        alpha = (
+            float(patterns[key])
+            if key is not None
+            else float(8 if self.config.alpha is None else self.config.alpha)
+        )
         rank = rank_of(self.config, module) or 8
         return alpha / math.sqrt(rank) if self.config.fields.get("use_rslora") else alpha / rank
 
@@ -288,11 +381,24 @@ def matched(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, st
     best = {name: name for name in before.keys() & after.keys()}
     if len(best) == len(before) == len(after):
         return best
-    for prefix in sorted({name.partition(".")[0] + "." for name in (*before, *after) if "." in name}):
-        stripped = {name: name.removeprefix(prefix) for name in before if name.startswith(prefix) and name.removeprefix(prefix) in after}
+    for prefix in sorted(
+        {name.partition(".")[0] + "." for name in (*before, *after) if "." in name}
+    ):
+        stripped = {
+            name: name.removeprefix(prefix)
+            for name in before
+            if name.startswith(prefix) and name.removeprefix(prefix) in after
+        }
         prefixed = {name: prefix + name for name in before if prefix + name in after}
         for found in (stripped, prefixed):
             taken = set(found.values())
-            whole = {**{name: name for name in before.keys() & after.keys() if name not in taken and name not in found}, **found}
+            whole = {
+                **{
+                    name: name
+                    for name in before.keys() & after.keys()
+                    if name not in taken and name not in found
+                },
+                **found,
+            }
             best = max(best, whole, key=len)
     return best

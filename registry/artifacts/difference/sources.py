@@ -72,7 +72,11 @@ class Patched(_Over):
     @property
     def identity(self) -> object:
         """What two equal ones have in common."""
-        return (self.under.digest, self.ids, self.delta.digest) if self.under.digest and self.delta.digest else None
+        return (
+            (self.under.digest, self.ids, self.delta.digest)
+            if self.under.digest and self.delta.digest
+            else None
+        )
 
 
 @dataclass(frozen=True)

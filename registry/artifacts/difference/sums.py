@@ -53,13 +53,26 @@ def runs(count: int, width: int = 1) -> Iterator[tuple[int, int]]:
         yield start, min(step, count - start)
 
 
-def compare_run(reader: Reader, before: Source, after: Source, start: int, count: int, width: int | None, progress: Callable[[int], object]) -> Sums:
+def compare_run(
+    reader: Reader,
+    before: Source,
+    after: Source,
+    start: int,
+    count: int,
+    width: int | None,
+    progress: Callable[[int], object],
+) -> Sums:
     """How `count` values from `start` on differ, both sides at the same place; with a width, changed rows are counted."""
     found, step = Sums(), max(BLOCK // (width or 1), 1) * (width or 1)
-    same_dtype = isinstance(before, Stored) and isinstance(after, Stored) and before.dtype == after.dtype
+    same_dtype = (
+        isinstance(before, Stored) and isinstance(after, Stored) and before.dtype == after.dtype
+    )
     for place in range(start, start + count, step):
         length = min(step, start + count - place)
-        if same_dtype and _equal(reader.raw(before, place, length), reader.raw(after, place, length)):  # type: ignore[arg-type]
+        if same_dtype and _equal(
+            reader.raw(before, place, length),  # type: ignore[arg-type]
+            reader.raw(after, place, length),  # type: ignore[arg-type]
+        ):
             old = reader.numbers(before, place, length)
             found.add(Sums(length, before=dot(old)))
             continue
@@ -73,13 +86,21 @@ def compare_run(reader: Reader, before: Source, after: Source, start: int, count
     return found
 
 
-def compare_rows(reader: Reader, before: Source, after: Source, pairs: Array, progress: Callable[[int], object]) -> Sums:
+def compare_rows(
+    reader: Reader, before: Source, after: Source, pairs: Array, progress: Callable[[int], object]
+) -> Sums:
     """How the rows pairs[:, 0] of a table differ from the rows pairs[:, 1] of another."""
     width, found = width_of(before), Sums()
     step = max(BLOCK // max(width, 1), 1)
     for start in range(0, len(pairs), step):
-        some = pairs[start:start + step]
-        found.add(difference(reader.rows(before, some[:, 0]).reshape(-1), reader.rows(after, some[:, 1]).reshape(-1), width))
+        some = pairs[start : start + step]
+        found.add(
+            difference(
+                reader.rows(before, some[:, 0]).reshape(-1),
+                reader.rows(after, some[:, 1]).reshape(-1),
+                width,
+            )
+        )
         size = len(some) * width * (BITS[before.dtype] + BITS[after.dtype]) // 8
         reader.count(size)
         progress(size)
@@ -91,6 +112,7 @@ def compare_rows(reader: Reader, before: Source, after: Source, pairs: Array, pr
 def difference(old: Array, new: Array, width: int | None = None) -> Sums:
     """How two flat arrays differ. What is not finite counts as changed where it is not the same, and has no size."""
     import numpy as np
+
     changed = np.not_equal(old, new)
     count = int(np.count_nonzero(changed))
     found = Sums(old.size, count, before=dot(old))
@@ -102,7 +124,9 @@ def difference(old: Array, new: Array, width: int | None = None) -> Sums:
         if not np.isfinite(gap.max()):
             changed &= ~(np.isnan(old) & np.isnan(new))
             found.changed = int(np.count_nonzero(changed))
-            found.not_finite = int(np.count_nonzero(changed & ~(np.isfinite(old) & np.isfinite(new))))
+            found.not_finite = int(
+                np.count_nonzero(changed & ~(np.isfinite(old) & np.isfinite(new)))
+            )
             gap = np.append(gap[np.isfinite(gap)], 0)
         found.largest, found.total = float(gap.max()), float(gap.sum())
         if width:
@@ -113,8 +137,11 @@ def difference(old: Array, new: Array, width: int | None = None) -> Sums:
 def _equal(one: Array, other: Array) -> bool:
     """Whether the bytes are equal; where the first few differ, the rest is not looked at."""
     import numpy as np
-    return bool(np.array_equal(one[:16].view(np.uint8), other[:16].view(np.uint8))
-                and np.array_equal(one.view(np.uint8), other.view(np.uint8)))
+
+    return bool(
+        np.array_equal(one[:16].view(np.uint8), other[:16].view(np.uint8))
+        and np.array_equal(one.view(np.uint8), other.view(np.uint8))
+    )
 
 
 def total(parts: Sequence[Sums]) -> Sums:

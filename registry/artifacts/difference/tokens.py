@@ -20,4 +20,8 @@ def compare(before: Sequence[Token], after: Sequence[Token]) -> list[TokenChange
             found.append(TokenChange(token.content, "moved", there, token))
         elif there != token:
             found.append(TokenChange(token.content, "flags", there, token))
-    return found + [TokenChange(token.content, "removed", token, None) for token in before if token.content not in new]
+    return found + [
+        TokenChange(token.content, "removed", token, None)
+        for token in before
+        if token.content not in new
+    ]

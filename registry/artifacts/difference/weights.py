@@ -44,7 +44,9 @@ class _Task:
     """None for tensors of one shape that have no row for each token."""
 
 
-def compare(before: Side, after: Side, reader: Reader, progress: Callable[[int], object]) -> tuple[list[TensorChange], int, set[str]]:
+def compare(
+    before: Side, after: Side, reader: Reader, progress: Callable[[int], object]
+) -> tuple[list[TensorChange], int, set[str]]:
     """(changes by name, how many tensors are the same, modules whose adapter's product was formed to compare them).
 
     A weight that differs, and that an adapter of either side adds to, is compared again with that added: a merged model is what
@@ -53,14 +55,27 @@ def compare(before: Side, after: Side, reader: Reader, progress: Callable[[int],
     old = {**before.sources, **before.others}
     new = {**after.sources, **after.others}
     names = matched(old, new)
-    changes = [TensorChange(name, "removed", (old[name].dtype, None), (old[name].shape, None)) for name in old.keys() - names.keys()]
-    changes += [TensorChange(name, "added", (None, new[name].dtype), (None, new[name].shape)) for name in new.keys() - set(names.values())]
+    changes = [
+        TensorChange(name, "removed", (old[name].dtype, None), (old[name].shape, None))
+        for name in old.keys() - names.keys()
+    ]
+    changes += [
+        TensorChange(name, "added", (None, new[name].dtype), (None, new[name].shape))
+        for name in new.keys() - set(names.values())
+    ]
     by_token = _ByToken(before, after)
-    tasks = [_Task(name, old[name], new[other], by_token.rows(old[name], new[other])) for name, other in names.items()
-             if not _known_equal(old[name], new[other]) or by_token.moved(old[name], new[other])]
+    tasks = [
+        _Task(name, old[name], new[other], by_token.rows(old[name], new[other]))
+        for name, other in names.items()
+        if not _known_equal(old[name], new[other]) or by_token.moved(old[name], new[other])
+    ]
     formed = set()
     for task, change in zip(tasks, _run(tasks, reader, progress), strict=True):
-        added = _with_adapters(task, before, after, reader) if change is not None and change.changed and not change.new_rows else None
+        added = (
+            _with_adapters(task, before, after, reader)
+            if change is not None and change.changed and not change.new_rows
+            else None
+        )
         if added is not None:
             formed.add(task.name.rpartition(".")[0])
             change = _but_for_rounding(next(_run([added], reader, progress)))  # noqa: PLW2901  # the same tensor, seen whole
@@ -75,7 +90,10 @@ def _with_adapters(task: _Task, before: Side, after: Side, reader: Reader) -> _T
     found = [side.added.get(module) if parameter == "weight" else None for side in (before, after)]
     if found == [None, None]:
         return None
-    old, new = (source if added is None else applied(source, added, reader) for source, added in zip((task.before, task.after), found, strict=True))
+    old, new = (
+        source if added is None else applied(source, added, reader)
+        for source, added in zip((task.before, task.after), found, strict=True)
+    )
     return replace(task, before=old, after=new)
 
 
@@ -115,25 +133,43 @@ class _ByToken:
         return not self._equal and self._are_tables(old, new) and self._pairs().pairs is not None
 
     def _are_tables(self, old: Source, new: Source) -> bool:
-        return None not in self._sizes and bool(old.shape) and bool(new.shape) and (old.shape[0], new.shape[0]) == self._sizes
+        return (
+            None not in self._sizes
+            and bool(old.shape)
+            and bool(new.shape)
+            and (old.shape[0], new.shape[0]) == self._sizes
+        )
 
     def _pairs(self) -> _Rows:
         if self._found is None:
             import numpy as np
+
             old, new = (side.tokens for side in self._sides)
             limit_old, limit_new = (size or 0 for size in self._sizes)
             there = {token.content: token.id for token in new if token.id < limit_new}
-            pairs = [(token.id, there[token.content]) for token in old if token.content in there and token.id < limit_old]
+            pairs = [
+                (token.id, there[token.content])
+                for token in old
+                if token.content in there and token.id < limit_old
+            ]
             straight = all(one == other == place for place, (one, other) in enumerate(pairs))
             fresh = len(there.keys() - {token.content for token in old})
-            self._found = _Rows(len(pairs), fresh, None if straight else np.array(pairs, dtype=np.int64).reshape(-1, 2))
+            self._found = _Rows(
+                len(pairs),
+                fresh,
+                None if straight else np.array(pairs, dtype=np.int64).reshape(-1, 2),
+            )
         return self._found
 
 
-def _run(tasks: list[_Task], reader: Reader, progress: Callable[[int], object]) -> Iterator[TensorChange | None]:
+def _run(
+    tasks: list[_Task], reader: Reader, progress: Callable[[int], object]
+) -> Iterator[TensorChange | None]:
     """Every task's change, computed by a few threads: numpy lets go of the interpreter while it works."""
     with ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1)) as pool:
-        waiting = [(task, [pool.submit(part) for part in _parts(task, reader, progress)]) for task in tasks]
+        waiting = [
+            (task, [pool.submit(part) for part in _parts(task, reader, progress)]) for task in tasks
+        ]
         try:
             for task, parts in waiting:
                 yield _change(task, total([part.result() for part in parts]))
@@ -141,7 +177,9 @@ def _run(tasks: list[_Task], reader: Reader, progress: Callable[[int], object]) 
             pool.shutdown(cancel_futures=True)
 
 
-def _parts(task: _Task, reader: Reader, progress: Callable[[int], object]) -> Iterator[Callable[[], Sums]]:
+def _parts(
+    task: _Task, reader: Reader, progress: Callable[[int], object]
+) -> Iterator[Callable[[], Sums]]:
     """The work of one tensor in pieces for threads."""
     before, after, rows = task.before, task.after, task.rows
     if rows is not None and rows.pairs is not None:
@@ -151,10 +189,15 @@ def _parts(task: _Task, reader: Reader, progress: Callable[[int], object]) -> It
     if rows is None and before.shape != after.shape:
         return
     width = math.prod(before.shape[1:]) if rows is not None else None
-    count = rows.count * (width or 1) if rows is not None and width is not None else math.prod(before.shape)
+    count = (
+        rows.count * (width or 1)
+        if rows is not None and width is not None
+        else math.prod(before.shape)
+    )
     for start, length in runs(count, width or 1):
         yield lambda start=start, length=length: compare_run(  # type: ignore[misc]
-            reader, before, after, start, length, width if rows is not None else None, progress)
+            reader, before, after, start, length, width if rows is not None else None, progress
+        )
 
 
 def _change(task: _Task, sums: Sums) -> TensorChange | None:
@@ -163,8 +206,28 @@ def _change(task: _Task, sums: Sums) -> TensorChange | None:
     moved = rows is not None and rows.pairs is not None
     if not sums.changed and not resized and before.dtype == after.dtype and not moved:
         return None
-    kind = "resized" if resized else "changed" if sums.changed else "dtype" if before.dtype != after.dtype else "moved"
+    kind = (
+        "resized"
+        if resized
+        else "changed"
+        if sums.changed
+        else "dtype"
+        if before.dtype != after.dtype
+        else "moved"
+    )
     return TensorChange(
-        task.name, kind, (before.dtype, after.dtype), (before.shape, after.shape), sums.values, sums.changed, sums.largest, sums.total,
-        math.sqrt(sums.squares), math.sqrt(sums.before), rows.count if rows is not None else None,
-        sums.changed_rows if rows is not None else None, rows.new if rows is not None else None, sums.not_finite)
+        task.name,
+        kind,
+        (before.dtype, after.dtype),
+        (before.shape, after.shape),
+        sums.values,
+        sums.changed,
+        sums.largest,
+        sums.total,
+        math.sqrt(sums.squares),
+        math.sqrt(sums.before),
+        rows.count if rows is not None else None,
+        sums.changed_rows if rows is not None else None,
+        rows.new if rows is not None else None,
+        sums.not_finite,
+    )

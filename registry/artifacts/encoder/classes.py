@@ -20,8 +20,16 @@ _TRAINED_ENDS = {
 """Without modules.json a class makes up what follows the transformer; with other architectures it starts with random weights."""
 
 
-def class_of(modules: Sequence[Module], settings: Mapping[str, Any], config: Mapping[str, Any], architecture: str | None, *,
-             is_adapter: bool, hint: str | None, parent: str | None) -> tuple[str, str]:
+def class_of(
+    modules: Sequence[Module],
+    settings: Mapping[str, Any],
+    config: Mapping[str, Any],
+    architecture: str | None,
+    *,
+    is_adapter: bool,
+    hint: str | None,
+    parent: str | None,
+) -> tuple[str, str]:
     """(class, what told it). hint is what somebody says, parent the class of an adapter's parent.
 
     settings is config_sentence_transformers.json, config is config.json. Raises NotLoadable where it is ambiguous, with the
@@ -45,7 +53,13 @@ def class_of(modules: Sequence[Module], settings: Mapping[str, Any], config: Map
 
 def _of_modules(settings: Mapping[str, Any], hint: str | None) -> tuple[str, str]:
     named = settings.get("model_type")
-    told = "MultiVectorEncoder" if named == "ColBERT" else named if "model_type" in settings else "SentenceTransformer"
+    told = (
+        "MultiVectorEncoder"
+        if named == "ColBERT"
+        else named
+        if "model_type" in settings
+        else "SentenceTransformer"
+    )
     if told not in CLASSES:
         raise NotLoadable(
             f"{_SETTINGS} has the model_type {named!r:.80}, which is not a known class",
@@ -57,7 +71,9 @@ def _of_modules(settings: Mapping[str, Any], hint: str | None) -> tuple[str, str
     return told, _SETTINGS if named else "modules.json"
 
 
-def _of_plain(config: Mapping[str, Any], architecture: str | None, hint: str | None) -> tuple[str, str]:
+def _of_plain(
+    config: Mapping[str, Any], architecture: str | None, hint: str | None
+) -> tuple[str, str]:
     if hint in _TRAINED_ENDS and not (architecture or "").endswith(_TRAINED_ENDS[hint]):
         raise NotLoadable(
             f"loaded as a {hint}, this folder of {_called(architecture)} "
@@ -67,7 +83,9 @@ def _of_plain(config: Mapping[str, Any], architecture: str | None, hint: str | N
         )
     if hint is not None:
         return hint, "--class"
-    if any(key in config for key in _CROSS_ENCODER) or (architecture or "").endswith("ForSequenceClassification"):
+    if any(key in config for key in _CROSS_ENCODER) or (architecture or "").endswith(
+        "ForSequenceClassification"
+    ):
         return "CrossEncoder", "config.json"
     if architecture == "HF_ColBERT":
         return "MultiVectorEncoder", "config.json"

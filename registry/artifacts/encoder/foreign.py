@@ -18,10 +18,26 @@ _TORCH = re.compile(r"torch\.nn(\.[A-Za-z_]\w*)+", re.ASCII)
 _ACTIVATIONS = ("activation_fn", "sbert_ce_default_activation_function")
 _LIBRARIES = re.compile(r"(transformers|sentence_transformers|peft|torch)(\.\w+)*", re.ASCII)
 _TOKENIZERS = re.compile(r"sentence_transformers(\.[A-Za-z_]\w*)+", re.ASCII)
-_READ_ELSEWHERE = ("gguf_file", "variant", "state_dict", "adapter_kwargs", "code_revision", "subfolder", "revision", "cache_dir",
-                   "config")
+_READ_ELSEWHERE = (
+    "gguf_file",
+    "variant",
+    "state_dict",
+    "adapter_kwargs",
+    "code_revision",
+    "subfolder",
+    "revision",
+    "cache_dir",
+    "config",
+)
 _PLACES = ("_path", "_file", "_dir", "_folder")
-_ARGUMENTS = ("model_args", "model_kwargs", "tokenizer_args", "processor_kwargs", "config_args", "config_kwargs")
+_ARGUMENTS = (
+    "model_args",
+    "model_kwargs",
+    "tokenizer_args",
+    "processor_kwargs",
+    "config_args",
+    "config_kwargs",
+)
 
 
 def refuse_foreign_code(files: Files, paths: Sequence[str]) -> None:
@@ -31,7 +47,9 @@ def refuse_foreign_code(files: Files, paths: Sequence[str]) -> None:
     """
     for path in paths:
         name = path.rsplit("/", 1)[-1]
-        if name in ("config.json", "config_sentence_transformers.json") or name.endswith("_config.json"):
+        if name in ("config.json", "config_sentence_transformers.json") or name.endswith(
+            "_config.json"
+        ):
             value = read_object(files, path)
             for key, item in _walk(value):
                 _refuse_field(path, key, item)
@@ -83,11 +101,20 @@ def _refuse_adapter(path: str, value: dict[str, Any]) -> None:
     mapping = value.get("auto_mapping")
     library = mapping.get("parent_library") if isinstance(mapping, dict) else None
     if library is not None and (not isinstance(library, str) or not _LIBRARIES.fullmatch(library)):
-        raise ForeignCode(f"{path} says that its base is made by {library!r}, code that is not part of the libraries")
+        raise ForeignCode(
+            f"{path} says that its base is made by {library!r}, code that is not part of the libraries"
+        )
     if value.get("megatron_config"):
-        raise ForeignCode(f"{path} has a megatron_config, which imports {value.get('megatron_core')!r}; it cannot be registered")
+        raise ForeignCode(
+            f"{path} has a megatron_config, which imports {value.get('megatron_core')!r}; it cannot be registered"
+        )
     for key, item in _walk(value):
-        if key.endswith(_PLACES) and key != "base_model_name_or_path" and isinstance(item, str) and item:
+        if (
+            key.endswith(_PLACES)
+            and key != "base_model_name_or_path"
+            and isinstance(item, str)
+            and item
+        ):
             raise NotLoadable(
                 f"{path} refers to another file or folder in {key}: {item!r}",
                 hint="set it to null if the adapter is complete without it",
@@ -109,7 +136,9 @@ def _refuse_arguments(path: str, value: dict[str, Any]) -> None:
 def _refuse_tokenizer(path: str, value: dict[str, Any]) -> None:
     named = value.get("tokenizer_class")
     if not isinstance(named, str) or not _TOKENIZERS.fullmatch(named):
-        raise ForeignCode(f"{path} has the tokenizer {named!r}, which is not part of sentence-transformers")
+        raise ForeignCode(
+            f"{path} has the tokenizer {named!r}, which is not part of sentence-transformers"
+        )
 
 
 def _is_dense(value: dict[str, Any]) -> bool:
@@ -130,5 +159,7 @@ def _walk(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _named(value: Any) -> str:
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    items = (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    )
     return repr(next(iter(items), ""))[:80]

@@ -48,7 +48,9 @@ class Layout:
     """The first of `architectures` in the transformer's config.json."""
 
 
-def layout(files: Files, *, class_hint: str | None = None, parent_class: str | None = None) -> Layout:
+def layout(
+    files: Files, *, class_hint: str | None = None, parent_class: str | None = None
+) -> Layout:
     """What the folder is. class_hint is what somebody says it is; parent_class is the class of an adapter's parent, if known.
 
     Raises NotLoadable for no model, a part that is missing, or a class that must be said; UnsafeFile for a pickle that a loader
@@ -69,10 +71,19 @@ def layout(files: Files, *, class_hint: str | None = None, parent_class: str | N
     refuse_foreign_code(files, sorted(belongs))
     config = read_if_there(files, join(main.folder, "config.json"), there)
     named = config.get("architectures")
-    architecture = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else None
+    architecture = (
+        named[0] if isinstance(named, list) and named and isinstance(named[0], str) else None
+    )
     settings = read_if_there(files, "config_sentence_transformers.json", there)
-    model_class, told_by = class_of(modules, settings, config, architecture, is_adapter=is_adapter, hint=class_hint,
-                                    parent=parent_class)
+    model_class, told_by = class_of(
+        modules,
+        settings,
+        config,
+        architecture,
+        is_adapter=is_adapter,
+        hint=class_hint,
+        parent=parent_class,
+    )
     weights = dict(pair for part in found for pair in part.weights)
     disguised = next((path for path in weights if is_pickle(files, path)), None)
     if disguised is not None:
@@ -81,8 +92,19 @@ def layout(files: Files, *, class_hint: str | None = None, parent_class: str | N
             hint="save the model with save_pretrained, which writes safetensors",
         )
     index = _only(index for part in found for index in part.indexes)
-    return Layout(model_class, told_by, is_adapter, modules, main.folder, main.folder, tuple(sorted(weights.items())), index,
-                  tuple(sorted(belongs)), left_out(files, there - belongs, there), architecture)
+    return Layout(
+        model_class,
+        told_by,
+        is_adapter,
+        modules,
+        main.folder,
+        main.folder,
+        tuple(sorted(weights.items())),
+        index,
+        tuple(sorted(belongs)),
+        left_out(files, there - belongs, there),
+        architecture,
+    )
 
 
 def _main(modules: Sequence[Module]) -> Module:
@@ -95,7 +117,11 @@ def _main(modules: Sequence[Module]) -> Module:
 
 
 def _belonging(files: Files, there: set[str], module: Module) -> Belonging:
-    return of_transformer(files, there, module.folder) if module.type in TRANSFORMERS else of_module(files, there, module)
+    return (
+        of_transformer(files, there, module.folder)
+        if module.type in TRANSFORMERS
+        else of_module(files, there, module)
+    )
 
 
 def _only(indexes: Iterable[str]) -> str | None:
@@ -131,8 +157,14 @@ def _refuse_odd_adapter(modules: Sequence[Module], main: Module, there: set[str]
 
 def _no_model(there: set[str], files: Files) -> NotLoadable:
     repository, place = getattr(files, "repository", None), getattr(files, "path", None)
-    inner = sorted({folder for path in there for folder, _, name in [path.rpartition("/")]
-                    if folder and name in (MODULES, "config.json", _ADAPTER)})
+    inner = sorted(
+        {
+            folder
+            for path in there
+            for folder, _, name in [path.rpartition("/")]
+            if folder and name in (MODULES, "config.json", _ADAPTER)
+        }
+    )
     shown = ", ".join(sorted(there)[:_SHOWN]) + (", …" if len(there) > _SHOWN else "")
     then = "add that folder" if repository is None else "download that and add it as a folder"
     contents = "" if inner else f" (it contains {shown or 'nothing'})"

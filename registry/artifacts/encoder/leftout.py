@@ -8,10 +8,18 @@ from ...errors import RegistryError
 from ...facts import Files
 from .belongs import OTHER_LIBRARIES, SLOW_TOKENIZER, join
 
-_TRAINING = re.compile(r"(optimizer|scheduler|scaler|rng_state\w*|random_states\w*)\.(pt|bin|pth|pkl|safetensors)|"
-                       r"pytorch_model_fsdp.*|zero_to_fp32\.py")
-_RECORDS = ("trainer_state.json", "training_args.bin", "training_args.json", "all_results.json", "train_results.json",
-            "eval_results.json")
+_TRAINING = re.compile(
+    r"(optimizer|scheduler|scaler|rng_state\w*|random_states\w*)\.(pt|bin|pth|pkl|safetensors)|"
+    r"pytorch_model_fsdp.*|zero_to_fp32\.py"
+)
+_RECORDS = (
+    "trainer_state.json",
+    "training_args.bin",
+    "training_args.json",
+    "all_results.json",
+    "train_results.json",
+    "eval_results.json",
+)
 _PICKLE_NAMES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
 _BACK_ENDS = ("onnx", "openvino")
 _SNIFFED = 128
@@ -34,7 +42,9 @@ def _reason(files: Files, path: str, there: set[str]) -> str:
         return "state of the training"
     if name in _RECORDS:
         return "record of the training"
-    if any(folder in ("runs", "logs", "eval", "wandb", "mlruns") for folder in folders) or name.startswith("events.out."):
+    if any(
+        folder in ("runs", "logs", "eval", "wandb", "mlruns") for folder in folders
+    ) or name.startswith("events.out."):
         return "a log"
     if name.endswith(_PICKLE_NAMES) or (not name.endswith(_TEXTS) and is_pickle(files, path)):
         return "a pickle, which no loader reads here"

@@ -22,13 +22,17 @@ _Found = tuple[str, int, int, str]
 _LOCAL = re.compile(r"\s*([/.~\\]|[A-Za-z]:|file:)", re.IGNORECASE)
 _NAMES = ("_name_or_path", "name_or_path")
 _STRING = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:\s*)?')
-_BASE_MODEL = re.compile(r"""^(?:base_model|'base_model'|"base_model")[ \t]*:.*(?:\n(?:[ \t#-].*|\r?)$)*""", re.MULTILINE)
+_BASE_MODEL = re.compile(
+    r"""^(?:base_model|'base_model'|"base_model")[ \t]*:.*(?:\n(?:[ \t#-].*|\r?)$)*""", re.MULTILINE
+)
 """One entry of the front matter: cards hold thousands of lines of results, and YAML is slow."""
 _ENTRY_LIMIT = 2048
 _FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 
 
-def location_free(path: str, content: bytes, *, parent: Digest | None) -> tuple[bytes, dict[str, Any] | None]:
+def location_free(
+    path: str, content: bytes, *, parent: Digest | None
+) -> tuple[bytes, dict[str, Any] | None]:
     """(content without this machine's paths, what was replaced or None). `parent` is the manifest an adapter stands on.
 
     What was replaced is {field: value}; where a field stood in several places, {field: [values in order]}. Every other file
@@ -50,7 +54,9 @@ def is_local(value: str) -> bool:
     return _LOCAL.match(value) is not None
 
 
-def _without(content: bytes, find: Callable[[str], Iterator[_Found]]) -> tuple[bytes, dict[str, Any] | None]:
+def _without(
+    content: bytes, find: Callable[[str], Iterator[_Found]]
+) -> tuple[bytes, dict[str, Any] | None]:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
@@ -64,7 +70,9 @@ def _without(content: bytes, find: Callable[[str], Iterator[_Found]]) -> tuple[b
     if not originals:
         return content, None
     whole = "".join([*parts, text[end:]]).encode("utf-8")
-    return whole, {field: values[0] if len(values) == 1 else values for field, values in originals.items()}
+    return whole, {
+        field: values[0] if len(values) == 1 else values for field, values in originals.items()
+    }
 
 
 def _names(text: str) -> Iterator[_Found]:
@@ -73,7 +81,9 @@ def _names(text: str) -> Iterator[_Found]:
     for found in _STRING.finditer(text):
         if found[2] is not None:
             key, value_at = json.loads(found[1]), found.end()
-        elif key in _NAMES and found.start() == value_at and is_local(value := json.loads(found[1])):
+        elif (
+            key in _NAMES and found.start() == value_at and is_local(value := json.loads(found[1]))
+        ):
             yield key, found.start(1), found.end(1), value
 
 
@@ -87,6 +97,7 @@ def _base_models(text: str) -> Iterator[_Found]:
 def _scalars(entry: str, offset: int) -> Iterator[_Found]:
     """The local names in the lines of one entry, whose text begins at offset."""
     import yaml
+
     try:
         document = yaml.compose(entry, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError):

@@ -51,7 +51,11 @@ def read_modules(files: Files, there: set[str]) -> tuple[Module, ...]:
             raise NotLoadable(f"{MODULES} has a malformed module: {item!r:.80}")
         module = Module(_last_part(item.get("type"), MODULES), _folder(item["path"], MODULES))
         found += [module, *_parts(files, there, module)]
-    twice = {module.folder for module in found if module.folder and sum(other.folder == module.folder for other in found) > 1}
+    twice = {
+        module.folder
+        for module in found
+        if module.folder and sum(other.folder == module.folder for other in found) > 1
+    }
     if twice:
         raise NotLoadable(f"{MODULES} has two modules in {min(twice)!r}")
     return tuple(found)
@@ -70,7 +74,9 @@ def _parts(files: Files, there: set[str], router: Module) -> Iterator[Module]:
     for name, kind in types.items():
         part = Module(_last_part(kind, path), router.at(_folder(name, path)))
         if part.type in ROUTERS:
-            raise NotLoadable(f"{path} has a {part.type} within a {router.type}, which cannot be registered")
+            raise NotLoadable(
+                f"{path} has a {part.type} within a {router.type}, which cannot be registered"
+            )
         yield part
 
 
@@ -81,8 +87,10 @@ def _last_part(kind: object, path: str) -> str:
     if kind in _PYLATE:
         return _PYLATE[kind]
     if not _OURS.fullmatch(kind):
-        raise ForeignCode(f"{path} has a module of type {kind!r}, code that is not part of sentence-transformers; only models "
-                          "that need no code of their own can be registered")
+        raise ForeignCode(
+            f"{path} has a module of type {kind!r}, code that is not part of sentence-transformers; only models "
+            "that need no code of their own can be registered"
+        )
     return kind.rsplit(".", 1)[1]
 
 

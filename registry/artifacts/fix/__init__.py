@@ -13,5 +13,18 @@ from .names import Renaming, fits, renamings
 from .proof import landed, live_by_hand
 from .table import Split, build_base, extends, split_of
 
-__all__ = ["Renaming", "Split", "build_base", "extends", "fits", "landed", "live_by_hand", "mend_config", "mend_modules",
-           "mend_tokenizer", "renamings", "split_of", "unwrap"]
+__all__ = [
+    "Renaming",
+    "Split",
+    "build_base",
+    "extends",
+    "fits",
+    "landed",
+    "live_by_hand",
+    "mend_config",
+    "mend_modules",
+    "mend_tokenizer",
+    "renamings",
+    "split_of",
+    "unwrap",
+]

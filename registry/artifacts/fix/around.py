@@ -14,14 +14,25 @@ from ..encoder.modules import MODULES
 from ..weights import tensors
 
 _SETTINGS = "config_sentence_transformers.json"
-_TOKENIZER = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "sentencepiece.bpe.model", "spiece.model")
+_TOKENIZER = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+)
 _STRAY = ("config.json", "generation_config.json")
 _SAVE_AGAIN = "save the whole model again with save_pretrained"
 
 
 def mend_config(folder: Path) -> list[str]:
     """Take away a config.json that makes loaders look for a full model's weights, where there are none."""
-    if not (folder / CONFIG).is_file() or not (folder / "config.json").is_file() or any(folder.glob("model*.safetensors")):
+    if (
+        not (folder / CONFIG).is_file()
+        or not (folder / "config.json").is_file()
+        or any(folder.glob("model*.safetensors"))
+    ):
         return []
     for name in _STRAY:
         (folder / name).unlink(missing_ok=True)
@@ -55,9 +66,17 @@ def mend_modules(folder: Path, parent: ParentView) -> list[str]:
 
     Raises ParentMismatch where a file of the folder is another one than the parent's, or where weights were lost with it.
     """
-    if (folder / MODULES).is_file() or not parent.layout.modules or MODULES not in parent.layout.belongs:
+    if (
+        (folder / MODULES).is_file()
+        or not parent.layout.modules
+        or MODULES not in parent.layout.belongs
+    ):
         return []
-    trained = [path for path, _ in parent.layout.weights if path.rpartition("/")[0] != parent.layout.transformer and not (folder / path).is_file()]
+    trained = [
+        path
+        for path, _ in parent.layout.weights
+        if path.rpartition("/")[0] != parent.layout.transformer and not (folder / path).is_file()
+    ]
     if trained:
         raise ParentMismatch(
             f"the folder has no {MODULES} and no {trained[0]}, which may have been trained with "
@@ -73,7 +92,11 @@ def mend_modules(folder: Path, parent: ParentView) -> list[str]:
     taken = []
     for path in parent.layout.belongs:
         beside = "/" in path or path in (MODULES, _SETTINGS, *SENTENCE_CONFIGS)
-        if not beside or is_tokenizers(path, parent) or path.endswith((".safetensors", ".index.json")):
+        if (
+            not beside
+            or is_tokenizers(path, parent)
+            or path.endswith((".safetensors", ".index.json"))
+        ):
             continue
         if not (folder / path).is_file():
             _copy(parent.files, path, folder / path)
@@ -90,8 +113,12 @@ def mend_modules(folder: Path, parent: ParentView) -> list[str]:
 def is_tokenizers(path: str, parent: ParentView) -> bool:
     """Whether a path is a file of the tokenizer where the parent has its own."""
     name = path.removeprefix(join(parent.layout.tokenizer, ""))
-    return "/" not in name and (name.startswith(("tokenizer", "special_tokens", "added_tokens", "vocab", "merges", "chat_template"))
-                                or name.endswith((".model", ".spm")))
+    return "/" not in name and (
+        name.startswith(
+            ("tokenizer", "special_tokens", "added_tokens", "vocab", "merges", "chat_template")
+        )
+        or name.endswith((".model", ".spm"))
+    )
 
 
 def _proof(files: Files, parent: ParentView, evidence: str) -> str | None:
@@ -101,8 +128,15 @@ def _proof(files: Files, parent: ParentView, evidence: str) -> str | None:
     if added and trained == added:
         return "the adapter trains exactly the rows of its added tokens"
     own: list[Tensor] = tensors(files, "adapter_model.safetensors")[0]
-    rows = {tensor.shape[1 if tensor.name.endswith("lora_embedding_A") else 0] for tensor in own if len(tensor.shape) == 2
-            and (tensor.name.endswith("lora_embedding_A") or ("embed" in tensor.name and tensor.name.endswith("weight")))}
+    rows = {
+        tensor.shape[1 if tensor.name.endswith("lora_embedding_A") else 0]
+        for tensor in own
+        if len(tensor.shape) == 2
+        and (
+            tensor.name.endswith("lora_embedding_A")
+            or ("embed" in tensor.name and tensor.name.endswith("weight"))
+        )
+    }
     if added and rows == {parent.facts.rows}:
         return f"the adapter has {parent.facts.rows} rows, one for each of its tokens"
     return "the parent is witnessed" if evidence == "witnessed" else None

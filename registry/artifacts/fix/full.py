@@ -26,7 +26,14 @@ def unwrap(folder: Path) -> list[str]:
             "save_pretrained(…, max_shard_size='100GB')",
         )
     weights = folder / "model.safetensors"
-    names = {name: _WITHIN.sub("", _BEGINNING.sub(lambda found: found[1] or "", name)) for name in tables(weights)} if weights.is_file() else {}
+    names = (
+        {
+            name: _WITHIN.sub("", _BEGINNING.sub(lambda found: found[1] or "", name))
+            for name in tables(weights)
+        }
+        if weights.is_file()
+        else {}
+    )
     renamed = {name: new for name, new in names.items() if name != new}
     if not renamed:
         return []
@@ -40,4 +47,6 @@ def unwrap(folder: Path) -> list[str]:
     rewrite(weights, folder / "model.safetensors.new", renamed=renamed)
     (folder / "model.safetensors.new").replace(weights)
     first = next(iter(renamed))
-    return [f"renamed {len(renamed)} of {len(names)} tensors, {first!r} to {renamed[first]!r}: they had the names of an adapter's wrapper"]
+    return [
+        f"renamed {len(renamed)} of {len(names)} tensors, {first!r} to {renamed[first]!r}: they had the names of an adapter's wrapper"
+    ]

@@ -62,9 +62,13 @@ def renamings(files: Files, parent: ParentView) -> tuple[Renaming, ...]:
     changed = {old: new for old, new in plain.items() if old != new and old not in left_out}
     if changed:
         first = next(iter(changed))
-        said.append(f"renamed {counted(len(changed), 'tensor')} from what they were called in memory, {first!r} to {changed[first]!r} first")
+        said.append(
+            f"renamed {counted(len(changed), 'tensor')} from what they were called in memory, {first!r} to {changed[first]!r} first"
+        )
     if left_out:
-        said.append(f"left out {counted(len(left_out), 'tensor that is', 'tensors that are')} the parent's, bit for bit, {left_out[0]!r} first")
+        said.append(
+            f"left out {counted(len(left_out), 'tensor that is', 'tensors that are')} the parent's, bit for bit, {left_out[0]!r} first"
+        )
     names = {tensor.name: plain[tensor.name] for tensor in own if tensor.name not in left_out}
     shapes = {tensor.name: tensor.shape for tensor in own}
     if not _lost(names, shapes, config, parent):
@@ -72,9 +76,15 @@ def renamings(files: Files, parent: ParentView) -> tuple[Renaming, ...]:
     found: list[Renaming] = []
     for old, new in _exchanges(names.values(), parent):
         exchanged = {name: _exchange(plain_name, old, new) for name, plain_name in names.items()}
-        if len(set(exchanged.values())) == len(exchanged) and not _lost(exchanged, shapes, config, parent):
+        if len(set(exchanged.values())) == len(exchanged) and not _lost(
+            exchanged, shapes, config, parent
+        ):
             many = counted(len(exchanged), "name")
-            sentence = f"{old!r} at the beginning of {many} became {new!r}" if old else f"{new!r} was put before {many}"
+            sentence = (
+                f"{old!r} at the beginning of {many} became {new!r}"
+                if old
+                else f"{new!r} was put before {many}"
+            )
             way = {name: other for name, other in exchanged.items() if name != other}
             if all(way != other.names for other in found):
                 found.append(Renaming(way, tuple(left_out), (*said, sentence)))
@@ -84,7 +94,12 @@ def renamings(files: Files, parent: ParentView) -> tuple[Renaming, ...]:
 def fits(files: Files, parent: ParentView) -> bool:
     """Whether every part of the adapter changes a module of the parent as it is named, and none is missing."""
     own, _ = tensors(files, WEIGHTS)
-    return not _lost({tensor.name: tensor.name for tensor in own}, {tensor.name: tensor.shape for tensor in own}, read_config(files), parent)
+    return not _lost(
+        {tensor.name: tensor.name for tensor in own},
+        {tensor.name: tensor.shape for tensor in own},
+        read_config(files),
+        parent,
+    )
 
 
 def _without_wrappers(names: list[str]) -> tuple[dict[str, str], set[str]]:
@@ -94,10 +109,10 @@ def _without_wrappers(names: list[str]) -> tuple[dict[str, str], set[str]]:
         new = PREFIX + _strip(name)
         if found := _NAMED.search(new):
             adapters.add(found[2])
-            new = new[:found.start()] + f".{found[1]}{found[3] or ''}"
+            new = new[: found.start()] + f".{found[1]}{found[3] or ''}"
         if saved := _SAVED.search(new):
             adapters.add(saved[1])
-            new = new[:saved.start()] + "." + new[saved.end():]
+            new = new[: saved.start()] + "." + new[saved.end() :]
         new = re.sub(rf"\.base_layer(?=\.{_PART})", "", new)
         new = re.sub(r"\.lora_magnitude_vector$", ".lora_magnitude_vector.weight", new)
         plain[name] = new
@@ -112,15 +127,24 @@ def _strip(name: str) -> str:
     return name
 
 
-def _of_the_base(own: list[Tensor], plain: Mapping[str, str], config: AdapterConfig, parent: ParentView) -> list[str]:
+def _of_the_base(
+    own: list[Tensor], plain: Mapping[str, str], config: AdapterConfig, parent: ParentView
+) -> list[str]:
     """Tensors that are no part of an adapter but the parent's own, bit for bit."""
     there = {tensor.digest for tensor in parent.facts.weights.tensors}
     found = []
     for tensor in own:
         module, _, parameter = plain[tensor.name].rpartition(".")
         wrapped = module.endswith((".base_layer", ".original_module"))
-        kept = is_adapters_own(plain[tensor.name]) or any(ends_with(module, name) for name in config.modules_to_save)
-        if wrapped and tensor.digest not in there and parent.facts.rows not in tensor.shape[:1] and not _is_longer(tensor, parent):
+        kept = is_adapters_own(plain[tensor.name]) or any(
+            ends_with(module, name) for name in config.modules_to_save
+        )
+        if (
+            wrapped
+            and tensor.digest not in there
+            and parent.facts.rows not in tensor.shape[:1]
+            and not _is_longer(tensor, parent)
+        ):
             raise ParentMismatch(
                 f"the adapter contains {tensor.name!r} of its base, with other values than in "
                 f"{parent.reference} (it was trained on another base)",
@@ -137,14 +161,29 @@ def _is_longer(tensor: Tensor, parent: ParentView) -> bool:
     return bool(tensor.shape) and len(tensor.shape) == 2 and tensor.shape[1] == parent.facts.width
 
 
-def _lost(names: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]], config: AdapterConfig, parent: ParentView) -> bool:
+def _lost(
+    names: Mapping[str, str],
+    shapes: Mapping[str, tuple[int, ...]],
+    config: AdapterConfig,
+    parent: ParentView,
+) -> bool:
     """Whether under these names a part of the adapter would be applied to nothing, or a module of the parent to be left out."""
     base = within(parent.facts.weights.tensors, parent.layout)
     table = table_of(base)
-    own = {new: shapes[old] for old, new in names.items() if is_adapters_own(new)
-           or any(ends_with(new.rpartition(".")[0], module) for module in config.modules_to_save)}
+    own = {
+        new: shapes[old]
+        for old, new in names.items()
+        if is_adapters_own(new)
+        or any(ends_with(new.rpartition(".")[0], module) for module in config.modules_to_save)
+    }
     prefix = base_prefix(parent.files, parent.layout.transformer)
-    found = faults(config, own, {tensor.name: tensor.shape for tensor in base}, table.name if table is not None else None, prefix)
+    found = faults(
+        config,
+        own,
+        {tensor.name: tensor.shape for tensor in base},
+        table.name if table is not None else None,
+        prefix,
+    )
     # a table resized in memory has more rows than the parent's; that is looked at by itself
     return any(fault.kind in ("module", "missing", "over") for fault in found)
 
@@ -155,7 +194,12 @@ def _exchanges(names: Iterable[str], parent: ParentView) -> list[tuple[str, str]
     if first is None:
         return []
     own = _OWN.split(first.removeprefix(PREFIX))[0].split(".")
-    modules = sorted({tensor.name.rpartition(".")[0] for tensor in within(parent.facts.weights.tensors, parent.layout)})
+    modules = sorted(
+        {
+            tensor.name.rpartition(".")[0]
+            for tensor in within(parent.facts.weights.tensors, parent.layout)
+        }
+    )
     found: list[tuple[str, str]] = []
     for length in range(len(own), 0, -1):
         end = ".".join(own[-length:])
@@ -164,7 +208,9 @@ def _exchanges(names: Iterable[str], parent: ParentView) -> list[tuple[str, str]
             if module == end or module.endswith(f".{end}"):
                 beginning = module.removesuffix(end)
                 found += [(old, beginning), (old, beginning.partition(".")[2])]
-    return [pair for index, pair in enumerate(found) if pair[0] != pair[1] and pair not in found[:index]]
+    return [
+        pair for index, pair in enumerate(found) if pair[0] != pair[1] and pair not in found[:index]
+    ]
 
 
 def _exchange(name: str, old: str, new: str) -> str:

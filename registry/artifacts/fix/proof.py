@@ -31,10 +31,17 @@ def landed(model: Any, folder: Path) -> tuple[int, list[str]]:
     """(tensors in the adapter's file of a folder, names of those that no parameter of the loaded model is equal to)."""
     import torch
     from safetensors.torch import load_file
+
     live: dict[tuple[int, ...], list[Any]] = {}
     for parameter in model.parameters():
         live.setdefault(tuple(parameter.shape), []).append(parameter.detach())
     stored = load_file(folder / WEIGHTS)
-    lost = [name for name, tensor in stored.items()
-            if not any(torch.equal(tensor.to(other.dtype), other) for other in live.get(tuple(tensor.shape), []))]
+    lost = [
+        name
+        for name, tensor in stored.items()
+        if not any(
+            torch.equal(tensor.to(other.dtype), other)
+            for other in live.get(tuple(tensor.shape), [])
+        )
+    ]
     return len(stored), lost

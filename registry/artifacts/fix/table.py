@@ -60,7 +60,11 @@ def split_of(files: Files, parent: ParentView, *, trained_rows: bool) -> Split |
     """
     tokens = read_vocabulary(files).tokens
     known = len(parent.tokens)
-    if parent.facts.rows is None or len(tokens) <= known or tuple(tokens[:known]) != tuple(parent.tokens):
+    if (
+        parent.facts.rows is None
+        or len(tokens) <= known
+        or tuple(tokens[:known]) != tuple(parent.tokens)
+    ):
         return None
     more = tuple(tokens[known:])
     if [token.id for token in more] != list(range(known, known + len(more))):
@@ -75,8 +79,10 @@ def split_of(files: Files, parent: ParentView, *, trained_rows: bool) -> Split |
     if trained is not None:
         return trained
     if more[-1].id < parent.facts.rows:
-        said = (f"made a base of {parent.reference} and the {counted(len(more), 'token')} that it lacks, which found spare rows of its table "
-                f"({known} to {more[-1].id}); these are the parent's, and whether they were begun anew before the training is not known",)
+        said = (
+            f"made a base of {parent.reference} and the {counted(len(more), 'token')} that it lacks, which found spare rows of its table "
+            f"({known} to {more[-1].id}); these are the parent's, and whether they were begun anew before the training is not known",
+        )
         return Split(parent.facts.rows, known, {}, (), more, said)
     raise ParentMismatch(
         f"the rows of {counted(len(more), 'token')} that {parent.reference} lacks are in no file "
@@ -91,19 +97,26 @@ def extends(files: Files, parent: ParentView) -> bool:
         tokens = read_vocabulary(files).tokens
     except NotLoadable:
         return True
-    return tuple(tokens[:len(parent.tokens)]) == tuple(parent.tokens)
+    return tuple(tokens[: len(parent.tokens)]) == tuple(parent.tokens)
 
 
-def build_base(parent_folder: Path, adapter_folder: Path, out: Path, parent: ParentView, split: Split) -> None:
+def build_base(
+    parent_folder: Path, adapter_folder: Path, out: Path, parent: ParentView, split: Split
+) -> None:
     """Write the resized base into `out`, a new folder: the parent's checkout with the rows, the tokens and the numbers that follow."""
     transformer = parent.layout.transformer
-    grown = {name: (split.first, content, split.rows - split.first) for name, content in split.new.items()}
+    grown = {
+        name: (split.first, content, split.rows - split.first)
+        for name, content in split.new.items()
+    }
     more = 0
     for path in parent.layout.belongs:
         target = out / path
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.endswith(".safetensors") and path.rpartition("/")[0] == transformer:
-            own = {name: grown[name] for name in growth.tables(parent_folder / path) if name in grown}
+            own = {
+                name: grown[name] for name in growth.tables(parent_folder / path) if name in grown
+            }
             more += growth.write(parent_folder / path, target, own)
         elif not is_tokenizers(path, parent):
             shutil.copyfile(parent_folder / path, target)
@@ -122,16 +135,33 @@ def _whole(files: Files, parent: ParentView) -> list[tuple[str, str, Tensor]]:
     for name, header in headers.items():
         module, _, parameter = name.removeprefix(PREFIX).rpartition(".")
         module = module.removesuffix(".base_layer").removesuffix(".token_adapter")
-        if is_adapters_own(name) or any(ends_with(module, saved) for saved in config.modules_to_save):
+        if is_adapters_own(name) or any(
+            ends_with(module, saved) for saved in config.modules_to_save
+        ):
             continue
-        if (parameter == "weight" and len(header.shape) == 2 and header.shape[1] == parent.facts.width) or (
-                parameter == "bias" and module.rpartition(".")[2] in _OUTPUTS):
-            found.append((name, module, Tensor(name, header.dtype, header.shape, parent.facts.weights.digest)))
+        if (
+            parameter == "weight"
+            and len(header.shape) == 2
+            and header.shape[1] == parent.facts.width
+        ) or (parameter == "bias" and module.rpartition(".")[2] in _OUTPUTS):
+            found.append(
+                (
+                    name,
+                    module,
+                    Tensor(name, header.dtype, header.shape, parent.facts.weights.digest),
+                )
+            )
     return found
 
 
-def _carried(files: Files, parent: ParentView, whole: Sequence[tuple[str, str, Tensor]], more: tuple[Token, ...], *,
-             trained_rows: bool) -> Split:
+def _carried(
+    files: Files,
+    parent: ParentView,
+    whole: Sequence[tuple[str, str, Tensor]],
+    more: tuple[Token, ...],
+    *,
+    trained_rows: bool,
+) -> Split:
     """The split where the adapter's file carries the whole table."""
     rows = {tensor.shape[0] for _, _, tensor in whole}
     if len(rows) != 1 or max(rows) <= more[-1].id:
@@ -158,7 +188,11 @@ def _carried(files: Files, parent: ParentView, whole: Sequence[tuple[str, str, T
             )
         size = len(content[source.name]) // count
         mine, theirs = content[source.name], _read(parent.files, tensor)
-        differ = [row for row in range(min(known, count)) if mine[row * size:(row + 1) * size] != theirs[row * size:(row + 1) * size]]
+        differ = [
+            row
+            for row in range(min(known, count))
+            if mine[row * size : (row + 1) * size] != theirs[row * size : (row + 1) * size]
+        ]
         changed = max(changed, len(differ))
         if differ and not trained_rows:
             shown = ", ".join(map(str, differ[:5])) + (", …" if len(differ) > 5 else "")
@@ -170,14 +204,21 @@ def _carried(files: Files, parent: ParentView, whole: Sequence[tuple[str, str, T
         new[tensor.name.rpartition("/")[2]] = mine
     if changed:
         first = 0
-    begun = {name: mine[first * (len(mine) // count):] for name, mine in new.items()}
+    begun = {name: mine[first * (len(mine) // count) :] for name, mine in new.items()}
     had = f"of {old_rows} rows" if count != old_rows else "of as many rows"
-    said = [f"made the base that was never saved: {parent.reference} {had} with the {counted(len(more), 'token')} that it lacks "
-            f"({_words(more)}) and their rows from the adapter's table of {count} rows"]
-    said.append(f"{changed} of {known} old rows are the adapter's, not the parent's" if changed
-                else f"all {known} old rows are the parent's, bit for bit")
+    said = [
+        f"made the base that was never saved: {parent.reference} {had} with the {counted(len(more), 'token')} that it lacks "
+        f"({_words(more)}) and their rows from the adapter's table of {count} rows"
+    ]
+    said.append(
+        f"{changed} of {known} old rows are the adapter's, not the parent's"
+        if changed
+        else f"all {known} old rows are the parent's, bit for bit"
+    )
     said.append(f"left out {', '.join(repr(name) for name, _, _ in whole)}, which the base has now")
-    return Split(count, first, begun, tuple(name for name, _, _ in whole), more, tuple(said), changed)
+    return Split(
+        count, first, begun, tuple(name for name, _, _ in whole), more, tuple(said), changed
+    )
 
 
 def _trained(files: Files, parent: ParentView, more: tuple[Token, ...]) -> Split | None:
@@ -198,28 +239,50 @@ def _trained(files: Files, parent: ParentView, more: tuple[Token, ...]) -> Split
     if deltas[0].dtype != table.dtype or deltas[0].shape[0] != len(ids):
         return None
     size = deltas[0].length // len(ids)
-    rows = b"".join(content[ids.index(token.id) * size:(ids.index(token.id) + 1) * size] for token in more)
-    said = (f"made a base of {parent.reference} and the {counted(len(more), 'token')} that it lacks ({_words(more)}); their rows are those "
-            "that the adapter trained, which stand in their place whenever it is loaded; as the base had them they are lost",)
-    return Split(more[-1].id + 1, len(parent.tokens), {table.name.rpartition("/")[2]: rows}, (), more, said)
+    rows = b"".join(
+        content[ids.index(token.id) * size : (ids.index(token.id) + 1) * size] for token in more
+    )
+    said = (
+        f"made a base of {parent.reference} and the {counted(len(more), 'token')} that it lacks ({_words(more)}); their rows are those "
+        "that the adapter trained, which stand in their place whenever it is loaded; as the base had them they are lost",
+    )
+    return Split(
+        more[-1].id + 1, len(parent.tokens), {table.name.rpartition("/")[2]: rows}, (), more, said
+    )
 
 
 def _by_token(parent: ParentView) -> list[Tensor]:
     """The parent's tensors with a row, or a number, for each token: the table, and an output over the tokens."""
-    stored = [tensor for tensor in parent.facts.weights.tensors if not parent.layout.transformer
-              or tensor.name.startswith(f"{parent.layout.transformer}/")]
+    stored = [
+        tensor
+        for tensor in parent.facts.weights.tensors
+        if not parent.layout.transformer or tensor.name.startswith(f"{parent.layout.transformer}/")
+    ]
     table = table_of(within(stored, parent.layout))
     if table is None:
         raise NotLoadable(f"{parent.reference} has no token table that could have grown")
-    return [tensor for tensor in stored if tensor.shape[:1] == (parent.facts.rows,) and (
-        tensor.name.endswith(table.name) or any(f".{part}." in f".{tensor.name}." for part in _OUTPUTS))]
+    return [
+        tensor
+        for tensor in stored
+        if tensor.shape[:1] == (parent.facts.rows,)
+        and (
+            tensor.name.endswith(table.name)
+            or any(f".{part}." in f".{tensor.name}." for part in _OUTPUTS)
+        )
+    ]
 
 
-def _source(tensor: Tensor, whole: Sequence[tuple[str, str, Tensor]], parent: ParentView) -> Tensor | None:
+def _source(
+    tensor: Tensor, whole: Sequence[tuple[str, str, Tensor]], parent: ParentView
+) -> Tensor | None:
     """The adapter's tensor that has the rows for one of the parent's: of its name, else the only one of its kind (they are tied)."""
     same = [own for _, module, own in whole if len(own.shape) == len(tensor.shape)]
     name = tensor.name.rpartition("/")[2].rpartition(".")[0]
-    exact = [own for _, module, own in whole if own in same and (name.endswith(module) or module.endswith(name))]
+    exact = [
+        own
+        for _, module, own in whole
+        if own in same and (name.endswith(module) or module.endswith(name))
+    ]
     return (exact or same)[0] if len(exact or same) == 1 else None
 
 
@@ -243,12 +306,26 @@ def _count(out: Path, parent: ParentView, rows: int, more: int) -> None:
         if module.type == "SpladePooling" and module.folder and config.is_file():
             known = edits.parse(text := config.read_text("utf-8"), config.name)
             numbers: dict[tuple[str, ...], int] = {
-                (key,): rows for key, number in known.items() if key.endswith("embedding_dimension") and number == parent.facts.rows}
+                (key,): rows
+                for key, number in known.items()
+                if key.endswith("embedding_dimension") and number == parent.facts.rows
+            }
             config.write_text(edits.with_numbers(text, numbers, config.name), "utf-8")
     index = folder / "model.safetensors.index.json"
-    if index.is_file() and "total_size" in (value := json.loads(text := index.read_text("utf-8"))).get("metadata", {}):
-        index.write_text(edits.with_numbers(text, {("metadata", "total_size"): value["metadata"]["total_size"] + more}, index.name), "utf-8")
+    if index.is_file() and "total_size" in (
+        value := json.loads(text := index.read_text("utf-8"))
+    ).get("metadata", {}):
+        index.write_text(
+            edits.with_numbers(
+                text,
+                {("metadata", "total_size"): value["metadata"]["total_size"] + more},
+                index.name,
+            ),
+            "utf-8",
+        )
 
 
 def _words(tokens: Sequence[Token]) -> str:
-    return ", ".join(repr(token.content) for token in tokens[:_SHOWN]) + (f" and {len(tokens) - _SHOWN} more" if len(tokens) > _SHOWN else "")
+    return ", ".join(repr(token.content) for token in tokens[:_SHOWN]) + (
+        f" and {len(tokens) - _SHOWN} more" if len(tokens) > _SHOWN else ""
+    )

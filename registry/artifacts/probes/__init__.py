@@ -6,10 +6,42 @@ no probe uses can change unseen. Nothing of the model is changed: it computes in
 """
 
 from .differing import FAIL, WARN, Difference, compare, few, largest, measure, unmeasured
-from .recording import TEXTS, again, dtype_of, encoding, environment, environment_name, ids_of, probe, record, still
+from .recording import (
+    TEXTS,
+    again,
+    dtype_of,
+    encoding,
+    environment,
+    environment_name,
+    ids_of,
+    probe,
+    record,
+    still,
+)
 from .values import Given, Probe, Probes, dense, parse
 
 __all__ = [
-    "FAIL", "TEXTS", "WARN", "Difference", "Given", "Probe", "Probes", "again", "compare", "dense", "dtype_of", "encoding", "environment",
-    "environment_name", "few", "ids_of", "largest", "measure", "parse", "probe", "record", "still", "unmeasured",
+    "FAIL",
+    "TEXTS",
+    "WARN",
+    "Difference",
+    "Given",
+    "Probe",
+    "Probes",
+    "again",
+    "compare",
+    "dense",
+    "dtype_of",
+    "encoding",
+    "environment",
+    "environment_name",
+    "few",
+    "ids_of",
+    "largest",
+    "measure",
+    "parse",
+    "probe",
+    "record",
+    "still",
+    "unmeasured",
 ]

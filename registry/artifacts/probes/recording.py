@@ -14,10 +14,19 @@ from ...plural import counted
 from .values import Given, Probe, Probes
 
 TEXTS = (
-    "", "a", "The cat sat on the mat.", "What is the capital of France?", "Paris is the capital of France.",
-    "TWO patients; three doses (40 mg), 12.5 % better!", "naïve café, Zürich, smørrebrød", "Привет, мир", "你好，世界",
+    "",
+    "a",
+    "The cat sat on the mat.",
+    "What is the capital of France?",
+    "Paris is the capital of France.",
+    "TWO patients; three doses (40 mg), 12.5 % better!",
+    "naïve café, Zürich, smørrebrød",
+    "Привет, мир",
+    "你好，世界",
     "emoji 😀 and \t tab",
-    "https://example.org/a_b?c=1#d", "[MASK] in [SEP] brackets </s> and <mask> in angles", "word " * 600,
+    "https://example.org/a_b?c=1#d",
+    "[MASK] in [SEP] brackets </s> and <mask> in angles",
+    "word " * 600,
 )
 """Special tokens of the common families stand in one of them. The last one is longer than what most models read, so it shows where they cut."""
 _EMBEDDED = 64
@@ -33,14 +42,29 @@ def environment() -> Mapping[str, str]:
     from importlib import metadata
 
     import torch
-    versions = {name: metadata.version(name) for name in ("torch", "transformers", "sentence-transformers", "tokenizers")}
+
+    versions = {
+        name: metadata.version(name)
+        for name in ("torch", "transformers", "sentence-transformers", "tokenizers")
+    }
     capability = torch.backends.cpu.get_cpu_capability()
-    return {"system": platform.system(), "machine": platform.machine(), "capability": capability, **versions}
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "capability": capability,
+        **versions,
+    }
 
 
 def environment_name(model: Any) -> str:
     """One line for all that a measurement of this loaded model depends on; equal lines need no second measurement."""
-    return " ".join((*(f"{key}={value}" for key, value in sorted(environment().items())), str(model.device.type), dtype_of(model)))
+    return " ".join(
+        (
+            *(f"{key}={value}" for key, value in sorted(environment().items())),
+            str(model.device.type),
+            dtype_of(model),
+        )
+    )
 
 
 def record(model: Any, added_tokens: Sequence[Token] = (), given: Sequence[Given] = ()) -> Probes:
@@ -49,7 +73,9 @@ def record(model: Any, added_tokens: Sequence[Token] = (), given: Sequence[Given
     where texts are encoded.
     """
     dtype, device = dtype_of(model), str(model.device.type)
-    if type(model).__name__ != "CrossEncoder" and (pair := next((item.text for item in given if isinstance(item.text, tuple)), None)):
+    if type(model).__name__ != "CrossEncoder" and (
+        pair := next((item.text for item in given if isinstance(item.text, tuple)), None)
+    ):
         raise Invalid(f"a {type(model).__name__} encodes texts, and {list(pair)!r:.80} is a pair")
     with still(model):
         probes = [_probe(model, text, None, encoded=True) for text in TEXTS]
@@ -60,9 +86,20 @@ def record(model: Any, added_tokens: Sequence[Token] = (), given: Sequence[Given
             probes.append(_probe(model, token.content, None, encoded=index < _EMBEDDED))
         for token in added_tokens[:_VARIED]:
             word = token.content
-            probes += [_probe(model, text, None, encoded=False)
-                       for text in (word[:1].upper() + word[1:], word + "s", f"pre{word}", f"({word})", f"the {word} is")]
-        probes += [replace(_probe(model, item.text, item.prompt, encoded=True), given=True) for item in given]
+            probes += [
+                _probe(model, text, None, encoded=False)
+                for text in (
+                    word[:1].upper() + word[1:],
+                    word + "s",
+                    f"pre{word}",
+                    f"({word})",
+                    f"the {word} is",
+                )
+            ]
+        probes += [
+            replace(_probe(model, item.text, item.prompt, encoded=True), given=True)
+            for item in given
+        ]
         _refuse_unsound(model, probes)
     return Probes(type(model).__name__, dtype, device, environment(), tuple(probes))
 
@@ -93,8 +130,13 @@ def _refuse_unsound(model: Any, made: Sequence[Probe]) -> None:
             "its weights are finite but too large, so the training diverged",
             hint="use an earlier checkpoint",
         )
-    told: int | None = model.get_embedding_dimension() if type(model).__name__ == "SentenceTransformer" else None
-    other = next((item.shape[-1] for item in made if item.shape is not None and item.shape[-1:] != (told,)), None)
+    told: int | None = (
+        model.get_embedding_dimension() if type(model).__name__ == "SentenceTransformer" else None
+    )
+    other = next(
+        (item.shape[-1] for item in made if item.shape is not None and item.shape[-1:] != (told,)),
+        None,
+    )
     if told is not None and other is not None:
         raise NotLoadable(
             f"it reports encodings of {counted(told, 'dimension')}, but they have {other}",
@@ -107,23 +149,34 @@ def _probe(model: Any, text: str | tuple[str, ...], prompt: str | None, *, encod
     item: Any = text if not pair else tuple(text) if isinstance(text, tuple) else (TEXTS[3], text)
     kept = tuple(item) if pair else (item,)
     import numpy as np
+
     try:
         ids = tuple(_ids(model, item, prompt or ""))
-        if not encoded or not ids:  # a text without a piece breaks some models, and says nothing of their weights
+        if (
+            not encoded or not ids
+        ):  # a text without a piece breaks some models, and says nothing of their weights
             return Probe(kept, prompt, ids)
         values = np.ascontiguousarray(encoding(model, item, prompt or ""), dtype="<f4")
-    except Exception as error:  # the libraries raise whatever they like, and each means the same: it cannot encode
+    except (
+        Exception
+    ) as error:  # the libraries raise whatever they like, and each means the same: it cannot encode
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise NotLoadable(f"it loads and cannot encode {kept[-1]!r:.60}: {type(error).__name__}: {first}") from error
+        raise NotLoadable(
+            f"it loads and cannot encode {kept[-1]!r:.60}: {type(error).__name__}: {first}"
+        ) from error
     if type(model).__name__ != "SparseEncoder":
         return Probe(kept, prompt, ids, values.shape, values.tobytes().hex())
     places = np.flatnonzero(values)
-    return Probe(kept, prompt, ids, values.shape, values[places].tobytes().hex(), tuple(places.tolist()))
+    return Probe(
+        kept, prompt, ids, values.shape, values[places].tobytes().hex(), tuple(places.tolist())
+    )
 
 
 def ids_of(model: Any, text: str) -> tuple[int, ...]:
     """The token ids of a text, special ones too; for a CrossEncoder those of a pair whose second half it is."""
-    return tuple(_ids(model, (TEXTS[3], text) if type(model).__name__ == "CrossEncoder" else text, ""))
+    return tuple(
+        _ids(model, (TEXTS[3], text) if type(model).__name__ == "CrossEncoder" else text, "")
+    )
 
 
 def _ids(model: Any, item: Any, prompt: str) -> list[int]:
@@ -137,19 +190,27 @@ def encoding(model: Any, item: Any, prompt: str = "") -> Any:
     kind = type(model).__name__
     if kind == "CrossEncoder":
         import torch
+
         pair = (TEXTS[3], item) if isinstance(item, str) else tuple(item)
-        return model.predict([pair], prompt=prompt, show_progress_bar=False, activation_fn=torch.nn.Identity())[0]
+        return model.predict(
+            [pair], prompt=prompt, show_progress_bar=False, activation_fn=torch.nn.Identity()
+        )[0]
     if kind == "SparseEncoder":
-        vector = model.encode([item], prompt=prompt, show_progress_bar=False, convert_to_sparse_tensor=False)[0]
+        vector = model.encode(
+            [item], prompt=prompt, show_progress_bar=False, convert_to_sparse_tensor=False
+        )[0]
         return vector.float().cpu().numpy()
     if kind == "MultiVectorEncoder":
-        return model.encode([item], prompt=prompt, show_progress_bar=False, convert_to_numpy=True)[0]
+        return model.encode([item], prompt=prompt, show_progress_bar=False, convert_to_numpy=True)[
+            0
+        ]
     return model.encode([item], prompt=prompt, show_progress_bar=False)[0]
 
 
 def dtype_of(model: Any) -> str:
     """The coarsest dtype among the parameters."""
     import torch
+
     found = {parameter.dtype for parameter in model.parameters() if parameter.is_floating_point()}
     if not found:
         return "float32"
@@ -160,10 +221,18 @@ def dtype_of(model: Any) -> str:
 def still(model: Any) -> Iterator[None]:
     """While this holds, the model computes in float32, on one thread, in evaluation mode, whole; afterwards it is as it was."""
     import torch
+
     threads, training = torch.get_num_threads(), model.training
-    coarse = [(tensor, tensor.data) for tensor in (*model.parameters(), *model.buffers())
-              if tensor.dtype in (torch.float16, torch.bfloat16)]
-    cut = {name: getattr(model, name) for name in ("truncate_dim", "max_active_dims") if getattr(model, name, None) is not None}
+    coarse = [
+        (tensor, tensor.data)
+        for tensor in (*model.parameters(), *model.buffers())
+        if tensor.dtype in (torch.float16, torch.bfloat16)
+    ]
+    cut = {
+        name: getattr(model, name)
+        for name in ("truncate_dim", "max_active_dims")
+        if getattr(model, name, None) is not None
+    }
     try:
         torch.set_num_threads(1)
         model.eval()

@@ -35,6 +35,7 @@ class Probe:
     def finite(self) -> bool:
         """Whether no value of the encoding is NaN or infinite."""
         import numpy as np
+
         return bool(np.isfinite(np.frombuffer(bytes.fromhex(self.values), dtype="<f4")).all())
 
 
@@ -74,13 +75,20 @@ def parse(content: bytes) -> Probes:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidManifest(f"the probes are malformed: {error}") from None
-    if not all(isinstance(item, str) for item in (found.model_class, found.dtype, found.device, *environment.values())):
-        raise InvalidManifest("the probes are malformed: model_class, dtype, device and environment are texts")
+    if not all(
+        isinstance(item, str)
+        for item in (found.model_class, found.dtype, found.device, *environment.values())
+    ):
+        raise InvalidManifest(
+            "the probes are malformed: model_class, dtype, device and environment are texts"
+        )
     return found
 
 
 def _parsed(probe: dict[str, Any]) -> Probe:
-    fields: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in probe.items()}
+    fields: dict[str, Any] = {
+        key: tuple(item) if isinstance(item, list) else item for key, item in probe.items()
+    }
     found = Probe(**fields)
     problem = _problem(found)
     if problem is not None:
@@ -90,30 +98,51 @@ def _parsed(probe: dict[str, Any]) -> Probe:
 
 def _problem(probe: Any) -> str | None:
     """Why nothing could be compared with a Probe of unknown fields; None for one as `record` makes it."""
-    if not (isinstance(probe.text, tuple) and len(probe.text) in (1, 2) and all(isinstance(part, str) for part in probe.text)):
+    if not (
+        isinstance(probe.text, tuple)
+        and len(probe.text) in (1, 2)
+        and all(isinstance(part, str) for part in probe.text)
+    ):
         return "a probe is of a text, or of a pair of texts"
-    if not isinstance(probe.prompt, str | None) or not isinstance(probe.given, bool) or not isinstance(probe.values, str):
+    if (
+        not isinstance(probe.prompt, str | None)
+        or not isinstance(probe.given, bool)
+        or not isinstance(probe.values, str)
+    ):
         return "the prompt, the values or the mark of what was given have another type"
-    if not _whole(probe.ids) or not (probe.shape is None or _whole(probe.shape)) or not (probe.places is None or _whole(probe.places)):
+    if (
+        not _whole(probe.ids)
+        or not (probe.shape is None or _whole(probe.shape))
+        or not (probe.places is None or _whole(probe.places))
+    ):
         return "ids, shape and places are whole numbers from 0 on"
     if probe.shape is None:
         return "an encoding without a shape" if probe.values or probe.places is not None else None
     size = math.prod(probe.shape)
     if size > _LARGEST:
         return f"an encoding of the shape {list(probe.shape)} is too large"
-    if probe.places is not None and (len(probe.shape) != 1 or any(place >= size for place in probe.places)):
+    if probe.places is not None and (
+        len(probe.shape) != 1 or any(place >= size for place in probe.places)
+    ):
         return f"a value stands beyond the shape {list(probe.shape)}"
     count = size if probe.places is None else len(probe.places)
-    return None if len(bytes.fromhex(probe.values)) == 4 * count else f"the values are not {count} numbers of float32"
+    return (
+        None
+        if len(bytes.fromhex(probe.values)) == 4 * count
+        else f"the values are not {count} numbers of float32"
+    )
 
 
 def _whole(numbers: object) -> bool:
-    return isinstance(numbers, tuple) and all(type(number) is int and number >= 0 for number in numbers)
+    return isinstance(numbers, tuple) and all(
+        type(number) is int and number >= 0 for number in numbers
+    )
 
 
 def dense(probe: Probe) -> Any:
     """The encoding as a numpy array of float64."""
     import numpy as np
+
     values = np.frombuffer(bytes.fromhex(probe.values), dtype="<f4").astype(np.float64)
     if probe.places is None:
         return values.reshape(probe.shape or ())

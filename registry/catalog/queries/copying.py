@@ -10,8 +10,15 @@ from .listing import spelled
 from .loading import holds, moment
 
 
-def copies(connection: Connection, *, name: str | None = None, number: int | None = None, repository: str | None = None,
-           manifest: str | None = None, at: int | None = None) -> list[Copy]:
+def copies(
+    connection: Connection,
+    *,
+    name: str | None = None,
+    number: int | None = None,
+    repository: str | None = None,
+    manifest: str | None = None,
+    at: int | None = None,
+) -> list[Copy]:
     """Copies of versions not deleted: those of a model, of a number, in a repository, of a manifest under whatever name; oldest knowledge first."""
     c, v, when = t.copies, t.versions, moment(at)
     chosen = [holds(c, when)]
@@ -24,6 +31,10 @@ def copies(connection: Connection, *, name: str | None = None, number: int | Non
         chosen.append(c.c.repository == repository)
     if manifest is not None:
         chosen.append(v.c.manifest == manifest)
-    found = connection.execute(select(c.c.name, c.c.number, c.c.repository, c.c.commit, c.c.tag, c.c.since).select_from(source)
-                               .where(*chosen).order_by(c.c.since, c.c.name, c.c.number))
+    found = connection.execute(
+        select(c.c.name, c.c.number, c.c.repository, c.c.commit, c.c.tag, c.c.since)
+        .select_from(source)
+        .where(*chosen)
+        .order_by(c.c.since, c.c.name, c.c.number)
+    )
     return [Copy(*row) for row in found]

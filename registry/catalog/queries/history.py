@@ -14,14 +14,29 @@ from .listing import spelled
 from .loading import moment
 
 
-def log(connection: Connection, name: str | None = None, number: int | None = None, limit: int | None = None, at: int | None = None, *,
-        alias: str | None = None, since: int = 1, by: str | None = None, kinds: Sequence[str] = ()) -> list[LogRow]:
+def log(
+    connection: Connection,
+    name: str | None = None,
+    number: int | None = None,
+    limit: int | None = None,
+    at: int | None = None,
+    *,
+    alias: str | None = None,
+    since: int = 1,
+    by: str | None = None,
+    kinds: Sequence[str] = (),
+) -> list[LogRow]:
     """Entries, newest first: all, those about a model, about a version of it (an alias that came to it too), or an alias's moves.
 
     since is the number of the first entry, by a part of who was at work whatever its case, kinds are those of entries.
     """
     e = t.entries
-    chosen = select(e).where(e.c.number <= moment(at), e.c.number >= since).order_by(e.c.number.desc()).limit(limit)
+    chosen = (
+        select(e)
+        .where(e.c.number <= moment(at), e.c.number >= since)
+        .order_by(e.c.number.desc())
+        .limit(limit)
+    )
     if name is not None:
         chosen = chosen.where(e.c.name == (spelled(connection, name) or name))
     if number is not None:
@@ -32,8 +47,19 @@ def log(connection: Connection, name: str | None = None, number: int | None = No
         chosen = chosen.where(e.c.by.icontains(by, autoescape=True))
     if kinds:
         chosen = chosen.where(e.c.kind.in_(kinds))
-    rows = [LogRow(row.number, row.time, row.by, row.kind, row.name, row.version, row.body, Digest(row.digest))
-            for row in connection.execute(chosen)]
+    rows = [
+        LogRow(
+            row.number,
+            row.time,
+            row.by,
+            row.kind,
+            row.name,
+            row.version,
+            row.body,
+            Digest(row.digest),
+        )
+        for row in connection.execute(chosen)
+    ]
     return _with_moves(connection, rows)
 
 
@@ -43,12 +69,16 @@ def _with_moves(connection: Connection, rows: list[LogRow]) -> list[LogRow]:
     moves = [row for row in rows if row.kind == "Alias"]
     if not moves:
         return rows
-    ended = select(a.c.until, a.c.number).where(a.c.until >= moves[-1].entry, a.c.until <= moves[0].entry)
+    ended = select(a.c.until, a.c.number).where(
+        a.c.until >= moves[-1].entry, a.c.until <= moves[0].entry
+    )
     names = {row.name for row in moves}
     if len(names) == 1:
         ended = ended.where(a.c.name == names.pop())
     before: dict[int, int] = {row.until: row.number for row in connection.execute(ended)}
-    return [replace(row, before=before.get(row.entry)) if row.kind == "Alias" else row for row in rows]
+    return [
+        replace(row, before=before.get(row.entry)) if row.kind == "Alias" else row for row in rows
+    ]
 
 
 def head(connection: Connection) -> int:
@@ -63,7 +93,10 @@ def time_of(connection: Connection, number: int) -> str | None:
 
 def from_time(connection: Connection, time: str) -> int:
     """The number of the first entry not earlier than a moment; beyond the last one where there is none."""
-    return connection.scalar(select(func.min(t.entries.c.number)).where(t.entries.c.clock >= time)) or head(connection) + 1
+    return (
+        connection.scalar(select(func.min(t.entries.c.number)).where(t.entries.c.clock >= time))
+        or head(connection) + 1
+    )
 
 
 def as_of(connection: Connection, time: str) -> int:
@@ -71,7 +104,10 @@ def as_of(connection: Connection, time: str) -> int:
 
     Clocks go back; so an entry counts as no earlier than those before it.
     """
-    return connection.scalar(select(func.max(t.entries.c.number)).where(t.entries.c.clock <= time)) or 0
+    return (
+        connection.scalar(select(func.max(t.entries.c.number)).where(t.entries.c.clock <= time))
+        or 0
+    )
 
 
 def skipped(connection: Connection) -> dict[Digest, tuple[str, str]]:

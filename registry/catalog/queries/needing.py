@@ -53,11 +53,18 @@ class Needs:
         """References of the versions whose line a manifest is in: those it is, then those that stand on it."""
         self._below(manifest)
         below = _closed([manifest], self._children)
-        return [*self.alive.get(manifest, ()), *sorted(name for item in below - {manifest} for name in self.alive.get(item, ()))]
+        return [
+            *self.alive.get(manifest, ()),
+            *sorted(name for item in below - {manifest} for name in self.alive.get(item, ())),
+        ]
 
     def line_blobs(self, manifest: str) -> set[Digest]:
         """Every blob of a manifest and of all its ancestors."""
-        return {digest for item in _closed([manifest], self.parents) for digest in self.own.get(item, {})}
+        return {
+            digest
+            for item in _closed([manifest], self.parents)
+            for digest in self.own.get(item, {})
+        }
 
     def needed_only_by(self, digest: Digest, references: Set[str]) -> bool:
         """Whether a blob is needed, and by no version but these."""
@@ -95,11 +102,16 @@ class Needs:
 
     def users_of(self, digest: Digest) -> list[str]:
         """References of the versions that need a blob."""
-        return list(dict.fromkeys(name for manifest in self.owners(digest) for name in self.users(manifest)))
+        return list(
+            dict.fromkeys(name for manifest in self.owners(digest) for name in self.users(manifest))
+        )
 
     def what(self, digest: Digest) -> str:
         """What a blob is, for a message: `model.safetensors of minilm@1 (sha256:…)`."""
-        owner = next((self.names[manifest] for manifest in self.owners(digest) if manifest in self.names), None)
+        owner = next(
+            (self.names[manifest] for manifest in self.owners(digest) if manifest in self.names),
+            None,
+        )
         name = self.paths.get(digest) or self.journal.get(digest) or "a blob"
         return f"{name}{f' of {owner}' if owner and digest not in self.journal else ''} ({digest})"
 
@@ -111,22 +123,31 @@ def needs(connection: Connection) -> Needs:
     names: dict[str, str] = {}
     journal: dict[Digest, str] = {}
     open_ = holds(v, NOW)
-    for row in connection.execute(select(v.c.name, v.c.number, v.c.manifest, open_.label("open")).order_by(v.c.since)).all():
+    for row in connection.execute(
+        select(v.c.name, v.c.number, v.c.manifest, open_.label("open")).order_by(v.c.since)
+    ).all():
         reference = f"{row.name}@{row.number}"
         names.setdefault(row.manifest, reference)
         journal[Digest(row.manifest)] = f"the manifest of {names[row.manifest]}"
         if row.open:
             alive[row.manifest].append(reference)
-    joined = v.join(vf, (vf.c.name == v.c.name) & (vf.c.number == v.c.number)).outerjoin(f, f.c.digest == vf.c.facts)
+    joined = v.join(vf, (vf.c.name == v.c.name) & (vf.c.number == v.c.number)).outerjoin(
+        f, f.c.digest == vf.c.facts
+    )
     own, paths = _files(connection)
-    for row in connection.execute(select(v.c.manifest, vf.c.facts, f.c.vocabulary).select_from(joined)).all():
+    for row in connection.execute(
+        select(v.c.manifest, vf.c.facts, f.c.vocabulary).select_from(joined)
+    ).all():
         journal[Digest(row.facts)] = f"the facts of {names[row.manifest]}"
         if row.vocabulary is not None:
             _own(own, row.manifest, row.vocabulary)
             paths.setdefault(Digest(row.vocabulary), "the vocabulary")
     vp = t.version_probes
-    for row in connection.execute(select(v.c.manifest, vp.c.probes).select_from(
-            v.join(vp, (vp.c.name == v.c.name) & (vp.c.number == v.c.number)))):
+    for row in connection.execute(
+        select(v.c.manifest, vp.c.probes).select_from(
+            v.join(vp, (vp.c.name == v.c.name) & (vp.c.number == v.c.number))
+        )
+    ):
         _own(own, row.manifest, row.probes)
         paths.setdefault(Digest(row.probes), "the probes")
     parents: dict[str, list[str]] = defaultdict(list)
@@ -139,7 +160,9 @@ def _files(connection: Connection) -> tuple[dict[str, dict[Digest, int | None]],
     own: dict[str, dict[Digest, int | None]] = {}
     paths: dict[Digest, str] = {}
     same: dict[str, Digest] = {}
-    for manifest, path, text, size in connection.execute(select(t.files.c.manifest, t.files.c.path, t.files.c.digest, t.files.c.size)).all():
+    for manifest, path, text, size in connection.execute(
+        select(t.files.c.manifest, t.files.c.path, t.files.c.digest, t.files.c.size)
+    ).all():
         digest = same.setdefault(text, Digest(text))
         own.setdefault(manifest, {})[digest] = size
         paths.setdefault(digest, path)
@@ -163,9 +186,19 @@ def _closed(begin: Iterable[str], towards: Mapping[str, Sequence[str]]) -> set[s
 def _unreadable(connection: Connection) -> dict[str, str]:
     """What could not be read of a manifest, by the manifest's digest."""
     v, vf, skipped = t.versions, t.version_facts, t.skipped
-    facts = (select(v.c.manifest, v.c.name, v.c.number, skipped.c.digest).select_from(
-        v.join(vf, (vf.c.name == v.c.name) & (vf.c.number == v.c.number)).join(skipped, skipped.c.digest == vf.c.facts)))
-    manifests = select(v.c.manifest, v.c.name, v.c.number).join(skipped, skipped.c.digest == v.c.manifest)
-    unknown = {row.manifest: f"the facts of {row.name}@{row.number}, {row.digest}," for row in connection.execute(facts)}
-    return unknown | {row.manifest: f"the manifest of {row.name}@{row.number}, {row.manifest},"
-                      for row in connection.execute(manifests)}
+    facts = select(v.c.manifest, v.c.name, v.c.number, skipped.c.digest).select_from(
+        v.join(vf, (vf.c.name == v.c.name) & (vf.c.number == v.c.number)).join(
+            skipped, skipped.c.digest == vf.c.facts
+        )
+    )
+    manifests = select(v.c.manifest, v.c.name, v.c.number).join(
+        skipped, skipped.c.digest == v.c.manifest
+    )
+    unknown = {
+        row.manifest: f"the facts of {row.name}@{row.number}, {row.digest},"
+        for row in connection.execute(facts)
+    }
+    return unknown | {
+        row.manifest: f"the manifest of {row.name}@{row.number}, {row.manifest},"
+        for row in connection.execute(manifests)
+    }

@@ -41,9 +41,14 @@ def resolve(connection: Connection, reference: Reference, at: int | None = None)
     else:
         found = _latest(connection, name, at)
     if reference.digest is not None and not found.digest.hex.startswith(reference.digest):
-        label = found.reference if reference.alias is None else f"{name}@{reference.alias} ({found.reference})"
+        label = (
+            found.reference
+            if reference.alias is None
+            else f"{name}@{reference.alias} ({found.reference})"
+        )
         raise DigestMismatch(
-            f"{label} has the digest {found.digest}, not the pinned sha256:{reference.digest}")
+            f"{label} has the digest {found.digest}, not the pinned sha256:{reference.digest}"
+        )
     for _ in range(reference.up):
         found = _parent(connection, found, at)
     return found
@@ -53,11 +58,13 @@ def _by_number(connection: Connection, name: str, number: int, at: int | None) -
     found = version(connection, name, number, at)
     if found is None:
         raise VersionNotFound(
-            f"{name} has no version {number} (its versions: {_numbers(connection, name, at)})")
+            f"{name} has no version {number} (its versions: {_numbers(connection, name, at)})"
+        )
     if found.deleted:
         raise VersionNotFound(
             f"{found.reference} was deleted {_deletion(connection, found)} (versions of {name}: "
-            f"{_numbers(connection, name, at)})")
+            f"{_numbers(connection, name, at)})"
+        )
     return found
 
 
@@ -70,7 +77,8 @@ def _by_alias(connection: Connection, name: str, alias: str, at: int | None) -> 
         raise VersionNotFound(
             f"{name}@{alias} is {found.reference}, which was yanked: "
             f"{found.yank_reason or 'no reason given'}",
-            hint=f"to use it nevertheless, write {found.reference}")
+            hint=f"to use it nevertheless, write {found.reference}",
+        )
     return found
 
 
@@ -83,16 +91,20 @@ def _by_digest(connection: Connection, name: str, prefix: str, at: int | None) -
         shown = _few([f"{item.digest.short} ({item.reference})" for item in different.values()])
         raise InvalidReference(
             f"several versions of {name} have a digest that begins with sha256:{prefix}: {shown}",
-            hint="give more digits")
+            hint="give more digits",
+        )
     if not there and found:
-        raise VersionNotFound(f"{found[0].reference}, with the digest sha256:{prefix}, was deleted "
-                              f"{_deletion(connection, found[0])}")
+        raise VersionNotFound(
+            f"{found[0].reference}, with the digest sha256:{prefix}, was deleted "
+            f"{_deletion(connection, found[0])}"
+        )
     if not there:
         elsewhere = [item for item in load(connection, starts, at=at) if item.name != name]
         raise VersionNotFound(
             f"{name} has no version with the digest sha256:{prefix}"
             + ("" if elsewhere else f" (its versions: {_numbers(connection, name, at)})"),
-            hint=f"use {elsewhere[0].reference}, which has it" if elsewhere else None)
+            hint=f"use {elsewhere[0].reference}, which has it" if elsewhere else None,
+        )
     return there[0]
 
 
@@ -104,7 +116,8 @@ def _latest(connection: Connection, name: str, at: int | None) -> Version:
             raise VersionNotFound(f"{name} has no latest version: all were deleted")
         raise VersionNotFound(
             f"{name} has no latest version: all are yanked or checkpoints",
-            hint=f"give a version by its number: {known}")
+            hint=f"give a version by its number: {known}",
+        )
     return _by_number(connection, name, number, at)
 
 
@@ -116,8 +129,10 @@ def _parent(connection: Connection, child: Version, at: int | None) -> Version:
     parent = parents.get("base") or next(iter(parents.values()))
     found = with_manifest(connection, parent.digest, at)
     if not found:
-        raise ParentNotFound(f"the parent of {child.reference}, {parent.reference} ({parent.digest.short}), "
-                             "is not registered here any more")
+        raise ParentNotFound(
+            f"the parent of {child.reference}, {parent.reference} ({parent.digest.short}), "
+            "is not registered here any more"
+        )
     return _as_said(found, parent)
 
 
@@ -130,8 +145,10 @@ def _as_said(found: Sequence[Version], parent: ParentVersion) -> Version:
 def _deletion(connection: Connection, gone: Version) -> str:
     e, v = t.entries, t.versions
     row = connection.execute(
-        select(e.c.time, e.c.by).join(v, v.c.until == e.c.number)
-        .where(and_(v.c.name == gone.name, v.c.number == gone.number, v.c.since == gone.entry))).one()
+        select(e.c.time, e.c.by)
+        .join(v, v.c.until == e.c.number)
+        .where(and_(v.c.name == gone.name, v.c.number == gone.number, v.c.since == gone.entry))
+    ).one()
     return f"at {row.time} by {row.by}"
 
 
@@ -139,7 +156,9 @@ def _numbers(connection: Connection, name: str, at: int | None) -> str:
     """The numbers a model has, runs drawn together: `1-3, 7`."""
     v = t.versions
     runs: list[list[int]] = []
-    for number in connection.scalars(select(v.c.number).where(v.c.name == name, holds(v, moment(at))).order_by(v.c.number)):
+    for number in connection.scalars(
+        select(v.c.number).where(v.c.name == name, holds(v, moment(at))).order_by(v.c.number)
+    ):
         if runs and number == runs[-1][-1] + 1:
             runs[-1][1:] = [number]
         else:

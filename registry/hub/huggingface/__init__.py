@@ -40,7 +40,13 @@ class HuggingFace:
 
     def tree(self, repository: str, revision: str | None = None) -> Tree:
         """One request: the files with size and digest, and the commit they are of."""
-        info = self._ask(repository, revision, lambda api: api.model_info(repository, revision=revision, files_metadata=True, timeout=timeout()))
+        info = self._ask(
+            repository,
+            revision,
+            lambda api: api.model_info(
+                repository, revision=revision, files_metadata=True, timeout=timeout()
+            ),
+        )
         return tree_of(info, repository)
 
     def refs(self, repository: str) -> Refs:
@@ -50,22 +56,39 @@ class HuggingFace:
 
     def history(self, repository: str, revision: str) -> Iterator[str]:
         """A request for each page, all of them before the first commit is given."""
-        found = self._ask(repository, revision, lambda api: api.list_repo_commits(repository, revision=revision))
+        found = self._ask(
+            repository, revision, lambda api: api.list_repo_commits(repository, revision=revision)
+        )
         return iter([commit_of(item.commit_id, repository) for item in found])
 
     def create(self, repository: str, *, private: bool) -> None:
         """Answers of `it is there already` are taken for success."""
         require_token(repository)
         upload_wait()  # a wait that cannot be meant is said before anything is made
-        self._ask(repository, None, lambda api: api.create_repo(repository, private=private or None, exist_ok=True))
+        self._ask(
+            repository,
+            None,
+            lambda api: api.create_repo(repository, private=private or None, exist_ok=True),
+        )
 
     def digests_first(self) -> bool:
         """By LFS."""
         return digests_first()
 
-    def commit(self, repository: str, uploads: Sequence[Upload], remove: Sequence[str], *, parent: str, branch: str, message: str,
-               description: str, proposal: bool, progress: Callable[[int], object],
-               hashed: Callable[[Digest], Digest | None] = lambda _: None) -> Committed:
+    def commit(
+        self,
+        repository: str,
+        uploads: Sequence[Upload],
+        remove: Sequence[str],
+        *,
+        parent: str,
+        branch: str,
+        message: str,
+        description: str,
+        proposal: bool,
+        progress: Callable[[int], object],
+        hashed: Callable[[Digest], Digest | None] = lambda _: None,
+    ) -> Committed:
         """First the large files, then one commit. The bytes of each were compared with its digest before the commit is made.
 
         By Xet they are those that were sent. By LFS they were read before, and the Hub compares what it gets with the digest that it was told.
@@ -74,20 +97,42 @@ class HuggingFace:
         told = Told(progress)
         with told.own(), client(repository, branch, wait=upload_wait()) as api:
             from huggingface_hub import CommitOperationDelete
-            additions = [addition(upload, told, SESSIONS.silence.heard, hashed) for upload in uploads]
+
+            additions = [
+                addition(upload, told, SESSIONS.silence.heard, hashed) for upload in uploads
+            ]
             for group in groups(additions, uploads):
-                api.preupload_lfs_files(repository, [added for added, _ in group], revision=branch, create_pr=proposal, free_memory=False)
+                api.preupload_lfs_files(
+                    repository,
+                    [added for added, _ in group],
+                    revision=branch,
+                    create_pr=proposal,
+                    free_memory=False,
+                )
                 for added, upload in group:
                     refuse_other_bytes(added, upload)
                     added.sent()
             deletions = [CommitOperationDelete(path_in_repo=path) for path in remove]
-            done = api.create_commit(repository, [*additions, *deletions], commit_message=message, commit_description=description, revision=branch,
-                                     create_pr=proposal, parent_commit=parent)
-            return Committed(commit_of(done.oid, repository), str(done.pr_url) if proposal else None)
+            done = api.create_commit(
+                repository,
+                [*additions, *deletions],
+                commit_message=message,
+                commit_description=description,
+                revision=branch,
+                create_pr=proposal,
+                parent_commit=parent,
+            )
+            return Committed(
+                commit_of(done.oid, repository), str(done.pr_url) if proposal else None
+            )
 
     def branch(self, repository: str, name: str, commit: str) -> None:
         """One that is there already stays where it is."""
-        self._ask(repository, commit, lambda api: api.create_branch(repository, branch=name, revision=commit, exist_ok=True))
+        self._ask(
+            repository,
+            commit,
+            lambda api: api.create_branch(repository, branch=name, revision=commit, exist_ok=True),
+        )
 
     def remove_branch(self, repository: str, name: str) -> None:
         """As asked."""
@@ -97,11 +142,21 @@ class HuggingFace:
     def tag(self, repository: str, name: str, commit: str, *, message: str | None = None) -> None:
         """The client's own exist_ok would hide a tag that points elsewhere, so where it points is looked up."""
         try:
-            self._ask(repository, commit, lambda api: api.create_tag(repository, tag=name, revision=commit, tag_message=message))
+            self._ask(
+                repository,
+                commit,
+                lambda api: api.create_tag(
+                    repository, tag=name, revision=commit, tag_message=message
+                ),
+            )
         except RemoteMoved:
-            there = self.tree(repository, name).commit  # its ref may name an object of git's that names the commit
+            there = self.tree(
+                repository, name
+            ).commit  # its ref may name an object of git's that names the commit
             if there != commit:
-                raise RemoteMoved(f"the tag {name} of hf://{repository} points to {there}, not to {commit}") from None
+                raise RemoteMoved(
+                    f"the tag {name} of hf://{repository} points to {there}, not to {commit}"
+                ) from None
 
     def remove_tag(self, repository: str, name: str) -> None:
         """As asked."""
@@ -110,10 +165,18 @@ class HuggingFace:
 
     def children(self, repository: str) -> tuple[str, ...]:
         """By the tag that the Hub makes of a card's base_model."""
-        found = self._ask(repository, None, lambda api: list(api.list_models(filter=f"base_model:adapter:{repository}", limit=CHILDREN_ASKED)))
+        found = self._ask(
+            repository,
+            None,
+            lambda api: list(
+                api.list_models(filter=f"base_model:adapter:{repository}", limit=CHILDREN_ASKED)
+            ),
+        )
         return tuple(sorted({repository_of(item.id, repository) for item in found} - {repository}))
 
-    def fetch(self, repository: str, commit: str, path: str, offset: int) -> Iterator[tuple[int, bytes]]:
+    def fetch(
+        self, repository: str, commit: str, path: str, offset: int
+    ) -> Iterator[tuple[int, bytes]]:
         """A broken transfer is taken up where it broke; each try that brings bytes gives new patience."""
         position, failures = offset, 0
         while True:
@@ -130,7 +193,9 @@ class HuggingFace:
                     raise
                 time.sleep(pause)
 
-    def _ask(self, repository: str, revision: str | None, action: Callable[[HfApi], Answer]) -> Answer:
+    def _ask(
+        self, repository: str, revision: str | None, action: Callable[[HfApi], Answer]
+    ) -> Answer:
         """What the client answers, asked again after a moment where it fails for a moment, unless its own tries took long enough."""
         failures, end = 0, time.monotonic() + TRIES * timeout()
         while True:

@@ -12,7 +12,10 @@ from ...manifest import FILES_LIMIT
 from ..cache import is_commit
 from ..remote import Refs, RemoteFile, Tree
 
-_OID = {True: re.compile(r"[0-9a-f]{64}", re.ASCII), False: re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)}
+_OID = {
+    True: re.compile(r"[0-9a-f]{64}", re.ASCII),
+    False: re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII),
+}
 """Whether it is a large file to what its id looks like: the SHA-256 of its bytes, else git's own."""
 SHOWN = 60
 """Characters of a senseless value that are said."""
@@ -25,7 +28,12 @@ def tree_of(info: Any, repository: str) -> Tree:
         raise Refused(f"hf://{repository} has {len(siblings)} files (at most {FILES_LIMIT})")
     commit, files = commit_of(info.sha, repository), [_file(item, repository) for item in siblings]
     tags = info.tags if isinstance(info.tags, (list, tuple)) else ()
-    return Tree(repository_of(info.id, repository), commit, {file.path: file for file in files}, tuple(str(tag) for tag in tags))
+    return Tree(
+        repository_of(info.id, repository),
+        commit,
+        {file.path: file for file in files},
+        tuple(str(tag) for tag in tags),
+    )
 
 
 def refs_of(found: Any, repository: str) -> Refs:
@@ -73,7 +81,9 @@ def _targets(refs: Iterable[Any], repository: str) -> dict[str, str]:
 
 
 def _senseless(repository: str, what: str, value: object) -> HubUnavailable:
-    return HubUnavailable(f"the Hub gives no sensible answer for hf://{repository}: as {what} it names {_shown(value)}")
+    return HubUnavailable(
+        f"the Hub gives no sensible answer for hf://{repository}: as {what} it names {_shown(value)}"
+    )
 
 
 def _shown(value: object) -> str:

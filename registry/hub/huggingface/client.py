@@ -53,7 +53,10 @@ class _XetPatience:
                         self._undo()
 
     def _set(self, wait: float) -> None:
-        wanted = {"HF_XET_CLIENT_READ_TIMEOUT": f"{max(int(wait * 500), 1)}ms", "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "3"}
+        wanted = {
+            "HF_XET_CLIENT_READ_TIMEOUT": f"{max(int(wait * 500), 1)}ms",
+            "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "3",
+        }
         ours = {name: value for name, value in wanted.items() if not os.environ.get(name)}
         self._before = {name: os.environ.get(name) for name in ours}
         os.environ.update(ours)
@@ -73,6 +76,7 @@ def client(repository: str, revision: str | None, *, wait: float | None = None) 
     """The client, silent, with patience that ends, its errors translated. With `wait`, for an upload, silences are counted too."""
     with translated(repository, revision):
         from huggingface_hub import HfApi
+
         with SESSIONS.held(wait or timeout(), counted=wait is not None), XET.held(wait):
             yield HfApi(endpoint=endpoint(), library_name="st-registry")
 
@@ -80,17 +84,19 @@ def client(repository: str, revision: str | None, *, wait: float | None = None) 
 def endpoint() -> str:
     """The Hub's address; HF_ENDPOINT is read now, while the client reads it when it is imported."""
     from huggingface_hub import constants
+
     said = (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
     if not said.startswith(("http://", "https://")):
         raise Invalid(
-            f"HF_ENDPOINT is not a URL: {said!r}",
-            hint="set it to a URL, as in https://hub.example")
+            f"HF_ENDPOINT is not a URL: {said!r}", hint="set it to a URL, as in https://hub.example"
+        )
     return said
 
 
 def timeout() -> float:
     """Seconds without a byte before a question counts as unanswered."""
     from huggingface_hub import constants
+
     return float(constants.HF_HUB_DOWNLOAD_TIMEOUT)
 
 
@@ -107,7 +113,8 @@ def upload_wait() -> float:
     if not 0 < seconds < math.inf:
         raise Invalid(
             f"REGISTRY_UPLOAD_WAIT is not a number of seconds: {said!r}",
-            hint="set it to seconds, as in 120")
+            hint="set it to seconds, as in 120",
+        )
     return seconds
 
 
@@ -115,7 +122,9 @@ def require_token(repository: str) -> None:
     """Raises HubUnavailable where nothing can be written because nobody is logged in."""
     with translated(repository, None):
         from huggingface_hub import get_token
+
         if get_token() is None:
             raise HubUnavailable(
                 f"the Hub requires a token to write to hf://{repository}, and none is set",
-                hint="set HF_TOKEN, or log in with: hf auth login")
+                hint="set HF_TOKEN, or log in with: hf auth login",
+            )

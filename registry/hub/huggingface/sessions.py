@@ -65,13 +65,21 @@ class Silence:
             before.silent += now - rested - max(before.begun, self._heard) >= self.wait
             before.begun, before.times = now, before.times + 1
         if before.silent >= SILENCES:
-            raise momentary(f"{request.url.host} does not answer: {before.silent} times nothing came for {self.wait:g} s (REGISTRY_UPLOAD_WAIT)")
+            raise momentary(
+                f"{request.url.host} does not answer: {before.silent} times nothing came for {self.wait:g} s (REGISTRY_UPLOAD_WAIT)"
+            )
 
     def answer(self, response: Any) -> None:
         """After the head of an answer. Raises HubUnavailable where the client would wait longer for the next try than anybody should."""
-        asked = retry_after(response.headers) if response.status_code in MOMENTARY and self.wait is not None else None
+        asked = (
+            retry_after(response.headers)
+            if response.status_code in MOMENTARY and self.wait is not None
+            else None
+        )
         if asked is not None and asked > LONGEST_PAUSE:
-            raise momentary(f"the Hub answers {response.status_code} and wants {asked:g} s of patience", asked)
+            raise momentary(
+                f"the Hub answers {response.status_code} and wants {asked:g} s of patience", asked
+            )
         with self._guard:
             self._open.pop((str(response.request.method), str(response.request.url)), None)
 
@@ -114,8 +122,11 @@ class Sessions:
         counted: silences are counted as well, until the last one goes.
         """
         from huggingface_hub.utils import get_session
+
         self._watch()
-        session = get_session()  # not under our guard: who makes a session holds the client's own, and then wants ours
+        session = (
+            get_session()
+        )  # not under our guard: who makes a session holds the client's own, and then wants ours
         limits, limit, asks = self._of_thread.limits, _Limit(None if counted else PAGES), False
         try:
             with self._guard:
@@ -148,8 +159,10 @@ class Sessions:
                     hooks = session.event_hooks
                     self._undo.callback(setattr, session, "timeout", session.timeout)
                     self._undo.callback(setattr, session, "event_hooks", hooks)
-                    session.event_hooks = {"request": [*hooks.get("request", ()), self._count, self.silence.ask],
-                                           "response": [*hooks.get("response", ()), self.silence.answer]}
+                    session.event_hooks = {
+                        "request": [*hooks.get("request", ()), self._count, self.silence.ask],
+                        "response": [*hooks.get("response", ()), self.silence.answer],
+                    }
                 session.timeout = self._wait
         return session
 
@@ -159,7 +172,8 @@ class Sessions:
             if not limit.left:
                 raise HubUnavailable(
                     f"the Hub sends from one address to the next, {PAGES} times (the last is at "
-                    f"{request.url.host})")
+                    f"{request.url.host})"
+                )
             limit.left -= 1
 
     def _watch(self) -> None:
@@ -169,12 +183,22 @@ class Sessions:
         another thread may be sending: it is done only while there is none, as in a process that begins with us.
         """
         from huggingface_hub.utils import _http, set_client_factory
+
         made = getattr(_http, "_GLOBAL_CLIENT_FACTORY", None)
-        if made is not None and not isinstance(made, _Watched) and getattr(_http, "_GLOBAL_CLIENT", None) is None:
+        if (
+            made is not None
+            and not isinstance(made, _Watched)
+            and getattr(_http, "_GLOBAL_CLIENT", None) is None
+        ):
             set_client_factory(_Watched(made, self._adopt))
 
     def _set(self) -> None:
-        from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+        from huggingface_hub.utils import (
+            are_progress_bars_disabled,
+            disable_progress_bars,
+            enable_progress_bars,
+        )
+
         logger = logging.getLogger("huggingface_hub")
         self._undo.callback(logger.setLevel, logger.level)
         self._undo.enter_context(warnings.catch_warnings())

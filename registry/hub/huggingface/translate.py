@@ -59,28 +59,41 @@ def _is_raised_here(error: Exception) -> bool:
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
-    return place is not None and place.tb_frame.f_globals.get("__name__", "").partition(".")[0] == __name__.partition(".")[0]
+    return (
+        place is not None
+        and place.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+        == __name__.partition(".")[0]
+    )
 
 
 def _ours(error: Exception, repository: str, revision: str | None) -> RegistryError:
     from huggingface_hub import errors as hf
+
     at = f"hf://{repository}" + (f"@{revision}" if revision else "")
     if isinstance(error, hf.HFValidationError):
         return InvalidReference(
             f"{repository!r} does not name a Hub repository",
-            hint="write org/name, made of letters, digits, '-', '_' and '.'")
+            hint="write org/name, made of letters, digits, '-', '_' and '.'",
+        )
     if isinstance(error, hf.OfflineModeIsEnabled):
         return HubUnavailable(
             f"{at} cannot be reached: HF_HUB_OFFLINE is set",
-            hint="unset HF_HUB_OFFLINE to use the Hub")
+            hint="unset HF_HUB_OFFLINE to use the Hub",
+        )
     if isinstance(error, hf.HfHubHTTPError) and error.response is not None:
         return _of_answer(error, at, repository, revision)
     cause = error.__cause__
     if isinstance(error, RuntimeError) and isinstance(cause, RegistryError):
         return cause  # the client packs up whatever ends an upload
     if isinstance(error, (TypeError, AttributeError, LookupError)):
-        return HubUnavailable(f"the Hub gives no sensible answer for {at}: it is not of the form that its client reads")
-    said = _plain(error) + (f": {_plain(getattr(cause, 'server_message', None) or cause)}" if isinstance(error, RuntimeError) and cause else "")
+        return HubUnavailable(
+            f"the Hub gives no sensible answer for {at}: it is not of the form that its client reads"
+        )
+    said = _plain(error) + (
+        f": {_plain(getattr(cause, 'server_message', None) or cause)}"
+        if isinstance(error, RuntimeError) and cause
+        else ""
+    )
     if isinstance(error, (hf.HfHubHTTPError.__bases__[0], OSError)):
         return momentary(f"the Hub cannot be reached for {at}: {said}")
     return HubUnavailable(f"the Hub gives no sensible answer for {at}: {said}")
@@ -89,16 +102,23 @@ def _ours(error: Exception, repository: str, revision: str | None) -> RegistryEr
 def _of_answer(error: Any, at: str, repository: str, revision: str | None) -> RegistryError:
     """By the status and the Hub's own codes."""
     from huggingface_hub import errors as hf, get_token
-    status, said = error.response.status_code, _plain(error.server_message or error.response.reason_phrase or "")
+
+    status, said = (
+        error.response.status_code,
+        _plain(error.server_message or error.response.reason_phrase or ""),
+    )
     logged_in = get_token() is not None
     if isinstance(error, hf.RevisionNotFoundError):
-        return RemoteNotFound(f"hf://{repository} has no branch, tag or commit {revision or MAIN!r}")
+        return RemoteNotFound(
+            f"hf://{repository} has no branch, tag or commit {revision or MAIN!r}"
+        )
     if isinstance(error, hf.EntryNotFoundError):
         return RemoteNotFound(f"{at} lacks a file: {said}")
     if isinstance(error, hf.GatedRepoError):
         return HubUnavailable(
             f"hf://{repository} is gated",
-            hint="request access on its page" + ("" if logged_in else ", and set HF_TOKEN"))
+            hint="request access on its page" + ("" if logged_in else ", and set HF_TOKEN"),
+        )
     if isinstance(error, hf.RepositoryNotFoundError) or status == 404:
         return _not_found(repository, logged_in=logged_in)
     if status == 401:
@@ -106,13 +126,16 @@ def _of_answer(error: Any, at: str, repository: str, revision: str | None) -> Re
             return _not_found(repository, logged_in=False)
         return HubUnavailable(
             f"the Hub rejects this token for hf://{repository}",
-            hint="set another HF_TOKEN, or log in with: hf auth login")
+            hint="set another HF_TOKEN, or log in with: hf auth login",
+        )
     if status == 403:
         return HubUnavailable(f"this token has no right to do that at hf://{repository}: {said}")
     if status in (409, 412):
         return RemoteMoved(f"hf://{repository} is not as it was seen: {said}")
     if status in MOMENTARY:
-        return momentary(f"the Hub answers {status} for {at}: {said}", retry_after(error.response.headers))
+        return momentary(
+            f"the Hub answers {status} for {at}: {said}", retry_after(error.response.headers)
+        )
     return HubUnavailable(f"the Hub refuses {at} with {status}: {said}")
 
 
@@ -122,7 +145,8 @@ def _not_found(repository: str, *, logged_in: bool) -> RemoteNotFound:
         return RemoteNotFound(f"{missing}, or this token has no access to it")
     return RemoteNotFound(
         f"{missing}, or it is private and no token is set",
-        hint="if it is private, set HF_TOKEN, or log in with: hf auth login")
+        hint="if it is private, set HF_TOKEN, or log in with: hf auth login",
+    )
 
 
 def retry_after(headers: Any) -> float | None:
@@ -145,6 +169,7 @@ def number_in(text: str) -> int | None:
 def _plain(said: object) -> str:
     """One line without addresses, which may be signed, and without the token."""
     from huggingface_hub import get_token
+
     text = " ".join(str(said).split())
     token = get_token()
     if token:

@@ -19,7 +19,10 @@ LARGE = 64 * BLOCK
 
 def digests_first() -> bool:
     """Whether the client sends by LFS; by Xet it hashes what it sends while it sends it. Said without importing it."""
-    return os.environ.get("HF_HUB_DISABLE_XET", "").upper() in {"1", "ON", "YES", "TRUE"} or find_spec("hf_xet") is None
+    return (
+        os.environ.get("HF_HUB_DISABLE_XET", "").upper() in {"1", "ON", "YES", "TRUE"}
+        or find_spec("hf_xet") is None
+    )
 
 
 class Told:
@@ -50,8 +53,12 @@ class Told:
         raise self._raised
 
 
-def addition(upload: Upload, progress: Callable[[int], object], heard: Callable[[], object],
-             hashed: Callable[[Digest], Digest | None]) -> Any:
+def addition(
+    upload: Upload,
+    progress: Callable[[int], object],
+    heard: Callable[[], object],
+    hashed: Callable[[Digest], Digest | None],
+) -> Any:
     """The client's word for a file to be added, which tells how many of its bytes were sent, and when some were."""
     from huggingface_hub import CommitOperationAdd
 
@@ -78,7 +85,10 @@ def addition(upload: Upload, progress: Callable[[int], object], heard: Callable[
         def sent(self) -> None:
             self._count(upload.size)
 
-    added = Addition(path_in_repo=upload.path, path_or_fileobj=upload.source if isinstance(upload.source, bytes) else str(upload.source))
+    added = Addition(
+        path_in_repo=upload.path,
+        path_or_fileobj=upload.source if isinstance(upload.source, bytes) else str(upload.source),
+    )
     found = hashed(upload.digest)
     if found is not None:
         added.upload_info.sha256 = bytes.fromhex(found.hex)
@@ -98,7 +108,9 @@ class _Counted(io.BufferedReader):
         return block
 
 
-def groups(additions: Sequence[Any], uploads: Sequence[Upload]) -> Iterator[list[tuple[Any, Upload]]]:
+def groups(
+    additions: Sequence[Any], uploads: Sequence[Upload]
+) -> Iterator[list[tuple[Any, Upload]]]:
     """All at once, except that each of several very large files goes alone, so that progress can be told between them."""
     pairs = list(zip(additions, uploads, strict=True))
     large = [pair for pair in pairs if pair[1].size >= LARGE]
@@ -111,8 +123,13 @@ def groups(additions: Sequence[Any], uploads: Sequence[Upload]) -> Iterator[list
 
 def refuse_other_bytes(added: Any, upload: Upload) -> None:
     """Raises DigestMismatch if what was read for sending is not what is registered."""
-    found = added.upload_info.sha256.hex() if added._upload_mode == "lfs" else digest_of(upload.content()).hex
+    found = (
+        added.upload_info.sha256.hex()
+        if added._upload_mode == "lfs"
+        else digest_of(upload.content()).hex
+    )
     if found != upload.digest.hex:
         raise DigestMismatch(
             f"the stored bytes of {upload.path!r} ({upload.digest}) are damaged, nothing was "
-            "published")
+            "published"
+        )

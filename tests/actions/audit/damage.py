@@ -21,7 +21,7 @@ def overwrite(path: Path, content: bytes) -> None:
 
 
 def flipped(content: bytes, place: int, bit: int = 0) -> bytes:
-    return content[:place] + bytes([content[place] ^ 1 << bit]) + content[place + 1:]
+    return content[:place] + bytes([content[place] ^ 1 << bit]) + content[place + 1 :]
 
 
 def flip(path: Path, place: int = 40) -> None:

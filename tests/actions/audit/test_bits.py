@@ -63,7 +63,11 @@ def test_every_flipped_byte_of_every_blob_is_found(copied):
         content = copied.home.blobs.read(digest)
         step = 1 if EVERY_BYTE else stat.size // 200 + 1
         for place in {stat.size - 1, *range(random.randrange(step), stat.size, step)}:
-            put(backend, f"blobs/sha256/{digest.hex[:2]}/{digest.hex}", flipped(content, place, place % 8))
+            put(
+                backend,
+                f"blobs/sha256/{digest.hex[:2]}/{digest.hex}",
+                flipped(content, place, place % 8),
+            )
             assert not blobs.verify(digest), f"byte {place} of {digest}"
             places += 1
     assert places > 1000
@@ -104,7 +108,11 @@ def tally_of(content: bytes) -> Tally:
 def is_found(snapshot: Snapshot, expected: Tally) -> bool:
     """What audit asks of a catalog, in its order."""
     try:
-        return not snapshot.same_schema(golden()) or bool(snapshot.counted().unlike(expected)) or snapshot.broken_index() is not None
+        return (
+            not snapshot.same_schema(golden())
+            or bool(snapshot.counted().unlike(expected))
+            or snapshot.broken_index() is not None
+        )
     except CatalogDiverged:
         return True
 
@@ -121,7 +129,9 @@ def test_every_flipped_bit_of_a_catalog_is_found_or_changes_no_row(plain_catalog
             found += 1
         elif says_otherwise(changed, right):
             undetected.append(place)
-    print(f"{len(places)} flips of a catalog of {len(content)} bytes: {found} found, {len(places) - found} harmless")
+    print(
+        f"{len(places)} flips of a catalog of {len(content)} bytes: {found} found, {len(places) - found} harmless"
+    )
     assert undetected == []
     assert found > 20
 
@@ -133,10 +143,14 @@ def says_otherwise(content: bytes, right: list[list[object]]) -> bool:
         return True
 
 
-def test_a_cell_of_an_index_that_says_another_length_is_found_although_sqlite_finds_nothing(plain_catalog):
+def test_a_cell_of_an_index_that_says_another_length_is_found_although_sqlite_finds_nothing(
+    plain_catalog,
+):
     """Found by the run over every byte: reading through that index failed, and integrity_check said ok."""
     expected, right = tally_of(plain_catalog), answers(plain_catalog)
-    places = [match.end() for match in re.finditer(rb"model\.safetensors[\x01-\x7f]", plain_catalog)]
+    places = [
+        match.end() for match in re.finditer(rb"model\.safetensors[\x01-\x7f]", plain_catalog)
+    ]
     flips = [flipped(plain_catalog, place, bit) for place in places for bit in range(8)]
 
     broken = [content for content in flips if says_otherwise(content, right)]
@@ -154,10 +168,18 @@ def catalog_is_found(content: bytes, expected: Tally) -> bool:
 
 
 QUESTIONS = (
-    "SELECT * FROM entries ORDER BY number", "SELECT * FROM versions ORDER BY name, number, since", "SELECT * FROM files ORDER BY manifest, path",
-    "SELECT digest FROM files ORDER BY digest", "SELECT * FROM aliases ORDER BY name, alias, since", "SELECT * FROM notes ORDER BY name, number, key",
-    "SELECT content, id FROM tokens ORDER BY content, id", "SELECT digest FROM tensors ORDER BY digest", "SELECT * FROM facts ORDER BY digest",
-    "SELECT * FROM edges ORDER BY name, number", "SELECT * FROM parents ORDER BY manifest", "SELECT * FROM models ORDER BY name",
+    "SELECT * FROM entries ORDER BY number",
+    "SELECT * FROM versions ORDER BY name, number, since",
+    "SELECT * FROM files ORDER BY manifest, path",
+    "SELECT digest FROM files ORDER BY digest",
+    "SELECT * FROM aliases ORDER BY name, alias, since",
+    "SELECT * FROM notes ORDER BY name, number, key",
+    "SELECT content, id FROM tokens ORDER BY content, id",
+    "SELECT digest FROM tensors ORDER BY digest",
+    "SELECT * FROM facts ORDER BY digest",
+    "SELECT * FROM edges ORDER BY name, number",
+    "SELECT * FROM parents ORDER BY manifest",
+    "SELECT * FROM models ORDER BY name",
 )
 
 
@@ -191,12 +213,17 @@ def unwritten(copied):
     return main, log, tally
 
 
-def test_a_flipped_bit_of_a_log_that_was_not_yet_written_back_is_found_or_changes_no_row(unwritten, tmp_path):
+def test_a_flipped_bit_of_a_log_that_was_not_yet_written_back_is_found_or_changes_no_row(
+    unwritten, tmp_path
+):
     """SQLite itself ends a log where a sum is wrong, says nothing, and the entries in it are gone: the journal tells."""
     main, log, expected = unwritten
     step = 1 if EVERY_BYTE else len(log) // 40
     found, undetected = 0, []
-    places = [*range(0, 56, 1 if EVERY_BYTE else 5), *range(56 + time.localtime().tm_yday % step, len(log), step)]
+    places = [
+        *range(0, 56, 1 if EVERY_BYTE else 5),
+        *range(56 + time.localtime().tm_yday % step, len(log), step),
+    ]
     with tempfile.TemporaryDirectory(dir="/dev/shm" if EVERY_BYTE else tmp_path) as folder:
         path = Path(folder) / "catalog.db"
         path.write_bytes(main)
@@ -211,17 +238,23 @@ def test_a_flipped_bit_of_a_log_that_was_not_yet_written_back_is_found_or_change
             found += is_told
             if not is_told and asked(sqlite3.connect(path)) != right:
                 undetected.append(place)
-    print(f"{len(places)} flips of a log of {len(log)} bytes: {found} found, {len(places) - found} harmless")
+    print(
+        f"{len(places)} flips of a log of {len(log)} bytes: {found} found, {len(places) - found} harmless"
+    )
     assert undetected == []
     assert found > len(places) // 2
 
 
-def test_a_log_that_is_lost_is_told_by_the_journal_and_any_command_heals_it(copied, unwritten, tmp_path):
+def test_a_log_that_is_lost_is_told_by_the_journal_and_any_command_heals_it(
+    copied, unwritten, tmp_path
+):
     main, _, _ = unwritten
     before, place = dump(copied), catalog_file(copied).name
     copied.close()
     target = tmp_path / "copy"
-    shutil.copytree(copied.settings.home, target, symlinks=True, ignore=shutil.ignore_patterns("catalog"))
+    shutil.copytree(
+        copied.settings.home, target, symlinks=True, ignore=shutil.ignore_patterns("catalog")
+    )
     (target / "catalog").mkdir()
     (target / "catalog" / place).write_bytes(main)
 

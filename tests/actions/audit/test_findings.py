@@ -41,7 +41,11 @@ def test_a_registry_that_is_what_it_says_has_no_findings(copied):
 def test_an_audit_changes_nothing_and_does_not_bring_the_catalog_up(copied):
     head = copied.audit().head
     home = copied.home
-    home.journal.append(Entry(head.number + 1, "f" * 32, now(), "me", Annotate("medical", 1, {"a": "b"}), head.digest))
+    home.journal.append(
+        Entry(
+            head.number + 1, "f" * 32, now(), "me", Annotate("medical", 1, {"a": "b"}), head.digest
+        )
+    )
     copied.close()
     before = {path: path.read_bytes() for path in copied.settings.home.rglob("*") if path.is_file()}
 
@@ -50,8 +54,13 @@ def test_an_audit_changes_nothing_and_does_not_bring_the_catalog_up(copied):
     assert finding.name == "catalog-behind"
     copied.close()
     after = {path: path.read_bytes() for path in copied.settings.home.rglob("*") if path.is_file()}
-    assert {path: content for path, content in after.items() if not path.name.endswith(("-shm", "-wal"))} == {
-        path: content for path, content in before.items() if not path.name.endswith(("-shm", "-wal"))}
+    assert {
+        path: content for path, content in after.items() if not path.name.endswith(("-shm", "-wal"))
+    } == {
+        path: content
+        for path, content in before.items()
+        if not path.name.endswith(("-shm", "-wal"))
+    }
     copied.list()
     assert names(copied) == []
 
@@ -86,7 +95,10 @@ def test_a_flipped_bit_in_a_weights_file_is_found_by_reading_it(copied):
 
 
 def test_two_blobs_swapped_are_found(copied):
-    one, two = blob(copied, "adapter_model.safetensors"), blob(copied, "model.safetensors", "minilm@1")
+    one, two = (
+        blob(copied, "adapter_model.safetensors"),
+        blob(copied, "model.safetensors", "minilm@1"),
+    )
     first, second = one.read_bytes(), two.read_bytes()
     overwrite(one, second)
     overwrite(two, first)
@@ -96,8 +108,16 @@ def test_two_blobs_swapped_are_found(copied):
 
 
 def test_two_blobs_of_one_size_swapped_are_found_by_reading_them(copied):
-    files = {file.digest: file.size for name in ("minilm@1", "minilm-medical@1", "medical@1") for file in copied.show(name).files}
-    one, two = next((place_of(copied, one), place_of(copied, two)) for one, two in itertools.combinations(files, 2) if files[one] == files[two])
+    files = {
+        file.digest: file.size
+        for name in ("minilm@1", "minilm-medical@1", "medical@1")
+        for file in copied.show(name).files
+    }
+    one, two = next(
+        (place_of(copied, one), place_of(copied, two))
+        for one, two in itertools.combinations(files, 2)
+        if files[one] == files[two]
+    )
     first, second = one.read_bytes(), two.read_bytes()
     overwrite(one, second)
     overwrite(two, first)
@@ -131,8 +151,18 @@ def test_an_added_blob_is_told_and_is_no_fault(copied):
     assert "1 blob, 22 bytes, needed by no version" in audited.notes[0]
 
 
-@pytest.mark.parametrize("place", ["journal/two words; ls", "journal/my notes.txt", "journal/00000000000000000002.json.bak", "catalog/other.db",
-                                   "checkouts/notes.txt", "local/notes.txt", "staging/notes.txt"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "journal/two words; ls",
+        "journal/my notes.txt",
+        "journal/00000000000000000002.json.bak",
+        "catalog/other.db",
+        "checkouts/notes.txt",
+        "local/notes.txt",
+        "staging/notes.txt",
+    ],
+)
 def test_a_file_that_is_no_part_of_a_registry_is_found(copied, place):
     (copied.settings.home / place).parent.mkdir(exist_ok=True)
     (copied.settings.home / place).write_text("mine")
@@ -154,12 +184,25 @@ def test_what_mends_a_name_with_a_line_end_is_of_that_file_and_no_other(copied, 
 
     subprocess.run(["bash", "-c", plain(finding.mend)], check=True)
 
-    assert [path.name for path in (home / folder).iterdir() if path.name.startswith("a")] == ["a\\nb"]
+    assert [path.name for path in (home / folder).iterdir() if path.name.startswith("a")] == [
+        "a\\nb"
+    ]
 
 
 @pytest.mark.parametrize("filled", [False, True])
-@pytest.mark.parametrize("place", ["journal/old", "journal/00000000000000000099.json", "blobs/old", "blobs/sha256/zz", "blobs/sha256/ab/old",
-                                   "catalog/old", "checkouts/old", "local/old"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "journal/old",
+        "journal/00000000000000000099.json",
+        "blobs/old",
+        "blobs/sha256/zz",
+        "blobs/sha256/ab/old",
+        "catalog/old",
+        "checkouts/old",
+        "local/old",
+    ],
+)
 def test_a_folder_that_is_no_part_of_a_registry_is_found_once_empty_or_not(copied, place, filled):
     folder = copied.settings.home / place
     folder.mkdir(parents=True)
@@ -179,10 +222,14 @@ def test_what_lies_beside_the_registry_in_its_home_is_told_and_is_no_fault(copie
     audited = copied.audit(full=True)
 
     assert audited.findings == ()
-    assert audited.notes == ("the home also holds what is no part of a registry, and nothing here reads: 'my notes.txt', 'old'",)
+    assert audited.notes == (
+        "the home also holds what is no part of a registry, and nothing here reads: 'my notes.txt', 'old'",
+    )
 
 
-@pytest.mark.parametrize("place", ["", "journal", "blobs", "blobs/sha256", "catalog", "checkouts", "local"])
+@pytest.mark.parametrize(
+    "place", ["", "journal", "blobs", "blobs/sha256", "catalog", "checkouts", "local"]
+)
 def test_what_a_desktop_leaves_in_every_folder_is_passed_over(copied, place):
     copied.checkout("medical@1")
     copied.config("user.name", "anna")
@@ -211,11 +258,14 @@ def test_what_registry_itself_keeps_in_its_home_is_nobody_elses(copied, kept):
     assert copied.audit(full=True).findings == ()
 
 
-@pytest.mark.parametrize(("damage", "said"), [
-    (lambda path: path.write_bytes(flipped(path.read_bytes(), 40)), "entry-damaged"),
-    (lambda path: path.write_bytes(path.read_bytes()[:50]), "entry-damaged"),
-    (lambda path: path.unlink(), "entry-missing"),
-])
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda path: path.write_bytes(flipped(path.read_bytes(), 40)), "entry-damaged"),
+        (lambda path: path.write_bytes(path.read_bytes()[:50]), "entry-damaged"),
+        (lambda path: path.unlink(), "entry-missing"),
+    ],
+)
 def test_a_damaged_or_missing_entry_is_found_with_the_versions_after_it(copied, damage, said):
     entry_file(copied, 3).chmod(0o644)
     damage(entry_file(copied, 3))
@@ -230,7 +280,9 @@ def test_a_damaged_or_missing_entry_is_found_with_the_versions_after_it(copied, 
 def test_an_entry_edited_with_its_digest_fixed_breaks_the_chain(copied):
     path = entry_file(copied, 3)
     entry = parse(path.read_bytes())
-    overwrite(path, Entry(3, entry.id, entry.time, "somebody else", entry.body, entry.previous).to_bytes())
+    overwrite(
+        path, Entry(3, entry.id, entry.time, "somebody else", entry.body, entry.previous).to_bytes()
+    )
 
     assert names(copied)[0] == "chain-broken"
 
@@ -238,7 +290,9 @@ def test_an_entry_edited_with_its_digest_fixed_breaks_the_chain(copied):
 def test_the_last_entry_edited_with_its_digest_fixed_is_told_by_the_catalog(copied):
     path = entry_file(copied, 4)
     entry = parse(path.read_bytes())
-    overwrite(path, Entry(4, entry.id, entry.time, "somebody else", entry.body, entry.previous).to_bytes())
+    overwrite(
+        path, Entry(4, entry.id, entry.time, "somebody else", entry.body, entry.previous).to_bytes()
+    )
 
     assert names(copied) == ["catalog-diverged"]
 
@@ -252,8 +306,14 @@ def test_two_entries_swapped_are_found(copied):
 
 
 def test_an_entry_taken_out_with_the_later_ones_moved_up_is_told_by_the_catalog(copied):
-    second, fourth = parse(entry_file(copied, 2).read_bytes()), parse(entry_file(copied, 4).read_bytes())
-    overwrite(entry_file(copied, 3), Entry(3, fourth.id, fourth.time, fourth.by, fourth.body, second.digest).to_bytes())
+    second, fourth = (
+        parse(entry_file(copied, 2).read_bytes()),
+        parse(entry_file(copied, 4).read_bytes()),
+    )
+    overwrite(
+        entry_file(copied, 3),
+        Entry(3, fourth.id, fourth.time, fourth.by, fourth.body, second.digest).to_bytes(),
+    )
     entry_file(copied, 4).unlink()
 
     (finding,) = copied.audit().findings
@@ -271,14 +331,18 @@ def test_an_entry_repeated_as_the_next_is_found(copied):
 def test_an_entry_repeated_under_a_number_of_its_own_is_found(copied):
     copied.annotate("medical@1", {"a": "b"})
     last = parse(entry_file(copied, 5).read_bytes())
-    entry_file(copied, 6).write_bytes(Entry(6, last.id, last.time, last.by, last.body, last.digest).to_bytes())
+    entry_file(copied, 6).write_bytes(
+        Entry(6, last.id, last.time, last.by, last.body, last.digest).to_bytes()
+    )
 
     assert "entry-repeated" in names(copied)
 
 
 def test_an_entry_that_does_not_fold_is_found(copied):
     last = parse(entry_file(copied, 4).read_bytes())
-    entry_file(copied, 5).write_bytes(Entry(5, "f" * 32, last.time, "me", Delete("nothing", 7), last.digest).to_bytes())
+    entry_file(copied, 5).write_bytes(
+        Entry(5, "f" * 32, last.time, "me", Delete("nothing", 7), last.digest).to_bytes()
+    )
 
     assert names(copied) == ["entry-refused"]
 
@@ -313,14 +377,17 @@ def test_a_lost_catalog_is_told_and_any_command_heals_it(copied):
     assert names(copied) == []
 
 
-@pytest.mark.parametrize("sql", [
-    "UPDATE versions SET message = 'trust me' WHERE name = 'medical'",
-    "UPDATE entries SET by = 'somebody else' WHERE number = 3",
-    "DELETE FROM files WHERE path = 'config.json'",
-    "INSERT INTO aliases VALUES ('medical', 'prod', 1, NULL, 4, NULL)",
-    "UPDATE facts SET width = 8.5",
-    "UPDATE files SET path = CAST(path AS BLOB)",
-])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE versions SET message = 'trust me' WHERE name = 'medical'",
+        "UPDATE entries SET by = 'somebody else' WHERE number = 3",
+        "DELETE FROM files WHERE path = 'config.json'",
+        "INSERT INTO aliases VALUES ('medical', 'prod', 1, NULL, 4, NULL)",
+        "UPDATE facts SET width = 8.5",
+        "UPDATE files SET path = CAST(path AS BLOB)",
+    ],
+)
 def test_a_row_edited_by_hand_is_found(copied, sql):
     edit(copied, sql)
 
@@ -328,7 +395,10 @@ def test_a_row_edited_by_hand_is_found(copied, sql):
 
 
 def test_an_edited_row_of_a_version_names_it(copied):
-    edit(copied, "UPDATE version_facts SET facts = manifest FROM versions AS v WHERE v.name = version_facts.name AND v.name = 'medical'")
+    edit(
+        copied,
+        "UPDATE version_facts SET facts = manifest FROM versions AS v WHERE v.name = version_facts.name AND v.name = 'medical'",
+    )
 
     (finding,) = copied.audit().findings
 
@@ -336,11 +406,17 @@ def test_an_edited_row_of_a_version_names_it(copied):
     assert finding.mend == "registry repair"
 
 
-@pytest.mark.parametrize("sql", [
-    "CREATE TRIGGER t AFTER INSERT ON entries BEGIN DELETE FROM aliases; END",
-    "CREATE TABLE extra (x)", "DROP INDEX ix_files_digest", "PRAGMA user_version = 7", "PRAGMA application_id = 9",
-    "UPDATE alembic_version SET version_num = '9999'",
-])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON entries BEGIN DELETE FROM aliases; END",
+        "CREATE TABLE extra (x)",
+        "DROP INDEX ix_files_digest",
+        "PRAGMA user_version = 7",
+        "PRAGMA application_id = 9",
+        "UPDATE alembic_version SET version_num = '9999'",
+    ],
+)
 def test_an_edited_schema_is_found(copied, sql):
     edit(copied, sql)
 
@@ -363,6 +439,7 @@ def test_facts_that_are_not_those_of_the_files_are_found(copied):
     version = copied.resolve("medical@1")
     base = copied.resolve("minilm@1")
     from registry.entry import Register
+
     lie = Register("liar", 1, version.digest, base.facts)
     home.commit(lambda connection: lie)
     copied.delete("medical@1")
@@ -372,9 +449,15 @@ def test_facts_that_are_not_those_of_the_files_are_found(copied):
     assert (finding.name, finding.versions) == ("facts-differ", ("liar@1",))
 
 
-@pytest.mark.parametrize("damage", [
-    lambda folder: shutil.rmtree(folder / ".registry"), lambda folder: (folder / ".registry" / "marker.json").write_text("{"),
-    lambda folder: (shutil.rmtree(folder), folder.write_text("mine"))], ids=["lost", "damaged", "a file"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: shutil.rmtree(folder / ".registry"),
+        lambda folder: (folder / ".registry" / "marker.json").write_text("{"),
+        lambda folder: (shutil.rmtree(folder), folder.write_text("mine")),
+    ],
+    ids=["lost", "damaged", "a file"],
+)
 def test_what_a_load_would_not_take_for_a_checkout_is_found_in_its_place(copied, damage):
     folder = copied.checkout("minilm@1").folder
     damage(folder)
@@ -390,6 +473,7 @@ def test_what_a_load_would_not_take_for_a_checkout_is_found_in_its_place(copied,
 
 def test_a_checkout_changed_on_disk_is_found_whatever_its_stamp_says(copied):
     from registry.store.checkout import MARKER, Marker, read_marker
+
     folder = copied.checkout("minilm@1").folder
     config = folder / "config.json"
     marker = read_marker(folder)
@@ -398,7 +482,9 @@ def test_a_checkout_changed_on_disk_is_found_whatever_its_stamp_says(copied):
     found = config.stat()
     stamp = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
     files = {**marker.files, "config.json": (marker.files["config.json"][0], stamp)}
-    (folder / MARKER).write_bytes(Marker(marker.manifest, marker.place, marker.line, files).to_bytes())
+    (folder / MARKER).write_bytes(
+        Marker(marker.manifest, marker.place, marker.line, files).to_bytes()
+    )
 
     assert names(copied) == []
     assert names(copied, full=True) == ["checkout-changed"]

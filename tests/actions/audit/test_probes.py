@@ -14,7 +14,10 @@ def test_heads_that_encode_as_recorded_have_no_findings_and_others_have(copied):
     model = copied.load("minilm@1", device="cpu")
     right = _probes.record(model)
     first = right.probes[0]
-    wrong = replace(right, probes=(replace(first, values="0000803f" * (len(first.values) // 8)), *right.probes[1:]))
+    wrong = replace(
+        right,
+        probes=(replace(first, values="0000803f" * (len(first.values) // 8)), *right.probes[1:]),
+    )
     digests = [copied.home.blobs.add(item.to_bytes()) for item in (right, wrong)]
 
     copied.home.commit(lambda connection: Probes("minilm", 1, digests[0]))

@@ -46,6 +46,7 @@ def test_a_journal_written_anew_from_the_middle_on_is_told_by_the_receipt_alone(
 
 def test_a_receipt_of_another_registry_is_told(copied, tmp_path):
     import registry
+
     other = registry.init(tmp_path / "other")
     other.audit(receipt=tmp_path / "head.json")
 
@@ -61,8 +62,15 @@ def test_no_receipt_is_written_for_a_broken_journal(copied, tmp_path):
     assert not (tmp_path / "head.json").exists()
 
 
-@pytest.mark.parametrize(("content", "error"), [
-    (b"nonsense", InvalidManifest), (b'{"format":2}', NewerFormat), (b'{"format":1}', InvalidManifest), (b"[1]", InvalidManifest)])
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"nonsense", InvalidManifest),
+        (b'{"format":2}', NewerFormat),
+        (b'{"format":1}', InvalidManifest),
+        (b"[1]", InvalidManifest),
+    ],
+)
 def test_a_receipt_that_is_none_is_refused(copied, tmp_path, content, error):
     (tmp_path / "head.json").write_bytes(content)
 
@@ -91,7 +99,9 @@ def test_an_old_catalog_copied_back_over_a_truncated_journal_needs_a_receipt(cop
     assert "registry pull BACKUP.tar" in finding.mend and "--accept-journal" not in finding.mend
 
 
-def test_later_entries_that_only_a_receipt_knows_come_back_with_the_pull_that_is_printed(copied, tmp_path):
+def test_later_entries_that_only_a_receipt_knows_come_back_with_the_pull_that_is_printed(
+    copied, tmp_path
+):
     copied.audit(receipt=tmp_path / "head.json")
     copied.bundle(output=tmp_path / "all.tar", everything=True)
     copied.close()
@@ -100,7 +110,9 @@ def test_later_entries_that_only_a_receipt_knows_come_back_with_the_pull_that_is
 
     audited = copied.audit(against=tmp_path / "head.json")
 
-    assert "registry pull BACKUP.tar" in next(item.mend for item in audited.findings if item.name == "journal-truncated")
+    assert "registry pull BACKUP.tar" in next(
+        item.mend for item in audited.findings if item.name == "journal-truncated"
+    )
     assert ["may be those of lost entries" in note for note in audited.notes] == [True]
     assert copied.repair().mended == ()
     registry.pull(str(tmp_path / "all.tar"), home=copied.settings.home)

@@ -18,7 +18,13 @@ def rewritten(path, change) -> None:
     with tarfile.open(path) as archive:
         files = [(item.name, archive.extractfile(item).read()) for item in archive]
     changed = change(files)
-    path.write_bytes(b"".join(tar.header(name, len(content)) + content + tar.padding(len(content)) for name, content in changed) + tar.END)
+    path.write_bytes(
+        b"".join(
+            tar.header(name, len(content)) + content + tar.padding(len(content))
+            for name, content in changed
+        )
+        + tar.END
+    )
 
 
 def with_index(change):
@@ -26,9 +32,17 @@ def with_index(change):
         value = json.loads(files[0][1])
         change(value)
         return [("index.json", sealed(value)), *files[1:]]
+
     return apply
 
 
 def sealed(value) -> bytes:
     """An index with the digest that it then has."""
-    return canonical({**value, "digest": digest_of(canonical({key: item for key, item in value.items() if key != "digest"}))})
+    return canonical(
+        {
+            **value,
+            "digest": digest_of(
+                canonical({key: item for key, item in value.items() if key != "digest"})
+            ),
+        }
+    )

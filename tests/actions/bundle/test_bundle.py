@@ -11,7 +11,16 @@ import pytest
 
 from registry.digest import digest_of
 from registry.entry import parse
-from registry.errors import BlobNotFound, DigestMismatch, FolderNotFound, Invalid, InvalidName, NameTaken, NumberTaken, ParentNotFound
+from registry.errors import (
+    BlobNotFound,
+    DigestMismatch,
+    FolderNotFound,
+    Invalid,
+    InvalidName,
+    NameTaken,
+    NumberTaken,
+    ParentNotFound,
+)
 from registry.store import tar
 from tests.support import plain
 from tests.support.refusals import raises
@@ -20,13 +29,19 @@ from ..audit.damage import blob, entry_file, flip, names
 from .tampering import journal
 
 
-def test_a_version_comes_with_its_line_under_the_same_names_numbers_and_digests(copied, other, medical):
+def test_a_version_comes_with_its_line_under_the_same_names_numbers_and_digests(
+    copied, other, medical
+):
     pulled = other.pull(str(medical))
 
     assert pulled.registered == ("minilm@1", "minilm-medical@1", "medical@1")
     for name in ("minilm@1", "minilm-medical@1", "medical@1"):
         here, there = other.show(name), copied.show(name)
-        assert (here.version.digest, here.facts, here.files) == (there.version.digest, there.facts, there.files)
+        assert (here.version.digest, here.facts, here.files) == (
+            there.version.digest,
+            there.facts,
+            there.files,
+        )
     assert [version.reference for version in pulled.versions] == ["medical@1"]
     assert names(other, full=True) == []
 
@@ -43,7 +58,13 @@ def test_what_is_there_already_is_a_success_that_writes_nothing(other, medical):
 
 def test_only_what_the_other_side_lacks_is_in_it(copied, other, medical, tmp_path):
     other.pull(str(medical))
-    copied.add(plain.adapter(tmp_path / "second", tmp_path / "nowhere", seed=9, added=("zorvaxin", "quelora")), "medical", parent="minilm-medical@1")
+    copied.add(
+        plain.adapter(
+            tmp_path / "second", tmp_path / "nowhere", seed=9, added=("zorvaxin", "quelora")
+        ),
+        "medical",
+        parent="minilm-medical@1",
+    )
 
     done = copied.bundle("medical@2", tmp_path / "update.tar", have=medical)
 
@@ -54,7 +75,9 @@ def test_only_what_the_other_side_lacks_is_in_it(copied, other, medical, tmp_pat
 
 def test_what_the_other_side_has_can_be_a_list_of_digests(copied, other, medical, tmp_path):
     other.pull(str(medical))
-    (tmp_path / "have.txt").write_text("".join(f"{digest}\n" for digest, _ in other.home.blobs.all()))
+    (tmp_path / "have.txt").write_text(
+        "".join(f"{digest}\n" for digest, _ in other.home.blobs.all())
+    )
 
     done = copied.bundle("medical@1", tmp_path / "nothing.tar", have=tmp_path / "have.txt")
 
@@ -63,11 +86,18 @@ def test_what_the_other_side_has_can_be_a_list_of_digests(copied, other, medical
     assert other.pull(str(tmp_path / "nothing.tar")).registered == ()
 
 
-def test_an_empty_list_of_digests_leaves_nothing_out_and_a_mark_of_utf_8_is_no_digest(copied, tmp_path):
+def test_an_empty_list_of_digests_leaves_nothing_out_and_a_mark_of_utf_8_is_no_digest(
+    copied, tmp_path
+):
     (tmp_path / "none").write_text("")
-    (tmp_path / "some").write_bytes(b"\xef\xbb\xbf" + copied.show("minilm@1").version.digest.encode() + b"\r\n")
+    (tmp_path / "some").write_bytes(
+        b"\xef\xbb\xbf" + copied.show("minilm@1").version.digest.encode() + b"\r\n"
+    )
 
-    left_out = [copied.bundle("minilm@1", tmp_path / "out.tar", have=tmp_path / have).left_out for have in ("none", "some")]
+    left_out = [
+        copied.bundle("minilm@1", tmp_path / "out.tar", have=tmp_path / have).left_out
+        for have in ("none", "some")
+    ]
 
     assert left_out == [0, 1]
 
@@ -84,12 +114,17 @@ def test_a_bundle_for_somebody_who_has_more_is_refused_whole(copied, other, medi
 
 
 def test_a_number_that_is_another_model_here_is_refused_and_can_be_given_otherwise(
-        copied, other, medical, tmp_path):
+    copied, other, medical, tmp_path
+):
     foreign = other.add(plain.base(tmp_path / "foreign", seed=77), "medical")
 
     with raises(
-        NumberTaken, "medical@1", foreign.digest[:19], copied.resolve("medical@1").digest[:19],
-        "--renumber", "--as"
+        NumberTaken,
+        "medical@1",
+        foreign.digest[:19],
+        copied.resolve("medical@1").digest[:19],
+        "--renumber",
+        "--as",
     ):
         other.pull(str(medical))
     assert [model.name for model in other.list()] == ["medical"]
@@ -97,7 +132,11 @@ def test_a_number_that_is_another_model_here_is_refused_and_can_be_given_otherwi
     registry_id = parse(entry_file(copied, 1).read_bytes()).body.store
     with raises(NameTaken, "medical", registry_id[:12], "--as", "--from-any"):
         other.pull(str(medical), renumber=True)
-    assert other.pull(str(medical), renumber=True, from_any=True).registered == ("minilm@1", "minilm-medical@1", "medical@2")
+    assert other.pull(str(medical), renumber=True, from_any=True).registered == (
+        "minilm@1",
+        "minilm-medical@1",
+        "medical@2",
+    )
     assert other.show("medical@2").version.parents[0].reference == "minilm-medical@1"
 
 
@@ -105,8 +144,11 @@ def test_names_can_be_given_otherwise(copied, other, medical, tmp_path):
     foreign = other.add(plain.base(tmp_path / "foreign", seed=77), "minilm")
 
     with raises(
-        NameTaken, "minilm@1", foreign.digest[:19], copied.resolve("minilm@1").digest[:19],
-        "--parent-as minilm="
+        NameTaken,
+        "minilm@1",
+        foreign.digest[:19],
+        copied.resolve("minilm@1").digest[:19],
+        "--parent-as minilm=",
     ):
         other.pull(str(medical))
 
@@ -132,7 +174,9 @@ def test_it_loads_exactly_there(copied, other, medical):
     assert (other.load("medical@1", device="cpu").encode(texts) == before).all()
 
 
-def test_no_path_of_the_machine_is_in_it_and_the_same_versions_make_the_same_bytes(copied, medical, tmp_path):
+def test_no_path_of_the_machine_is_in_it_and_the_same_versions_make_the_same_bytes(
+    copied, medical, tmp_path
+):
     copied.bundle("medical@1", tmp_path / "again.tar")
 
     assert str(tmp_path).encode() not in medical.read_bytes()
@@ -141,7 +185,10 @@ def test_no_path_of_the_machine_is_in_it_and_the_same_versions_make_the_same_byt
 
 def test_standard_tools_read_it(copied, medical, tmp_path):
     import subprocess
-    listed = subprocess.run(["tar", "tf", str(medical)], capture_output=True, text=True, check=True).stdout.splitlines()
+
+    listed = subprocess.run(
+        ["tar", "tf", str(medical)], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     subprocess.run(["tar", "xf", str(medical), "-C", str(tmp_path)], check=True)
 
     assert listed[0] == "index.json"
@@ -184,14 +231,19 @@ def test_sizes_beyond_eight_gigabytes_are_written_as_gnu_tar_does():
     assert shutil.which("tar")
 
 
-def test_a_parent_that_is_deleted_while_its_child_comes_is_not_stood_on(copied, other, medical, tmp_path):
+def test_a_parent_that_is_deleted_while_its_child_comes_is_not_stood_on(
+    copied, other, medical, tmp_path
+):
     copied.bundle("minilm-medical@1", tmp_path / "parents.tar")
     other.pull(str(tmp_path / "parents.tar"))
 
     def deleting(what, done, total):
         if what == "reading" and other.list("minilm-medical"):
             other.delete("minilm-medical@1")
+
     with raises(ParentNotFound, "minilm-medical@1"):
         other.pull(str(medical), progress=deleting)
 
-    assert [version.reference for model in other.list() for version in other.list(model.name)] == ["minilm@1"]
+    assert [version.reference for model in other.list() for version in other.list(model.name)] == [
+        "minilm@1"
+    ]

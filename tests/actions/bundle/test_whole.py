@@ -93,7 +93,7 @@ def test_a_damaged_backup_leaves_no_half_of_a_home(copied, tmp_path, there):
     copied.bundle(output=tmp_path / "all.tar", everything=True)
     content = bytearray((tmp_path / "all.tar").read_bytes())
     last = content.rindex(b"blobs/sha256/")
-    digest = content[last:last + 80].decode().rpartition("/")[2]
+    digest = content[last : last + 80].decode().rpartition("/")[2]
     content[last + 512] ^= 1
     (tmp_path / "all.tar").write_bytes(content)
     (tmp_path / "new").mkdir() if there else None
@@ -111,6 +111,7 @@ def test_a_backup_whose_journal_is_broken_is_refused_whole(copied, tmp_path):
     def swapped(files):
         (first, one), (second, two) = files[-2:]
         return [*files[:-2], (first, two), (second, one)]
+
     rewritten(tmp_path / "all.tar", swapped)
 
     with pytest.raises(BrokenChain):
@@ -119,15 +120,18 @@ def test_a_backup_whose_journal_is_broken_is_refused_whole(copied, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_what_is_registered_while_a_whole_home_comes_is_not_written_over(copied, other, kept, tmp_path):
+def test_what_is_registered_while_a_whole_home_comes_is_not_written_over(
+    copied, other, kept, tmp_path
+):
     copied.bundle(output=tmp_path / "all.tar", everything=True)
     holding = threading.Event()
 
     def add():
         with registry.open(other.settings.home) as beside, beside.home.write_lock.exclusive(10):
             holding.set()
-            time.sleep(1)   # until the pull has looked, and waits for its turn to write
+            time.sleep(1)  # until the pull has looked, and waits for its turn to write
             beside.add(kept / "base", "mine", measure=False)
+
     adding = threading.Thread(target=add)
     adding.start()
     holding.wait()

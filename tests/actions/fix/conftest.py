@@ -38,7 +38,9 @@ def sound(resized_home) -> tuple[Path, list[Any]]:
     """(the folder of an adapter on base@1, what the live model encoded). Only to be copied."""
     folder = resized_home.with_name("adapter")
     with registry.open(resized_home) as opened:
-        return folder, lively.save_adapter(opened.checkout("base@1").folder, "SentenceTransformer", lora(109), folder)
+        return folder, lively.save_adapter(
+            opened.checkout("base@1").folder, "SentenceTransformer", lora(109), folder
+        )
 
 
 @pytest.fixture

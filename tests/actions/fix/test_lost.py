@@ -44,7 +44,9 @@ def test_modules_that_are_not_certain_are_not_taken(resized, copied):
 
 def test_a_lost_dense_module_is_not_made_up(reg, tmp_path):
     reg.add(lively.with_dense(tmp_path / "plain"), "plain")
-    lively.save_adapter(reg.checkout("plain@1").folder, "SentenceTransformer", lora(0), tmp_path / "adapter")
+    lively.save_adapter(
+        reg.checkout("plain@1").folder, "SentenceTransformer", lora(0), tmp_path / "adapter"
+    )
     (tmp_path / "adapter" / "modules.json").unlink()
     shutil.rmtree(tmp_path / "adapter" / "2_Dense")
 
@@ -73,24 +75,36 @@ def test_a_lost_tokenizer_is_the_parents_where_ids_prove_it(resized, tmp_path):
     folder, live = saved(resized, tmp_path, trained_tokens)
     without_tokenizer(folder)
     config = json.loads((folder / "adapter_config.json").read_text())
-    (folder / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "/lost/somewhere"}))
+    (folder / "adapter_config.json").write_text(
+        json.dumps(config | {"base_model_name_or_path": "/lost/somewhere"})
+    )
 
     added = resized.add(folder, "medical", parent="base@1", fix=True)
 
     assert lively.encodings(resized.load("medical@1", device="cpu")) == live
-    assert added.fixed[0] == "the base that it names, 'somewhere', is not there; base@1 was said to be it"
-    assert "took the tokenizer of base@1: the adapter trains exactly the rows of its added tokens" in added.fixed
+    assert (
+        added.fixed[0]
+        == "the base that it names, 'somewhere', is not there; base@1 was said to be it"
+    )
+    assert (
+        "took the tokenizer of base@1: the adapter trains exactly the rows of its added tokens"
+        in added.fixed
+    )
 
 
 def test_a_lost_tokenizer_that_nothing_proves_is_asked_for(resized, copied):
     folder, live = copied
     without_tokenizer(folder)
     config = json.loads((folder / "adapter_config.json").read_text())
-    (folder / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "/lost/somewhere"}))
+    (folder / "adapter_config.json").write_text(
+        json.dumps(config | {"base_model_name_or_path": "/lost/somewhere"})
+    )
 
     with raises(NotLoadable, "registry checkout base@1", "--tokenizer"):
         resized.add(folder, "medical", parent="base@1", fix=True)
-    resized.add(folder, "medical", parent="base@1", tokenizer=resized.checkout("base@1").folder, fix=True)
+    resized.add(
+        folder, "medical", parent="base@1", tokenizer=resized.checkout("base@1").folder, fix=True
+    )
 
     assert lively.encodings(resized.load("medical@1", device="cpu")) == live
 
@@ -98,12 +112,17 @@ def test_a_lost_tokenizer_that_nothing_proves_is_asked_for(resized, copied):
 def test_a_dead_base_is_looked_for_among_the_registered(resized, copied):
     folder, _ = copied
     config = json.loads((folder / "adapter_config.json").read_text())
-    (folder / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "/lost/somewhere"}))
+    (folder / "adapter_config.json").write_text(
+        json.dumps(config | {"base_model_name_or_path": "/lost/somewhere"})
+    )
     changed(folder, renamed={name: wrap(name) for name in tables(folder / WEIGHTS)})
 
     with raises(
-        ParentNotFound, "'/lost/somewhere'", "base@1", "plain@1",
-        f"registry add {folder} --fix --as medical --parent base@1"
+        ParentNotFound,
+        "'/lost/somewhere'",
+        "base@1",
+        "plain@1",
+        f"registry add {folder} --fix --as medical --parent base@1",
     ):
         resized.add(folder, "medical", fix=True)
 
@@ -115,17 +134,35 @@ def test_a_sound_full_model_has_nothing_to_put_right(resized, tmp_path):
         resized.add(tmp_path / "sound", "sound", fix=True)
 
 
-@pytest.mark.parametrize(("spoil", "parent", "quoted", "check"), [
-    (wrap, "narrow@1", (
-        "narrow@1", "8", "base@1", "plain@1", "--parent",
-        "'base_model.model.base_model.model."
-        "encoder.layer.0.attention.self.query.lora_A.foo.weight'",
-    ), None),
-    (str, "narrow@1", (
-        "narrow@1", "'encoder.layer.1.attention.self.query'", "--parent"), "adapter-targets"),
-], ids=["names", "modules"])
+@pytest.mark.parametrize(
+    ("spoil", "parent", "quoted", "check"),
+    [
+        (
+            wrap,
+            "narrow@1",
+            (
+                "narrow@1",
+                "8",
+                "base@1",
+                "plain@1",
+                "--parent",
+                "'base_model.model.base_model.model."
+                "encoder.layer.0.attention.self.query.lora_A.foo.weight'",
+            ),
+            None,
+        ),
+        (
+            str,
+            "narrow@1",
+            ("narrow@1", "'encoder.layer.1.attention.self.query'", "--parent"),
+            "adapter-targets",
+        ),
+    ],
+    ids=["names", "modules"],
+)
 def test_a_wrong_parent_is_not_answered_with_what_was_just_tried(
-        resized, copied, tmp_path, spoil, parent, quoted, check):
+    resized, copied, tmp_path, spoil, parent, quoted, check
+):
     folder, _ = copied
     resized.add(plain.base(tmp_path / "narrow"), "narrow", measure=False)
     changed(folder, renamed={name: spoil(name) for name in tables(folder / WEIGHTS)})
@@ -139,12 +176,15 @@ def test_a_wrong_parent_is_not_answered_with_what_was_just_tried(
 def test_a_full_model_in_shards_is_told_to_be_saved_in_one_file(resized, tmp_path):
     folder = shutil.copytree(plain.base(tmp_path / "base", seed=3), tmp_path / "sharded")
     (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
-    names = dict.fromkeys(tables(folder / "model-00001-of-00001.safetensors"), "model-00001-of-00001.safetensors")
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": names}))
+    names = dict.fromkeys(
+        tables(folder / "model-00001-of-00001.safetensors"), "model-00001-of-00001.safetensors"
+    )
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {"total_size": 1}, "weight_map": names})
+    )
 
     with raises(NotLoadable, "max_shard_size"):
         resized.add(folder, "one", fix=True)
-
 
 
 def test_a_stray_config_is_left_out(resized, copied):

@@ -22,7 +22,9 @@ from .making import NEW, WEIGHTS, changed, lora, saved, wrap
 NAMES = {
     "in memory": wrap,
     "another class": lambda name: name.replace("encoder.layer", "transformer.layer"),
-    "the list of modules": lambda name: name.replace("base_model.model.", "base_model.model.0.auto_model."),
+    "the list of modules": lambda name: name.replace(
+        "base_model.model.", "base_model.model.0.auto_model."
+    ),
 }
 ONE_WAY = {
     "in memory": wrap,
@@ -62,9 +64,12 @@ def test_tensors_under_other_names_are_renamed(resized, copied, case):
 
 def test_a_whole_state_dict_keeps_what_is_the_adapters(resized, copied):
     from registry.artifacts.rewriting import values_of
+
     folder, live = copied
     inner = lively.loaded(folder, "SentenceTransformer").transformers_model
-    own = {f"base_model.model.{name}": values_of(tensor) for name, tensor in inner.state_dict().items()}
+    own = {
+        f"base_model.model.{name}": values_of(tensor) for name, tensor in inner.state_dict().items()
+    }
     changed(folder, left_out=list(tables(folder / WEIGHTS)), added=own)
 
     added = resized.add(folder, "medical", fix=True)
@@ -75,8 +80,13 @@ def test_a_whole_state_dict_keeps_what_is_the_adapters(resized, copied):
 
 def test_two_adapters_in_one_file_are_refused(resized, copied):
     folder, _ = copied
-    changed(folder, renamed={name: name.replace(".weight", ".one.weight" if "query" in name else ".two.weight")
-                             for name in tables(folder / WEIGHTS)})
+    changed(
+        folder,
+        renamed={
+            name: name.replace(".weight", ".one.weight" if "query" in name else ".two.weight")
+            for name in tables(folder / WEIGHTS)
+        },
+    )
 
     with raises(NotLoadable, "adapter_model.safetensors", "'one'", "'two'"):
         resized.add(folder, "medical", fix=True)
@@ -84,11 +94,22 @@ def test_two_adapters_in_one_file_are_refused(resized, copied):
 
 def test_an_adapter_of_one_layer_that_could_be_either_is_refused(resized, tmp_path):
     from peft import LoraConfig
+
     folder, _ = saved(resized, tmp_path, lambda rows: LoraConfig(r=2, target_modules="all-linear"))
-    left_out = [name for name in tables(folder / WEIGHTS) if "layer.0.attention.self.query" not in name]
-    changed(folder, left_out=left_out, renamed={name: name.replace("encoder.layer.0.", "block.") for name in tables(folder / WEIGHTS)})
+    left_out = [
+        name for name in tables(folder / WEIGHTS) if "layer.0.attention.self.query" not in name
+    ]
+    changed(
+        folder,
+        left_out=left_out,
+        renamed={
+            name: name.replace("encoder.layer.0.", "block.") for name in tables(folder / WEIGHTS)
+        },
+    )
     config = json.loads((folder / "adapter_config.json").read_text())
-    (folder / "adapter_config.json").write_text(json.dumps(config | {"target_modules": r".*\.(0|1)\.attention\.self\.query"}))
+    (folder / "adapter_config.json").write_text(
+        json.dumps(config | {"target_modules": r".*\.(0|1)\.attention\.self\.query"})
+    )
 
     with pytest.raises(registry.RegistryError):
         resized.add(folder, "medical", fix=True)
@@ -96,18 +117,30 @@ def test_an_adapter_of_one_layer_that_could_be_either_is_refused(resized, tmp_pa
 
 def test_the_magnitudes_of_dora_are_put_where_loaders_read_them(resized, tmp_path):
     folder, live = saved(resized, tmp_path, lambda rows: lora(rows, use_dora=True))
-    changed(folder, renamed={name: name.removesuffix(".weight") for name in tables(folder / WEIGHTS) if "magnitude" in name})
+    changed(
+        folder,
+        renamed={
+            name: name.removesuffix(".weight")
+            for name in tables(folder / WEIGHTS)
+            if "magnitude" in name
+        },
+    )
     assert lively.encodings(lively.loaded(folder, "SentenceTransformer")) != live
     with raises(
         NotLoadable,
         "'base_model.model.encoder.layer.0.attention.self.query.lora_magnitude_vector'",
-        "registry add --fix", ".lora_magnitude_vector.weight", check="adapter-dora"
+        "registry add --fix",
+        ".lora_magnitude_vector.weight",
+        check="adapter-dora",
     ):
         resized.add(folder, "medical")
 
     resized.add(folder, "medical", fix=True)
 
-    assert lively.encodings(lively.loaded(resized.checkout("medical@1").folder, "SentenceTransformer")) == live
+    assert (
+        lively.encodings(lively.loaded(resized.checkout("medical@1").folder, "SentenceTransformer"))
+        == live
+    )
 
 
 def merged_in_place(model: Any) -> None:
@@ -116,7 +149,9 @@ def merged_in_place(model: Any) -> None:
     for name, module in list(inner.named_modules()):
         if hasattr(module, "base_layer"):
             module.merge()
-            inner.get_submodule(name.rpartition(".")[0])._modules[name.rpartition(".")[2]] = module.base_layer
+            inner.get_submodule(name.rpartition(".")[0])._modules[name.rpartition(".")[2]] = (
+                module.base_layer
+            )
     inner._hf_peft_config_loaded = False
 
 
@@ -131,11 +166,19 @@ def test_a_model_merged_where_it_stands_is_saved_with_a_wrappers_names(resized, 
     right = lively.encodings(model)
     assert lively.distance(right, copied[1]) < 1e-6
     lively.save(model, tmp_path / "merged")
-    assert lively.distance(lively.encodings(lively.loaded(tmp_path / "merged", "SentenceTransformer")), right) > 1e-3
+    assert (
+        lively.distance(
+            lively.encodings(lively.loaded(tmp_path / "merged", "SentenceTransformer")), right
+        )
+        > 1e-3
+    )
 
     with raises(
-        NotLoadable, "39", "'base_model.model.embeddings.LayerNorm.bias'", "registry add --fix",
-        check="wrapper-names"
+        NotLoadable,
+        "39",
+        "'base_model.model.embeddings.LayerNorm.bias'",
+        "registry add --fix",
+        check="wrapper-names",
     ):
         resized.add(tmp_path / "merged", "merged")
     resized.add(tmp_path / "merged", "merged", parent="base@1", fix=True)
@@ -143,17 +186,27 @@ def test_a_model_merged_where_it_stands_is_saved_with_a_wrappers_names(resized, 
     assert lively.encodings(resized.load("merged@1", device="cpu")) == right
 
 
-def test_a_model_whose_untrained_adapter_was_taken_off_is_saved_with_a_wrappers_names(resized, tmp_path):
+def test_a_model_whose_untrained_adapter_was_taken_off_is_saved_with_a_wrappers_names(
+    resized, tmp_path
+):
     base = resized.checkout("base@1").folder
     model = lively.adapted(base, "SentenceTransformer", lora(109))
     adapter_taken_off(model)
     lively.save(model, tmp_path / "again")
     right = lively.encodings(lively.loaded(base, "SentenceTransformer"))
-    assert lively.distance(lively.encodings(lively.loaded(tmp_path / "again", "SentenceTransformer")), right) > 1e-3
+    assert (
+        lively.distance(
+            lively.encodings(lively.loaded(tmp_path / "again", "SentenceTransformer")), right
+        )
+        > 1e-3
+    )
 
     with raises(
-        NotLoadable, "8", "'encoder.layer.0.attention.self.query.base_layer.bias'",
-        "registry add --fix", check="wrapper-names"
+        NotLoadable,
+        "8",
+        "'encoder.layer.0.attention.self.query.base_layer.bias'",
+        "registry add --fix",
+        check="wrapper-names",
     ):
         resized.add(tmp_path / "again", "again")
     resized.add(tmp_path / "again", "again", parent="base@1", fix=True)
@@ -161,16 +214,26 @@ def test_a_model_whose_untrained_adapter_was_taken_off_is_saved_with_a_wrappers_
     assert lively.encodings(resized.load("again@1", device="cpu")) == right
 
 
-def test_a_full_model_that_was_saved_with_a_wrapper_around_it_gets_its_own_names(resized, copied, tmp_path):
+def test_a_full_model_that_was_saved_with_a_wrapper_around_it_gets_its_own_names(
+    resized, copied, tmp_path
+):
     model = lively.loaded(copied[0], "SentenceTransformer")
     base = lively.encodings(lively.loaded(resized.checkout("base@1").folder, "SentenceTransformer"))
     with quiet():
         model.transformers_model.delete_adapter("default")
         model.save_pretrained(str(tmp_path / "again"))
-    assert lively.distance(lively.encodings(lively.loaded(tmp_path / "again", "SentenceTransformer")), base) > 1e-3
+    assert (
+        lively.distance(
+            lively.encodings(lively.loaded(tmp_path / "again", "SentenceTransformer")), base
+        )
+        > 1e-3
+    )
     with raises(
-        NotLoadable, "39", "'base_model.model.embeddings.LayerNorm.bias'", "registry add --fix",
-        check="wrapper-names"
+        NotLoadable,
+        "39",
+        "'base_model.model.embeddings.LayerNorm.bias'",
+        "registry add --fix",
+        check="wrapper-names",
     ):
         resized.add(tmp_path / "again", "again")
 

@@ -26,10 +26,18 @@ def elsewhere(request, copied, tmp_path):
         yield opened
 
 
-@pytest.mark.parametrize(("path", "version"), [("config.json", "minilm-medical@1"), ("adapter_config.json", "medical@1"),
-                                               ("adapter_model.safetensors", "medical@1")])
+@pytest.mark.parametrize(
+    ("path", "version"),
+    [
+        ("config.json", "minilm-medical@1"),
+        ("adapter_config.json", "medical@1"),
+        ("adapter_model.safetensors", "medical@1"),
+    ],
+)
 @pytest.mark.parametrize("damage", [flip, lambda place: place.unlink()], ids=["flipped", "lost"])
-def test_what_is_damaged_comes_back_from_the_checkouts_that_moved_along(elsewhere, path, version, damage):
+def test_what_is_damaged_comes_back_from_the_checkouts_that_moved_along(
+    elsewhere, path, version, damage
+):
     damage(blob(elsewhere, path, version))
 
     repaired = elsewhere.repair()
@@ -46,7 +54,10 @@ def test_collect_leaves_them_until_the_version_is_unpacked_here_or_deleted(elsew
 
     assert kept.checkouts == 0
     assert sorted((elsewhere.settings.home / "checkouts").iterdir()) == folders
-    assert any(item.why == "the checkout of medical@1 from where this home lay before" for item in kept.kept)
+    assert any(
+        item.why == "the checkout of medical@1 from where this home lay before"
+        for item in kept.kept
+    )
     elsewhere.checkout("minilm-medical@1")
     usage = elsewhere.du("medical@1")[0]
     gone = elsewhere.delete("medical@1")
@@ -61,7 +72,7 @@ def test_a_link_to_the_blobs_of_a_home_that_was_copied_is_followed(copied, tmp_p
     copied.close()
     (copied.settings.home / "local" / "sources.jsonl").unlink()
     unpacked.unlink()
-    unpacked.symlink_to(weights)   # as for anybody but root where weights are large
+    unpacked.symlink_to(weights)  # as for anybody but root where weights are large
     shutil.copytree(copied.settings.home, tmp_path / "there", symlinks=True)
 
     with registry.open(tmp_path / "there") as opened:

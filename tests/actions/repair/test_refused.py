@@ -16,7 +16,9 @@ from ..audit.damage import catalog_file, dump, entry_file, flip, names
 def forge(reg, number: int, body: Body, *, identifier: str = "") -> bytes:
     """Put an entry after the last, as somebody would who may write there; its bytes."""
     last = parse(entry_file(reg, number - 1).read_bytes())
-    content = type(last)(number, identifier or f"{number:032}", last.time, "mallory", body, last.digest).to_bytes()
+    content = type(last)(
+        number, identifier or f"{number:032}", last.time, "mallory", body, last.digest
+    ).to_bytes()
     entry_file(reg, number).write_bytes(content)
     return content
 
@@ -36,7 +38,9 @@ FORGED = {
 
 @pytest.mark.parametrize("catalog", ["behind", "lost"])
 @pytest.mark.parametrize(("forged", "costs"), FORGED.values(), ids=FORGED)
-def test_a_forged_last_entry_is_set_aside_by_the_command_that_every_other_names(copied, forged, costs, catalog, tmp_path):
+def test_a_forged_last_entry_is_set_aside_by_the_command_that_every_other_names(
+    copied, forged, costs, catalog, tmp_path
+):
     before = dump(copied)
     copied.bundle(output=tmp_path / "all.tar", everything=True)
     content = forge(copied, 5, forged(copied))
@@ -44,7 +48,11 @@ def test_a_forged_last_entry_is_set_aside_by_the_command_that_every_other_names(
     if catalog == "lost":
         shutil.rmtree(catalog_file(copied).parent)
 
-    for ask in (copied.list, lambda: copied.show("medical@1"), lambda: copied.annotate("medical@1", {"a": "b"})):
+    for ask in (
+        copied.list,
+        lambda: copied.show("medical@1"),
+        lambda: copied.annotate("medical@1", {"a": "b"}),
+    ):
         with raises(EntryRefused, "registry audit", "registry repair --accept-journal"):
             ask()
     finding = next(item for item in copied.audit().findings if item.name != "catalog-missing")
@@ -78,8 +86,15 @@ def test_what_follows_a_forged_entry_goes_with_it_and_is_told(copied):
 
 
 def test_an_entry_with_the_id_of_an_earlier_one_is_set_aside_too(copied):
-    forge(copied, 5, Alias("medical", "prod", 1), identifier=parse(entry_file(copied, 4).read_bytes()).id)
-    assert [(item.name, item.mend.partition(",")[0]) for item in copied.audit().findings] == [("entry-repeated", "registry repair --accept-journal")]
+    forge(
+        copied,
+        5,
+        Alias("medical", "prod", 1),
+        identifier=parse(entry_file(copied, 4).read_bytes()).id,
+    )
+    assert [(item.name, item.mend.partition(",")[0]) for item in copied.audit().findings] == [
+        ("entry-repeated", "registry repair --accept-journal")
+    ]
 
     repaired = copied.repair(accept_journal=True)
 

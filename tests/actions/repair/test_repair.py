@@ -57,6 +57,7 @@ def test_the_new_catalog_is_a_generation_beside_the_old_which_stays(copied):
 
 def test_an_edited_catalog_is_made_anew(copied):
     import sqlite3
+
     before = dump(copied)
     copied.close()
     with sqlite3.connect(catalog_file(copied)) as connection:
@@ -199,7 +200,10 @@ def test_a_truncated_journal_gets_its_end_back_from_the_catalog(alone):
 def test_an_entry_edited_with_its_digest_fixed_is_what_its_successor_says_again(alone):
     content = entry_file(alone, 3).read_bytes()
     entry = parse(content)
-    overwrite(entry_file(alone, 3), Entry(3, entry.id, entry.time, "somebody else", entry.body, entry.previous).to_bytes())
+    overwrite(
+        entry_file(alone, 3),
+        Entry(3, entry.id, entry.time, "somebody else", entry.body, entry.previous).to_bytes(),
+    )
 
     alone.repair()
 
@@ -213,13 +217,20 @@ def test_a_last_entry_that_the_catalog_knows_otherwise_is_for_a_person_to_judge(
     digest_of_edited = parse(edited).digest
 
     with raises(
-        CatalogDiverged, "entry 4", entry.digest, digest_of_edited,
-        "registry repair --accept-journal"
+        CatalogDiverged,
+        "entry 4",
+        entry.digest,
+        digest_of_edited,
+        "registry repair --accept-journal",
     ):
         alone.repair()
     with raises(
-        CatalogDiverged, "entry 4", digest_of_edited[:19], "registry audit", "registry repair",
-        "registry repair --accept-journal"
+        CatalogDiverged,
+        "entry 4",
+        digest_of_edited[:19],
+        "registry audit",
+        "registry repair",
+        "registry repair --accept-journal",
     ):
         alone.annotate("medical@1", {"a": "b"})
     repaired = alone.repair(accept_journal=True)
@@ -240,8 +251,10 @@ def test_a_catalog_of_another_journal_that_ends_earlier_is_another_story_too(alo
     shutil.copy(stranger, mine)
 
     with raises(
-        CatalogDiverged, "entry 1", parse(entry_file(alone, 1).read_bytes()).digest,
-        "registry repair --accept-journal"
+        CatalogDiverged,
+        "entry 1",
+        parse(entry_file(alone, 1).read_bytes()).digest,
+        "registry repair --accept-journal",
     ):
         alone.repair()
 
@@ -259,7 +272,9 @@ def test_a_truncated_journal_can_be_accepted_and_what_is_forgotten_is_told(alone
     alone.annotate("minilm@1", {"still": "works"})
 
 
-def test_a_break_that_nobody_can_mend_costs_what_follows_and_is_set_aside_if_that_is_accepted(alone):
+def test_a_break_that_nobody_can_mend_costs_what_follows_and_is_set_aside_if_that_is_accepted(
+    alone,
+):
     alone.close()
     shutil.rmtree(alone.settings.home / "catalog")
     flip(entry_file(alone, 3))
@@ -299,8 +314,11 @@ def test_a_catalog_that_is_ahead_of_its_journal_is_read_with_a_warning_and_not_w
     assert copied.log()[0].entry == 4
     assert "the journal lacks it" in copied.warnings[0]
     with raises(
-        CatalogDiverged, "entry 4", "registry audit", "registry repair",
-        "registry repair --accept-journal"
+        CatalogDiverged,
+        "entry 4",
+        "registry audit",
+        "registry repair",
+        "registry repair --accept-journal",
     ):
         copied.annotate("medical@1", {"a": "b"})
 
@@ -308,7 +326,16 @@ def test_a_catalog_that_is_ahead_of_its_journal_is_read_with_a_warning_and_not_w
 @pytest.mark.parametrize("accept", [False, True])
 def test_an_entry_of_a_newer_package_is_neither_mended_nor_set_aside(copied, accept):
     last = parse(entry_file(copied, 4).read_bytes())
-    value = {"format": 99, "number": 5, "id": "0" * 32, "time": last.time, "by": "anna", "kind": "Wonder", "body": {}, "previous": last.digest}
+    value = {
+        "format": 99,
+        "number": 5,
+        "id": "0" * 32,
+        "time": last.time,
+        "by": "anna",
+        "kind": "Wonder",
+        "body": {},
+        "previous": last.digest,
+    }
     entry_file(copied, 5).write_bytes(canonical({**value, "digest": digest_of(canonical(value))}))
 
     with raises(NewerFormat, "entry 5", "99", "st-registry"):
@@ -332,7 +359,7 @@ def test_an_entry_that_the_disk_does_not_give_does_not_cost_those_after_it(copie
     copied.close()
     shutil.rmtree(copied.settings.home / "catalog")
     entry_file(copied, 2).unlink()
-    entry_file(copied, 2).symlink_to("/proc/self/mem")   # reading it is an input/output error
+    entry_file(copied, 2).symlink_to("/proc/self/mem")  # reading it is an input/output error
 
     with raises(StoreUnavailable, str(entry_file(copied, 2)), os.strerror(errno.EIO).lower()):
         copied.repair(accept_journal=True)
@@ -348,7 +375,10 @@ def test_bytes_that_the_disk_does_not_give_stop_no_audit_and_no_repair(copied, k
         place.unlink()
         place.symlink_to("/proc/self/mem")
 
-    assert {finding.name for finding in copied.audit(full=True).findings} & {"blob-damaged", "blob-size"}
+    assert {finding.name for finding in copied.audit(full=True).findings} & {
+        "blob-damaged",
+        "blob-size",
+    }
     repaired = copied.repair([kept / "home"])
 
     assert repaired.lost == ()
@@ -365,4 +395,3 @@ def test_a_full_disk_is_said_and_not_taken_for_a_source_that_has_nothing(alone, 
 
     assert not weights.exists()
     assert alone.repair([kept / "home"]).lost == ()
-

@@ -36,7 +36,9 @@ def test_an_adapter_without_a_known_parent_is_not_compared(adapter):
 def test_a_table_resized_in_memory_only_is_refused_with_both_row_counts(adapter, base):
     rewrite(
         adapter / "adapter_model.safetensors",
-        lambda own: own.update(zeros({"base_model.model.embeddings.word_embeddings.weight": (37, 8)})),
+        lambda own: own.update(
+            zeros({"base_model.model.embeddings.word_embeddings.weight": (37, 8)})
+        ),
     )
 
     table = "'base_model.model.embeddings.word_embeddings.weight'"
@@ -46,7 +48,10 @@ def test_a_table_resized_in_memory_only_is_refused_with_both_row_counts(adapter,
 
 
 def test_a_trained_token_beyond_the_parents_rows_is_refused(adapter, base):
-    edit(adapter / "adapter_config.json", lambda config: config.update(trainable_token_indices=[28, 29]))
+    edit(
+        adapter / "adapter_config.json",
+        lambda config: config.update(trainable_token_indices=[28, 29]),
+    )
     delta = "base_model.model.embeddings.word_embeddings.token_adapter.trainable_tokens_delta"
     rewrite(adapter / "adapter_model.safetensors", lambda own: own.update(zeros({delta: (2, 8)})))
 
@@ -58,7 +63,9 @@ def test_a_trained_token_beyond_the_parents_rows_is_refused(adapter, base):
 def test_a_layer_that_the_parent_lacks_is_named(adapter, base):
     rewrite(
         adapter / "adapter_model.safetensors",
-        lambda own: own.update(zeros({QUERY.replace("layer.0", "layer.7") + ".lora_A.weight": (2, 8)})),
+        lambda own: own.update(
+            zeros({QUERY.replace("layer.0", "layer.7") + ".lora_A.weight": (2, 8)})
+        ),
     )
 
     quoted = ("'encoder.layer.7.attention.self.query'", "minilm@1", "--parent")
@@ -67,7 +74,10 @@ def test_a_layer_that_the_parent_lacks_is_named(adapter, base):
 
 
 def test_an_adapter_of_a_wider_base_is_refused_with_both_shapes(adapter, base):
-    rewrite(adapter / "adapter_model.safetensors", lambda own: own.update(zeros({f"{QUERY}.lora_A.weight": (2, 12)})))
+    rewrite(
+        adapter / "adapter_model.safetensors",
+        lambda own: own.update(zeros({f"{QUERY}.lora_A.weight": (2, 12)})),
+    )
 
     quoted = (f"'{QUERY}.lora_A.weight'", "[2, 12]", "minilm@1", "[2, 8]", "--parent")
     with raises(ParentMismatch, *quoted, check="adapter-shapes"):
@@ -83,7 +93,10 @@ def test_a_rank_that_is_not_the_configurations_is_refused(adapter, base):
 
 
 def test_a_target_without_tensors_is_refused(adapter, base):
-    edit(adapter / "adapter_config.json", lambda config: config.update(target_modules=["query", "value", "key"]))
+    edit(
+        adapter / "adapter_config.json",
+        lambda config: config.update(target_modules=["query", "value", "key"]),
+    )
 
     lost = f"'{QUERY.replace('query', 'key')}.lora_A.weight'"
     quoted = (lost, " 1 ", "adapter_config.json", "minilm@1", "--parent")
@@ -102,7 +115,10 @@ def test_tensors_that_nothing_asks_for_are_refused(adapter, base):
 def test_keys_under_another_name_are_refused(adapter, base):
     rewrite(
         adapter / "adapter_model.safetensors",
-        lambda own: [own.update({name.replace("encoder.layer", "transformer.layer"): own.pop(name)}) for name in list(own)],
+        lambda own: [
+            own.update({name.replace("encoder.layer", "transformer.layer"): own.pop(name)})
+            for name in list(own)
+        ],
     )
 
     quoted = ("'transformer.layer.0.attention.self.query'", " 3 ", "minilm@1", "--parent")
@@ -111,7 +127,10 @@ def test_keys_under_another_name_are_refused(adapter, base):
 
 
 def test_magnitudes_that_loaders_drop_are_refused(adapter, base):
-    edit(adapter / "adapter_config.json", lambda config: config.update(use_dora=True, target_modules=["query"]))
+    edit(
+        adapter / "adapter_config.json",
+        lambda config: config.update(use_dora=True, target_modules=["query"]),
+    )
     rewrite(
         adapter / "adapter_model.safetensors",
         lambda own: (
@@ -169,7 +188,10 @@ def test_a_cross_encoder_without_a_head_anywhere_is_refused(adapter, base):
 
 def test_a_cross_encoder_with_its_head_in_the_adapter_passes(adapter, base):
     _as_cross_encoder(adapter)
-    edit(adapter / "adapter_config.json", lambda config: config.update(modules_to_save=["classifier"]))
+    edit(
+        adapter / "adapter_config.json",
+        lambda config: config.update(modules_to_save=["classifier"]),
+    )
     head = {"base_model.model.classifier.weight": (1, 8), "base_model.model.classifier.bias": (1,)}
     rewrite(adapter / "adapter_model.safetensors", lambda own: own.update(zeros(head)))
 
@@ -177,7 +199,10 @@ def test_a_cross_encoder_with_its_head_in_the_adapter_passes(adapter, base):
 
 
 def test_a_rank_pattern_that_nothing_matches_is_warned_of(adapter, base):
-    edit(adapter / "adapter_config.json", lambda config: config.update(alpha_pattern={"layer.9.query": 4}))
+    edit(
+        adapter / "adapter_config.json",
+        lambda config: config.update(alpha_pattern={"layer.9.query": 4}),
+    )
 
     assert warnings(adapter, base) == (
         "'layer.9.query' in alpha_pattern of adapter_config.json matches no module that the adapter changes",
@@ -185,15 +210,22 @@ def test_a_rank_pattern_that_nothing_matches_is_warned_of(adapter, base):
 
 
 def _as_cross_encoder(folder):
-    edit(folder / "config_sentence_transformers.json", lambda settings: settings.update(model_type="CrossEncoder"))
-    (folder / "modules.json").write_text(json.dumps([{"path": "", "type": "sentence_transformers.models.Transformer"}]))
+    edit(
+        folder / "config_sentence_transformers.json",
+        lambda settings: settings.update(model_type="CrossEncoder"),
+    )
+    (folder / "modules.json").write_text(
+        json.dumps([{"path": "", "type": "sentence_transformers.models.Transformer"}])
+    )
 
 
 def test_the_naive_flow_is_told_from_other_tokens_by_the_table_it_carries(adapter, tmp_path):
     small = plain.base(tmp_path / "small")
     rewrite(
         adapter / "adapter_model.safetensors",
-        lambda own: own.update(zeros({"base_model.model.embeddings.word_embeddings.weight": (29, 8)})),
+        lambda own: own.update(
+            zeros({"base_model.model.embeddings.word_embeddings.weight": (29, 8)})
+        ),
     )
 
     table = "'base_model.model.embeddings.word_embeddings.weight'"
@@ -205,8 +237,13 @@ def test_the_naive_flow_is_told_from_other_tokens_by_the_table_it_carries(adapte
 def test_rows_of_a_base_without_added_tokens_are_said_to_be_its_own(tmp_path):
     base = plain.base(tmp_path / "base")
     adapter = plain.adapter(tmp_path / "medical", base)
-    edit(adapter / "adapter_config.json", lambda config: config.update(trainable_token_indices=[5, 6]))
-    rows = zeros({"base_model.model.embeddings.word_embeddings.token_adapter.trainable_tokens_delta": (2, 8)})
+    edit(
+        adapter / "adapter_config.json",
+        lambda config: config.update(trainable_token_indices=[5, 6]),
+    )
+    rows = zeros(
+        {"base_model.model.embeddings.word_embeddings.token_adapter.trainable_tokens_delta": (2, 8)}
+    )
     rewrite(adapter / "adapter_model.safetensors", lambda own: own.update(rows))
 
     quoted = ("2 ", "[5, 6]", "minilm@1", "'5 the'", "'6 patient'")

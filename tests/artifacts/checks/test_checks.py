@@ -14,7 +14,9 @@ def test_every_check_has_a_name_of_its_own_and_a_reason():
 
 
 def test_a_check_refuses_or_warns():
-    assert {check.error for check in CHECKS if check.reason.startswith("protects from ")} <= {*Refused.__subclasses__()}
+    assert {check.error for check in CHECKS if check.reason.startswith("protects from ")} <= {
+        *Refused.__subclasses__()
+    }
     assert {check.error for check in CHECKS if check.reason.startswith("tells of ")} == {None}
 
 
@@ -25,7 +27,9 @@ def test_every_check_has_a_stable_id_and_a_net():
 
 
 def test_identity_and_integrity_are_no_matter_of_judgement():
-    assert not [check.id for check in CHECKS if check.judgement and check.net in ("identity", "integrity")]
+    assert not [
+        check.id for check in CHECKS if check.judgement and check.net in ("identity", "integrity")
+    ]
     assert not [check.id for check in CHECKS if check.judgement and check.error is None]
 
 
@@ -38,4 +42,7 @@ def test_the_real_models_pass(minilm_folder, splade_folder):
     found = [(Folder(minilm_folder), None), (Folder(splade_folder), "SparseEncoder")]
 
     laid = [(files, layout(files, class_hint=hint)) for files, hint in found]
-    assert [run_checks(Candidate(files, one, inspect(files, one, root=None))).warnings for files, one in laid] == [(), ()]
+    assert [
+        run_checks(Candidate(files, one, inspect(files, one, root=None))).warnings
+        for files, one in laid
+    ] == [(), ()]

@@ -57,7 +57,9 @@ def test_tokens_that_the_parent_lacks_are_refused(tmp_path):
 def test_other_flags_of_a_token_are_refused(tmp_path):
     base = plain.base(tmp_path / "base", added=ADDED)
     adapter = plain.adapter(tmp_path / "medical", base, added=ADDED)
-    edit(adapter / "tokenizer.json", lambda value: value["added_tokens"][-1].update(single_word=True))
+    edit(
+        adapter / "tokenizer.json", lambda value: value["added_tokens"][-1].update(single_word=True)
+    )
 
     quoted = ("minilm@1", "28", "'quelora'", "single_word=True", "single_word=False", "1 ")
     with raises(ParentMismatch, *quoted, "--parent", check="adapter-tokenizer"):
@@ -78,7 +80,10 @@ def test_another_way_to_the_same_tokens_is_refused(tmp_path):
 def test_lengths_that_an_honest_save_changes_do_not_matter(tmp_path):
     base = plain.base(tmp_path / "base", added=ADDED)
     adapter = plain.adapter(tmp_path / "medical", base, added=ADDED)
-    edit(adapter / "tokenizer_config.json", lambda config: config.update(model_max_length=16, is_local=True))
+    edit(
+        adapter / "tokenizer_config.json",
+        lambda config: config.update(model_max_length=16, is_local=True),
+    )
 
     assert warnings(adapter, base) == ()
 
@@ -96,4 +101,6 @@ def test_the_side_that_tokenizer_json_alone_says_is_told(tmp_path):
     cut = {"direction": "Left", "max_length": 6, "strategy": "LongestFirst", "stride": 0}
     edit(adapter / "tokenizer.json", lambda value: value.update(truncation=cut))
 
-    assert warnings(adapter, base) == ("not as in minilm@1: truncation_side is 'left' (there 'right')",)
+    assert warnings(adapter, base) == (
+        "not as in minilm@1: truncation_side is 'left' (there 'right')",
+    )

@@ -22,17 +22,26 @@ def test_a_model_made_by_hand_passes(base):
 
 @pytest.mark.parametrize("value", [numpy.nan, numpy.inf])
 def test_a_value_that_is_not_finite_is_counted_and_named(base, value):
-    rewrite(base / "model.safetensors", lambda own: own.update({"pooler.dense.bias": numpy.full(8, value, "float32")}))
+    rewrite(
+        base / "model.safetensors",
+        lambda own: own.update({"pooler.dense.bias": numpy.full(8, value, "float32")}),
+    )
 
     with raises(NotLoadable, "8 ", "'pooler.dense.bias'", check="finite"):
         warnings(base)
 
 
 @pytest.mark.parametrize(
-    "name", ["base_model.model.pooler.dense.weight", "encoder.layer.0.attention.self.query.base_layer.weight"]
+    "name",
+    [
+        "base_model.model.pooler.dense.weight",
+        "encoder.layer.0.attention.self.query.base_layer.weight",
+    ],
 )
 def test_names_of_an_adapters_wrapper_in_a_full_model_are_refused(base, name):
-    rewrite(base / "model.safetensors", lambda own: own.update({name: numpy.ones((8, 8), "float32")}))
+    rewrite(
+        base / "model.safetensors", lambda own: own.update({name: numpy.ones((8, 8), "float32")})
+    )
 
     quoted = ("1 ", f"'{name}'", "registry add --fix")
     with raises(NotLoadable, *quoted, check="wrapper-names"):

@@ -26,7 +26,14 @@ def side(folder: Path, base: Side | None = None) -> Side:
 
 def differences(before: Side | Path, after: Side | Path) -> Difference:
     sides = [item if isinstance(item, Side) else side(item) for item in (before, after)]
-    return compare(sides[0], sides[1], contents=({}, {}), metrics=({}, {}), digests=(None, None), progress=lambda done, whole: None)
+    return compare(
+        sides[0],
+        sides[1],
+        contents=({}, {}),
+        metrics=({}, {}),
+        digests=(None, None),
+        progress=lambda done, whole: None,
+    )
 
 
 def change(found: Difference, name: str) -> TensorChange:
@@ -40,6 +47,7 @@ def bfloat16(values: numpy.ndarray) -> numpy.ndarray:
 
 def from_bfloat16(bits: numpy.ndarray) -> numpy.ndarray:
     import torch
+
     return torch.from_numpy(bits.view("<i2").copy()).view(torch.bfloat16).double().numpy()
 
 
@@ -48,18 +56,35 @@ def write(path: Path, tensors: Tensors) -> None:
     header: dict[str, Any] = {}
     offset = 0
     for name, (dtype, array) in tensors.items():
-        header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [offset, offset + array.nbytes]}
+        header[name] = {
+            "dtype": dtype,
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + array.nbytes],
+        }
         offset += array.nbytes
     text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(numpy.ascontiguousarray(array).tobytes() for _, array in tensors.values()))
+    path.write_bytes(
+        len(text).to_bytes(8, "little")
+        + text
+        + b"".join(numpy.ascontiguousarray(array).tobytes() for _, array in tensors.values())
+    )
 
 
 def expected(old: numpy.ndarray, new: numpy.ndarray) -> dict[str, float]:
     """What numpy says, in float64, all at once."""
     gap = new.astype("float64") - old.astype("float64")
-    return {"values": gap.size, "changed": int((old != new).sum()), "largest": float(abs(gap).max()), "mean": float(abs(gap).mean()),
-            "norm": float(numpy.linalg.norm(gap)), "relative": float(numpy.linalg.norm(gap) / numpy.linalg.norm(old.astype("float64")))}
+    return {
+        "values": gap.size,
+        "changed": int((old != new).sum()),
+        "largest": float(abs(gap).max()),
+        "mean": float(abs(gap).mean()),
+        "norm": float(numpy.linalg.norm(gap)),
+        "relative": float(numpy.linalg.norm(gap) / numpy.linalg.norm(old.astype("float64"))),
+    }
 
 
 def told(item: TensorChange) -> dict[str, float | None]:
-    return {name: getattr(item, name) for name in ("values", "changed", "largest", "mean", "norm", "relative")}
+    return {
+        name: getattr(item, name)
+        for name in ("values", "changed", "largest", "mean", "norm", "relative")
+    }

@@ -14,9 +14,15 @@ from tests.artifacts import small
 from tests.artifacts.difference.making import differences, expected, told
 
 BUILDERS: dict[str, Any] = {
-    "dense": small.dense, "dense in bf16": lambda folder: small.dense(folder, dtype="bfloat16"),
-    "dense in fp16": lambda folder: small.dense(folder, dtype="float16"), "cross": small.cross, "sparse": small.sparse,
-    "multi-vector": small.multi_vector, "static": small.static, "router": small.routed, "old layout": old_layout,
+    "dense": small.dense,
+    "dense in bf16": lambda folder: small.dense(folder, dtype="bfloat16"),
+    "dense in fp16": lambda folder: small.dense(folder, dtype="float16"),
+    "cross": small.cross,
+    "sparse": small.sparse,
+    "multi-vector": small.multi_vector,
+    "static": small.static,
+    "router": small.routed,
+    "old layout": old_layout,
 }
 
 
@@ -24,12 +30,17 @@ def nudged(folder: Path, to: Path) -> dict[str, dict[str, float]]:
     """A copy with some tensors changed by torch, in their own dtype; what numpy says of each change, by the tensor's last parts."""
     import torch
     from safetensors.torch import load_file, save_file
+
     shutil.copytree(folder, to)
     found = {}
     for path in sorted(to.rglob("*.safetensors")):
         old = load_file(path)
-        new = {name: tensor * 1.25 + 0.125 if tensor.dtype.is_floating_point and index % 3 == 0 else tensor
-               for index, (name, tensor) in enumerate(sorted(old.items()))}
+        new = {
+            name: tensor * 1.25 + 0.125
+            if tensor.dtype.is_floating_point and index % 3 == 0
+            else tensor
+            for index, (name, tensor) in enumerate(sorted(old.items()))
+        }
         save_file({name: tensor.contiguous() for name, tensor in new.items()}, path)
         for name, tensor in new.items():
             if not torch.equal(tensor, old[name]):

@@ -38,7 +38,12 @@ def test_these_files_of_minilm_belong_and_no_others(minilm_folder):
 def test_the_packaged_splade_belongs_without_its_pickle(splade_folder):
     found = lay(splade_folder, class_hint="SparseEncoder")
 
-    assert found.belongs == ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+    assert found.belongs == (
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    )
     assert found.left_out == (("heads.pt", "a pickle, which no loader reads here"),)
     assert (found.model_class, found.told_by) == ("SparseEncoder", "--class")
 
@@ -119,12 +124,18 @@ def test_what_a_training_leaves_is_left_out_with_a_reason(tmp_path):
 def test_belonging_and_left_out_are_the_whole_folder(minilm_folder):
     found = lay(minilm_folder)
 
-    there = {str(path.relative_to(minilm_folder)) for path in minilm_folder.rglob("*") if path.is_file()}
+    there = {
+        str(path.relative_to(minilm_folder)) for path in minilm_folder.rglob("*") if path.is_file()
+    }
     assert {*found.belongs, *(path for path, _ in found.left_out)} == there
 
 
 @pytest.mark.parametrize(
-    ("there", "instead"), [("model.safetensors", "pytorch_model.bin"), ("model.safetensors", "pytorch_model.bin.index.json")]
+    ("there", "instead"),
+    [
+        ("model.safetensors", "pytorch_model.bin"),
+        ("model.safetensors", "pytorch_model.bin.index.json"),
+    ],
 )
 def test_a_pickle_is_refused_where_a_loader_would_read_it(tmp_path, there, instead):
     folder = plain.base(tmp_path / "base")
@@ -209,7 +220,10 @@ def test_shards_belong_with_their_index(tmp_path):
     found = lay(folder)
 
     assert found.index == "model.safetensors.index.json"
-    assert found.weights == (("model-00001-of-00002.safetensors", ""), ("model-00002-of-00002.safetensors", ""))
+    assert found.weights == (
+        ("model-00001-of-00002.safetensors", ""),
+        ("model-00002-of-00002.safetensors", ""),
+    )
     assert {found.index, *(path for path, _ in found.weights)} <= set(found.belongs)
 
 

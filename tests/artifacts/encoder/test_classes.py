@@ -24,9 +24,15 @@ from tests.support.refusals import raises, text_of
 )
 def test_a_model_with_modules_says_its_class(tmp_path, named, expected):
     folder = plain.base(tmp_path / "base")
-    edit(folder / "config_sentence_transformers.json", lambda settings: settings.update(model_type=named))
+    edit(
+        folder / "config_sentence_transformers.json",
+        lambda settings: settings.update(model_type=named),
+    )
 
-    assert (lay(folder).model_class, lay(folder).told_by) == (expected, "config_sentence_transformers.json")
+    assert (lay(folder).model_class, lay(folder).told_by) == (
+        expected,
+        "config_sentence_transformers.json",
+    )
 
 
 def test_a_class_that_contradicts_the_folder_is_refused(tmp_path):
@@ -98,7 +104,10 @@ def _plain(tmp_path, architecture):
     folder = plain.base(tmp_path / "base")
     for name in ("modules.json", "config_sentence_transformers.json", "1_Pooling/config.json"):
         (folder / name).unlink()
-    edit(folder / "config.json", lambda config: config.update(architectures=[architecture] if architecture else None))
+    edit(
+        folder / "config.json",
+        lambda config: config.update(architectures=[architecture] if architecture else None),
+    )
     return folder
 
 

@@ -14,7 +14,9 @@ from tests.artifacts.hand import lay
 TEXTS = ["the cat sat on the mat", "innovation in paris"]
 
 
-@pytest.mark.parametrize("make", [small.dense, small.sparse, small.cross, small.multi_vector, small.static, small.routed])
+@pytest.mark.parametrize(
+    "make", [small.dense, small.sparse, small.cross, small.multi_vector, small.static, small.routed]
+)
 def test_a_model_encodes_the_same_from_the_files_that_belong(tmp_path, make):
     whole = make(tmp_path / "whole")
     for name in ("optimizer.pt", "vocab.txt", "trainer_state.json", "notes.md"):
@@ -23,7 +25,9 @@ def test_a_model_encodes_the_same_from_the_files_that_belong(tmp_path, make):
     found = lay(whole)
     part = _copy(whole, tmp_path / "part", found.belongs)
 
-    assert {"optimizer.pt", "vocab.txt", "trainer_state.json", "notes.md"} <= {path for path, _ in found.left_out}
+    assert {"optimizer.pt", "vocab.txt", "trainer_state.json", "notes.md"} <= {
+        path for path, _ in found.left_out
+    }
     assert numpy.array_equal(_encode(part, found.model_class), _encode(whole, found.model_class))
 
 
@@ -39,8 +43,12 @@ def test_an_adapter_encodes_the_same_from_the_files_that_belong(tmp_path):
     found = lay(tmp_path / "whole")
     part = _copy(tmp_path / "whole", tmp_path / "part", found.belongs)
 
-    assert found.is_adapter and json.loads((part / "adapter_config.json").read_text())["base_model_name_or_path"] == str(base)
-    assert numpy.array_equal(_encode(part, "SentenceTransformer"), _encode(tmp_path / "whole", "SentenceTransformer"))
+    assert found.is_adapter and json.loads((part / "adapter_config.json").read_text())[
+        "base_model_name_or_path"
+    ] == str(base)
+    assert numpy.array_equal(
+        _encode(part, "SentenceTransformer"), _encode(tmp_path / "whole", "SentenceTransformer")
+    )
 
 
 def _copy(whole, part, paths):

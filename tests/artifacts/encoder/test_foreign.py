@@ -124,7 +124,10 @@ def test_a_module_of_another_package_is_refused(tmp_path, kind):
 def test_an_activation_that_a_loader_would_silently_replace_is_refused(tmp_path):
     folder = plain.base(tmp_path / "base")
     edit(
-        folder / "modules.json", lambda modules: modules.append({"path": "3_Dense", "type": "sentence_transformers.models.Dense"})
+        folder / "modules.json",
+        lambda modules: modules.append(
+            {"path": "3_Dense", "type": "sentence_transformers.models.Dense"}
+        ),
     )
     (folder / "3_Dense").mkdir()
     (folder / "3_Dense" / "config.json").write_text(
@@ -142,17 +145,22 @@ def test_an_adapter_of_a_base_made_by_other_code_is_refused(tmp_path, library):
     folder = plain.adapter(tmp_path / "medical", "/base")
     edit(
         folder / "adapter_config.json",
-        lambda config: config.update(auto_mapping={"base_model_class": "X", "parent_library": library}),
+        lambda config: config.update(
+            auto_mapping={"base_model_class": "X", "parent_library": library}
+        ),
     )
 
     with raises(ForeignCode, "adapter_config.json", repr(library)):
         lay(folder)
 
 
-@pytest.mark.parametrize(("field", "quoted"), [
-    ({"tokenizer_name_or_path": "/home/me/x"}, ["tokenizer_name_or_path", "'/home/me/x'"]),
-    ({"corda_config": {"cache_file": "/tmp/x"}}, ["cache_file", "'/tmp/x'"]),
-])
+@pytest.mark.parametrize(
+    ("field", "quoted"),
+    [
+        ({"tokenizer_name_or_path": "/home/me/x"}, ["tokenizer_name_or_path", "'/home/me/x'"]),
+        ({"corda_config": {"cache_file": "/tmp/x"}}, ["cache_file", "'/tmp/x'"]),
+    ],
+)
 def test_an_adapter_that_names_another_place_is_refused(tmp_path, field, quoted):
     folder = plain.adapter(tmp_path / "medical", "/base")
     edit(folder / "adapter_config.json", lambda config: config.update(field))
@@ -162,7 +170,13 @@ def test_an_adapter_that_names_another_place_is_refused(tmp_path, field, quoted)
 
 
 @pytest.mark.parametrize(
-    "field", [{"gguf_file": "x.gguf"}, {"variant": "fp16"}, {"use_safetensors": False}, {"revision": "main"}]
+    "field",
+    [
+        {"gguf_file": "x.gguf"},
+        {"variant": "fp16"},
+        {"use_safetensors": False},
+        {"revision": "main"},
+    ],
 )
 def test_arguments_that_make_a_loader_read_other_files_are_refused(tmp_path, field):
     folder = plain.base(tmp_path / "base")

@@ -13,13 +13,21 @@ from tests.support.refusals import raises
 def test_minilm_is_a_sentence_transformer_of_three_modules(minilm_folder):
     found = lay(minilm_folder)
 
-    assert (found.model_class, found.told_by, found.is_adapter) == ("SentenceTransformer", "modules.json", False)
+    assert (found.model_class, found.told_by, found.is_adapter) == (
+        "SentenceTransformer",
+        "modules.json",
+        False,
+    )
     assert [(module.type, module.folder) for module in found.modules] == [
         ("Transformer", ""),
         ("Pooling", "1_Pooling"),
         ("Normalize", "2_Normalize"),
     ]
-    assert found.weights == (("model.safetensors", ""),) and (found.transformer, found.tokenizer, found.index) == ("", "", None)
+    assert found.weights == (("model.safetensors", ""),) and (
+        found.transformer,
+        found.tokenizer,
+        found.index,
+    ) == ("", "", None)
     assert found.architecture == "BertModel"
 
 
@@ -55,7 +63,13 @@ def test_modules_that_would_be_made_up_are_refused(tmp_path):
 def test_folders_of_older_libraries_keep_the_transformer_in_a_folder_of_its_own(tmp_path):
     folder = plain.base(tmp_path / "old")
     (folder / "0_Transformer").mkdir()
-    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "sentence_bert_config.json"):
+    for name in (
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "sentence_bert_config.json",
+    ):
         (folder / name).rename(folder / "0_Transformer" / name)
     edit_modules(folder, lambda modules: modules[0].update(path="0_Transformer"))
 
@@ -86,7 +100,9 @@ def test_an_adapter_in_a_router_is_refused(tmp_path):
     (folder / "router_config.json").write_text(
         json.dumps({"types": {"query_0_Transformer": "sentence_transformers.models.Transformer"}})
     )
-    edit_modules(folder, lambda modules: modules[0].update(type="sentence_transformers.models.Router"))
+    edit_modules(
+        folder, lambda modules: modules[0].update(type="sentence_transformers.models.Router")
+    )
 
     with raises(NotLoadable, "query_0_Transformer/adapter_config.json", "Router"):
         lay(folder)
@@ -108,11 +124,19 @@ def test_the_parts_of_a_router_belong(tmp_path):
             }
         )
     )
-    edit_modules(folder, lambda modules: modules[0].update(type="sentence_transformers.models.Router"))
+    edit_modules(
+        folder, lambda modules: modules[0].update(type="sentence_transformers.models.Router")
+    )
 
     found = lay(folder)
 
-    assert [module.type for module in found.modules] == ["Router", "Transformer", "Pooling", "Pooling", "Normalize"]
+    assert [module.type for module in found.modules] == [
+        "Router",
+        "Transformer",
+        "Pooling",
+        "Pooling",
+        "Normalize",
+    ]
     assert found.transformer == "document_0_Transformer" and "router_config.json" in found.belongs
 
 
@@ -126,7 +150,9 @@ def test_a_module_outside_of_the_folder_is_refused(tmp_path):
 
 def test_a_type_of_module_that_is_not_known_is_named(tmp_path):
     folder = plain.base(tmp_path / "base")
-    edit_modules(folder, lambda modules: modules[1].update(type="sentence_transformers.models.Hyperspace"))
+    edit_modules(
+        folder, lambda modules: modules[1].update(type="sentence_transformers.models.Hyperspace")
+    )
 
     with raises(NotLoadable, "modules.json", "'Hyperspace'", "st-registry"):
         lay(folder)
@@ -146,7 +172,9 @@ def test_a_safetensors_file_whose_first_bytes_are_those_of_a_pickle_by_chance_is
     content = weights.read_bytes()
     length = int.from_bytes(content[:8], "little")
     longer = (length // 0x10000 + 1) * 0x10000 + 0x480
-    weights.write_bytes(longer.to_bytes(8, "little") + content[8:8 + length].ljust(longer) + content[8 + length:])
+    weights.write_bytes(
+        longer.to_bytes(8, "little") + content[8 : 8 + length].ljust(longer) + content[8 + length :]
+    )
 
     assert weights.read_bytes()[:2] == b"\x80\x04"
     assert lay(base).model_class == "SentenceTransformer"

@@ -41,13 +41,14 @@ def test_a_name_is_local_by_its_form_alone(value, expected):
 
 
 def test_only_the_bytes_of_local_names_change_in_a_configuration():
-    content = (
-        b'{\r\n  "_name_or_path" :\t"/me/\xc3\xa9",\n "a": {"name_or_path":"..\\\\x", "b": ["name_or_path", "/x"]}, "n":"/" }'
-    )
+    content = b'{\r\n  "_name_or_path" :\t"/me/\xc3\xa9",\n "a": {"name_or_path":"..\\\\x", "b": ["name_or_path", "/x"]}, "n":"/" }'
 
     found, original = location_free("config.json", content, parent=PARENT)
 
-    assert found == b'{\r\n  "_name_or_path" :\t"",\n "a": {"name_or_path":"", "b": ["name_or_path", "/x"]}, "n":"/" }'
+    assert (
+        found
+        == b'{\r\n  "_name_or_path" :\t"",\n "a": {"name_or_path":"", "b": ["name_or_path", "/x"]}, "n":"/" }'
+    )
     assert original == {"_name_or_path": "/me/é", "name_or_path": "..\\x"}
 
 
@@ -81,7 +82,10 @@ _JSON = strategies.recursive(
     lambda inner: (
         strategies.lists(inner, max_size=3)
         | strategies.dictionaries(
-            strategies.text(max_size=4) | strategies.sampled_from(["_name_or_path", "name_or_path"]), inner, max_size=4
+            strategies.text(max_size=4)
+            | strategies.sampled_from(["_name_or_path", "name_or_path"]),
+            inner,
+            max_size=4,
         )
     ),
     max_leaves=20,
@@ -90,7 +94,9 @@ _JSON = strategies.recursive(
 
 @given(_JSON, strategies.booleans(), strategies.sampled_from([None, 1]))
 def test_the_result_is_the_same_json_with_local_names_emptied(value, ascii_only, indent):
-    content = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode("utf-8", "surrogatepass")
+    content = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode(
+        "utf-8", "surrogatepass"
+    )
 
     found, original = location_free("config.json", content, parent=None)
 
@@ -101,7 +107,9 @@ def test_the_result_is_the_same_json_with_local_names_emptied(value, ascii_only,
 def _emptied(value):
     if isinstance(value, dict):
         return {
-            key: "" if key in ("_name_or_path", "name_or_path") and isinstance(item, str) and is_local(item) else _emptied(item)
+            key: ""
+            if key in ("_name_or_path", "name_or_path") and isinstance(item, str) and is_local(item)
+            else _emptied(item)
             for key, item in value.items()
         }
     return [_emptied(item) for item in value] if isinstance(value, list) else value
@@ -157,10 +165,16 @@ def test_any_other_card_keeps_its_bytes(text):
 def test_line_ends_of_other_systems_stay():
     content = b"---\r\nbase_model: /x\r\n---\r\ntext\r\n"
 
-    assert location_free("README.md", content, parent=None)[0] == b'---\r\nbase_model: ""\r\n---\r\ntext\r\n'
+    assert (
+        location_free("README.md", content, parent=None)[0]
+        == b'---\r\nbase_model: ""\r\n---\r\ntext\r\n'
+    )
 
 
-@pytest.mark.parametrize("path", ["model.safetensors", "tokenizer.json", "special_tokens_map.json", "modules.json", "vocab.txt"])
+@pytest.mark.parametrize(
+    "path",
+    ["model.safetensors", "tokenizer.json", "special_tokens_map.json", "modules.json", "vocab.txt"],
+)
 def test_every_other_file_keeps_its_bytes(path):
     content = b'{"_name_or_path": "/home/me"}'
 
@@ -169,7 +183,9 @@ def test_every_other_file_keeps_its_bytes(path):
 
 def test_an_adapters_configuration_names_its_parent():
     found, original = location_free(
-        "adapter_config.json", b'{"base_model_name_or_path": "/home/me/base", "revision": "main"}', parent=PARENT
+        "adapter_config.json",
+        b'{"base_model_name_or_path": "/home/me/base", "revision": "main"}',
+        parent=PARENT,
     )
 
     assert json.loads(found) == {"base_model_name_or_path": PARENT, "revision": None}

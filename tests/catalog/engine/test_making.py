@@ -103,7 +103,14 @@ def test_sixteen_processes_open_a_cold_folder_at_once(tmp_path: Path) -> None:
             number, previous = head(connection)
             apply(
                 connection,
-                Entry(number + 1, f"{who:032x}", "2026-01-02T03:04:05.000006Z", "anna", Alias("a", "b", None) if number else Init("0"), previous),
+                Entry(
+                    number + 1,
+                    f"{who:032x}",
+                    "2026-01-02T03:04:05.000006Z",
+                    "anna",
+                    Alias("a", "b", None) if number else Init("0"),
+                    previous,
+                ),
                 Journal().read,
             )
 
@@ -119,7 +126,9 @@ def test_sixteen_processes_open_a_cold_folder_at_once(tmp_path: Path) -> None:
     assert [path.name for path in folder.iterdir() if path.suffix == ".tmp"] == []
 
 
-def test_a_new_generation_stands_beside_the_one_that_is_open(tmp_path: Path, journal: Journal) -> None:
+def test_a_new_generation_stands_beside_the_one_that_is_open(
+    tmp_path: Path, journal: Journal
+) -> None:
     old = journal.catalogs[0]
 
     new = Catalog.new_generation(tmp_path / "catalog")
@@ -150,8 +159,16 @@ def test_an_upgrade_migrates_a_copy_and_leaves_the_open_file_alone(
     assert opened(tmp_path / "catalog").path == old.path
 
 
-@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"no database at all, but some words"), lambda path: (path.unlink(), path.mkdir())])
-def test_an_older_catalog_that_is_damaged_counts_as_none(tmp_path: Path, journal: Journal, next_revision: Migrations, damage: Any) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b"no database at all, but some words"),
+        lambda path: (path.unlink(), path.mkdir()),
+    ],
+)
+def test_an_older_catalog_that_is_damaged_counts_as_none(
+    tmp_path: Path, journal: Journal, next_revision: Migrations, damage: Any
+) -> None:
     (old,) = journal.catalogs
     old.close()
     damage(old.path)
@@ -160,7 +177,9 @@ def test_an_older_catalog_that_is_damaged_counts_as_none(tmp_path: Path, journal
     assert not (tmp_path / "catalog" / NEXT_FIRST).exists()
 
 
-def test_a_catalog_of_a_later_revision_only_is_left_alone(tmp_path: Path, next_revision: Migrations) -> None:
+def test_a_catalog_of_a_later_revision_only_is_left_alone(
+    tmp_path: Path, next_revision: Migrations
+) -> None:
     folder = tmp_path / "catalog"
     Catalog.create(folder, migrations=next_revision).close()
 

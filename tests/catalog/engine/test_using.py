@@ -66,7 +66,14 @@ def test_a_catalog_is_durable_and_distrusts_its_file(tmp_path: Path) -> None:
     with catalog.reading() as connection:
         found = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-            for name in ("journal_mode", "synchronous", "foreign_keys", "trusted_schema", "cell_size_check", "mmap_size")
+            for name in (
+                "journal_mode",
+                "synchronous",
+                "foreign_keys",
+                "trusted_schema",
+                "cell_size_check",
+                "mmap_size",
+            )
         }
 
     assert found == {
@@ -85,7 +92,14 @@ def test_what_a_failing_block_wrote_is_undone(journal: Journal) -> None:
     with pytest.raises(KeyError), writing(catalog) as connection:
         apply(
             connection,
-            Entry(3, "c" * 32, "2026-01-02T03:04:05.000006Z", "anna", Alias("a", "b", None), journal.entries[-1].digest),
+            Entry(
+                3,
+                "c" * 32,
+                "2026-01-02T03:04:05.000006Z",
+                "anna",
+                Alias("a", "b", None),
+                journal.entries[-1].digest,
+            ),
             journal.read,
         )
         raise KeyError
@@ -107,7 +121,10 @@ def test_a_reader_sees_one_state_while_others_write(journal: Journal) -> None:
 
 def test_threads_may_read_and_write_one_catalog(journal: Journal) -> None:
     heads: list[int] = []
-    readers = [threading.Thread(target=lambda: heads.append(head_of(journal.catalogs[0])[0])) for _ in range(8)]
+    readers = [
+        threading.Thread(target=lambda: heads.append(head_of(journal.catalogs[0])[0]))
+        for _ in range(8)
+    ]
 
     for reader in readers:
         reader.start()
@@ -135,7 +152,18 @@ def test_a_child_process_writes_by_a_connection_of_its_own(journal: Journal) -> 
 
     def work() -> None:
         with writer.transaction() as connection:
-            apply(connection, Entry(number + 1, "c" * 32, "2026-01-02T03:04:05.000006Z", "anna", Alias("a", "b", None), previous), journal.read)
+            apply(
+                connection,
+                Entry(
+                    number + 1,
+                    "c" * 32,
+                    "2026-01-02T03:04:05.000006Z",
+                    "anna",
+                    Alias("a", "b", None),
+                    previous,
+                ),
+                journal.read,
+            )
 
     code = in_a_child(work)
 
@@ -144,16 +172,22 @@ def test_a_child_process_writes_by_a_connection_of_its_own(journal: Journal) -> 
     writer.close()
 
 
-def test_a_catalog_is_read_by_who_may_not_write_there(shared_folder: Path, journal: Journal) -> None:
+def test_a_catalog_is_read_by_who_may_not_write_there(
+    shared_folder: Path, journal: Journal
+) -> None:
     fold(journal, shared_folder / "catalog").close()
     (shared_folder / "catalog").chmod(0o555)
 
-    code = without_rights(lambda: sys.exit(head_of(opened(shared_folder / "catalog", readonly=True))[0]))
+    code = without_rights(
+        lambda: sys.exit(head_of(opened(shared_folder / "catalog", readonly=True))[0])
+    )
 
     assert code == 2
 
 
-def test_who_may_not_write_sees_what_a_writer_has_just_written(shared_folder: Path, journal: Journal) -> None:
+def test_who_may_not_write_sees_what_a_writer_has_just_written(
+    shared_folder: Path, journal: Journal
+) -> None:
     catalog = Catalog.create(shared_folder / "catalog")
     writer = Writer(catalog.path)
     with writer.transaction() as connection:
@@ -161,7 +195,9 @@ def test_who_may_not_write_sees_what_a_writer_has_just_written(shared_folder: Pa
             apply(connection, entry, journal.read)
     (shared_folder / "catalog").chmod(0o555)
 
-    code = without_rights(lambda: sys.exit(head_of(opened(shared_folder / "catalog", readonly=True))[0]))
+    code = without_rights(
+        lambda: sys.exit(head_of(opened(shared_folder / "catalog", readonly=True))[0])
+    )
 
     assert Path(f"{catalog.path}-wal").stat().st_size > 0
     assert code == 2
@@ -196,7 +232,12 @@ def test_opening_a_catalog_does_not_import_alembic(tmp_path: Path, journal: Jour
         "with catalog.reading() as connection: print(catalog.head(connection)[0], 'alembic' in sys.modules)"
     )
 
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "catalog")], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "catalog")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
 
     assert done.stdout == "2 False\n"
 

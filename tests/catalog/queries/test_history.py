@@ -19,7 +19,16 @@ def test_the_log_is_the_journal_newest_first(catalog: Connection, story: Journal
     rows = queries.log(catalog)
 
     assert numbers(rows) == list(range(len(story.entries), 0, -1))
-    assert rows[-1] == LogRow(1, story.entries[0].time, "anna", "Init", None, None, {"store": "0" * 32}, story.entries[0].digest)
+    assert rows[-1] == LogRow(
+        1,
+        story.entries[0].time,
+        "anna",
+        "Init",
+        None,
+        None,
+        {"store": "0" * 32},
+        story.entries[0].digest,
+    )
     assert rows[0].body == {"name": "old", "number": 1, "message": None}
 
 
@@ -34,7 +43,9 @@ def test_the_log_of_a_model_and_of_a_version(catalog: Connection) -> None:
     assert numbers(queries.log(catalog, at=2)) == [2, 1]
 
 
-def test_a_moment_means_the_last_entry_before_it_even_where_a_clock_went_back(tmp_path: Path) -> None:
+def test_a_moment_means_the_last_entry_before_it_even_where_a_clock_went_back(
+    tmp_path: Path,
+) -> None:
     journal = a_journal(tmp_path)
     journal.register("a", 1)
     journal.write(Yank("a", 1, "x"), time="2026-05-01T00:00:00.000000Z")

@@ -27,14 +27,27 @@ def test_models_are_listed_by_name_with_what_is_latest(catalog: Connection, stor
 
     models = queries.models(catalog)
 
-    assert [model.name for model in models] == ["copy", "hidden", "medical", "merged", "minilm", "team/Med"]
-    assert models[2] == Model("medical", 3, 1, "adapter", "SentenceTransformer", {"dev": 2, "prod": 1}, times[18])
+    assert [model.name for model in models] == [
+        "copy",
+        "hidden",
+        "medical",
+        "merged",
+        "minilm",
+        "team/Med",
+    ]
+    assert models[2] == Model(
+        "medical", 3, 1, "adapter", "SentenceTransformer", {"dev": 2, "prod": 1}, times[18]
+    )
     assert models[1] == Model("hidden", 1, None, "base", "SentenceTransformer", {}, times[17])
     assert models[3].model_class == "SparseEncoder"
 
 
 def test_versions_are_listed_newest_first_without_deleted_ones(catalog: Connection) -> None:
-    assert references(queries.versions(catalog, "Medical")) == ["medical@3", "medical@2", "medical@1"]
+    assert references(queries.versions(catalog, "Medical")) == [
+        "medical@3",
+        "medical@2",
+        "medical@1",
+    ]
     assert queries.versions(catalog, "old") == []
 
 
@@ -43,7 +56,9 @@ def test_versions_of_no_model_are_an_error(catalog: Connection) -> None:
         queries.versions(catalog, "medicla")
 
 
-def test_a_version_has_all_that_its_entry_its_manifest_and_its_facts_say(catalog: Connection, story: Journal) -> None:
+def test_a_version_has_all_that_its_entry_its_manifest_and_its_facts_say(
+    catalog: Connection, story: Journal
+) -> None:
     parent = a_manifest("minilm@1").digest
     facts = some_facts("team/med@1", tokens=TOKENS)
 
@@ -82,7 +97,12 @@ def test_a_version_has_all_that_its_entry_its_manifest_and_its_facts_say(catalog
 def test_a_version_has_what_was_said_of_it_later(catalog: Connection) -> None:
     first, second = the(catalog, "medical", 1), the(catalog, "medical", 2)
 
-    assert (first.aliases, first.notes, first.latest, first.yanked) == (("prod",), {"mrr": "0.5", "owner": "Anna"}, True, False)
+    assert (first.aliases, first.notes, first.latest, first.yanked) == (
+        ("prod",),
+        {"mrr": "0.5", "owner": "Anna"},
+        True,
+        False,
+    )
     assert (second.aliases, second.notes, second.latest, second.yanked, second.yank_reason) == (
         ("dev",),
         {},
@@ -103,7 +123,10 @@ def test_a_deleted_version_is_shown_as_it_was_before(story: Journal, catalog: Co
 
 
 def test_a_version_is_deleted_from_the_deleting_entry_on(catalog: Connection) -> None:
-    before, after = queries.version(catalog, "medical", 4, at=17), queries.version(catalog, "medical", 4, at=18)
+    before, after = (
+        queries.version(catalog, "medical", 4, at=17),
+        queries.version(catalog, "medical", 4, at=18),
+    )
 
     assert before is not None
     assert after is not None
@@ -136,16 +159,26 @@ def test_aliases_of_a_model(catalog: Connection) -> None:
 def test_children_name_a_manifest_as_a_parent(catalog: Connection) -> None:
     resized = the(catalog, "team/Med", 1)
 
-    assert references(queries.children(catalog, resized.digest)) == ["medical@3", "medical@2", "medical@1", "merged@1"]
+    assert references(queries.children(catalog, resized.digest)) == [
+        "medical@3",
+        "medical@2",
+        "medical@1",
+        "merged@1",
+    ]
     assert references(queries.children(catalog, the(catalog, "medical", 1).digest)) == ["merged@1"]
     assert references(queries.children(catalog, resized.digest, at=4)) == ["medical@1"]
 
 
 def test_one_manifest_may_have_several_names(catalog: Connection) -> None:
-    assert references(queries.with_manifest(catalog, the(catalog, "minilm", 1).digest)) == ["copy@1", "minilm@1"]
+    assert references(queries.with_manifest(catalog, the(catalog, "minilm", 1).digest)) == [
+        "copy@1",
+        "minilm@1",
+    ]
 
 
-def test_deleted_versions_of_a_manifest_come_last_and_only_when_asked_for(catalog: Connection) -> None:
+def test_deleted_versions_of_a_manifest_come_last_and_only_when_asked_for(
+    catalog: Connection,
+) -> None:
     old = the(catalog, "old", 1).digest
 
     assert queries.with_manifest(catalog, old) == []
@@ -163,8 +196,14 @@ def test_versions_are_found_by_what_they_share(catalog: Connection) -> None:
         "merged@1",
         "team/Med@1",
     ]
-    assert references(queries.with_tokenizer(catalog, a_digest("tokenizer ()"))) == ["copy@1", "hidden@1", "minilm@1"]
-    assert references(queries.with_file(catalog, a_digest("weights file medical@2"))) == ["medical@2"]
+    assert references(queries.with_tokenizer(catalog, a_digest("tokenizer ()"))) == [
+        "copy@1",
+        "hidden@1",
+        "minilm@1",
+    ]
+    assert references(queries.with_file(catalog, a_digest("weights file medical@2"))) == [
+        "medical@2"
+    ]
     assert references(queries.with_file(catalog, a_digest("weights file old@1"))) == []
 
 

@@ -59,10 +59,18 @@ class State:
         elif isinstance(body, Yank):
             version.yanked, version.reason = not body.undo, None if body.undo else body.reason
         elif isinstance(body, Annotate):
-            version.notes = {key: value for key, value in (version.notes | body.notes).items() if value is not None}
+            version.notes = {
+                key: value
+                for key, value in (version.notes | body.notes).items()
+                if value is not None
+            }
         elif isinstance(body, Delete):
             version.deleted = True
-            self.aliases = {key: number for key, number in self.aliases.items() if (key[0], number) != (body.name, body.number)}
+            self.aliases = {
+                key: number
+                for key, number in self.aliases.items()
+                if (key[0], number) != (body.name, body.number)
+            }
         return True
 
     def of(self, name: str) -> dict[int, Kept]:
@@ -74,10 +82,21 @@ class State:
         }
 
     def latest(self, name: str) -> int | None:
-        return next((number for number, kept in self.of(name).items() if not kept.yanked and not kept.checkpoint), None)
+        return next(
+            (
+                number
+                for number, kept in self.of(name).items()
+                if not kept.yanked and not kept.checkpoint
+            ),
+            None,
+        )
 
     def aliases_of(self, name: str) -> dict[str, int]:
-        return {alias: number for (other, alias), number in sorted(self.aliases.items()) if other == name}
+        return {
+            alias: number
+            for (other, alias), number in sorted(self.aliases.items())
+            if other == name
+        }
 
     def meaning(self, name: str, label: str) -> int | type[NotFound]:
         """What `name@label` must mean; the label is empty for the bare name."""
@@ -85,7 +104,13 @@ class State:
             return ModelNotFound
         if label in ALIASES and label not in self.aliases_of(name):
             return AliasNotFound
-        number = self.latest(name) if not label else self.aliases_of(name)[label] if label in ALIASES else int(label)
+        number = (
+            self.latest(name)
+            if not label
+            else self.aliases_of(name)[label]
+            if label in ALIASES
+            else int(label)
+        )
         kept = self.of(name).get(number or 0)
         if number is None or kept is None or (label in ALIASES and kept.yanked):
             return VersionNotFound
@@ -106,7 +131,12 @@ def bodies() -> st.SearchStrategy[Body]:
         ),
         st.builds(Alias, name, st.sampled_from(ALIASES), st.none() | number),
         st.builds(Yank, name, number, text, st.booleans()),
-        st.builds(Annotate, name, number, st.dictionaries(st.sampled_from(KEYS), st.none() | text, min_size=1)),
+        st.builds(
+            Annotate,
+            name,
+            number,
+            st.dictionaries(st.sampled_from(KEYS), st.none() | text, min_size=1),
+        ),
         st.builds(Delete, name, number),
     )
 
@@ -155,7 +185,9 @@ def expected(state: State) -> object:
                 kept.reason,
                 kept.notes,
                 state.latest(name) == number,
-                tuple(alias for alias, target in state.aliases_of(name).items() if target == number),
+                tuple(
+                    alias for alias, target in state.aliases_of(name).items() if target == number
+                ),
             )
             for number, kept in state.of(name).items()
         ]
@@ -164,10 +196,22 @@ def expected(state: State) -> object:
 
 
 def found(connection: Connection, at: int | None) -> object:
-    known = [queries.versions(connection, name, at) if queries.spelled(connection, name, at) else [] for name in NAMES]
+    known = [
+        queries.versions(connection, name, at) if queries.spelled(connection, name, at) else []
+        for name in NAMES
+    ]
     return [
         [
-            (item.number, item.digest, item.checkpoint, item.yanked, item.yank_reason, item.notes, item.latest, item.aliases)
+            (
+                item.number,
+                item.digest,
+                item.checkpoint,
+                item.yanked,
+                item.yank_reason,
+                item.notes,
+                item.latest,
+                item.aliases,
+            )
             for item in versions
         ]
         for versions in known
@@ -185,7 +229,11 @@ def meanings(connection: Connection, at: int | None) -> object:
 
 
 def _texts() -> list[str]:
-    return [name + (f"@{label}" if label else "") for name in NAMES for label in ("", "1", "4", *ALIASES)]
+    return [
+        name + (f"@{label}" if label else "")
+        for name in NAMES
+        for label in ("", "1", "4", *ALIASES)
+    ]
 
 
 @settings(max_examples=10)
@@ -199,16 +247,24 @@ def test_every_state_can_be_asked_for_as_it_was(wanted: list[Body]) -> None:
             answers = [found(connection, at) for at in moments]
             resolved = [meanings(connection, at) for at in moments[::-3]]
             models = [
-                [(item.name, item.versions, item.latest, item.aliases) for item in queries.models(connection, at)]
+                [
+                    (item.name, item.versions, item.latest, item.aliases)
+                    for item in queries.models(connection, at)
+                ]
                 for at in moments
             ]
 
         assert answers == [expected(state) for state in [*states, states[-1]]]
         assert resolved == [
-            {text: state.meaning(*[*text.split("@"), ""][:2]) for text in _texts()} for state in [*states, states[-1]][::-3]
+            {text: state.meaning(*[*text.split("@"), ""][:2]) for text in _texts()}
+            for state in [*states, states[-1]][::-3]
         ]
         assert models == [
-            [(name, len(state.of(name)), state.latest(name), state.aliases_of(name)) for name in NAMES if state.of(name)]
+            [
+                (name, len(state.of(name)), state.latest(name), state.aliases_of(name))
+                for name in NAMES
+                if state.of(name)
+            ]
             for state in [*states, states[-1]]
         ]
 

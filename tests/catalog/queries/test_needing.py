@@ -19,7 +19,15 @@ def file_of(version: str) -> Digest:
 def test_a_file_is_needed_by_every_version_that_stands_on_it(catalog: Connection) -> None:
     needs = queries.needs(catalog)
 
-    assert sorted(needs.users_of(file_of("minilm@1"))) == ["copy@1", "medical@1", "medical@2", "medical@3", "merged@1", "minilm@1", "team/Med@1"]
+    assert sorted(needs.users_of(file_of("minilm@1"))) == [
+        "copy@1",
+        "medical@1",
+        "medical@2",
+        "medical@3",
+        "merged@1",
+        "minilm@1",
+        "team/Med@1",
+    ]
     assert sorted(needs.users_of(file_of("medical@1"))) == ["medical@1", "merged@1"]
     assert needs.users_of(file_of("medical@2")) == ["medical@2"]
 
@@ -39,8 +47,15 @@ def test_nothing_needs_the_files_of_what_was_deleted(catalog: Connection, blob: 
     assert needs.users_of(blob) == []
 
 
-def test_the_journal_needs_every_manifest_and_all_facts_for_ever(catalog: Connection, story: Journal) -> None:
-    registered = {digest for entry in story.entries if isinstance(entry.body, Register) for digest in (entry.body.manifest, entry.body.facts)}
+def test_the_journal_needs_every_manifest_and_all_facts_for_ever(
+    catalog: Connection, story: Journal
+) -> None:
+    registered = {
+        digest
+        for entry in story.entries
+        if isinstance(entry.body, Register)
+        for digest in (entry.body.manifest, entry.body.facts)
+    }
 
     assert set(queries.needs(catalog).journal) == registered
     assert set(queries.needs(catalog).blobs()) >= registered
@@ -55,12 +70,18 @@ def test_ancestors_stay_whole_although_they_were_deleted(tmp_path: Path) -> None
     with journal.catalogs[0].reading() as connection:
         needs = queries.needs(connection)
 
-    assert needs.users_of(a_digest("weights file base@1")) == needs.users_of(a_digest("probes")) == ["adapter@1"]
+    assert (
+        needs.users_of(a_digest("weights file base@1"))
+        == needs.users_of(a_digest("probes"))
+        == ["adapter@1"]
+    )
     assert {a_digest("weights file base@1"), a_digest("probes")} <= set(needs.blobs())
 
 
 @pytest.mark.parametrize("what", ["manifest", "facts"])
-def test_what_a_line_needs_and_nobody_can_read_is_known_to_be_unknown(tmp_path: Path, what: str) -> None:
+def test_what_a_line_needs_and_nobody_can_read_is_known_to_be_unknown(
+    tmp_path: Path, what: str
+) -> None:
     journal = a_journal(tmp_path / "first")
     base = journal.register("base", 1)
     journal.register("adapter", 1, kind="adapter", parents=(("base", base.digest, "base@1"),))

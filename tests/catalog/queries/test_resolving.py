@@ -43,7 +43,8 @@ def manifest(story: Journal, name: str, number: int) -> Manifest:
     (body,) = [
         entry.body
         for entry in story.entries
-        if (entry.kind, getattr(entry.body, "name", ""), getattr(entry.body, "number", 0)) == ("Register", name, number)
+        if (entry.kind, getattr(entry.body, "name", ""), getattr(entry.body, "number", 0))
+        == ("Register", name, number)
     ]
     return parse(story.blobs[body.manifest])  # type: ignore[union-attr]
 
@@ -73,11 +74,17 @@ def test_a_reference_means_one_version(catalog: Connection, text: str, expected:
 def test_a_digest_finds_a_yanked_version_too(catalog: Connection, story: Journal) -> None:
     digest = manifest(story, "medical", 2).digest
 
-    assert resolve(catalog, f"medical@{digest}") == resolve(catalog, f"medical@{digest[:15]}") == "medical@2"
+    assert (
+        resolve(catalog, f"medical@{digest}")
+        == resolve(catalog, f"medical@{digest[:15]}")
+        == "medical@2"
+    )
     assert resolve(catalog, f"medical@2@{digest}") == "medical@2"
 
 
-def test_a_parent_is_the_version_that_was_named_and_not_another_with_its_content(catalog: Connection) -> None:
+def test_a_parent_is_the_version_that_was_named_and_not_another_with_its_content(
+    catalog: Connection,
+) -> None:
     assert resolve(catalog, "team/Med^") == "minilm@1"
 
 
@@ -172,7 +179,9 @@ def test_a_digest_that_begins_several_wants_more_digits(tmp_path: Path) -> None:
         queries.resolve(connection, reference.Reference("many", digest=first.hex[0]))
 
 
-def test_a_pinned_version_that_is_another_one_is_refused(catalog: Connection, story: Journal) -> None:
+def test_a_pinned_version_that_is_another_one_is_refused(
+    catalog: Connection, story: Journal
+) -> None:
     there, other = manifest(story, "medical", 1).digest, a_digest("other")
 
     by_number = ("medical@1", str(there), str(other))

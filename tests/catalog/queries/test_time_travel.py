@@ -41,7 +41,7 @@ class TimeTravel(RuleBasedStateMachine):
         self.journal: Journal = a_journal(Path(self.folder.name))
         assert isinstance(self.journal.entries[0].body, Init)
         self.now = State()
-        self.states = [State(), State()]    # after no entry, and after Init
+        self.states = [State(), State()]  # after no entry, and after Init
         self.highest = dict.fromkeys(NAMES, 0)
 
     def write(self, body: Body, second: int) -> None:
@@ -53,7 +53,10 @@ class TimeTravel(RuleBasedStateMachine):
         self.highest[name] += 1
         key = (name, self.highest[name])
         self.now.versions[key] = {"yanked": None, "notes": {}}
-        written, self.journal.write = self.journal.write, lambda body: written(body, time=at_second(second))
+        written, self.journal.write = (
+            self.journal.write,
+            lambda body: written(body, time=at_second(second)),
+        )
         self.journal.register(*key)
         self.journal.write = written
         self.states.append(copy.deepcopy(self.now))
@@ -79,7 +82,12 @@ class TimeTravel(RuleBasedStateMachine):
         self.now.versions[key]["yanked"] = None
         self.write(Yank(*key, undo=True), second)
 
-    @rule(key=live, note=st.sampled_from(KEYS), value=st.sampled_from(["a", "0.5", None]), second=SECONDS)
+    @rule(
+        key=live,
+        note=st.sampled_from(KEYS),
+        value=st.sampled_from(["a", "0.5", None]),
+        second=SECONDS,
+    )
     def annotate(self, key: tuple[str, int], note: str, value: str | None, second: int) -> None:
         notes = self.now.versions[key]["notes"]
         assert isinstance(notes, dict)
@@ -90,7 +98,9 @@ class TimeTravel(RuleBasedStateMachine):
 
     @rule(target=live, key=consumes(live), second=SECONDS)
     def delete(self, key: tuple[str, int], second: int) -> object:
-        if any(number == key[1] and name == key[0] for (name, _), number in self.now.aliases.items()):
+        if any(
+            number == key[1] and name == key[0] for (name, _), number in self.now.aliases.items()
+        ):
             return key
         del self.now.versions[key]
         self.write(Delete(*key), second)
@@ -102,23 +112,49 @@ class TimeTravel(RuleBasedStateMachine):
         expected = self.states[at]
 
         with self.journal.catalogs[0].reading() as connection:
-            found = {(version.name, version.number): {"yanked": version.yank_reason, "notes": dict(version.notes)}
-                     for model in queries.models(connection, at) for version in queries.versions(connection, model.name, at)}
-            aliases = {(name, alias): number for name in NAMES for alias, number in queries.aliases(connection, name, at).items()}
+            found = {
+                (version.name, version.number): {
+                    "yanked": version.yank_reason,
+                    "notes": dict(version.notes),
+                }
+                for model in queries.models(connection, at)
+                for version in queries.versions(connection, model.name, at)
+            }
+            aliases = {
+                (name, alias): number
+                for name in NAMES
+                for alias, number in queries.aliases(connection, name, at).items()
+            }
             latest = {model.name: model.latest for model in queries.models(connection, at)}
-            pointed = {(name, alias): queries.resolve(connection, reference.parse(f"{name}@{alias}"), at).number
-                       for name, alias in aliases if found[name, aliases[name, alias]]["yanked"] is None}
+            pointed = {
+                (name, alias): queries.resolve(
+                    connection, reference.parse(f"{name}@{alias}"), at
+                ).number
+                for name, alias in aliases
+                if found[name, aliases[name, alias]]["yanked"] is None
+            }
             log = [row.entry for row in queries.log(connection, at=at)]
 
         assert found == expected.versions
         assert aliases == expected.aliases
-        assert latest == {name: max((number for (own, number), version in expected.versions.items() if own == name
-                                     and version["yanked"] is None), default=None) for name in {key[0] for key in expected.versions}}
+        assert latest == {
+            name: max(
+                (
+                    number
+                    for (own, number), version in expected.versions.items()
+                    if own == name and version["yanked"] is None
+                ),
+                default=None,
+            )
+            for name in {key[0] for key in expected.versions}
+        }
         assert pointed == {key: number for key, number in aliases.items() if key in pointed}
         assert log == list(range(at, 0, -1))
 
     @rule(second=SECONDS, rest=st.sampled_from(["000000", "500000"]))
-    def a_moment_is_the_last_entry_that_no_clock_had_passed_before(self, second: int, rest: str) -> None:
+    def a_moment_is_the_last_entry_that_no_clock_had_passed_before(
+        self, second: int, rest: str
+    ) -> None:
         time, reached, expected = at_second(second, rest), "", 0
         for entry in self.journal.entries:
             reached = max(reached, entry.time)
@@ -128,15 +164,23 @@ class TimeTravel(RuleBasedStateMachine):
             assert queries.as_of(connection, time) == expected
             first = queries.from_time(connection, time)
 
-        assert first == next((entry.number for entry in self.journal.entries
-                              if max(item.time for item in self.journal.entries[:entry.number]) >= time), len(self.journal.entries) + 1)
+        assert first == next(
+            (
+                entry.number
+                for entry in self.journal.entries
+                if max(item.time for item in self.journal.entries[: entry.number]) >= time
+            ),
+            len(self.journal.entries) + 1,
+        )
 
     @rule(name=st.sampled_from(NAMES), alias=st.sampled_from(ALIASES))
     def each_move_of_an_alias_says_where_it_came_from(self, name: str, alias: str) -> None:
         with self.journal.catalogs[0].reading() as connection:
             rows = queries.log(connection, name, alias=alias)
 
-        assert [row.before for row in rows] == [*(row.number for row in rows[1:]), None][:len(rows)]
+        assert [row.before for row in rows] == [*(row.number for row in rows[1:]), None][
+            : len(rows)
+        ]
         assert (rows[0].number if rows else None) == self.now.aliases.get((name, alias))
 
     def teardown(self) -> None:

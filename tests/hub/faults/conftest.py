@@ -42,15 +42,27 @@ def warm(request: pytest.FixtureRequest) -> Warm:
 
 
 @pytest.fixture(scope="session")
-def pushed(hub_of_the_session: HubServer, filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Warm], Any]:
+def pushed(
+    hub_of_the_session: HubServer, filled: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Warm], Any]:
     """What a hub holds after the line was pushed from `filled` by such a process; pushed once."""
     states: dict[Warm, Any] = {}
 
     def state(warm: Warm) -> Any:
         if warm not in states:
             hub_of_the_session.clear()
-            home = shutil.copytree(filled, tmp_path_factory.mktemp("pushing") / "home", symlinks=True)
-            ran = warm.run("push", "medical@1", "--to", "org/medical", "--parents-to", "org", REGISTRY_HOME=str(home))
+            home = shutil.copytree(
+                filled, tmp_path_factory.mktemp("pushing") / "home", symlinks=True
+            )
+            ran = warm.run(
+                "push",
+                "medical@1",
+                "--to",
+                "org/medical",
+                "--parents-to",
+                "org",
+                REGISTRY_HOME=str(home),
+            )
             assert ran.code == 0, ran.err
             states[warm] = hub_of_the_session.state()
         return states[warm]

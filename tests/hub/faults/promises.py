@@ -23,7 +23,13 @@ ERROR = re.compile(r"error: [^\n]+\n(hint: [^\n]+\n)?")
 
 def broken_promises(hub: HubServer, home: Path, ran: Ran | None = None) -> list[str]:
     """A sentence for each promise that does not hold; none is right."""
-    return [*_half_versions(hub), *_wrong_bytes(home), *_empty_claims(hub, home), *_secrets(hub, home, ran), *(_noise(ran) if ran else ())]
+    return [
+        *_half_versions(hub),
+        *_wrong_bytes(home),
+        *_empty_claims(hub, home),
+        *_secrets(hub, home, ran),
+        *(_noise(ran) if ran else ()),
+    ]
 
 
 def entries(home: Path, kind: str) -> list[dict[str, Any]]:
@@ -34,13 +40,20 @@ def entries(home: Path, kind: str) -> list[dict[str, Any]]:
 
 def versions(home: Path) -> dict[str, str]:
     """`name@number` to the digest of its manifest, of all that was ever registered."""
-    return {f"{body['name']}@{body['number']}": body["manifest"] for body in entries(home, "Register")}
+    return {
+        f"{body['name']}@{body['number']}": body["manifest"] for body in entries(home, "Register")
+    }
 
 
 def everything_outside(home: Path) -> dict[str, bytes]:
     """What a home holds, quarantine apart: what a refused pull must leave as it was."""
-    return {str(path.relative_to(home)): path.read_bytes() for path in sorted(home.rglob("*"))
-            if path.is_file() and path.relative_to(home).parts[0] not in {"staging", "quarantine", "store.lock", "catalog"}}
+    return {
+        str(path.relative_to(home)): path.read_bytes()
+        for path in sorted(home.rglob("*"))
+        if path.is_file()
+        and path.relative_to(home).parts[0]
+        not in {"staging", "quarantine", "store.lock", "catalog"}
+    }
 
 
 def _half_versions(hub: HubServer) -> Iterator[str]:
@@ -68,7 +81,9 @@ def _wrong_bytes(home: Path) -> Iterator[str]:
         if body["manifest"] not in there:
             yield f"{body['name']}@{body['number']} is registered and its manifest is not there"
             continue
-        manifest = json.loads((home / "blobs" / "sha256" / body["manifest"][7:9] / body["manifest"][7:]).read_bytes())
+        manifest = json.loads(
+            (home / "blobs" / "sha256" / body["manifest"][7:9] / body["manifest"][7:]).read_bytes()
+        )
         for file in manifest["files"]:
             if there.get(file["digest"]) != file["size"]:
                 yield f"{body['name']}@{body['number']} is registered without {file['path']}"
@@ -77,7 +92,9 @@ def _wrong_bytes(home: Path) -> Iterator[str]:
 def _empty_claims(hub: HubServer, home: Path) -> Iterator[str]:
     for body in entries(home, "Publish"):
         name = hub.moved.get(body["repository"], body["repository"])
-        commit = hub.repositories[name].commits.get(body["commit"]) if name in hub.repositories else None
+        commit = (
+            hub.repositories[name].commits.get(body["commit"]) if name in hub.repositories else None
+        )
         if commit is None:
             yield f"an entry claims {body['repository']}@{body['commit']}, which is not there"
             continue
@@ -95,15 +112,22 @@ def _secrets(hub: HubServer, home: Path, ran: Ran | None) -> Iterator[str]:
             yield f"{path.relative_to(home)} holds the token"
     if ran and any(token in (ran.out + ran.err).encode() for token in wanted):
         yield f"the token was said: {ran}"
-    yield from (f"{name} at {commit.oid} holds the token in {path}" for name, repository in hub.repositories.items()
-                for commit in repository.commits.values() for path, stored in commit.files.items()
-                if not stored.lfs and any(token in hub.content(stored.digest) for token in wanted))
+    yield from (
+        f"{name} at {commit.oid} holds the token in {path}"
+        for name, repository in hub.repositories.items()
+        for commit in repository.commits.values()
+        for path, stored in commit.files.items()
+        if not stored.lfs and any(token in hub.content(stored.digest) for token in wanted)
+    )
 
 
 def _noise(ran: Ran) -> Iterator[str]:
     if "Traceback" in ran.err:
         yield f"a traceback was shown: {ran.err}"
-    elif ran.code > 0 and len([line for line in ran.err.splitlines() if line.startswith("error: ")]) != 1:
+    elif (
+        ran.code > 0
+        and len([line for line in ran.err.splitlines() if line.startswith("error: ")]) != 1
+    ):
         yield f"a failure is one line, and this was said: {ran.err!r}"
 
 

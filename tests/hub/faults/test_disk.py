@@ -68,18 +68,25 @@ print("codes", first, second)
 """The command on a disk with `free` bytes, and once more when there is room. Where no disk may be mounted, files may not grow instead."""
 
 
-def on_a_full_disk(hub: HubServer, warm: Warm, home: Path, free: int, *arguments: str) -> tuple[int, int]:
+def on_a_full_disk(
+    hub: HubServer, warm: Warm, home: Path, free: int, *arguments: str
+) -> tuple[int, int]:
     """Both exit codes; promises are checked on what each of the two left in `home`-full and `home`-done."""
     ran = warm.run(home, home.parent / "disk", free, *arguments, code=ON_A_FULL_DISK)
     assert ran.code == 0, ran.err
     assert "Traceback" not in ran.err
-    assert [*broken_promises(hub, Path(f"{home}-full")), *broken_promises(hub, Path(f"{home}-done"))] == []
+    assert [
+        *broken_promises(hub, Path(f"{home}-full")),
+        *broken_promises(hub, Path(f"{home}-done")),
+    ] == []
     _, first, second = ran.out.splitlines()[-1].split()
     return int(first), int(second)
 
 
 @pytest.mark.parametrize("pages", [0, 1, 2, 4, 8, 16, 24, 32])
-def test_a_pull_onto_a_full_disk_is_finished_when_there_is_room(published, warm, empty, filled, pages):
+def test_a_pull_onto_a_full_disk_is_finished_when_there_is_room(
+    published, warm, empty, filled, pages
+):
     first, second = on_a_full_disk(published, warm, empty, pages * PAGE, "pull", "hf://org/medical")
 
     assert (first, second) == (UNAVAILABLE, DONE)
@@ -88,8 +95,12 @@ def test_a_pull_onto_a_full_disk_is_finished_when_there_is_room(published, warm,
 
 @pytest.mark.parametrize("pages", [0, 1, 2])
 def test_a_push_that_cannot_be_recorded_is_recorded_when_there_is_room(hub, warm, home, pages):
-    first, second = on_a_full_disk(hub, warm, home, pages * PAGE, "push", "minilm@1", "--to", "org/minilm")
+    first, second = on_a_full_disk(
+        hub, warm, home, pages * PAGE, "push", "minilm@1", "--to", "org/minilm"
+    )
 
     assert (first, second) in {(UNAVAILABLE, DONE), (DONE, DONE)}
     assert len(hub.history("org/minilm")) == 2
-    assert [body["commit"] for body in entries(Path(f"{home}-done"), "Publish")] == [hub.tags("org/minilm")["v1"]]
+    assert [body["commit"] for body in entries(Path(f"{home}-done"), "Publish")] == [
+        hub.tags("org/minilm")["v1"]
+    ]

@@ -20,7 +20,9 @@ LINE = ".registry/line.json"
 Line = list[dict[str, Any]]
 
 
-def with_line(hub: HubServer, name: str, change: Callable[[Line], None], more: dict[str, bytes] | None = None) -> None:
+def with_line(
+    hub: HubServer, name: str, change: Callable[[Line], None], more: dict[str, bytes] | None = None
+) -> None:
     """Change what a repository says of the line in it, so that each manifest still has the digest it is said to have."""
     said = json.loads(hub.files(name)[LINE])
     change(said["line"])
@@ -34,7 +36,9 @@ def a_file(path: str) -> Callable[[Line], None]:
 
     def change(line: Line) -> None:
         content = b"{}"
-        line[0]["manifest"]["files"].append({"path": path, "digest": digest_of(content), "size": len(content)})
+        line[0]["manifest"]["files"].append(
+            {"path": path, "digest": digest_of(content), "size": len(content)}
+        )
         line[0]["manifest"]["files"].sort(key=lambda file: file["path"])
 
     return change
@@ -48,8 +52,25 @@ def set_in(line: Line, value: Any, *keys: Any) -> None:
     place[keys[-1]] = value
 
 
-NAMES = ["../evil.json", "sub/../../evil.json", "/etc/evil.json", "C:\\evil.json", "sub\\evil.json", "CON", "sub/aux.json", "nul.txt", "CONFIG.json",
-         ".registry/marker.json", "a\nb.json", "a\x00b.json", "", ".", "1_Pooling/../config.json", "x" * 300, "trailing. "]
+NAMES = [
+    "../evil.json",
+    "sub/../../evil.json",
+    "/etc/evil.json",
+    "C:\\evil.json",
+    "sub\\evil.json",
+    "CON",
+    "sub/aux.json",
+    "nul.txt",
+    "CONFIG.json",
+    ".registry/marker.json",
+    "a\nb.json",
+    "a\x00b.json",
+    "",
+    ".",
+    "1_Pooling/../config.json",
+    "x" * 300,
+    "trailing. ",
+]
 
 
 @pytest.fixture
@@ -69,25 +90,57 @@ def refused(run, empty, tmp_path) -> Callable[..., str]:
 
 
 def test_a_name_that_is_no_path_of_a_version(published, all_refused):
-    codes = all_refused({name: lambda repository, name=name: with_line(published, repository, a_file(name), {name: b"{}"}) for name in NAMES})
+    codes = all_refused(
+        {
+            name: lambda repository, name=name: with_line(
+                published, repository, a_file(name), {name: b"{}"}
+            )
+            for name in NAMES
+        }
+    )
 
     assert set(codes.values()) <= {INVALID, REFUSED}, codes
 
 
 LIES: dict[str, tuple[Callable[[Line], None], tuple[int, ...]]] = {
-    "a digest that the file has not": (lambda line: set_in(line, "sha256:" + "0" * 64, 0, "manifest", "files", 0, "digest"), (CORRUPT,)),
-    "a size that the file has not": (lambda line: set_in(line, 7, 0, "manifest", "files", 0, "size"), (CORRUPT, 7)),
-    "a size beyond any disk": (lambda line: set_in(line, 1 << 62, 0, "manifest", "files", 0, "size"), (INVALID, CORRUPT, REFUSED, 7)),
+    "a digest that the file has not": (
+        lambda line: set_in(line, "sha256:" + "0" * 64, 0, "manifest", "files", 0, "digest"),
+        (CORRUPT,),
+    ),
+    "a size that the file has not": (
+        lambda line: set_in(line, 7, 0, "manifest", "files", 0, "size"),
+        (CORRUPT, 7),
+    ),
+    "a size beyond any disk": (
+        lambda line: set_in(line, 1 << 62, 0, "manifest", "files", 0, "size"),
+        (INVALID, CORRUPT, REFUSED, 7),
+    ),
     "a file that is not there": (a_file("missing.json"), (3, CORRUPT, REFUSED)),
-    "a manifest of a newer format": (lambda line: set_in(line, 9, 0, "manifest", "format"), (INVALID,)),
-    "another class": (lambda line: set_in(line, "CrossEncoder", 0, "manifest", "class"), (INVALID, CORRUPT, REFUSED)),
-    "another kind": (lambda line: set_in(line, "adapter", 0, "manifest", "kind"), (INVALID, CORRUPT, REFUSED)),
+    "a manifest of a newer format": (
+        lambda line: set_in(line, 9, 0, "manifest", "format"),
+        (INVALID,),
+    ),
+    "another class": (
+        lambda line: set_in(line, "CrossEncoder", 0, "manifest", "class"),
+        (INVALID, CORRUPT, REFUSED),
+    ),
+    "another kind": (
+        lambda line: set_in(line, "adapter", 0, "manifest", "kind"),
+        (INVALID, CORRUPT, REFUSED),
+    ),
     "a name that leads out": (lambda line: set_in(line, "../evil", 0, "name"), (INVALID,)),
     "no number": (lambda line: set_in(line, "1", 0, "number"), (INVALID,)),
     "number zero": (lambda line: set_in(line, 0, 0, "number"), (INVALID,)),
-    "a repository that is an address": (lambda line: set_in(line, "http://evil.example/x", 0, "repository"), (INVALID,)),
+    "a repository that is an address": (
+        lambda line: set_in(line, "http://evil.example/x", 0, "repository"),
+        (INVALID,),
+    ),
     "a parent that is nowhere": (
-        lambda line: set_in(line, [{"role": "base", "digest": "sha256:" + "1" * 64}], 0, "manifest", "parents"), (INVALID,)),
+        lambda line: set_in(
+            line, [{"role": "base", "digest": "sha256:" + "1" * 64}], 0, "manifest", "parents"
+        ),
+        (INVALID,),
+    ),
     "itself twice": (lambda line: line.append(line[0]), (INVALID,)),
     "no version": (lambda line: line.clear(), (INVALID,)),
     "a thousand versions": (lambda line: line.extend(line[:1] * 1000), (INVALID,)),
@@ -95,7 +148,12 @@ LIES: dict[str, tuple[Callable[[Line], None], tuple[int, ...]]] = {
 
 
 def test_a_line_that_lies(published, all_refused):
-    codes = all_refused({lie: lambda repository, change=change: with_line(published, repository, change) for lie, (change, _) in LIES.items()})
+    codes = all_refused(
+        {
+            lie: lambda repository, change=change: with_line(published, repository, change)
+            for lie, (change, _) in LIES.items()
+        }
+    )
 
     assert {lie: code for lie, code in codes.items() if code not in LIES[lie][1]} == {}
 
@@ -115,33 +173,64 @@ BOMBS = {
 
 
 def test_a_line_that_is_a_bomb(published, all_refused):
-    codes = all_refused({bomb: lambda repository, content=content: published.commit(repository, {LINE: content}) for bomb, content in BOMBS.items()})
+    codes = all_refused(
+        {
+            bomb: lambda repository, content=content: published.commit(repository, {LINE: content})
+            for bomb, content in BOMBS.items()
+        }
+    )
 
     assert set(codes.values()) <= {INVALID, REFUSED}, codes
 
 
-@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "modules.json", "config_sentence_transformers.json", "1_Pooling/config.json"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "config.json",
+        "tokenizer.json",
+        "modules.json",
+        "config_sentence_transformers.json",
+        "1_Pooling/config.json",
+    ],
+)
 def test_a_bomb_in_a_model_that_no_registry_made(hub, refused, tmp_path_factory, file):
     folder = plain.base(tmp_path_factory.mktemp("plain") / "model")
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
     hub.commit("org/plain", {**files, file: b'{"a":' * 100_000 + b"1" + b"}" * 100_000})
 
     refused("hf://org/plain", INVALID, REFUSED, arguments=("--as", "plain"))
 
 
 def test_a_repository_of_a_hundred_thousand_files(hub, refused):
-    siblings = [{"rfilename": f"{number}.json", "size": 2, "blobId": "a" * 40} for number in range(100_001)]
+    siblings = [
+        {"rfilename": f"{number}.json", "size": 2, "blobId": "a" * 40} for number in range(100_001)
+    ]
     hub.commit("org/many", {"README.md": b"#"})
-    hub.fault("GET /api/models/org/many", body=json.dumps({"id": "org/many", "sha": "a" * 40, "siblings": siblings}).encode())
+    hub.fault(
+        "GET /api/models/org/many",
+        body=json.dumps({"id": "org/many", "sha": "a" * 40, "siblings": siblings}).encode(),
+    )
 
     error = refused("hf://org/many", REFUSED, arguments=("--as", "many"))
     assert missing(error, "hf://org/many", "100001", "100000") == []
 
 
-@pytest.mark.parametrize("name", ["../evil.json", "/evil.json", "CONFIG.json", "sub/../../evil.json"])
-def test_a_model_that_no_registry_made_with_a_hostile_name(hub, run, empty, tmp_path, tmp_path_factory, name):
+@pytest.mark.parametrize(
+    "name", ["../evil.json", "/evil.json", "CONFIG.json", "sub/../../evil.json"]
+)
+def test_a_model_that_no_registry_made_with_a_hostile_name(
+    hub, run, empty, tmp_path, tmp_path_factory, name
+):
     folder = plain.base(tmp_path_factory.mktemp("plain") / "model")
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
     hub.commit("org/plain", {**files, name: b"{}"})
     beside = sorted(tmp_path.iterdir())
 
@@ -153,8 +242,13 @@ def test_a_model_that_no_registry_made_with_a_hostile_name(hub, run, empty, tmp_
 
 
 def test_another_commit_than_the_one_that_was_asked_for(published, refused):
-    asked, other = published.head("org/minilm"), published.commit("org/minilm", {"notes.txt": b"mine"})
-    published.repository("org/minilm").commits[asked] = published.repository("org/minilm").commits[other]
+    asked, other = (
+        published.head("org/minilm"),
+        published.commit("org/minilm", {"notes.txt": b"mine"}),
+    )
+    published.repository("org/minilm").commits[asked] = published.repository("org/minilm").commits[
+        other
+    ]
 
     error = refused(f"hf://org/minilm@{asked}", 4)
     assert missing(error, "hf://org/minilm", asked, other) == []
@@ -214,7 +308,9 @@ def other_model(hub: HubServer, name: str) -> None:
 
     def change(line: Line) -> None:
         line[0]["number"] = 2
-        (weights,) = [file for file in line[0]["manifest"]["files"] if file["path"] == "model.safetensors"]
+        (weights,) = [
+            file for file in line[0]["manifest"]["files"] if file["path"] == "model.safetensors"
+        ]
         weights["digest"] = digest_of(bytes(content))
 
     with_line(hub, name, change, {"model.safetensors": bytes(content)})

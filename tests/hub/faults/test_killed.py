@@ -14,7 +14,12 @@ from tests.hub.lines import wait_for
 from tests.hub.server import HubServer
 from tests.support.warm import KILLED, Warm
 
-STEPS = ("POST /repos/create", "/__s3__/put/|/__cas__/v1/(xorbs|shards)", "POST /org/{name}/commit/", "POST /org/{name}/tag/")
+STEPS = (
+    "POST /repos/create",
+    "/__s3__/put/|/__cas__/v1/(xorbs|shards)",
+    "POST /org/{name}/commit/",
+    "POST /org/{name}/tag/",
+)
 REPOSITORIES = ("minilm", "minilm-medical", "medical")
 
 DYING = """
@@ -50,7 +55,9 @@ class Kill:
         self._kill()
 
 
-def killed_at(hub: HubServer, warm: Warm, home: Path, on: str, when: str, *arguments: str, skip: int = 0) -> int:
+def killed_at(
+    hub: HubServer, warm: Warm, home: Path, on: str, when: str, *arguments: str, skip: int = 0
+) -> int:
     """The exit code of a command that is killed at a request: `first`, so that the hub never acts on it, or `after` it did."""
     kill = Kill()
     hub.fault(on, **{when: kill}, cut_upload=0 if when == "first" else None, skip=skip)
@@ -61,7 +68,12 @@ def killed_at(hub: HubServer, warm: Warm, home: Path, on: str, when: str, *argum
 
 def test_a_push_that_is_killed_at_every_step_again_and_again_arrives(hub, lfs, xet, home):
     push = ("push", "medical@1", "--to", "org/medical", "--parents-to", "org")
-    places = [(step.format(name=name), when) for name in REPOSITORIES for step in STEPS for when in ("first", "after")]
+    places = [
+        (step.format(name=name), when)
+        for name in REPOSITORIES
+        for step in STEPS
+        for when in ("first", "after")
+    ]
     codes = []
 
     for number, (step, when) in enumerate(places):
@@ -72,20 +84,30 @@ def test_a_push_that_is_killed_at_every_step_again_and_again_arrives(hub, lfs, x
 
     assert codes.count(KILLED) >= 20, codes
     assert last.code == 0, last.err
-    assert {name: len(hub.history(f"org/{name}")) for name in REPOSITORIES} == dict.fromkeys(REPOSITORIES, 2)
-    assert {body["name"]: body["commit"] for body in entries(home, "Publish")} == {name: hub.tags(f"org/{name}")["v1"] for name in REPOSITORIES}
+    assert {name: len(hub.history(f"org/{name}")) for name in REPOSITORIES} == dict.fromkeys(
+        REPOSITORIES, 2
+    )
+    assert {body["name"]: body["commit"] for body in entries(home, "Publish")} == {
+        name: hub.tags(f"org/{name}")["v1"] for name in REPOSITORIES
+    }
     assert broken_promises(hub, home, last) == []
 
 
-PLACES = [("request", number, "lfs") for number in range(1, 21, 2)] + [("folder", number, "xet") for number in range(5, 105, 10)]
+PLACES = [("request", number, "lfs") for number in range(1, 21, 2)] + [
+    ("folder", number, "xet") for number in range(5, 105, 10)
+]
 
 
 @pytest.mark.parametrize(("where", "number", "warm"), PLACES, indirect=["warm"])
-def test_a_pull_that_is_killed_is_finished_by_the_same_command(published, warm, empty, filled, where, number):
+def test_a_pull_that_is_killed_is_finished_by_the_same_command(
+    published, warm, empty, filled, where, number
+):
     pull = ("pull", "hf://org/medical")
 
     if where == "request":
-        code = killed_at(published, warm, empty, "/", "after" if number % 4 == 1 else "first", *pull, skip=number)
+        code = killed_at(
+            published, warm, empty, "/", "after" if number % 4 == 1 else "first", *pull, skip=number
+        )
     else:
         code = warm.run(number, *pull, code=DYING, REGISTRY_HOME=str(empty)).code
     published.faults.clear()
@@ -102,16 +124,22 @@ def test_a_pull_that_is_killed_is_finished_by_the_same_command(published, warm, 
     assert not list((empty / "staging").iterdir())
 
 
-def test_a_killed_pull_of_a_large_file_goes_on_where_it_was(hub, lfs, tmp_path, minilm_folder, empty):
+def test_a_killed_pull_of_a_large_file_goes_on_where_it_was(
+    hub, lfs, tmp_path, minilm_folder, empty
+):
     with registry.init(tmp_path / "large") as made:
         made.add(minilm_folder, "minilm", measure=False)
-    pushed = lfs.run("push", "minilm@1", "--to", "org/minilm", REGISTRY_HOME=str(tmp_path / "large"))
+    pushed = lfs.run(
+        "push", "minilm@1", "--to", "org/minilm", REGISTRY_HOME=str(tmp_path / "large")
+    )
     size = (minilm_folder / "model.safetensors").stat().st_size
     hub.requests.clear()
     hub.fault("GET /__cdn__/", cut=60_000_000, stall=60.0)
 
     running = lfs.start("pull", "hf://org/minilm", REGISTRY_HOME=str(empty))
-    wait_for(lambda: hub.asked("GET /__cdn__/") and hub.asked("GET /__cdn__/")[0].answered == 60_000_000)
+    wait_for(
+        lambda: hub.asked("GET /__cdn__/") and hub.asked("GET /__cdn__/")[0].answered == 60_000_000
+    )
     running.kill()
     killed = running.wait()
     hub.faults.clear()

@@ -27,15 +27,27 @@ ONCE: dict[str, tuple[str, dict[str, Any], int]] = {
     "a small file is too short": (SMALL, {"short": 7}, UNAVAILABLE),
     "a small file is another page": (SMALL, {"body": b"<html>bad gateway"}, UNAVAILABLE),
     "a small file meets a 401": (SMALL, {"status": 401}, UNAVAILABLE),
-    "a file is gone": ("GET /resolve/.*tokenizer.json", {"status": 404, "headers": {"X-Error-Code": "EntryNotFound"}}, NOT_FOUND),
-    "a file sends round in circles": ("GET /resolve/.*tokenizer.json", {"redirect": "/org/minilm/resolve/main/round", "times": 1}, NOT_FOUND),
+    "a file is gone": (
+        "GET /resolve/.*tokenizer.json",
+        {"status": 404, "headers": {"X-Error-Code": "EntryNotFound"}},
+        NOT_FOUND,
+    ),
+    "a file sends round in circles": (
+        "GET /resolve/.*tokenizer.json",
+        {"redirect": "/org/minilm/resolve/main/round", "times": 1},
+        NOT_FOUND,
+    ),
     "the line is cut": ("GET /resolve-cache/.*line.json", {"cut": 50}, DONE),
     "the line has a flipped bit": ("GET /resolve-cache/.*line.json", {"flip": 20}, 2),
     "looking meets a 500": ("GET /api/models/", {"status": 500}, DONE),
     "looking meets no answer": ("GET /api/models/", {"hang": 20.0}, DONE),
     "looking meets a 401": ("GET /api/models/", {"status": 401}, UNAVAILABLE),
     "looking meets a page": ("GET /api/models/", {"body": b"<html>bad gateway"}, UNAVAILABLE),
-    "looking meets patience": ("GET /api/models/", {"status": 429, "headers": {"RateLimit": '"api";r=0;t=1'}}, DONE),
+    "looking meets patience": (
+        "GET /api/models/",
+        {"status": 429, "headers": {"RateLimit": '"api";r=0;t=1'}},
+        DONE,
+    ),
 }
 """What goes wrong once: on which request, how, and the exit code of the command in which it does."""
 
@@ -45,7 +57,9 @@ CASES = [(what, "xet" if number % 2 else "lfs") for number, what in enumerate(ON
 
 
 @pytest.mark.parametrize(("what", "warm"), CASES, indirect=["warm"])
-def test_what_goes_wrong_once_is_mended_at_once_or_by_the_same_command(published, run, empty, filled, what):
+def test_what_goes_wrong_once_is_mended_at_once_or_by_the_same_command(
+    published, run, empty, filled, what
+):
     on, wrong, code = ONCE[what]
     fault = published.fault(on, **wrong)
 

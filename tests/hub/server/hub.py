@@ -90,13 +90,22 @@ class HubServer:
     def state(self) -> dict[str, Any]:
         """All that it holds, for `restore`: what many tests begin with is pushed once."""
         with self.lock:
-            return {name: copy.deepcopy(getattr(self, name)) if name == "repositories" else dict(getattr(self, name)) for name in _HELD}
+            return {
+                name: copy.deepcopy(getattr(self, name))
+                if name == "repositories"
+                else dict(getattr(self, name))
+                for name in _HELD
+            }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Hold again what was held when `state` was taken; the records of requests stay."""
         with self.lock:
             for name in _HELD:
-                setattr(self, name, copy.deepcopy(state[name]) if name == "repositories" else dict(state[name]))
+                setattr(
+                    self,
+                    name,
+                    copy.deepcopy(state[name]) if name == "repositories" else dict(state[name]),
+                )
 
     # Behind the client's back.
 
@@ -109,10 +118,25 @@ class HubServer:
         with self.lock:
             made = self.repositories[name] = Repository(name, private=private)
             self.moved.pop(name, None)
-            self.add_commit(made, "main", {".gitattributes": self.keep(ATTRIBUTES)}, "initial commit", "", made.namespace)
+            self.add_commit(
+                made,
+                "main",
+                {".gitattributes": self.keep(ATTRIBUTES)},
+                "initial commit",
+                "",
+                made.namespace,
+            )
             return made
 
-    def commit(self, name: str, files: Mapping[str, bytes | None], *, revision: str = "main", title: str = "by hand", message: str = "") -> str:
+    def commit(
+        self,
+        name: str,
+        files: Mapping[str, bytes | None],
+        *,
+        revision: str = "main",
+        title: str = "by hand",
+        message: str = "",
+    ) -> str:
         """Commit files (None removes one) on top of a branch, and its oid; no path is refused. Makes the repository if need be."""
         with self.lock:
             repository = self.repositories.get(name) or self.create(name)
@@ -122,14 +146,31 @@ class HubServer:
                 if content is None:
                     del tree[path]
                 else:
-                    tree[path] = self.keep(content, large=len(content) > self.large or path.endswith((".safetensors", ".bin")))
+                    tree[path] = self.keep(
+                        content,
+                        large=len(content) > self.large or path.endswith((".safetensors", ".bin")),
+                    )
                     repository.objects.add(tree[path].digest)
             return self.add_commit(repository, revision, tree, title, message, repository.namespace)
 
-    def add_commit(self, repository: Repository, revision: str, files: Mapping[str, Stored], title: str, message: str, author: str) -> str:
+    def add_commit(
+        self,
+        repository: Repository,
+        revision: str,
+        files: Mapping[str, Stored],
+        title: str,
+        message: str,
+        author: str,
+    ) -> str:
         """Put a commit with exactly these files on a branch or pull request, which starts at main if it is new."""
         parent = repository.resolve(revision)
-        made = Commit(parent.oid if parent else repository.branches.get("main"), dict(files), title, message, author)
+        made = Commit(
+            parent.oid if parent else repository.branches.get("main"),
+            dict(files),
+            title,
+            message,
+            author,
+        )
         repository.commits[made.oid] = made
         repository.point(revision, made.oid)
         return made.oid
@@ -207,22 +248,38 @@ class HubServer:
     def asked(self, like: str) -> list[Request]:
         """The requests so far that "METHOD REGEX" matches, in order."""
         wanted = Fault(like)
-        return [request for request in list(self.requests) if wanted.matches(request.method, request.target)]
+        return [
+            request
+            for request in list(self.requests)
+            if wanted.matches(request.method, request.target)
+        ]
 
     @property
     def uploaded(self) -> int:
         """Bytes of large files that came in, broken uploads apart."""
-        return sum(request.length for request in self.requests if request.path.startswith(("/__s3__/p", "/__cas__/v1/xorbs")))
+        return sum(
+            request.length
+            for request in self.requests
+            if request.path.startswith(("/__s3__/p", "/__cas__/v1/xorbs"))
+        )
 
     @property
     def downloaded(self) -> int:
         """Bytes of large files that went out, as far as they were sent."""
-        return sum(request.answered for request in self.requests if request.path.startswith(("/__cdn__/", "/__cas__/xorb/")))
+        return sum(
+            request.answered
+            for request in self.requests
+            if request.path.startswith(("/__cdn__/", "/__cas__/xorb/"))
+        )
 
     @property
     def leaks(self) -> list[Request]:
         """Requests that came to the other host with a user's token, which must go to this one only."""
-        return [request for request in self.requests if "127.0.0.1" not in request.host and request.bearer in self.tokens.values()]
+        return [
+            request
+            for request in self.requests
+            if "127.0.0.1" not in request.host and request.bearer in self.tokens.values()
+        ]
 
     # Answering.
 
@@ -231,7 +288,9 @@ class HubServer:
         for methods, pattern, answer in ROUTES:
             if request.method in methods.split() and (match := pattern.fullmatch(request.path)):
                 with self.lock:
-                    return answer(self, request, *(group and unquote(group) for group in match.groups()))
+                    return answer(
+                        self, request, *(group and unquote(group) for group in match.groups())
+                    )
         raise Problem(404, "Not found")
 
     def user(self, request: Request) -> User | None:
@@ -239,25 +298,37 @@ class HubServer:
         if request.bearer is None:
             return None
         with suppress(StopIteration):
-            return self.users[next(name for name, token in self.tokens.items() if token == request.bearer)]
+            return self.users[
+                next(name for name, token in self.tokens.items() if token == request.bearer)
+            ]
         raise Problem(401, "Invalid credentials in Authorization header")
 
     def find(self, request: Request, name: str, *, write: bool = False) -> Repository:
         """The repository of a request, if whoever asks may see it, and change it where they would."""
         user = self.user(request)
         if name in self.moved:
-            target = re.sub(rf"(?<=/){re.escape(name)}(?=[/.?]|$)", self.moved[name], request.target, count=1)
+            target = re.sub(
+                rf"(?<=/){re.escape(name)}(?=[/.?]|$)", self.moved[name], request.target, count=1
+            )
             raise Problem(307, "moved", headers={"Location": target})
         found = self.repositories.get(name)
         if found is None or not (user.may_read(found) if user else not found.private):
             if user is None:
-                raise Problem(401, "Invalid username or password.",
-                              headers={"WWW-Authenticate": 'Bearer realm="Authentication required", charset="UTF-8"'})
+                raise Problem(
+                    401,
+                    "Invalid username or password.",
+                    headers={
+                        "WWW-Authenticate": 'Bearer realm="Authentication required", charset="UTF-8"'
+                    },
+                )
             raise Problem(404, "Repository not found", "RepoNotFound")
         if write and user is None:
             raise Problem(401, "Invalid username or password.")
         if write and user and not user.may_write(found.namespace):
-            raise Problem(403, "Forbidden: you don't have the required permissions to write to this repository")
+            raise Problem(
+                403,
+                "Forbidden: you don't have the required permissions to write to this repository",
+            )
         return found
 
     def find_commit(self, repository: Repository, revision: str) -> Commit:

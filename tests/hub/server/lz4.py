@@ -9,13 +9,13 @@ def unpack(frame: bytes) -> bytearray:
     flags = frame[4]
     at = 7 + (8 if flags & 8 else 0) + (4 if flags & 1 else 0)
     done = bytearray()
-    while size := int.from_bytes(frame[at:at + 4], "little"):
+    while size := int.from_bytes(frame[at : at + 4], "little"):
         at += 4
         length = size & 0x7FFFFFFF
         if size >> 31:
-            done += frame[at:at + length]
+            done += frame[at : at + length]
         else:
-            _block(frame[at:at + length], done)
+            _block(frame[at : at + length], done)
         at += length + (4 if flags & 16 else 0)
     return done
 
@@ -25,16 +25,16 @@ def _block(block: bytes, done: bytearray) -> None:
     while at < len(block):
         token = block[at]
         length, at = _length(block, at + 1, token >> 4)
-        done += block[at:at + length]
+        done += block[at : at + length]
         at += length
         if at >= len(block):
             return
-        back = int.from_bytes(block[at:at + 2], "little")
+        back = int.from_bytes(block[at : at + 2], "little")
         length, at = _length(block, at + 2, token & 15)
         length += 4
         start = len(done) - back
         while length > 0:  # what is copied may overlap what it makes
-            piece = done[start:start + length]
+            piece = done[start : start + length]
             done += piece
             length -= len(piece)
             start += len(piece)

@@ -21,11 +21,22 @@ def whoami(hub: HubServer, request: Request) -> Answer:
     user = hub.user(request)
     if user is None:
         raise Problem(401, "Invalid username or password.")
-    return Answer.json({
-        "type": "user", "id": f"u-{user.name}", "name": user.name, "fullname": user.name.title(), "email": f"{user.name}@example.org",
-        "emailVerified": True, "canPay": False, "isPro": False,
-        "orgs": [{"type": "org", "name": name, "roleInOrg": "admin"} for name in user.organizations],
-        "auth": {"type": "access_token", "accessToken": {"displayName": "t", "role": "write"}}})
+    return Answer.json(
+        {
+            "type": "user",
+            "id": f"u-{user.name}",
+            "name": user.name,
+            "fullname": user.name.title(),
+            "email": f"{user.name}@example.org",
+            "emailVerified": True,
+            "canPay": False,
+            "isPro": False,
+            "orgs": [
+                {"type": "org", "name": name, "roleInOrg": "admin"} for name in user.organizations
+            ],
+            "auth": {"type": "access_token", "accessToken": {"displayName": "t", "role": "write"}},
+        }
+    )
 
 
 def create(hub: HubServer, request: Request) -> Answer:
@@ -36,7 +47,9 @@ def create(hub: HubServer, request: Request) -> Answer:
     namespace = asked.get("organization") or user.name
     name = f"{namespace}/{asked['name']}"
     if not user.may_write(namespace):
-        raise Problem(403, f"You don't have the rights to create a model under the namespace \"{namespace}\"")
+        raise Problem(
+            403, f'You don\'t have the rights to create a model under the namespace "{namespace}"'
+        )
     if name in hub.repositories:
         raise Problem(409, "You already created this model repo", url=f"{hub.url}/{name}")
     hub.create(name, private=asked.get("visibility") == "private")
@@ -80,8 +93,14 @@ def check(hub: HubServer, request: Request, name: str, write: str | None) -> Ans
 def admit(hub: HubServer, request: Request, repository: Repository) -> None:
     """Raises Problem if files of this repository are not for whoever asks; what it holds may be listed nevertheless."""
     user = hub.user(request)
-    if repository.gated and not (user and (user.may_write(repository.namespace) or user.name in repository.granted)):
-        raise Problem(401 if user is None else 403, f"Access to model {repository.id} is restricted.", "GatedRepo")
+    if repository.gated and not (
+        user and (user.may_write(repository.namespace) or user.name in repository.granted)
+    ):
+        raise Problem(
+            401 if user is None else 403,
+            f"Access to model {repository.id} is restricted.",
+            "GatedRepo",
+        )
 
 
 def info(hub: HubServer, request: Request, name: str, revision: str = "main") -> Answer:
@@ -99,8 +118,15 @@ def listing(hub: HubServer, request: Request) -> Answer:
         if not (user.may_read(repository) if user else not repository.private):
             continue
         described = _described(hub, request, repository, repository.commits[repository.head])
-        tags = cards.tags(_card(hub, repository.commits[repository.head]), repository.commits[repository.head].files)
-        if (not author or repository.namespace == author) and text in name.lower() and set(wanted) <= set(tags):
+        tags = cards.tags(
+            _card(hub, repository.commits[repository.head]),
+            repository.commits[repository.head].files,
+        )
+        if (
+            (not author or repository.namespace == author)
+            and text in name.lower()
+            and set(wanted) <= set(tags)
+        ):
             found.append(described)
     return paged(hub, request, found, int(request.first("limit") or hub.page))
 
@@ -108,10 +134,12 @@ def listing(hub: HubServer, request: Request) -> Answer:
 def paged(hub: HubServer, request: Request, items: list[Any], size: int, **headers: str) -> Answer:
     """One page of a listing, and the address of the next."""
     start = int(request.first("cursor") or 0)
-    answer = Answer.json(items[start:start + size], **headers)
+    answer = Answer.json(items[start : start + size], **headers)
     if start + size < len(items):
         kept = [f"{key}={value}" for key, value in request.query if key != "cursor"]
-        answer.headers["Link"] = f'<{hub.url}{request.path}?{"&".join([*kept, f"cursor={start + size}"])}>; rel="next"'
+        answer.headers["Link"] = (
+            f'<{hub.url}{request.path}?{"&".join([*kept, f"cursor={start + size}"])}>; rel="next"'
+        )
     return answer
 
 
@@ -120,9 +148,16 @@ def refs(hub: HubServer, request: Request, name: str) -> Answer:
     found = hub.find(request, name)
 
     def named(table: dict[str, str], prefix: str) -> list[dict[str, str]]:
-        return [{"name": key, "ref": prefix + key, "targetCommit": oid} for key, oid in sorted(table.items())]
+        return [
+            {"name": key, "ref": prefix + key, "targetCommit": oid}
+            for key, oid in sorted(table.items())
+        ]
 
-    said: dict[str, Any] = {"branches": named(found.branches, "refs/heads/"), "converts": [], "tags": named(found.tags, "refs/tags/")}
+    said: dict[str, Any] = {
+        "branches": named(found.branches, "refs/heads/"),
+        "converts": [],
+        "tags": named(found.tags, "refs/tags/"),
+    }
     if request.first("include_prs"):
         said["pullRequests"] = named(found.requests, "refs/pr/")
     return Answer.json(said)
@@ -131,8 +166,16 @@ def refs(hub: HubServer, request: Request, name: str) -> Answer:
 def commits(hub: HubServer, request: Request, name: str, revision: str) -> Answer:
     """A revision's commits, newest first."""
     found = hub.find(request, name)
-    line = [{"id": commit.oid, "title": commit.title, "message": commit.message, "authors": [{"user": commit.author, "avatar": ""}],
-             "date": _time(commit.date)} for commit in found.line(hub.find_commit(found, revision).oid)]
+    line = [
+        {
+            "id": commit.oid,
+            "title": commit.title,
+            "message": commit.message,
+            "authors": [{"user": commit.author, "avatar": ""}],
+            "date": _time(commit.date),
+        }
+        for commit in found.line(hub.find_commit(found, revision).oid)
+    ]
     return paged(hub, request, line, hub.page, x_total_count=str(len(line)))
 
 
@@ -180,24 +223,56 @@ def squash(hub: HubServer, request: Request, name: str, branch: str) -> Answer:
     return Answer.json({})
 
 
-def _described(hub: HubServer, request: Request, repository: Repository, commit: Commit) -> dict[str, Any]:
+def _described(
+    hub: HubServer, request: Request, repository: Repository, commit: Commit
+) -> dict[str, Any]:
     card = _card(hub, commit)
     tags = cards.tags(card, commit.files)
     bases = cards.bases(card)
-    children = [other for other in hub.repositories.values()
-                if not other.private and repository.id in cards.bases(_card(hub, other.commits[other.head]))]
+    children = [
+        other
+        for other in hub.repositories.values()
+        if not other.private and repository.id in cards.bases(_card(hub, other.commits[other.head]))
+    ]
     large = {stored.digest: stored.size for stored in commit.files.values() if stored.lfs}
     everything = {
-        "_id": _id(repository.id), "id": repository.id, "modelId": repository.id, "author": repository.namespace, "sha": commit.oid,
-        "lastModified": _time(commit.date), "createdAt": _time(repository.created), "private": repository.private,
-        "gated": repository.gated, "disabled": False, "downloads": 0, "likes": 0, "tags": [*tags, "region:us"],
-        "library_name": card.get("library_name"), "pipeline_tag": card.get("pipeline_tag"), "cardData": card,
-        "siblings": [_sibling(path, commit, blobs=request.first("blobs") == "true") for path in sorted(commit.files)],
-        "spaces": [], "usedStorage": sum(large.values()), "childrenModelCount": len(children),
-        "baseModels": {"relation": cards.relation(card, commit.files), "models": [{"id": base} for base in bases]} if bases else None}
+        "_id": _id(repository.id),
+        "id": repository.id,
+        "modelId": repository.id,
+        "author": repository.namespace,
+        "sha": commit.oid,
+        "lastModified": _time(commit.date),
+        "createdAt": _time(repository.created),
+        "private": repository.private,
+        "gated": repository.gated,
+        "disabled": False,
+        "downloads": 0,
+        "likes": 0,
+        "tags": [*tags, "region:us"],
+        "library_name": card.get("library_name"),
+        "pipeline_tag": card.get("pipeline_tag"),
+        "cardData": card,
+        "siblings": [
+            _sibling(path, commit, blobs=request.first("blobs") == "true")
+            for path in sorted(commit.files)
+        ],
+        "spaces": [],
+        "usedStorage": sum(large.values()),
+        "childrenModelCount": len(children),
+        "baseModels": {
+            "relation": cards.relation(card, commit.files),
+            "models": [{"id": base} for base in bases],
+        }
+        if bases
+        else None,
+    }
     if wanted := request.all("expand"):
         return {key: everything.get(key) for key in (*_ALWAYS, *wanted)}
-    return {key: value for key, value in everything.items() if key not in ("childrenModelCount", "baseModels")}
+    return {
+        key: value
+        for key, value in everything.items()
+        if key not in ("childrenModelCount", "baseModels")
+    }
 
 
 def _sibling(path: str, commit: Commit, *, blobs: bool) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from .wire import Answer
 
 _ID = r"/([^/]+/[^/]+)"
 ROUTES: list[tuple[str, re.Pattern[str], Callable[..., Answer]]] = [
-    (methods, re.compile(pattern + r"/?", re.DOTALL), answer) for methods, pattern, answer in (
+    (methods, re.compile(pattern + r"/?", re.DOTALL), answer)
+    for methods, pattern, answer in (
         ("GET", r"/api/whoami-v2", repositories.whoami),
         ("POST", r"/api/validate-yaml", writing.validate),
         ("POST", r"/api/repos/create", repositories.create),
@@ -45,5 +46,6 @@ ROUTES: list[tuple[str, re.Pattern[str], Callable[..., Answer]]] = [
         ("POST", r"/__cas__/v1/shards", xet.put_shard),
         ("GET", r"/__cas__/v1/reconstructions/([0-9a-f]{64})", xet.reconstruction),
         ("GET", r"/__cas__/xorb/([0-9a-f]{64})", xet.get_xorb),
-    )]
+    )
+]
 """The groups of the path are handed over, percent signs undone."""

@@ -11,9 +11,32 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
 
-ATTRIBUTES = b"".join(f"*.{end} filter=lfs diff=lfs merge=lfs -text\n".encode() for end in (
-    "7z", "arrow", "bin", "gz", "h5", "model", "msgpack", "npy", "npz", "onnx", "ot", "parquet", "pickle", "pkl", "pt", "pth",
-    "safetensors", "tar", "tflite", "tgz", "zip"))
+ATTRIBUTES = b"".join(
+    f"*.{end} filter=lfs diff=lfs merge=lfs -text\n".encode()
+    for end in (
+        "7z",
+        "arrow",
+        "bin",
+        "gz",
+        "h5",
+        "model",
+        "msgpack",
+        "npy",
+        "npz",
+        "onnx",
+        "ot",
+        "parquet",
+        "pickle",
+        "pkl",
+        "pt",
+        "pth",
+        "safetensors",
+        "tar",
+        "tflite",
+        "tgz",
+        "zip",
+    )
+)
 """What a new repository's .gitattributes says: which files are large ones, whatever their size."""
 _NUMBERS = itertools.count(1)
 
@@ -41,7 +64,9 @@ class Stored:
 
 def pointer(digest: str, size: int) -> bytes:
     """What Git keeps in the place of a large file."""
-    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {size}\n".encode()
+    return (
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {size}\n".encode()
+    )
 
 
 def git_blob(content: bytes) -> str:
@@ -65,7 +90,15 @@ class Commit:
     def oid(self) -> str:
         """The commit's name, 40 hex digits."""
         tree = [f"{path}\0{stored.git}" for path, stored in sorted(self.files.items())]
-        said = [self.parent or "", *tree, self.title, self.message, self.author, self.date.isoformat(), str(self.number)]
+        said = [
+            self.parent or "",
+            *tree,
+            self.title,
+            self.message,
+            self.author,
+            self.date.isoformat(),
+            str(self.number),
+        ]
         return hashlib.sha1("\n".join(said).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -102,7 +135,11 @@ class Repository:
         return self.commits.get(oid) if oid else None
 
     def _named(self, revision: str) -> str | None:
-        for prefix, table in (("refs/heads/", self.branches), ("refs/tags/", self.tags), ("refs/pr/", self.requests)):
+        for prefix, table in (
+            ("refs/heads/", self.branches),
+            ("refs/tags/", self.tags),
+            ("refs/pr/", self.requests),
+        ):
             if revision.startswith(prefix):
                 return table.get(revision.removeprefix(prefix))
         return self.branches.get(revision) or self.tags.get(revision)
@@ -152,6 +189,8 @@ def matches(attributes: bytes, path: str) -> bool:
     """Whether a .gitattributes says that Git keeps only a pointer to this path."""
     for line in attributes.decode("utf-8", "replace").splitlines():
         pattern, *settings = line.split()[:1] + line.split()[1:] or [""]
-        if "filter=lfs" in settings and fnmatchcase(path if "/" in pattern else path.rpartition("/")[2], pattern):
+        if "filter=lfs" in settings and fnmatchcase(
+            path if "/" in pattern else path.rpartition("/")[2], pattern
+        ):
             return True
     return False

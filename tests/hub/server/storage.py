@@ -19,8 +19,15 @@ _LFS = "application/vnd.git-lfs+json"
 def batch(hub: HubServer, request: Request, name: str) -> Answer:
     """Where each large file is to be sent; nothing is said of those that this repository has."""
     found, asked = hub.find(request, name, write=True), request.json
-    answer = Answer.json({"transfer": "basic", "objects": [_upload(hub, found.id, thing, has=thing["oid"] in found.objects)
-                                                             for thing in asked["objects"]]})
+    answer = Answer.json(
+        {
+            "transfer": "basic",
+            "objects": [
+                _upload(hub, found.id, thing, has=thing["oid"] in found.objects)
+                for thing in asked["objects"]
+            ],
+        }
+    )
     answer.type = _LFS
     return answer
 
@@ -31,13 +38,23 @@ def _upload(hub: HubServer, name: str, thing: dict[str, Any], *, has: bool) -> d
         return {"oid": oid, "size": size}
     if hub.part_size and size > hub.part_size:
         count = -(-size // hub.part_size)
-        header = {"chunk_size": str(hub.part_size), **{str(number): link(hub, "/__s3__/part/", f"{oid}/{number}", repo=name)
-                                                      for number in range(1, count + 1)}}
+        header = {
+            "chunk_size": str(hub.part_size),
+            **{
+                str(number): link(hub, "/__s3__/part/", f"{oid}/{number}", repo=name)
+                for number in range(1, count + 1)
+            },
+        }
         upload = {"href": link(hub, "/__s3__/complete/", oid, repo=name), "header": header}
     else:
         upload = {"href": link(hub, "/__s3__/put/", oid, repo=name), "header": {}}
     verify = {"href": f"{hub.url}/{name}.git/info/lfs/verify", "header": {}}
-    return {"oid": oid, "size": size, "authenticated": True, "actions": {"upload": {**upload, "expires_in": 900}, "verify": verify}}
+    return {
+        "oid": oid,
+        "size": size,
+        "authenticated": True,
+        "actions": {"upload": {**upload, "expires_in": 900}, "verify": verify},
+    }
 
 
 def verify(hub: HubServer, request: Request, name: str) -> Answer:
@@ -96,29 +113,43 @@ def ranged(request: Request, content: bytes, headers: dict[str, str]) -> Answer:
         return Answer(200, memoryview(content), headers, "application/octet-stream")
     start, end = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
     if start > end:
-        raise Problem(416, "Range Not Satisfiable", headers={"Content-Range": f"bytes */{len(content)}"})
+        raise Problem(
+            416, "Range Not Satisfiable", headers={"Content-Range": f"bytes */{len(content)}"}
+        )
     headers = {**headers, "Content-Range": f"bytes {start}-{end}/{len(content)}"}
-    return Answer(206, memoryview(content)[start:end + 1], headers, "application/octet-stream")
+    return Answer(206, memoryview(content)[start : end + 1], headers, "application/octet-stream")
 
 
 def link(hub: HubServer, place: str, name: str, **more: str) -> str:
     """An address that is its own permission: on the other host for downloads, with a signature and an end."""
     expires = str(int(time.time()) + 900)
-    query = "&".join(f"{key}={value}" for key, value in {**more, "Expires": expires, "Signature": _signature(hub, place, name, expires)}.items())
+    query = "&".join(
+        f"{key}={value}"
+        for key, value in {
+            **more,
+            "Expires": expires,
+            "Signature": _signature(hub, place, name, expires),
+        }.items()
+    )
     return f"{hub.elsewhere}{place}{name}?{query}"
 
 
 def _signed(hub: HubServer, request: Request, place: str, name: str) -> None:
     """Raises Problem for a link that is not ours or over, and for a token, which has no business on this host."""
     expires = request.first("Expires")
-    if request.first("Signature") != _signature(hub, place, name, expires) or int(expires) < time.time():
+    if (
+        request.first("Signature") != _signature(hub, place, name, expires)
+        or int(expires) < time.time()
+    ):
         raise Problem(403, "SignatureDoesNotMatch")
     if "authorization" in request.headers:
         raise Problem(400, "Only one auth mechanism allowed")
 
 
 def _signature(hub: HubServer, place: str, name: str, expires: str) -> str:
-    return hmac.new(hub.secret.encode(), f"{place}{name} {expires}".encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.new(
+        hub.secret.encode(), f"{place}{name} {expires}".encode(), hashlib.sha256
+    ).hexdigest()[:32]
 
 
 def _etag(content: bytes) -> str:

@@ -48,7 +48,9 @@ class Request:
     @property
     def target(self) -> str:
         """Path and query."""
-        return self.path + ("?" + "&".join(f"{key}={value}" for key, value in self.query) if self.query else "")
+        return self.path + (
+            "?" + "&".join(f"{key}={value}" for key, value in self.query) if self.query else ""
+        )
 
     @property
     def json(self) -> Any:
@@ -80,16 +82,34 @@ class Answer:
     @classmethod
     def json(cls, value: Any, status: int = 200, **headers: str) -> Answer:
         """A value as JSON; `x_repo_commit=` is the header X-Repo-Commit."""
-        return cls(status, json.dumps(value).encode(), {name.replace("_", "-").title(): text for name, text in headers.items()})
+        return cls(
+            status,
+            json.dumps(value).encode(),
+            {name.replace("_", "-").title(): text for name, text in headers.items()},
+        )
 
 
 class Problem(Exception):
     """A request that is answered with an error, as the Hub says it: in headers and in the body."""
 
-    def __init__(self, status: int, message: str, code: str = "", headers: Mapping[str, str] | None = None, **more: Any) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str = "",
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
         super().__init__(message)
-        self.answer = Answer(status, json.dumps({"error": message, **more}).encode(), {
-            "X-Error-Message": message, **({"X-Error-Code": code} if code else {}), **(headers or {})})
+        self.answer = Answer(
+            status,
+            json.dumps({"error": message, **more}).encode(),
+            {
+                "X-Error-Message": message,
+                **({"X-Error-Code": code} if code else {}),
+                **(headers or {}),
+            },
+        )
 
 
 class Server(ThreadingHTTPServer):
@@ -125,8 +145,12 @@ class Handler(BaseHTTPRequestHandler):
         """Every method."""
         hub = cast(Server, self.server).hub
         split = urlsplit(self.path)
-        request = Request(self.command, split.path, parse_qsl(split.query, keep_blank_values=True),
-                          {name.lower(): value for name, value in self.headers.items()})
+        request = Request(
+            self.command,
+            split.path,
+            parse_qsl(split.query, keep_blank_values=True),
+            {name.lower(): value for name, value in self.headers.items()},
+        )
         hub.requests.append(request)
         fault = hub.faults.take(request.method, self.path)
         over = hub.faults.over
@@ -139,7 +163,7 @@ class Handler(BaseHTTPRequestHandler):
             request.length = len(request.body)
             answer = self._answer(hub, request, fault)
             if not request.path.startswith("/api/"):
-                request.body = request.body[:1 << 16]
+                request.body = request.body[: 1 << 16]
             if fault and fault.after:
                 fault.after()
             self._write(request, answer, fault, over)
@@ -161,7 +185,7 @@ class Handler(BaseHTTPRequestHandler):
         body = bytearray(min(length, limit) if limit is not None else length)
         view, done = memoryview(body), 0
         while done < len(body):
-            count = self.rfile.readinto(view[done:done + _BLOCK])
+            count = self.rfile.readinto(view[done : done + _BLOCK])
             if not count:
                 raise ConnectionError("the client left in the middle of its request")
             done += count
@@ -194,14 +218,16 @@ class Handler(BaseHTTPRequestHandler):
             raise _Gone
         return answer
 
-    def _write(self, request: Request, answer: Answer, fault: Fault | None, over: threading.Event) -> None:
+    def _write(
+        self, request: Request, answer: Answer, fault: Fault | None, over: threading.Event
+    ) -> None:
         body = memoryview(fault.body if fault and fault.body is not None else answer.body)
         if fault and fault.flip is not None and body:
             changed = bytearray(body)
             changed[fault.flip] ^= 1
             body = memoryview(changed)
         if fault and fault.short:
-            body = body[:-fault.short]
+            body = body[: -fault.short]
         request.status = answer.status
         self.send_response_only(answer.status)
         for name, value in answer.headers.items():
@@ -214,13 +240,15 @@ class Handler(BaseHTTPRequestHandler):
         end = len(body) if not fault or fault.cut is None else min(fault.cut, len(body))
         block = max(1, fault.rate // 20) if fault and fault.rate else _BLOCK
         for offset in range(0, end, block):
-            sent = body[offset:min(offset + block, end)]
+            sent = body[offset : min(offset + block, end)]
             self.wfile.write(sent)
             request.answered += len(sent)
             if fault and fault.rate:
                 time.sleep(len(sent) / fault.rate)
         if end < len(body):
-            over.wait(max(fault.stall if fault else 0.0, 0.05))  # what was sent arrives before a reset, which would throw it away
+            over.wait(
+                max(fault.stall if fault else 0.0, 0.05)
+            )  # what was sent arrives before a reset, which would throw it away
             raise _Gone
 
     def _end(self, *, reset: bool) -> None:
@@ -228,7 +256,9 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         with suppress(OSError):
             if reset:
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                )
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Nothing is printed; `hub.requests` is the log."""

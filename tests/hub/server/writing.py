@@ -23,10 +23,15 @@ def validate(hub: HubServer, request: Request) -> Answer:
     except yaml.YAMLError as error:
         problem = Problem(400, f"Invalid metadata in README.md: {str(error).splitlines()[0]}")
         raise problem from None
-    errors = [f'"base_model" with value "{base}" is not valid. Use a model id from https://hf.co/models.'
-              for base in cards.bases(card) if base.count("/") > 1 or base.startswith((".", "/", "~"))]
+    errors = [
+        f'"base_model" with value "{base}" is not valid. Use a model id from https://hf.co/models.'
+        for base in cards.bases(card)
+        if base.count("/") > 1 or base.startswith((".", "/", "~"))
+    ]
     if errors:
-        raise Problem(400, "\n".join(errors), errors=[{"message": error} for error in errors], warnings=[])
+        raise Problem(
+            400, "\n".join(errors), errors=[{"message": error} for error in errors], warnings=[]
+        )
     return Answer.json({"errors": [], "warnings": []})
 
 
@@ -40,8 +45,14 @@ def preupload(hub: HubServer, request: Request, name: str, revision: str) -> Ans
         sample = base64.b64decode(file["sample"])
         large = is_large(attributes, file["path"], sample, file["size"], hub.large)
         there = head.files.get(file["path"])
-        files.append({"path": file["path"], "uploadMode": "lfs" if large else "regular", "shouldIgnore": False,
-                      "oid": None if there is None else there.digest if there.lfs else there.git})
+        files.append(
+            {
+                "path": file["path"],
+                "uploadMode": "lfs" if large else "regular",
+                "shouldIgnore": False,
+                "oid": None if there is None else there.digest if there.lfs else there.git,
+            }
+        )
     return Answer.json({"files": files, "commitOid": head.oid})
 
 
@@ -52,7 +63,9 @@ def commit(hub: HubServer, request: Request, name: str, revision: str) -> Answer
     lines = [json.loads(line) for line in request.body.splitlines() if line.strip()]
     header = next(line["value"] for line in lines if line["key"] == "header")
     if (parent := header.get("parentCommit")) and not head.oid.startswith(parent):
-        raise Problem(412, "The branch was updated since you opened this page. Please refresh and try again.")
+        raise Problem(
+            412, "The branch was updated since you opened this page. Please refresh and try again."
+        )
     files = dict(head.files)
     for line in lines:
         if line["key"] != "header":
@@ -62,9 +75,21 @@ def commit(hub: HubServer, request: Request, name: str, revision: str) -> Answer
     if request.first("create_pr"):
         number = str(len(found.requests) + 1)
         found.requests[number] = head.oid
-        revision, said["pullRequestUrl"] = f"refs/pr/{number}", f"{hub.url}/{found.id}/discussions/{number}"
-    oid = hub.add_commit(found, revision, files, header["summary"], header.get("description", ""), user.name if user else "")
-    return Answer.json({**said, "commitOid": oid, "commitUrl": f"{hub.url}/{found.id}/commit/{oid}"})
+        revision, said["pullRequestUrl"] = (
+            f"refs/pr/{number}",
+            f"{hub.url}/{found.id}/discussions/{number}",
+        )
+    oid = hub.add_commit(
+        found,
+        revision,
+        files,
+        header["summary"],
+        header.get("description", ""),
+        user.name if user else "",
+    )
+    return Answer.json(
+        {**said, "commitOid": oid, "commitUrl": f"{hub.url}/{found.id}/commit/{oid}"}
+    )
 
 
 def _start(hub: HubServer, repository: Repository, revision: str, request: Request) -> Commit:
@@ -75,7 +100,13 @@ def _start(hub: HubServer, repository: Repository, revision: str, request: Reque
     return hub.find_commit(repository, revision)
 
 
-def _apply(hub: HubServer, repository: Repository, files: dict[str, Stored], key: str, value: dict[str, Any]) -> None:
+def _apply(
+    hub: HubServer,
+    repository: Repository,
+    files: dict[str, Stored],
+    key: str,
+    value: dict[str, Any],
+) -> None:
     path = value["path"]
     parts = path.removesuffix("/" if key == "deletedFolder" else "").split("/")
     if not path or path.startswith("/") or any(part in ("", ".", "..", ".git") for part in parts):
@@ -84,7 +115,9 @@ def _apply(hub: HubServer, repository: Repository, files: dict[str, Stored], key
         files[path] = hub.keep(base64.b64decode(value["content"]))
     elif key == "lfsFile":
         if value["oid"] not in repository.objects:
-            raise Problem(400, f"LFS pointer {path} points to a file that does not exist: {value['oid']}")
+            raise Problem(
+                400, f"LFS pointer {path} points to a file that does not exist: {value['oid']}"
+            )
         files[path] = Stored.large(value["oid"], hub.size(value["oid"]))
     elif key == "deletedFile":
         if files.pop(path, None) is None:
@@ -108,6 +141,13 @@ def _track(hub: HubServer, head: Commit, files: dict[str, Stored]) -> None:
     """Write large files that no pattern names into .gitattributes, as the Hub does by itself."""
     stored = files.get(".gitattributes")
     attributes = hub.contents[stored.digest] if stored else b""
-    new = [path for path, file in files.items() if file.lfs and head.files.get(path) != file and not matches(attributes, path)]
+    new = [
+        path
+        for path, file in files.items()
+        if file.lfs and head.files.get(path) != file and not matches(attributes, path)
+    ]
     if new:
-        files[".gitattributes"] = hub.keep(attributes + b"".join(f"{path} filter=lfs diff=lfs merge=lfs -text\n".encode() for path in new))
+        files[".gitattributes"] = hub.keep(
+            attributes
+            + b"".join(f"{path} filter=lfs diff=lfs merge=lfs -text\n".encode() for path in new)
+        )

@@ -51,8 +51,12 @@ def token(hub: HubServer, request: Request, name: str, kind: str, revision: str)
     made, end = f"xet-{secrets.token_hex(16)}", int(time.time()) + 3600
     hub.grants[made] = Grant(found.id, kind == "write")
     cas = f"{hub.elsewhere}/__cas__"
-    return Answer.json({"casUrl": cas, "exp": end, "accessToken": made}, x_xet_cas_url=cas, x_xet_access_token=made,
-                       x_xet_token_expiration=str(end))
+    return Answer.json(
+        {"casUrl": cas, "exp": end, "accessToken": made},
+        x_xet_cas_url=cas,
+        x_xet_access_token=made,
+        x_xet_token_expiration=str(end),
+    )
 
 
 def put_xorb(hub: HubServer, request: Request, name: str) -> Answer:
@@ -90,10 +94,21 @@ def reconstruction(hub: HubServer, request: Request, file: str) -> Answer:
     where: dict[str, list[Any]] = {}
     for term in terms:
         edges = _edges(hub.xorbs[term.xorb])
-        where.setdefault(term.xorb, []).append({
-            "range": {"start": term.start, "end": term.end}, "url": f"{hub.elsewhere}/__cas__/xorb/{term.xorb}",
-            "url_range": {"start": edges[term.start], "end": edges[term.end] - 1}})
-    said = [{"hash": term.xorb, "unpacked_length": term.length, "range": {"start": term.start, "end": term.end}} for term in terms]
+        where.setdefault(term.xorb, []).append(
+            {
+                "range": {"start": term.start, "end": term.end},
+                "url": f"{hub.elsewhere}/__cas__/xorb/{term.xorb}",
+                "url_range": {"start": edges[term.start], "end": edges[term.end] - 1},
+            }
+        )
+    said = [
+        {
+            "hash": term.xorb,
+            "unpacked_length": term.length,
+            "range": {"start": term.start, "end": term.end},
+        }
+        for term in terms
+    ]
     return Answer.json({"offset_into_first_range": skipped, "terms": said, "fetch_info": where})
 
 
@@ -110,7 +125,9 @@ def content(hub: HubServer, digest: str) -> bytes:
     for term in hub.terms[hub.hashes[digest]]:
         xorb = hub.xorbs[term.xorb]
         edges = _edges(xorb)
-        parts += [_unpacked(xorb[start:end]) for start, end in pairwise(edges[term.start:term.end + 1])]
+        parts += [
+            _unpacked(xorb[start:end]) for start, end in pairwise(edges[term.start : term.end + 1])
+        ]
     return b"".join(parts)
 
 
@@ -139,16 +156,16 @@ def _range(request: Request, length: int) -> tuple[int, int]:
 def _files(shard: bytes) -> list[tuple[str, str, list[Term]]]:
     """(xet hash, SHA-256, chunks) of each file of a shard."""
     found, at = [], _RECORD
-    while shard[at:at + 32] != b"\xff" * 32:
-        name, (flags, count) = _hash(shard[at:at + 32]), struct.unpack_from("<II", shard, at + 32)
+    while shard[at : at + 32] != b"\xff" * 32:
+        name, (flags, count) = _hash(shard[at : at + 32]), struct.unpack_from("<II", shard, at + 32)
         terms = []
         for start in range(at + _RECORD, at + _RECORD * (count + 1), _RECORD):
             length, first, last = struct.unpack_from("<III", shard, start + 36)
-            terms.append(Term(_hash(shard[start:start + 32]), first, last, length))
+            terms.append(Term(_hash(shard[start : start + 32]), first, last, length))
         at += _RECORD * (1 + count * (2 if flags & _VERIFIED else 1))
         if not flags & _DESCRIBED:
             raise Problem(400, "the shard does not tell the file's SHA-256")
-        found.append((name, _hash(shard[at:at + 32]), terms))
+        found.append((name, _hash(shard[at : at + 32]), terms))
         at += _RECORD
     return found
 
@@ -162,7 +179,7 @@ def _edges(xorb: bytes) -> list[int]:
     """Where each chunk begins, and where the last one ends."""
     edges, at = [0], 0
     while at < len(xorb) and not xorb.startswith(_FOOTER, at):
-        at += 8 + int.from_bytes(xorb[at + 1:at + 4], "little")
+        at += 8 + int.from_bytes(xorb[at + 1 : at + 4], "little")
         edges.append(at)
     return edges
 
@@ -177,6 +194,6 @@ def _unpacked(chunk: bytes) -> bytes:
         at = 0
         for number in range(4):
             count = len(range(number, length, 4))
-            plain[number::4] = grouped[at:at + count]
+            plain[number::4] = grouped[at : at + count]
             at += count
     return bytes(plain)

@@ -23,7 +23,9 @@ _SENDS = ("socket.connect", "socket.sendto", "socket.sendmsg")
 def is_here(host: object) -> bool:
     """Whether a host, as socket calls take it, is this machine. None and "" are the wildcard for listening."""
     text = host.decode("ascii", "replace") if isinstance(host, bytes) else host
-    return text in (None, "", "localhost", "::1", "0.0.0.0", "::") or (isinstance(text, str) and text.startswith("127."))
+    return text in (None, "", "localhost", "::1", "0.0.0.0", "::") or (
+        isinstance(text, str) and text.startswith("127.")
+    )
 
 
 def _guard(event: str, arguments: tuple[object, ...]) -> None:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from registry.digest import Digest, digest_of
-from registry.entry import Alias, Annotate, Body, Edge, Entry, Register, Yank, parse
-from registry.facts import Facts, Tensor, Token, Vocabulary, Weights
-from registry.manifest import File, Manifest, Parent
+from registry.core.digest import Digest, digest_of
+from registry.core.entry import Alias, Annotate, Body, Edge, Entry, Register, Yank, parse
+from registry.core.facts import Facts, Tensor, Token, Vocabulary, Weights
+from registry.core.manifest import File, Manifest, Parent
 
 VERSIONS = 100
 """Versions of each model."""

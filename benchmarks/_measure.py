@@ -102,7 +102,7 @@ def scratch() -> Iterator[Path]:
 def home_with_a_line() -> Iterator[Path]:
     """A home in which minilm@1, medical-base@1 and the adapter medical@1 are registered and checked out."""
     import registry
-    from registry.artifacts.training import train_adapter
+    from registry.runtime.example_training import train_adapter
 
     with scratch() as folder, registry.init(folder / "home") as opened:
         opened.add(minilm(), "minilm")

@@ -25,10 +25,10 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import registry
-from registry.digest import Digest, digest_of
-from registry.entry import Alias, Annotate, Body, Edge, Entry, Init, Register
-from registry.facts import Adapter, Facts, Tensor, Token, Vocabulary, Weights
-from registry.manifest import File, Manifest, Parent
+from registry.core.digest import Digest, digest_of
+from registry.core.entry import Alias, Annotate, Body, Edge, Entry, Init, Register
+from registry.core.facts import Adapter, Facts, Tensor, Token, Vocabulary, Weights
+from registry.core.manifest import File, Manifest, Parent
 
 BASES, TENSORS = 100, 24
 TIME = "2026-01-02T03:04:05.{:06d}Z"

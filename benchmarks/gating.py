@@ -29,8 +29,8 @@ ROUNDS = 5
 
 def main() -> None:
     import registry
-    from registry.artifacts import probes
-    from registry.artifacts.training import train_adapter
+    from registry.runtime import probes
+    from registry.runtime.example_training import train_adapter
 
     with scratch() as folder, registry.init(folder / "home") as opened:
         opened.add(minilm(), "minilm")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from _measure import ROOT, Row, command, in_turn, minilm, scratch, table
 
-from tests.hub.server import HubServer
+from tests.support.hub_server import HubServer
 
 ROUNDS = 5
 PUSH_LIMIT, PULL_LIMIT = 1.1, 1.3
@@ -101,7 +101,7 @@ def _compare(hub: HubServer, folder: Path, environment: Mapping[str, str], how: 
 def _spared(hub: HubServer, folder: Path, environment: Mapping[str, str]) -> None:
     """Requests and bytes of what is there already, counted by the server."""
     import registry
-    from tests.hub import lines
+    from tests.support.hub import lines
 
     folder.mkdir()
     lines.fill(folder / "home", folder / "training")

@@ -60,8 +60,8 @@ def _plainly(folder: Path) -> object:
 def _asking(home: Path, reference: str) -> float:
     """Seconds that asking a loaded model takes, the median of the rounds, each of an object that was never asked before but by load."""
     import registry
-    from registry.actions.common import facts_of, resolve
-    from registry.artifacts import loading
+    from registry.operations.shared.resolve import facts_of, resolve
+    from registry.runtime import loading
 
     with registry.open(home) as opened:
         version, folder = resolve(opened.home, reference), opened.checkout(reference).folder

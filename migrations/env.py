@@ -5,7 +5,7 @@ from sqlalchemy import URL, Connection, create_engine
 
 
 def run(connection: Connection) -> None:
-    from registry.catalog.tables import metadata
+    from registry.catalog.schema import metadata
 
     # A catalog is migrated before it has its name, so all revisions are one transaction: it is whole or it is not there.
     context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)

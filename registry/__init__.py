@@ -12,9 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import Registry, init, open
-    from .errors import RegistryError
-    from .functions import (
+    from .api.functions import (
         activate,
         add,
         alias,
@@ -47,7 +45,9 @@ if TYPE_CHECKING:
         version_of,
         yank,
     )
-    from .version import Model, Version
+    from .api.registry import Registry, init, open
+    from .core.version import Model, Version
+    from .errors import RegistryError
 
 __version__ = "0.1.0"
 
@@ -92,19 +92,19 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
-    "Model": "version",
-    "Version": "version",
+    "Model": "core.version",
+    "Version": "core.version",
     "RegistryError": "errors",
-    "Registry": "api",
-    "init": "api",
-    "open": "api",
+    "Registry": "api.registry",
+    "init": "api.registry",
+    "open": "api.registry",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'registry' has no attribute {name!r}")
-    value = getattr(import_module(f".{_ELSEWHERE.get(name, 'functions')}", __name__), name)
+    value = getattr(import_module(f".{_ELSEWHERE.get(name, 'api.functions')}", __name__), name)
     globals()[name] = value
     return value
 

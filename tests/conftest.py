@@ -45,6 +45,9 @@ from tests.support.warm import Warm  # noqa: E402
 
 network_guard.ends = False
 
+pytest_plugins = ("tests.support.hub.fixtures",)
+"""The test Hub is used by tests of the protocol, of the operations and of stored registries."""
+
 # Two busy cores say nothing about an example's speed.
 hypothesis.settings.register_profile(
     "house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -72,7 +75,7 @@ def processes_with_torch() -> Iterator[Warm]:
             "peft",
             "transformers.models.bert.modeling_bert",
             "registry.catalog.queries",
-            "registry.artifacts.loading",
+            "registry.runtime.loading",
         ),
     )
     yield warm

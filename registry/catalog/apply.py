@@ -12,9 +12,19 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from ..digest import Digest
-from ..entry import Alias, Annotate, Delete, Entry, Init, Probes, Publish, Register, Yank
-from ..errors import (
+from registry.core.digest import Digest
+from registry.core.entry import (
+    Alias,
+    Annotate,
+    Delete,
+    Entry,
+    Init,
+    Probes,
+    Publish,
+    Register,
+    Yank,
+)
+from registry.errors import (
     BlobNotFound,
     BrokenChain,
     DigestMismatch,
@@ -23,9 +33,10 @@ from ..errors import (
     InvalidName,
     InvalidPath,
 )
-from . import shapes as t
-from .content import FactsRows, ManifestRows, rows_of_facts, rows_of_manifest
-from .rows import Rows, StoredRows
+
+from . import columns as t
+from .blob_rows import FactsRows, ManifestRows, rows_of_facts, rows_of_manifest
+from .row_sinks import Rows, StoredRows
 
 ReadBlob = Callable[[Digest], bytes]
 

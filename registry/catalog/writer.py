@@ -8,9 +8,10 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..digest import Digest
-from .rows import StoredRows
-from .sqlite import connect, translated
+from registry.core.digest import Digest
+
+from .connection import connect, translated
+from .row_sinks import StoredRows
 
 _left_to_parents: list[sqlite3.Connection] = []
 

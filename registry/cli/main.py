@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ..errors import INTERRUPTED
+from registry.errors import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

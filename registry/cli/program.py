@@ -14,10 +14,11 @@ from types import TracebackType
 
 import click
 
-from ..errors import INTERRUPTED, RegistryError, Unavailable, reason
+from registry.cli.output.text import plain
+from registry.errors import INTERRUPTED, RegistryError, Unavailable, reason
+
 from .root import root
 from .session import Session
-from .text import plain
 from .usage import WrongUsage
 
 USAGE = 2
@@ -28,7 +29,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is what comes back."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if "_REGISTRY_COMPLETE" in os.environ:
-        from .completing import answer
+        from .completion import answer
 
         return answer(root, os.environ["_REGISTRY_COMPLETE"])
     sys.excepthook = report_bug

@@ -9,42 +9,42 @@ from typing import Any
 
 import click
 
-from .commands import SETTINGS, common_options
+from .command import SETTINGS, common_options
 from .session import Session
 from .usage import WrongUsage
 
 SECTIONS = {
     "Everyday": {
-        "add": "adding",
-        "resize": "adding",
-        "load": "using",
-        "list": "looking",
-        "show": "looking",
-        "diff": "diffing",
-        "check": "checking",
+        "add": "register",
+        "resize": "register",
+        "load": "load",
+        "list": "inspect",
+        "show": "inspect",
+        "diff": "diff",
+        "check": "check",
     },
     "Hub": {"push": "hub", "pull": "hub", "status": "hub", "sync": "hub"},
     "Look": {
         "log": "history",
         "lineage": "history",
-        "tokens": "looking",
-        "find": "looking",
-        "resolve": "looking",
+        "tokens": "inspect",
+        "find": "inspect",
+        "resolve": "inspect",
     },
-    "Name": {"alias": "naming", "annotate": "naming", "yank": "naming", "delete": "naming"},
-    "Files": {"checkout": "using", "merge": "adding", "bundle": "keeping"},
+    "Name": {"alias": "labels", "annotate": "labels", "yank": "labels", "delete": "labels"},
+    "Files": {"checkout": "load", "merge": "register", "bundle": "maintain"},
     "House": {
-        "init": "house",
-        "config": "house",
-        "collect": "house",
-        "du": "keeping",
-        "audit": "keeping",
-        "repair": "keeping",
-        "demo": "house",
-        "completion": "house",
+        "init": "maintain",
+        "config": "maintain",
+        "collect": "maintain",
+        "du": "maintain",
+        "audit": "maintain",
+        "repair": "maintain",
+        "demo": "maintain",
+        "completion": "maintain",
     },
 }
-"""Section of the help, then command, then the file of this folder that holds it."""
+"""Section of the help, then command, then the module of registry.cli.commands that holds it."""
 FILES = {name: file for section in SECTIONS.values() for name, file in section.items()}
 
 MEANT = {
@@ -105,7 +105,7 @@ class Commands(click.Group):
         """The command, or None."""
         if cmd_name not in FILES:
             return None
-        file = import_module(f".{FILES[cmd_name]}", __package__)
+        file = import_module(f".commands.{FILES[cmd_name]}", __package__)
         return next(
             item
             for item in vars(file).values()

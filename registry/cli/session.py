@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import Invalid
-from .text import plain
+from registry.cli.output.text import plain
+from registry.errors import Invalid
 
 if TYPE_CHECKING:
-    from ..api import Registry
-    from ..progress import Progress
-    from ..settings import Settings
+    from registry.api.registry import Registry
+    from registry.core.progress import Progress
+    from registry.core.settings import Settings
 
 
 class Session:
@@ -52,7 +52,7 @@ class Session:
     @cached_property
     def settings(self) -> Settings:
         """Where the home is; told without looking whether it is there."""
-        from ..settings import from_environment
+        from registry.core.settings import from_environment
 
         return from_environment(self.home)
 
@@ -60,7 +60,7 @@ class Session:
     def registry(self) -> Registry:
         """The registry of the home."""
         if self._opened is None:
-            from ..api import Registry
+            from registry.api.registry import Registry
 
             self._opened = Registry(self.home)
         return self._opened
@@ -129,12 +129,12 @@ class Session:
     @contextlib.contextmanager
     def progress(self) -> Iterator[Progress]:
         """Where long work reports how far it is: bars on a terminal, nowhere else."""
-        from ..progress import silent
+        from registry.core.progress import silent
 
         if self.quiet or self.as_json or not sys.stderr.isatty():
             yield silent
             return
-        from .progress import Bars
+        from registry.cli.output.progress import Bars
 
         with Bars() as bars:
             yield bars

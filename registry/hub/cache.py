@@ -6,14 +6,11 @@ Layout: CACHE/models--org--name/{refs/<branch>, snapshots/<commit>/â€¦, blobs/â€
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from .. import there
-from ..reference import path_of
-
-_COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
+from registry.core.reference import is_commit, path_of
+from registry.util import regular_file
 
 
 def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
@@ -23,11 +20,6 @@ def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
         return path_of(env["HF_HUB_CACHE"])
     home = env.get("HF_HOME") or Path(env.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
     return path_of(home) / "hub"
-
-
-def is_commit(text: str | None) -> bool:
-    """Whether a revision is a full commit, and so names one content for ever."""
-    return text is not None and _COMMIT.fullmatch(text) is not None
 
 
 def repository_of(folder: Path) -> tuple[str, str] | None:
@@ -47,7 +39,7 @@ def snapshot(repository: str, revision: str | None = None) -> Path | None:
     root = cache_folder() / ("models--" + repository.replace("/", "--"))
     commit = revision if is_commit(revision) else _ref(root, revision or "main")
     folder = root / "snapshots" / commit if commit else None
-    return folder if folder is not None and there.is_folder(folder) else None
+    return folder if folder is not None and regular_file.is_folder(folder) else None
 
 
 def commits(repository: str) -> list[str]:
@@ -55,14 +47,14 @@ def commits(repository: str) -> list[str]:
     place = cache_folder() / ("models--" + repository.replace("/", "--")) / "snapshots"
     return (
         sorted(item.name for item in place.iterdir() if is_commit(item.name) and item.is_dir())
-        if there.is_folder(place)
+        if regular_file.is_folder(place)
         else []
     )
 
 
 def _ref(root: Path, name: str) -> str | None:
     path = root / "refs" / name
-    if ".." in name.split("/") or not there.is_file(path):
+    if ".." in name.split("/") or not regular_file.is_file(path):
         return None
     commit = path.read_text(encoding="ascii", errors="replace").strip()
     return commit if is_commit(commit) else None

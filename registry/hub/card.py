@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ..digest import Digest
-from ..errors import Refused
+from registry.core.digest import Digest
+from registry.errors import Refused
 
 PATH = "README.md"
 BEGIN = "<!-- registry:begin"

@@ -9,8 +9,9 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from ..filenames import MODULES, OTHER_WEIGHTS, TOKENIZER_FILES, WEIGHTS
-from .remote import Refs, Tree, Upload
+from registry.core.filenames import MODULES, OTHER_WEIGHTS, TOKENIZER_FILES, WEIGHTS
+
+from .protocol import Refs, Tree, Upload
 
 TEXT_LIMIT = 64 << 20
 """Bytes up to which a file is searched for places; larger ones are weights."""

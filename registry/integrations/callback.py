@@ -11,14 +11,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..api import open as open_home
-from ..errors import Invalid
-from ..saved import Said
+from registry.api.registry import open as open_home
+from registry.errors import Invalid
+from registry.results.registration import Said
+
 from . import said
 
 if TYPE_CHECKING:
-    from ..api import PathLike, Registry
-    from ..saved import Saved
+    from registry.api.registry import PathLike, Registry
+    from registry.results.registration import Saved
 
 KEEP = ("best", "all")
 

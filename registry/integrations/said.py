@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..digest import real
+from registry.core.digest import real
 
 _PRIVATE = (
     "dir",

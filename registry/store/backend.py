@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self
 
-from ..stamp import Stamp
+from registry.util.fingerprint import Stamp
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ..digest import Digest, digest_of, digest_of_stream, known
-from ..errors import BlobNotFound, Corrupt, DigestMismatch, StoreUnavailable
-from ..stamp import Stamp
+from registry.core.digest import Digest, digest_of, digest_of_stream, known
+from registry.errors import BlobNotFound, Corrupt, DigestMismatch, StoreUnavailable
+from registry.util.fingerprint import Stamp
+
 from .backend import Backend, Stat
 
 PREFIX = "blobs/sha256"

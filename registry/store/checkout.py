@@ -17,8 +17,9 @@ from dataclasses import dataclass, field, replace as changed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..digest import Digest, canonical, digest_of, digest_of_stream, parse_json
-from ..errors import (
+from registry.core.digest import Digest, canonical, digest_of, digest_of_stream, parse_json
+from registry.core.filenames import LEFT_BY_DESKTOPS
+from registry.errors import (
     BlobNotFound,
     DigestMismatch,
     InvalidManifest,
@@ -26,10 +27,10 @@ from ..errors import (
     StoreUnavailable,
     reason,
 )
-from ..filenames import LEFT_BY_DESKTOPS
-from ..stamp import Stamp, stamp_of
-from ..there import read_file, stream_of
-from .aside import TAKEN, move_aside
+from registry.util.fingerprint import Stamp, stamp_of
+from registry.util.regular_file import read_file, stream_of
+
+from .preserve import TAKEN, move_aside
 from .reflink import reflink, reflinkable
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from .. import entry as _entry
-from ..digest import Digest
-from ..entry import Entry
-from ..errors import (
+from registry.core import entry as _entry
+from registry.core.digest import Digest
+from registry.core.entry import Entry
+from registry.errors import (
     BlobNotFound,
     BrokenChain,
     Busy,
@@ -17,6 +17,7 @@ from ..errors import (
     NewerFormat,
     RegistryError,
 )
+
 from .backend import Backend
 
 PREFIX = "journal"

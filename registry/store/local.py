@@ -19,9 +19,10 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from ..errors import BlobNotFound, Corrupt, RegistryError, StoreUnavailable, reason
-from ..stamp import Stamp, stamp_of
-from ..there import NoFile, is_file, open_file, stream_of
+from registry.errors import BlobNotFound, Corrupt, RegistryError, StoreUnavailable, reason
+from registry.util.fingerprint import Stamp, stamp_of
+from registry.util.regular_file import NoFile, is_file, open_file, stream_of
+
 from .backend import Stat
 
 _AHEAD = 8 << 20

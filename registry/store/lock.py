@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import Busy, StoreUnavailable, reason
+from registry.errors import Busy, StoreUnavailable, reason
 
 POLL = 0.005
 """Seconds between two tries; a writer holds the lock for milliseconds."""

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from ..errors import BlobNotFound, StoreUnavailable
-from ..stamp import Stamp, stamp_of
+from registry.errors import BlobNotFound, StoreUnavailable
+from registry.util.fingerprint import Stamp, stamp_of
+
 from .backend import Stat
 
 

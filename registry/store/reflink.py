@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 from pathlib import Path
 
-from ..there import stream_of
+from registry.util.regular_file import stream_of
 
 _FICLONE = 0x40049409
 

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection
 
-from registry.entry import Alias, Annotate, Delete, Yank
-from registry.facts import Token
-
-from .writing import Journal, a_digest, a_journal
+from registry.core.entry import Alias, Annotate, Delete, Yank
+from registry.core.facts import Token
+from tests.catalog.writing import Journal, a_digest, a_journal
 
 TOKENS = (
     Token(100, "zorvaxin", special=True),

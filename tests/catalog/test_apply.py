@@ -7,12 +7,12 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from registry.catalog import queries, tables
+from registry.catalog import queries, schema
 from registry.catalog.apply import apply
-from registry.catalog.engine import Catalog
-from registry.catalog.schema import REVISION, file_name, packaged
-from registry.digest import canonical, digest_of
-from registry.entry import (
+from registry.catalog.migrate import REVISION, file_name, packaged
+from registry.catalog.reader import Catalog
+from registry.core.digest import canonical, digest_of
+from registry.core.entry import (
     Alias,
     Annotate,
     Body,
@@ -24,12 +24,20 @@ from registry.entry import (
     Register,
     Yank,
 )
+from registry.core.facts import Token
+from registry.core.version import Version
 from registry.errors import BrokenChain, DigestMismatch, EntryRefused, InvalidName, NewerFormat
-from registry.facts import Token
-from registry.version import Version
+from tests.catalog.writing import (
+    Journal,
+    a_digest,
+    a_journal,
+    a_manifest,
+    fold,
+    opened,
+    some_facts,
+    writing,
+)
 from tests.support.refusals import raises
-
-from .writing import Journal, a_digest, a_journal, a_manifest, fold, opened, some_facts, writing
 
 TOKENS = (
     Token(100, "zorvaxin", special=True),
@@ -118,19 +126,19 @@ def test_two_folds_of_one_journal_are_equal_row_for_row(tmp_path: Path, journal:
 def test_a_fold_fills_every_table_but_skipped(journal: Journal) -> None:
     found = {name for name, content in dump(journal.catalogs[0]).items() if content}
 
-    assert found == set(tables.metadata.tables) - {"skipped"}
+    assert found == set(schema.metadata.tables) - {"skipped"}
 
 
 def test_what_changes_is_kept_as_intervals(journal: Journal) -> None:
     catalog = journal.catalogs[0]
 
-    assert rows(catalog, tables.aliases) == [("medical", "prod", 2, "go", 6, 10)]
-    assert rows(catalog, tables.yanks) == [("medical", 1, "stale", 9, None)]
-    assert rows(catalog, tables.notes) == [
+    assert rows(catalog, schema.aliases) == [("medical", "prod", 2, "go", 6, 10)]
+    assert rows(catalog, schema.yanks) == [("medical", 1, "stale", 9, None)]
+    assert rows(catalog, schema.notes) == [
         ("medical", 2, "mrr", "0.5", 0.5, 7, 11),
         ("medical", 2, "owner", "anna", None, 7, 8),
     ]
-    assert [(row[0], row[1], row[-2], row[-1]) for row in rows(catalog, tables.versions)] == [
+    assert [(row[0], row[1], row[-2], row[-1]) for row in rows(catalog, schema.versions)] == [
         ("medical", 1, 4, None),
         ("medical", 2, 5, 11),
         ("minilm", 1, 2, None),
@@ -143,7 +151,7 @@ def test_probes_recorded_later_take_the_place_of_those_at_registration(journal: 
 
     journal.write(Probes("medical", 1, a_digest("probes of another machine")))
 
-    assert rows(catalog, tables.version_probes) == [
+    assert rows(catalog, schema.version_probes) == [
         ("medical", 1, a_digest("probes"), 4, 12),
         ("medical", 1, a_digest("probes of another machine"), 12, None),
     ]
@@ -163,7 +171,7 @@ def test_a_copy_is_known_from_where_a_version_came_from_and_from_where_it_was_pu
     journal.write(Publish("medical", 1, "other/medical", "c" * 40))
     journal.write(Delete("medical", 1))
 
-    assert rows(journal.catalogs[0], tables.copies) == [
+    assert rows(journal.catalogs[0], schema.copies) == [
         ("medical", 1, "org/medical", "a" * 40, None, 4, 12),
         ("medical", 1, "org/medical", "b" * 40, "v1", 12, 14),
         ("medical", 1, "other/medical", "c" * 40, None, 13, 14),
@@ -171,7 +179,7 @@ def test_a_copy_is_known_from_where_a_version_came_from_and_from_where_it_was_pu
 
 
 def test_metrics_of_a_registration_can_be_compared_as_numbers(journal: Journal) -> None:
-    assert rows(journal.catalogs[0], tables.metrics) == [
+    assert rows(journal.catalogs[0], schema.metrics) == [
         ("medical", 1, "mrr", "0.25", 0.25, 4, None)
     ]
 
@@ -184,7 +192,7 @@ def test_a_source_of_another_form_folds_with_what_of_it_is_known(
 ) -> None:
     journal.register("medical", 3, source={"metrics": metrics, "hub": "org/medical"})
 
-    kept = [row for row in rows(journal.catalogs[0], tables.metrics) if row[1] == 3]
+    kept = [row for row in rows(journal.catalogs[0], schema.metrics) if row[1] == 3]
     assert kept == (
         [("medical", 3, "ndcg", "0.5", 0.5, 12, None)] if isinstance(metrics, dict) else []
     )
@@ -231,19 +239,19 @@ def test_a_token_list_and_weights_are_kept_once(journal: Journal) -> None:
         Register("copy", 1, *(journal.entries[2].body.manifest, journal.entries[2].body.facts))
     )  # type: ignore[union-attr]
 
-    assert [row[1:3] for row in rows(catalog, tables.tokens)] == [
+    assert [row[1:3] for row in rows(catalog, schema.tokens)] == [
         (100, "zorvaxin"),
         (101, "mibrutan"),
     ]
-    assert len(rows(catalog, tables.weights)) == 4
-    assert len(rows(catalog, tables.tensors)) == 8
+    assert len(rows(catalog, schema.weights)) == 4
+    assert len(rows(catalog, schema.tensors)) == 8
 
 
 def test_the_clock_never_goes_back_and_the_time_stays_what_was_said(journal: Journal) -> None:
     journal.write(Yank("minilm", 1, "late"), time="2027-01-01T00:00:00.000000Z")
     journal.write(Yank("minilm", 1, undo=True), time="2020-01-01T00:00:00.000000Z")
 
-    found = [row[2:4] for row in rows(journal.catalogs[0], tables.entries)][-1]
+    found = [row[2:4] for row in rows(journal.catalogs[0], schema.entries)][-1]
 
     assert found == ("2020-01-01T00:00:00.000000Z", "2027-01-01T00:00:00.000000Z")
 
@@ -268,7 +276,7 @@ def test_a_note_that_is_a_number_is_one_for_sorting_too(
 ) -> None:
     journal.write(Annotate("minilm", 1, {"value": text}))
 
-    assert rows(journal.catalogs[0], tables.notes)[-1][:5] == ("minilm", 1, "value", text, number)
+    assert rows(journal.catalogs[0], schema.notes)[-1][:5] == ("minilm", 1, "value", text, number)
 
 
 def test_an_entry_that_does_not_come_next_is_refused(journal: Journal) -> None:
@@ -371,7 +379,7 @@ def test_a_blob_that_can_be_read_later_is_listed_no_more(tmp_path: Path, journal
     journal.blobs[body.manifest] = kept
     journal.write(Register("copy", 1, body.manifest, body.facts))
 
-    assert rows(journal.catalogs[0], tables.skipped) == []
+    assert rows(journal.catalogs[0], schema.skipped) == []
     assert version_of(journal.catalogs[0], "minilm", 1).kind == "base"
 
 
@@ -386,7 +394,7 @@ def test_content_that_is_not_what_its_name_says_is_skipped(
         for entry in journal.entries:
             apply(connection, entry, read)
 
-    assert {row[2] for row in rows(catalog, tables.skipped)} == {"DigestMismatch"}
+    assert {row[2] for row in rows(catalog, schema.skipped)} == {"DigestMismatch"}
 
 
 def test_numbers_that_no_column_holds_are_damage_and_no_crash(journal: Journal) -> None:
@@ -396,7 +404,7 @@ def test_numbers_that_no_column_holds_are_damage_and_no_crash(journal: Journal) 
         Register("big", 1, journal.add(manifest), journal.add(some_facts("x").to_bytes()))
     )
 
-    assert rows(journal.catalogs[0], tables.skipped) == [
+    assert rows(journal.catalogs[0], schema.skipped) == [
         (digest_of(manifest), "manifest", "InvalidManifest")
     ]
 
@@ -407,4 +415,4 @@ def test_a_manifest_of_a_newer_format_stops_the_fold(journal: Journal) -> None:
     with raises(NewerFormat, "manifest", "format 2"):
         journal.write(Register("new", 1, manifest, a_digest("facts")))
 
-    assert len(rows(journal.catalogs[0], tables.entries)) == 11
+    assert len(rows(journal.catalogs[0], schema.entries)) == 11

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from registry.catalog import tables
+from registry.catalog import schema
 from registry.catalog.apply import apply
-from registry.catalog.engine import Catalog
+from registry.catalog.reader import Catalog
 from registry.catalog.writer import Writer
-from registry.digest import Digest, digest_of
-from registry.entry import Body, Edge, Entry, Init, Register
+from registry.core.digest import Digest, digest_of
+from registry.core.entry import Body, Edge, Entry, Init, Register
+from registry.core.facts import Adapter, Facts, Tensor, Token, Vocabulary, Weights
+from registry.core.manifest import File, Manifest, Parent
 from registry.errors import BlobNotFound
-from registry.facts import Adapter, Facts, Tensor, Token, Vocabulary, Weights
-from registry.manifest import File, Manifest, Parent
 
 TIME = "2026-01-02T03:04:{:02d}.{:06d}Z"
 
@@ -169,7 +169,7 @@ def names_of(catalog: Catalog) -> list[str]:
     with catalog.reading() as connection:
         return [
             row.name
-            for row in connection.execute(tables.models.select().order_by(tables.models.c.name))
+            for row in connection.execute(schema.models.select().order_by(schema.models.c.name))
         ]
 
 

@@ -7,7 +7,7 @@ import inspect
 import click
 import pytest
 
-from registry import api
+from registry.api import registry
 from registry.cli.root import FILES, root
 
 COMMON = {"home", "as_json", "quiet", "print_version", "help"}
@@ -32,7 +32,7 @@ WITHOUT_FUNCTION = {"completion"}
 
 def parameters_of(name: str) -> set[str]:
     """The parameters of the Python function of a command's name."""
-    function = getattr(api.Registry, name, None) or getattr(api, name)
+    function = getattr(registry.Registry, name, None) or getattr(registry, name)
     return set(inspect.signature(function).parameters) - NOT_TYPED
 
 

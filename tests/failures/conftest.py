@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 import registry
-from tests.artifacts import small
-from tests.support import lively
+from tests.support import lively, small
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from registry.artifacts.loading import quiet
-from registry.digest import digest_of
+from registry.core.digest import digest_of
 from registry.errors import InvalidTokens, ParentMismatch
-from tests.artifacts import small
-from tests.support import lively
+from registry.runtime.loading import quiet
+from tests.support import lively, small
 from tests.support.live import lora
 from tests.support.refusals import raises
 

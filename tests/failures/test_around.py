@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from registry.errors import NotLoadable, ParentMismatch
-from tests.artifacts import small
-from tests.artifacts.hand import edit, edit_modules
-from tests.support import lively, naive
+from tests.support import lively, naive, small
+from tests.support.hand import edit, edit_modules
 from tests.support.live import lora
 from tests.support.refusals import raises
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from registry.errors import NotLoadable, ParentMismatch
-from tests.artifacts import small
-from tests.artifacts.hand import edit
-from tests.support import lively
+from tests.support import lively, small
+from tests.support.hand import edit
 from tests.support.refusals import raises
 
 ADAPTER, SENTENCE, POOLING, WHOLE, TOKENIZER, ROUTER = (

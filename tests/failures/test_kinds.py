@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from registry.artifacts.adapter import LEARN_A_PROMPT, PARTS, SHARE_TENSORS
 from registry.errors import NotLoadable, ParentMismatch
-from tests.artifacts import small
-from tests.artifacts.hand import edit, rewrite
-from tests.support import lively, naive
+from registry.model_files.adapter.config import LEARN_A_PROMPT, PARTS, SHARE_TENSORS
+from tests.support import lively, naive, small
+from tests.support.hand import edit, rewrite
 from tests.support.live import TARGETS, lora
 from tests.support.refusals import raises
 
@@ -196,7 +195,7 @@ def test_a_beginning_that_cuts_the_base_down_is_refused(reg, saved):
 
 
 def test_layers_that_were_copied_in_memory_leave_another_model_behind(reg, made, saved):
-    from registry.artifacts.effect import without_adapter
+    from registry.runtime.adapter_effect import without_adapter
 
     folder, model = saved(layers_twice())
     with without_adapter(model):

@@ -10,9 +10,8 @@ import numpy
 import pytest
 
 from registry.errors import NotLoadable, ParentMismatch, ParentNotFound
-from tests.artifacts import small
-from tests.artifacts.hand import edit, rewrite
-from tests.support import lively, naive, plain as by_hand
+from tests.support import lively, naive, plain as by_hand, small
+from tests.support.hand import edit, rewrite
 from tests.support.live import lora
 from tests.support.refusals import raises
 

@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from registry import entry
-from registry.actions.common import still_there
-from registry.artifacts.adapter import KINDS
-from registry.artifacts.probes import again, parse, still
+from registry.core import entry
 from registry.errors import Invalid, NoEffect, NotLoadable, ProbeMismatch
-from tests.artifacts import small
-from tests.artifacts.hand import edit, rewrite
-from tests.support import lively
+from registry.model_files.adapter.config import KINDS
+from registry.operations.shared.resolve import still_there
+from registry.runtime.probes import again, parse, still
+from tests.support import lively, small
+from tests.support.hand import edit, rewrite
 from tests.support.refusals import raises, text_of
 
 WEIGHTS = "adapter_model.safetensors"

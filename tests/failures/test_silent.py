@@ -17,9 +17,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from registry.errors import NoEffect, NotLoadable, ParentMismatch, UnsafeFile
-from tests.artifacts import small
-from tests.artifacts.hand import edit, rewrite
-from tests.support import lively
+from tests.support import lively, small
+from tests.support.hand import edit, rewrite
 from tests.support.refusals import raises
 
 WEIGHTS = "adapter_model.safetensors"
@@ -393,7 +392,7 @@ def adapter_of(
     made: Any, out: Path, config: Any, base: Path | None = None, scale: float = 0.3
 ) -> tuple[Path, list[Any]]:
     """An adapter saved as users do, and what the live model encoded."""
-    from registry.artifacts.loading import quiet
+    from registry.runtime.loading import quiet
 
     model = lively.adapted(base or made.resized, "SentenceTransformer", config, scale=scale)
     with quiet():
@@ -442,7 +441,7 @@ def test_every_initialisation_that_changes_the_base_is_named(reg, copied, init):
 
 
 def test_biases_that_were_trained_along(reg, made, tmp_path):
-    from registry.artifacts.effect import without_adapter
+    from registry.runtime.adapter_effect import without_adapter
 
     folder, _ = adapter_of(made, tmp_path / "bias", lora(bias="lora_only"))
     model = lively.loaded(folder, "SentenceTransformer")
@@ -466,7 +465,7 @@ def test_biases_that_were_trained_along(reg, made, tmp_path):
 def test_an_adapter_finer_than_its_base(reg, tmp_path):
     import torch
 
-    from registry.artifacts.loading import quiet
+    from registry.runtime.loading import quiet
 
     base = small.dense(tmp_path / "half", dtype="bfloat16")
     model = lively.adapted(base, "SentenceTransformer", lora())
@@ -530,7 +529,7 @@ def test_an_adapter_of_tokens_alone_changes_texts_that_hold_them(reg, made, tmp_
 
 
 def test_new_tokens_that_cannot_be_told_apart(reg, made, tmp_path):
-    from registry.artifacts.loading import quiet
+    from registry.runtime.loading import quiet
 
     model = lively.loaded(reg.checkout("base@1").folder, "SentenceTransformer")
     with quiet():
@@ -568,7 +567,7 @@ def test_a_head_that_is_random_at_every_load(reg, tmp_path):
 
 
 def test_a_table_made_longer_for_tokens_that_were_never_added(reg, tmp_path):
-    from registry.artifacts.loading import quiet
+    from registry.runtime.loading import quiet
 
     model = lively.loaded(reg.checkout("base@1").folder, "SentenceTransformer")
     with quiet():
@@ -582,7 +581,7 @@ def test_a_table_made_longer_for_tokens_that_were_never_added(reg, tmp_path):
 
 
 def test_a_padded_table_that_a_resize_cuts_off(reg, tmp_path):
-    from registry.artifacts.loading import quiet
+    from registry.runtime.loading import quiet
 
     reg.add(small.dense(tmp_path / "padded", rows=120), "padded")
     model = lively.loaded(tmp_path / "padded", "SentenceTransformer")
@@ -603,7 +602,7 @@ def test_a_padded_table_that_a_resize_cuts_off(reg, tmp_path):
 
 
 def test_a_token_that_was_an_ordinary_word(reg, made, tmp_path):
-    from registry.artifacts.loading import quiet
+    from registry.runtime.loading import quiet
 
     base = lively.loaded(reg.checkout("base@1").folder, "SentenceTransformer")
     before = lively.encodings(base, ("concatenate",))

@@ -13,10 +13,10 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 
-from registry.artifacts.checks import tokenizer, trained
-from registry.artifacts.nearness import drift
-from tests.artifacts.hand import candidate, edit, parent
+from registry.model_files.checks import tokenizer, training
+from registry.runtime.vector_distance import drift
 from tests.support import plain
+from tests.support.hand import candidate, edit, parent
 
 WORDS = ("zorvaxin", "quelora", "brontazide", "calvexumab", "metifenol")
 FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
@@ -117,7 +117,7 @@ def test_trained_rows_are_those_of_the_added_tokens_or_are_refused(folders, ids)
         view.tokens,
     )
 
-    found = trained.trains_the_added_tokens(candidate(copied, view))
+    found = training.trains_the_added_tokens(candidate(copied, view))
 
     assert (found is None) == (sorted(ids) == added)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from registry.digest import digest_of
+from registry.core.digest import digest_of
 from registry.errors import Refused
 from registry.hub.card import BEGIN, END, Row, Subject, complete, section
 from tests.support.refusals import raises

@@ -4,9 +4,9 @@ import hashlib
 
 import pytest
 
-from registry.digest import digest_of
+from registry.core.digest import digest_of
 from registry.hub.plan import Leak, changes, leaks, numbers, touches_loaders
-from registry.hub.remote import Refs, RemoteFile, Tree, Upload, git_blob
+from registry.hub.protocol import Refs, RemoteFile, Tree, Upload, git_blob
 
 
 def upload(path: str, content: bytes) -> Upload:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hub.client import SETUP
+from tests.support.hub.client import SETUP
 from tests.support.warm import KILLED
 
 

@@ -9,13 +9,12 @@ from typing import Any, ClassVar
 import pytest
 
 import registry
-from registry.actions.metrics import metrics_of
+from registry.core.provenance import check_source
 from registry.errors import DigestMismatch, Invalid, InvalidName
 from registry.integrations import RegistryCallback, said
-from registry.source import check_source
-from tests.artifacts import small
+from registry.operations.registration.metrics import metrics_of
 from tests.integrations import trainings
-from tests.support import lively, naive
+from tests.support import lively, naive, small
 from tests.support.live import lora, new_ids
 from tests.support.refusals import raises
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 
 import registry
-from tests.artifacts import small
 from tests.integrations import ranks
-from tests.support import naive
+from tests.support import naive, small
 
 TRAINING = "import sys, pathlib; from tests.integrations import ranks; ranks.train(pathlib.Path(sys.argv[1]))"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from registry.artifacts import loading
+from registry.runtime import loading
 from tests.support import naive
 
 PAIRS = {

@@ -17,14 +17,23 @@ from typing import Any
 import pytest
 
 import registry
-from registry.catalog.engine import Catalog
-from registry.catalog.folding import fill
-from registry.digest import digest_of
-from registry.entry import BODIES as KINDS, Alias, Annotate, Delete, Probes, Publish, Register, Yank
-from registry.facts import Adapter, Token
+from registry.catalog.reader import Catalog
+from registry.catalog.rebuild import fill
+from registry.core.digest import digest_of
+from registry.core.entry import (
+    BODIES as KINDS,
+    Alias,
+    Annotate,
+    Delete,
+    Probes,
+    Publish,
+    Register,
+    Yank,
+)
+from registry.core.facts import Adapter, Token
 from registry.store.blobs import Blobs
 from registry.store.local import LocalBackend
-from tests.catalog.test_schema import GOLDEN
+from tests.catalog.test_migrate import GOLDEN
 from tests.catalog.writing import Journal, a_digest, a_journal, a_manifest, some_facts
 from tests.snapshots.snapshot import assert_same_text
 

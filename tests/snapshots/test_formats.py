@@ -22,12 +22,8 @@ from typing import Any
 import pytest
 
 import registry
-from registry.actions.common import line_of, look_up
-from registry.actions.rendering import Place, render
-from registry.artifacts.probes import Probe, Probes as ProbesBlob, parse as parse_probes
-from registry.artifacts.tokenizer import parse_vocabulary, vocabulary_bytes
-from registry.digest import Digest, canonical, digest_of
-from registry.entry import (
+from registry.core.digest import Digest, canonical, digest_of
+from registry.core.entry import (
     BODIES as KINDS,
     Alias,
     Annotate,
@@ -42,15 +38,27 @@ from registry.entry import (
     Yank,
     parse as parse_entry,
 )
-from registry.facts import Adapter, Facts, Tensor, Token, Vocabulary, Weights, parse as parse_facts
-from registry.findings import Receipt, parse_receipt
-from registry.hub.line import Member, parse as parse_line, to_bytes as line_bytes
-from registry.hub.remote import Upload
-from registry.manifest import File, Manifest, Parent, parse as parse_manifest
+from registry.core.facts import (
+    Adapter,
+    Facts,
+    Tensor,
+    Token,
+    Vocabulary,
+    Weights,
+    parse as parse_facts,
+)
+from registry.core.manifest import File, Manifest, Parent, parse as parse_manifest
+from registry.hub.protocol import Upload
+from registry.model_files.tokenizer.vocabulary import parse_vocabulary, vocabulary_bytes
+from registry.operations.hub.repository_content import Place, render
+from registry.operations.shared.resolve import line_of, look_up
+from registry.results.audit import Receipt, parse_receipt
+from registry.runtime.probes import Probe, Probes as ProbesBlob, parse as parse_probes
 from registry.store.blobs import Blobs
-from registry.store.bundle import Index, Packed, parse as parse_index
 from registry.store.checkout import MARKER, Marker, read_marker
 from registry.store.local import LocalBackend
+from registry.transfer.bundle import Index, Packed, parse as parse_index
+from registry.transfer.line_json import Member, parse as parse_line, to_bytes as line_bytes
 from tests.snapshots.snapshot import STORED, assert_same_json, assert_same_text
 from tests.support.warm import Warm
 

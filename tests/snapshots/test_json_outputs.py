@@ -20,14 +20,13 @@ import numpy
 import pytest
 
 from registry.cli import main
-from tests.artifacts import small
-from tests.hub import lines
-from tests.hub.conftest import environment_of
-from tests.hub.server import HubServer
 from tests.snapshots.json_form import form_of
 from tests.snapshots.package import command_names, module_names
 from tests.snapshots.snapshot import assert_same_json
-from tests.support import plain
+from tests.support import plain, small
+from tests.support.hub import lines
+from tests.support.hub.fixtures import environment_of
+from tests.support.hub_server import HubServer
 from tests.support.warm import Warm
 
 ADDED = ("zorvaxin", "quelora")
@@ -43,7 +42,7 @@ RUN_VARIABLES = ("WANDB_RUN_ID", "MLFLOW_RUN_ID")
 HUB_MODULES = (
     "huggingface_hub.hf_api",
     "huggingface_hub.file_download",
-    "tests.hub.ready",
+    "tests.support.hub.ready",
     "alembic",
     "sqlalchemy",
     "yaml",

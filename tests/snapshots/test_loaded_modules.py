@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.hub import lines
 from tests.snapshots.snapshot import STORED, assert_same_json
+from tests.support.hub import lines
 
 COMMANDS = (("--version",), ("list",), ("show", "medical@1"))
 PROGRAM = """

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from registry.errors import BlobNotFound, StoreUnavailable
-from registry.stamp import stamp_of
+from registry.util.fingerprint import stamp_of
 from tests.support.refusals import raises
 
 

@@ -6,14 +6,13 @@ import stat
 import pytest
 
 from registry.errors import StoreUnavailable
-from registry.stamp import stamp_of
 from registry.store.local import LocalBackend, try_place
 from registry.store.memory import MemoryBackend
+from registry.util.fingerprint import stamp_of
+from tests.store.contract import BackendContract
 from tests.support.failing import FailingBackend
 from tests.support.forked import forked
 from tests.support.refusals import raises
-
-from .contract import BackendContract
 
 
 class TestLocal(BackendContract):

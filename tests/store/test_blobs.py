@@ -3,7 +3,7 @@ import io
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from registry.digest import Digest, digest_of
+from registry.core.digest import Digest, digest_of
 from registry.errors import BlobNotFound, DigestMismatch, StoreUnavailable
 from registry.store.blobs import Blobs
 from registry.store.local import LocalBackend

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from registry.digest import digest_of
+from registry.core.digest import digest_of
 from registry.errors import DigestMismatch, NewerFormat
 from registry.store import checkout
 from registry.store.blobs import Blobs

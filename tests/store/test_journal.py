@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from registry import entry as _entry
+from registry.core import entry as _entry
 from registry.errors import BrokenChain, Busy
 from registry.store.journal import Journal
 from registry.store.local import LocalBackend

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from registry.cli import main
-from tests.hub.conftest import CLIENT, OURS, environment_of
-from tests.hub.server import HubServer
 from tests.stored.observe import Run
 from tests.stored.repositories import serve_repositories
+from tests.support.hub.fixtures import CLIENT, OURS, environment_of
+from tests.support.hub_server import HubServer
 from tests.support.old_package import OldPackage, build_old_package
 from tests.support.warm import Ran, Warm
 

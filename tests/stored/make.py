@@ -34,17 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import registry
-from tests.hub.server import HubServer
-from tests.stored.models import (
-    TRAINED_ON,
-    cross,
-    dense,
-    ids_of,
-    lora,
-    sparse,
-    take_steps,
-    train,
-)
+from tests.stored.models import TRAINED_ON, cross, dense, ids_of, lora, sparse, take_steps, train
 from tests.stored.observe import (
     Run,
     observe_audit,
@@ -55,6 +45,7 @@ from tests.stored.observe import (
     observe_status,
 )
 from tests.stored.repositories import write_repositories
+from tests.support.hub_server import HubServer
 from tests.support.old_package import build_old_package
 from tests.support.warm import Ran
 

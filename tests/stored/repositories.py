@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.hub.server import HubServer, Repository
-from tests.hub.server.state import Commit, Stored
+from tests.support.hub_server import HubServer, Repository
+from tests.support.hub_server.state import Commit, Stored
 
 INDEX = "repositories.json"
 

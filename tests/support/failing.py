@@ -9,8 +9,8 @@ from threading import Lock
 from typing import Any, BinaryIO, Literal, Self
 
 from registry.errors import StoreUnavailable
-from registry.stamp import Stamp
 from registry.store.backend import Backend, Staged, Stat
+from registry.util.fingerprint import Stamp
 
 
 class Died(BaseException):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.artifacts import small
+from tests.support import small
 
 TARGETS = ["query", "value"]
 

@@ -22,7 +22,7 @@ def loaded(folder: Path, model_class: str, **keywords: Any) -> Any:
     """What plain sentence-transformers makes of a folder."""
     import sentence_transformers
 
-    from registry.artifacts.loading import quiet
+    from registry.runtime.loading import quiet
 
     with quiet():
         return getattr(sentence_transformers, model_class)(
@@ -32,7 +32,7 @@ def loaded(folder: Path, model_class: str, **keywords: Any) -> Any:
 
 def encodings(model: Any, texts: tuple[str, ...] = TEXTS) -> list[Any]:
     """What a model makes of the texts, or of pairs with them."""
-    from registry.artifacts import loading
+    from registry.runtime import loading
 
     pairs = [[text, PAIRS[0][1]] for text in texts]
     return list(
@@ -57,7 +57,7 @@ def adapted(
     folder: Path, model_class: str, config: Any, *, name: str | None = None, scale: float = 0.3
 ) -> Any:
     """The model of a folder with an adapter that does something, as after a training."""
-    from registry.artifacts.loading import quiet
+    from registry.runtime.loading import quiet
 
     model = loaded(folder, model_class)
     with quiet():
@@ -82,9 +82,9 @@ def train(model: Any, scale: float = 0.3) -> None:
 
 def save(model: Any, out: Path) -> Path:
     """Save as users do."""
-    from registry.artifacts.growth import tables
-    from registry.artifacts.loading import quiet
-    from registry.artifacts.rewriting import rewrite
+    from registry.model_files.weights.grow import tables
+    from registry.model_files.weights.rewrite import rewrite
+    from registry.runtime.loading import quiet
 
     with quiet():
         model.save_pretrained(str(out))
@@ -121,7 +121,7 @@ def with_dense(folder: Path) -> Path:
     from sentence_transformers.base.modules import Dense, Normalize, Transformer
     from sentence_transformers.sentence_transformer.modules import Pooling
 
-    from tests.artifacts import small
+    from tests.support import small
 
     plain = small.transformer_folder(folder.with_name(folder.name + "-plain"), small.word_piece())
     torch.manual_seed(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from registry.artifacts import loading
+from registry.runtime import loading
 
 NEW = ("zorvaxin", "quelora")
 TEXTS = ("the cat sat on the mat", "a dog and zorvaxin", "quelora is innovation")

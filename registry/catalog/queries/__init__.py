@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
-from .copying import copies
-from .finding import find, numbers_called
 from .history import as_of, from_time, head, log, skipped, time_of
-from .listing import (
+from .hub_copies import copies
+from .reachability import Needs, needs
+from .resolve import resolve
+from .rows import UNREADABLE
+from .search import find, numbers_called
+from .versions import (
     aliases,
     children,
     files,
@@ -25,9 +28,6 @@ from .listing import (
     with_vocabulary,
     with_weights,
 )
-from .loading import UNREADABLE
-from .needing import Needs, needs
-from .resolving import resolve
 
 __all__ = [
     "UNREADABLE",

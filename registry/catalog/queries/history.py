@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, func, select
 
-from ...digest import Digest
-from ...version import LogRow
-from .. import tables as t
-from .listing import spelled
-from .loading import moment
+from registry.catalog import schema as t
+from registry.core.digest import Digest
+from registry.core.version import LogRow
+
+from .rows import moment
+from .versions import spelled
 
 
 def log(

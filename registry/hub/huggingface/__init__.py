@@ -11,14 +11,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from ...digest import Digest
-from ...errors import HubUnavailable, RemoteMoved, RemoteNotFound
-from ..remote import Committed, Refs, Tree, Upload
-from .answers import commit_of, refs_of, repository_of, tree_of
+from registry.core.digest import Digest
+from registry.errors import HubUnavailable, RemoteMoved, RemoteNotFound
+from registry.hub.protocol import Committed, Refs, Tree, Upload
+
 from .client import SESSIONS, client, endpoint, require_token, timeout, upload_wait
-from .download import stream
+from .errors import TRIES, pause_of, translated
+from .range_request import stream
+from .responses import commit_of, refs_of, repository_of, tree_of
 from .token import refuse_malformed_token
-from .translate import TRIES, pause_of, translated
 from .upload import Told, addition, digests_first, groups, refuse_other_bytes
 
 if TYPE_CHECKING:

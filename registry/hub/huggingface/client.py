@@ -9,9 +9,10 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ...errors import HubUnavailable, Invalid
+from registry.errors import HubUnavailable, Invalid
+
+from .errors import translated
 from .sessions import Sessions
-from .translate import translated
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import HubUnavailable
-from .translate import LONGEST_PAUSE, MOMENTARY, momentary, retry_after
+from registry.errors import HubUnavailable
+
+from .errors import LONGEST_PAUSE, MOMENTARY, momentary, retry_after
 
 SILENCES = 2
 """How often the same question may be met by silence while something is uploaded."""

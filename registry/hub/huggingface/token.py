@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ...errors import Invalid
+from registry.errors import Invalid
 
 _FORM = re.compile(r"[!-~]+", re.ASCII)
 

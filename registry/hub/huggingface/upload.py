@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from ...digest import Digest, digest_of
-from ...errors import DigestMismatch
-from ..remote import Upload
+from registry.core.digest import Digest, digest_of
+from registry.errors import DigestMismatch
+from registry.hub.protocol import Upload
 
 BLOCK = 1 << 20
 LARGE = 64 * BLOCK

@@ -5,10 +5,9 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from registry.catalog import queries
-from registry.entry import Yank
-from registry.version import LogRow
-
-from ..writing import Journal, a_journal
+from registry.core.entry import Yank
+from registry.core.version import LogRow
+from tests.catalog.writing import Journal, a_journal
 
 
 def numbers(rows: list[LogRow]) -> list[int]:

@@ -11,11 +11,10 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, multiple, rule
 
-from registry import reference
 from registry.catalog import queries
-from registry.entry import Alias, Annotate, Body, Delete, Init, Yank
-
-from ..writing import Journal, a_journal
+from registry.core import reference
+from registry.core.entry import Alias, Annotate, Body, Delete, Init, Yank
+from tests.catalog.writing import Journal, a_journal
 
 NAMES, ALIASES, KEYS = ("minilm", "medical"), ("prod", "stage"), ("owner", "f1")
 SECONDS = st.integers(0, 9)

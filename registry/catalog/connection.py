@@ -1,0 +1,118 @@
+"""SQLite: how a catalog's file is opened, and what is said where it cannot be. For the writer and for SQLAlchemy's engine alike."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+from stat import S_ISREG
+
+from registry.errors import Busy, CatalogDiverged, RegistryError, StoreUnavailable
+from registry.util.regular_file import kind_of
+
+BUSY_SECONDS = 60.0
+"""How long SQLite waits for another writer; with a short wait the next step of load fails."""
+
+REBUILD = "to rebuild it from the journal: registry repair"
+"""Hint for a catalog that is damaged."""
+BESIDE = ("-wal", "-shm", "-journal")
+"""What SQLite adds to a database's name for what it lays beside it."""
+_PRAGMAS = (
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "trusted_schema=OFF",
+    "cell_size_check=ON",
+    "mmap_size=0",
+)
+_MAKING = ("synchronous=OFF", "journal_mode=OFF", "foreign_keys=OFF", "cache_size=-200000")
+"""For a file that nobody sees before it is whole and synced: nothing can be lost, and rows come in an order that no key minds."""
+_DAMAGED = (
+    "malformed",
+    "not a database",
+    "no such table",
+    "no such column",
+    "could not decode",
+    "Could not decode",
+)
+
+
+def connect(path: Path, *, readonly: bool = False, making: bool = False) -> sqlite3.Connection:
+    """A connection that begins no transaction by itself. Raises sqlite3.Error."""
+    with contextlib.ExitStack() as failed:
+        connection = connect_readonly(path) if readonly else _connect(path, "mode=rw")
+        failed.callback(connection.close)
+        for pragma in (*_PRAGMAS, *_MAKING) if making else _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        connection.execute(
+            "SELECT 1 FROM sqlite_master LIMIT 1"
+        ).fetchall()  # now, not in the middle, it is seen whether there is room
+        failed.pop_all()
+    return connection
+
+
+def connect_readonly(path: Path, *, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """A connection for who only asks, with SQLite's own settings; the file was read once. Raises sqlite3.Error.
+
+    `immutable` sees no other writer, so it is only for a file without a log that cannot be written: not from here, or for want of room.
+    """
+    connection = _connect(path, "mode=ro", timeout)
+    try:
+        connection.execute("SELECT 1 FROM entries LIMIT 1").fetchall()
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        if not isinstance(error, sqlite3.OperationalError):
+            raise
+        log = Path(f"{path}-wal")
+        if (os.access(path.parent, os.W_OK) and not is_full(error)) or (
+            log.exists() and log.stat().st_size
+        ):
+            raise
+        return _connect(path, "mode=ro&immutable=1", timeout)
+    return connection
+
+
+def translated(error: BaseException | None, path: Path) -> RegistryError | None:
+    """What the medium or another process refuses is ours to say; None for a fault of this package, which stays what it is."""
+    why = str(error)
+    with contextlib.suppress(OSError):  # a disk that is gone cannot be asked
+        if is_full(error) and os.statvfs(path.parent).f_bavail == 0:
+            why = "no space left on its disk"
+    if any(
+        text in why
+        for text in ("disk is full", "no space left", "readonly", "unable to open", "disk I/O")
+    ):
+        return StoreUnavailable(f"the catalog {str(path)!r} cannot be used: {why}")
+    if "locked" in why:
+        return Busy(
+            f"another program holds the catalog {str(path)!r}",
+            hint="run the command again when that program has ended",
+        )
+    if any(text in why for text in _DAMAGED):
+        return CatalogDiverged(f"the catalog {path.name!r} is damaged ({why})", hint=REBUILD)
+    return None
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether SQLite found no room: for the database, or for the index of its log, which it says in other words."""
+    return any(text in str(error) for text in ("disk is full", "disk I/O"))
+
+
+def _connect(path: Path, how: str, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
+    refuse_what_waits(path)
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{how}",
+        uri=True,
+        timeout=timeout,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def refuse_what_waits(path: Path) -> None:
+    """Raises sqlite3.DatabaseError where a pipe, say, lies in the place of a catalog or of what SQLite lays beside it and looks for."""
+    for place in (f"{path}{suffix}" for suffix in ("", *BESIDE)):
+        with contextlib.suppress(OSError):
+            mode = os.stat(place).st_mode  # noqa: PTH116  # a path object costs more than the question
+            if not S_ISREG(mode):
+                raise sqlite3.DatabaseError(f"{place!r} is {kind_of(mode)}, and not a database")

@@ -1,0 +1,1 @@
+"""Values that every layer shares: digests, references, manifests, entries. Standard library only."""

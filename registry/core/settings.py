@@ -1,0 +1,95 @@
+"""Settings: where the home is, and who is at work. From flags, then the environment, then defaults.
+
+REGISTRY_HOME names the home, REGISTRY_CACHE where checkouts go when the home is read-only, REGISTRY_USER who is at work.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.errors import Invalid, StoreUnavailable, reason
+from registry.util.regular_file import read_file
+
+from .digest import parse_json
+from .reference import path_of
+
+PROBES = ("refuse", "warn", "skip")
+"""What a load can do where a recorded text encodes otherwise."""
+KEYS = {
+    "user.name": "who is at work, as entries record it; a claim, not a proof",
+    "load.device": "where registry load runs a model, if --device does not say",
+    "load.probes": "what registry load does where a recorded text encodes otherwise, if --probes does not say: refuse, warn or skip",
+    "push.parents-to": "whose repositories registry push sends parents to, if --parents-to does not say",
+}
+"""What can be set for a home. Defaults are the command line's: a program says what it wants."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set from outside, once."""
+
+    home: Path
+    home_was_named: bool
+    """Only a home that nobody named makes itself."""
+    cache: Path
+    user: str | None = None
+
+
+def from_environment(
+    home: str | os.PathLike[str] | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """The settings for a home given by flag or argument, else by the environment, else the user's data folder."""
+    env = os.environ if environment is None else environment
+    named = os.fspath(home) if home is not None else env.get("REGISTRY_HOME") or None
+    root = path_of(named if named is not None else _data_folder(env) / "st-registry")
+    cache = path_of(env.get("REGISTRY_CACHE") or _cache_folder(env) / "st-registry")
+    return Settings(
+        Path(os.path.abspath(root)),
+        named is not None,
+        Path(os.path.abspath(cache)),
+        env.get("REGISTRY_USER") or None,
+    )
+
+
+def _data_folder(env: Mapping[str, str]) -> Path:
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    return Path(env.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+
+
+def _cache_folder(env: Mapping[str, str]) -> Path:
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def read_config(home: Path) -> dict[str, str]:
+    """What people set for a home, kept in HOME/local/config.json; nothing where that is missing. Raises Invalid, StoreUnavailable."""
+    path = home / "local" / "config.json"
+    try:
+        content = read_file(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise StoreUnavailable(f"cannot read {str(path)!r}: {reason(error)}") from error
+    value = parse_json(content, str(path))
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise Invalid(
+            f"{str(path)!r} is not a JSON object whose values are texts",
+            hint="correct or delete that file",
+        )
+    return value
+
+
+def write_config(home: Path, values: Mapping[str, str]) -> None:
+    """Keep these settings, all of them, for the home."""
+    folder = home / "local"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    temporary = folder / f"config.{os.getpid()}.tmp"
+    temporary.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
+    temporary.replace(folder / "config.json")

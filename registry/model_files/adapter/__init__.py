@@ -1,0 +1,1 @@
+"""PEFT adapter folders: configuration, target modules, tensor structure."""

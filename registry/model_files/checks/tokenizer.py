@@ -1,0 +1,192 @@
+"""Checks of the tokenizer: its ids have rows, and an adapter has the one of its parent."""
+
+from __future__ import annotations
+
+from registry.core.facts import Token, read
+from registry.core.text import counted
+from registry.errors import InvalidTokens, NotLoadable, ParentMismatch
+from registry.model_files.config.parse import read_if_there
+from registry.model_files.layout.file_list import join
+from registry.model_files.tokenizer.base_vocabulary import lexicon_of
+from registry.model_files.tokenizer.token_list import Wanted, lint
+from registry.model_files.tokenizer.vocabulary import special_tokens, splits_special
+
+from .base import IDENTITY, Candidate, ParentView, Problem, checks
+
+CHECKS, check = checks()
+_SHOWN = 3
+_FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
+
+
+@check("token-ids", "ids are unique", "protects from two tokens that share a row", NotLoadable)
+def ids_are_unique(candidate: Candidate) -> Problem | None:
+    """No id stands twice in the token list."""
+    tokens = candidate.inspection.tokens
+    if len({token[0] for token in tokens}) == len(tokens):
+        return None
+    ids: dict[int, str] = {}
+    for token in tokens:
+        if token.id in ids:
+            return Problem(
+                f"the id {token.id} belongs to two tokens, {ids[token.id]!r} and {token.content!r}"
+            )
+        ids[token.id] = token.content
+    return None
+
+
+@check(
+    "token-rows",
+    "ids have rows",
+    "protects from an index error at the first text that holds a new token",
+    NotLoadable,
+)
+def ids_have_rows(candidate: Candidate) -> Problem | None:
+    """The highest id is below the number of rows of the input embeddings."""
+    rows, tokens = candidate.inspection.facts.rows, candidate.inspection.tokens
+    if rows is None or not tokens or max(token[0] for token in tokens) < rows:
+        return None
+    last = max(tokens, key=lambda token: token.id)
+    over = sum(token.id >= rows for token in candidate.inspection.tokens)
+    return Problem(
+        f"{counted(over, 'token has', 'tokens have')} no row: {last.content!r} has the id "
+        f"{last.id}, but the embedding table has {rows} rows",
+        f"call resize_token_embeddings({last.id + 1}) before saving, "
+        "or use registry resize on the original model",
+    )
+
+
+@check(
+    "vocab-size",
+    "config.json counts the rows",
+    "protects from a size mismatch at load",
+    NotLoadable,
+)
+def config_counts_the_rows(candidate: Candidate) -> Problem | None:
+    """vocab_size is the number of rows that the loader will make."""
+    layout, rows = candidate.layout, candidate.inspection.facts.rows
+    path = join(layout.transformer, "config.json")
+    size = read_if_there(candidate.files, path, set(layout.belongs)).get("vocab_size")
+    if layout.is_adapter or rows is None or type(size) is not int or size == rows:
+        return None
+    return Problem(
+        f"{path} has vocab_size {size}, but the embedding table has {rows} rows",
+        "save the model again with save_pretrained",
+    )
+
+
+@check(
+    "adapter-tokenizer",
+    "an adapter has its parent's tokenizer",
+    "protects from tokens that silently find the rows of others",
+    ParentMismatch,
+    net=IDENTITY,
+)
+def adapter_has_its_parents_tokenizer(candidate: Candidate) -> Problem | None:
+    """Same tokens with the same ids and flags, and the same way to them."""
+    parent, facts = candidate.parent, candidate.inspection.facts
+    if parent is None or not candidate.layout.is_adapter:
+        return None
+    if facts.vocabulary.digest != parent.facts.vocabulary.digest:
+        common = len(parent.tokens)
+        more = candidate.inspection.tokens[common:]
+        if more and tuple(candidate.inspection.tokens[:common]) == tuple(parent.tokens):
+            return Problem(
+                f"the adapter's tokenizer has {counted(len(more), 'token')} that "
+                f"{parent.reference} lacks (first: {more[0].content!r}): "
+                "it was trained on a resized base",
+                "pass that base with --parent (if it was resized in memory and never saved, "
+                "its rows are lost: resize again and train again)",
+            )
+        return Problem(
+            f"the tokens are not those of {parent.reference}: {_difference(candidate, parent)}",
+            "pass the base that it was trained on with --parent",
+        )
+    if facts.tokenizer != parent.facts.tokenizer:
+        return Problem(
+            f"the tokens are those of {parent.reference}, but the tokenizers are not equivalent: "
+            "tokenizer.json or the settings in tokenizer_config.json (class, do_lower_case, "
+            "strip_accents, special tokens) differ",
+            "use the tokenizer of the parent with --tokenizer DIR",
+        )
+    own, other = (special_tokens(view.files, view.layout.tokenizer) for view in (candidate, parent))
+    name = next((name for name in own if own[name] != other[name]), None)
+    apart, together = (
+        splits_special(view.files, view.layout.tokenizer) for view in (candidate, parent)
+    )
+    if apart != together:
+        return Problem(
+            f"tokenizer_config.json has split_special_tokens {apart}, "
+            f"but that of {parent.reference} has {together} "
+            f"(special tokens in texts are {'split' if apart else 'recognized'})",
+            "use the tokenizer of the parent with --tokenizer DIR",
+        )
+    return (
+        Problem(
+            f"the {name} is {own[name]!r}, but that of {parent.reference} is {other[name]!r} "
+            "(special_tokens_map.json takes precedence over tokenizer_config.json)",
+            "use the tokenizer of the parent with --tokenizer DIR",
+        )
+        if name is not None
+        else None
+    )
+
+
+@check(
+    "added-tokens",
+    "its new tokens are found in texts, and only where they are meant",
+    "tells of added tokens that no text reaches, that swallow blanks, or that stand inside ordinary words",
+    None,
+)
+def new_tokens_are_found(candidate: Candidate) -> Problem | None:
+    """What `registry resize` would refuse or warn of is told of tokens that were added elsewhere."""
+    parent = candidate.parent
+    if parent is None or candidate.layout.is_adapter or candidate.linted:
+        return None
+    if candidate.inspection.facts.vocabulary.digest == parent.facts.vocabulary.digest:
+        return None
+    known = {token.id for token in parent.tokens}
+    new = tuple(
+        Wanted(
+            token.content,
+            token.special,
+            token.lstrip,
+            token.rstrip,
+            token.single_word,
+            token.normalized,
+        )
+        for token in candidate.inspection.tokens
+        if token.id not in known
+    )
+    path = join(parent.layout.tokenizer, "tokenizer.json")
+    lexicon = lexicon_of(read(parent.files, path)) if new and path in parent.files.paths() else None
+    if lexicon is None:
+        return None
+    try:
+        said = lint(new, lexicon, needs_pieces=False).warnings
+    except InvalidTokens as error:
+        message = str(error).partition(": ")[2]
+        return Problem(f"registry resize would have refused: {message}", error.hint)
+    more = f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
+    return Problem("; ".join(said[:_SHOWN]) + more) if said else None
+
+
+def _difference(candidate: Candidate, parent: ParentView) -> str:
+    """The first difference of two token lists that differ."""
+    own, other = (
+        {token.id: token for token in tokens}
+        for tokens in (candidate.inspection.tokens, parent.tokens)
+    )
+    first = min(index for index in own.keys() | other.keys() if own.get(index) != other.get(index))
+    count = sum(own.get(index) != other.get(index) for index in own.keys() | other.keys())
+    return (
+        f"id {first} is {_said(own.get(first), other.get(first))}, there it is {_said(other.get(first), own.get(first))} "
+        f"({counted(count, 'differs', 'differ')})"
+    )
+
+
+def _said(token: Token | None, other: Token | None) -> str:
+    if token is None:
+        return "no token"
+    same = other is not None and other.content == token.content
+    flags = [name for name in _FLAGS if same and getattr(token, name) != getattr(other, name)]
+    return repr(token.content) + "".join(f" with {name}={getattr(token, name)}" for name in flags)

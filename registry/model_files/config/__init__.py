@@ -1,0 +1,1 @@
+"""Configuration files: parsing, types of settings, defaults, edits."""

@@ -1,0 +1,55 @@
+"""Configurations of a model's folder, parsed once and strictly: UTF-8, one object, no key twice."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from registry.core.facts import Files, read
+from registry.errors import NotLoadable
+
+LIMIT = 64 << 20
+"""Bytes of one configuration."""
+
+
+def parse(content: bytes, path: str) -> Any:
+    """The value of a JSON file as the loaders would read it. Raises NotLoadable naming the place of the fault."""
+    try:
+        return json.loads(content.decode("utf-8"), object_pairs_hook=_once)
+    except UnicodeDecodeError as error:
+        raise NotLoadable(f"{path} is not JSON: byte {error.start} is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise NotLoadable(
+            f"{path} is not JSON: {error.msg.lower()} in line {error.lineno} column {error.colno}"
+        ) from None
+    except ValueError as error:
+        raise NotLoadable(f"{path} cannot be read as JSON: {error}") from None
+    except RecursionError:
+        raise NotLoadable(f"{path} is nested too deeply") from None
+
+
+def read_object(files: Files, path: str) -> dict[str, Any]:
+    """The object that a configuration is. Raises NotLoadable."""
+    if files.size(path) > LIMIT:
+        raise NotLoadable(
+            f"{path} has {files.size(path)} bytes; no configuration is larger than {LIMIT}"
+        )
+    value = parse(read(files, path), path)
+    if not isinstance(value, dict):
+        raise NotLoadable(f"{path} is no JSON object")
+    return value
+
+
+def read_if_there(files: Files, path: str, there: set[str]) -> dict[str, Any]:
+    """The same, or an empty one where there is no such file."""
+    return read_object(files, path) if path in there else {}
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(
+            f"key {next(name for name in names if names.count(name) > 1)!r} stands twice"
+        )
+    return found

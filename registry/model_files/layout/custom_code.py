@@ -1,0 +1,165 @@
+"""Foreign code: what in a configuration would make a loader run code that is not part of the libraries, or read files elsewhere.
+
+Models are loaded without trust_remote_code, so most of this would fail, or, worse, be ignored with a log line and encode
+something else. It is refused by name, before any library sees it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from registry.core.facts import Files
+from registry.errors import ForeignCode, NotLoadable
+from registry.model_files.config.parse import read_object
+
+_TORCH = re.compile(r"torch\.nn(\.[A-Za-z_]\w*)+", re.ASCII)
+_ACTIVATIONS = ("activation_fn", "sbert_ce_default_activation_function")
+_LIBRARIES = re.compile(r"(transformers|sentence_transformers|peft|torch)(\.\w+)*", re.ASCII)
+_TOKENIZERS = re.compile(r"sentence_transformers(\.[A-Za-z_]\w*)+", re.ASCII)
+_READ_ELSEWHERE = (
+    "gguf_file",
+    "variant",
+    "state_dict",
+    "adapter_kwargs",
+    "code_revision",
+    "subfolder",
+    "revision",
+    "cache_dir",
+    "config",
+)
+_PLACES = ("_path", "_file", "_dir", "_folder")
+_ARGUMENTS = (
+    "model_args",
+    "model_kwargs",
+    "tokenizer_args",
+    "processor_kwargs",
+    "config_args",
+    "config_kwargs",
+)
+
+
+def refuse_foreign_code(files: Files, paths: Sequence[str]) -> None:
+    """Look through the configurations among the paths.
+
+    Raises ForeignCode naming file, field and value; NotLoadable for files elsewhere.
+    """
+    for path in paths:
+        name = path.rsplit("/", 1)[-1]
+        if name in ("config.json", "config_sentence_transformers.json") or name.endswith(
+            "_config.json"
+        ):
+            value = read_object(files, path)
+            for key, item in _walk(value):
+                _refuse_field(path, key, item)
+            if name == "adapter_config.json":
+                _refuse_adapter(path, value)
+            elif name.startswith("sentence_"):
+                _refuse_arguments(path, value)
+            elif name == "config.json":
+                _refuse_activation(path, "activation_function", value if _is_dense(value) else {})
+            elif name == "wordembedding_config.json":
+                _refuse_tokenizer(path, value)
+
+
+def _refuse_field(path: str, key: str, value: Any) -> None:
+    if key in ("auto_map", "custom_pipelines") and value:
+        raise ForeignCode(
+            f"{path} has {key!r} ({_named(value)}): "
+            "the model needs custom code, which is never run",
+            hint="if a library supports this model now, save it with that library and add it again",
+        )
+    if key == "trust_remote_code" and value:
+        raise ForeignCode(
+            f"{path} sets trust_remote_code, but custom code is never run",
+            hint="remove the field if the model needs no custom code",
+        )
+    if "attn_implementation" in key or "experts_implementation" in key:
+        asked = value.values() if isinstance(value, dict) else [value]
+        foreign = next((item for item in asked if isinstance(item, str) and "/" in item), None)
+        if foreign is not None:
+            raise ForeignCode(
+                f"{path} requires the code {foreign!r} of another repository ({key})",
+                hint="remove the field, which only affects speed",
+            )
+    if key in _ACTIVATIONS:
+        _refuse_activation(path, key, {key: value})
+
+
+def _refuse_activation(path: str, key: str, value: dict[str, Any]) -> None:
+    """A function outside torch.nn is not loaded: the library takes its default instead, with a log line."""
+    named = value.get(key)
+    if named is not None and (not isinstance(named, str) or not _TORCH.fullmatch(named)):
+        raise ForeignCode(
+            f"{path} has the {key} {named!r}, which is not a class of torch.nn "
+            "(loaders would silently use another)"
+        )
+
+
+def _refuse_adapter(path: str, value: dict[str, Any]) -> None:
+    mapping = value.get("auto_mapping")
+    library = mapping.get("parent_library") if isinstance(mapping, dict) else None
+    if library is not None and (not isinstance(library, str) or not _LIBRARIES.fullmatch(library)):
+        raise ForeignCode(
+            f"{path} says that its base is made by {library!r}, code that is not part of the libraries"
+        )
+    if value.get("megatron_config"):
+        raise ForeignCode(
+            f"{path} has a megatron_config, which imports {value.get('megatron_core')!r}; it cannot be registered"
+        )
+    for key, item in _walk(value):
+        if (
+            key.endswith(_PLACES)
+            and key != "base_model_name_or_path"
+            and isinstance(item, str)
+            and item
+        ):
+            raise NotLoadable(
+                f"{path} refers to another file or folder in {key}: {item!r}",
+                hint="set it to null if the adapter is complete without it",
+            )
+
+
+def _refuse_arguments(path: str, value: dict[str, Any]) -> None:
+    """Arguments that a sentence_bert_config.json hands to the loaders and that would make them read other files."""
+    for group in _ARGUMENTS:
+        given = value.get(group)
+        for key, item in given.items() if isinstance(given, dict) else ():
+            if key in _READ_ELSEWHERE or (key == "use_safetensors" and item is False):
+                raise NotLoadable(
+                    f"{path} makes loaders read other files: {group} has {key}={item!r}",
+                    hint=f"remove {key} from {group}",
+                )
+
+
+def _refuse_tokenizer(path: str, value: dict[str, Any]) -> None:
+    named = value.get("tokenizer_class")
+    if not isinstance(named, str) or not _TOKENIZERS.fullmatch(named):
+        raise ForeignCode(
+            f"{path} has the tokenizer {named!r}, which is not part of sentence-transformers"
+        )
+
+
+def _is_dense(value: dict[str, Any]) -> bool:
+    # a transformer has an activation_function too, a plain word there
+    return "in_features" in value and "out_features" in value
+
+
+def _walk(value: Any) -> Iterator[tuple[str, Any]]:
+    """(key, value) of every object in it, however deep."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            yield from item.items()
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+
+
+def _named(value: Any) -> str:
+    items = (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    )
+    return repr(next(iter(items), ""))[:80]

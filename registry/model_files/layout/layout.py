@@ -1,0 +1,176 @@
+"""The layout of a folder: its class, its modules, where transformer, tokenizer and weights lie, and which files belong.
+
+Refused is what no loader could load as it lies there, what would need code of the folder or of others, and a pickle that a loader
+would read. Whether the parts fit each other is not judged here; `checks` do that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from registry.core.facts import Files
+from registry.errors import NotLoadable, UnsafeFile
+from registry.model_files.config.parse import read_if_there
+
+from .custom_code import refuse_foreign_code
+from .excluded import is_pickle, left_out
+from .file_list import ROOT, Belonging, join, of_module, of_plain_folder, of_transformer
+from .model_class import class_of
+from .modules import MODULES, ROUTERS, TRANSFORMERS, Module, read_modules
+
+_ADAPTER = "adapter_config.json"
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a folder is, before its weights are looked at. Folders are relative; the root is the empty text."""
+
+    model_class: str
+    told_by: str
+    """How the class is known: the file that says it, `--class`, or `the parent's class`."""
+    is_adapter: bool
+    modules: tuple[Module, ...]
+    """Those of modules.json in order, the parts of a Router behind it; none for a folder of transformers alone."""
+    transformer: str
+    """Folder of the first transformer; of a model without one, of its token table."""
+    tokenizer: str
+    """Folder of the tokenizer that belongs to `transformer`."""
+    weights: tuple[tuple[str, str], ...]
+    """(path of a safetensors file, what stands in front of its tensors' names), shards included."""
+    index: str | None
+    """The shard index, if the weights are sharded."""
+    belongs: tuple[str, ...]
+    """The files a manifest lists, sorted."""
+    left_out: tuple[tuple[str, str], ...]
+    """(path, reason) of every other file, sorted."""
+    architecture: str | None = None
+    """The first of `architectures` in the transformer's config.json."""
+
+
+def layout(
+    files: Files, *, class_hint: str | None = None, parent_class: str | None = None
+) -> Layout:
+    """What the folder is. class_hint is what somebody says it is; parent_class is the class of an adapter's parent, if known.
+
+    Raises NotLoadable for no model, a part that is missing, or a class that must be said; UnsafeFile for a pickle that a loader
+    would read and for a place outside of the folder; ForeignCode for what would need code of its own.
+    """
+    there = set(files.paths())
+    modules = read_modules(files, there)
+    if not modules and not there & {"config.json", _ADAPTER}:
+        raise _no_model(there, files)
+    main = _main(modules)
+    is_adapter = join(main.folder, _ADAPTER) in there and main.type in TRANSFORMERS
+    if is_adapter:
+        _refuse_odd_adapter(modules, main, there)
+    found = [_belonging(files, there, module) for module in modules or (main,)]
+    if not modules:
+        found.append(of_plain_folder(there))
+    belongs = {path for part in found for path in part.paths} | there & set(ROOT)
+    refuse_foreign_code(files, sorted(belongs))
+    config = read_if_there(files, join(main.folder, "config.json"), there)
+    named = config.get("architectures")
+    architecture = (
+        named[0] if isinstance(named, list) and named and isinstance(named[0], str) else None
+    )
+    settings = read_if_there(files, "config_sentence_transformers.json", there)
+    model_class, told_by = class_of(
+        modules,
+        settings,
+        config,
+        architecture,
+        is_adapter=is_adapter,
+        hint=class_hint,
+        parent=parent_class,
+    )
+    weights = dict(pair for part in found for pair in part.weights)
+    disguised = next((path for path in weights if is_pickle(files, path)), None)
+    if disguised is not None:
+        raise UnsafeFile(
+            f"{disguised} is a pickle according to its content, despite its name",
+            hint="save the model with save_pretrained, which writes safetensors",
+        )
+    index = _only(index for part in found for index in part.indexes)
+    return Layout(
+        model_class,
+        told_by,
+        is_adapter,
+        modules,
+        main.folder,
+        main.folder,
+        tuple(sorted(weights.items())),
+        index,
+        tuple(sorted(belongs)),
+        left_out(files, there - belongs, there),
+        architecture,
+    )
+
+
+def _main(modules: Sequence[Module]) -> Module:
+    """The transformer, else the first module that has a vocabulary. Without modules.json the root is a transformer."""
+    if not modules:
+        return Module("Transformer", "")
+    transformers = [module for module in modules if module.type in TRANSFORMERS]
+    others = [module for module in modules if module.type not in ROUTERS]
+    return [*transformers, *others, *modules][0]
+
+
+def _belonging(files: Files, there: set[str], module: Module) -> Belonging:
+    return (
+        of_transformer(files, there, module.folder)
+        if module.type in TRANSFORMERS
+        else of_module(files, there, module)
+    )
+
+
+def _only(indexes: Iterable[str]) -> str | None:
+    found = sorted(set(indexes))
+    if len(found) > 1:
+        raise NotLoadable(
+            f"two parts of the model have sharded weights: {found[0]} and {found[1]}",
+            hint="save them with a larger max_shard_size",
+        )
+    return found[0] if found else None
+
+
+def _refuse_odd_adapter(modules: Sequence[Module], main: Module, there: set[str]) -> None:
+    if any(module.type in ROUTERS for module in modules):
+        raise NotLoadable(
+            f"{join(main.folder, _ADAPTER)} is an adapter inside a Router, "
+            "which sentence-transformers saves but cannot load",
+            hint="merge it into its base and add the merged model",
+        )
+    if main.folder:
+        raise NotLoadable(
+            f"the adapter is located in {main.folder!r} "
+            "(loaders search for the weights of its base in a folder of that name)",
+            hint="load it and save it with sentence-transformers 6, which stores it at the root",
+        )
+    if "config.json" in there:
+        raise NotLoadable(
+            "the folder contains adapter_config.json and config.json "
+            "(loaders cannot distinguish an adapter and a full model in one folder)",
+            hint="move them into two folders and add both",
+        )
+
+
+def _no_model(there: set[str], files: Files) -> NotLoadable:
+    repository, place = getattr(files, "repository", None), getattr(files, "path", None)
+    inner = sorted(
+        {
+            folder
+            for path in there
+            for folder, _, name in [path.rpartition("/")]
+            if folder and name in (MODULES, "config.json", _ADAPTER)
+        }
+    )
+    shown = ", ".join(sorted(there)[:_SHOWN]) + (", …" if len(there) > _SHOWN else "")
+    then = "add that folder" if repository is None else "download that and add it as a folder"
+    contents = "" if inner else f" (it contains {shown or 'nothing'})"
+    where = repository or ("this folder" if place is None else repr(str(place)))
+    return NotLoadable(
+        f"no model at the root of {where}: found no {MODULES}, config.json or {_ADAPTER}{contents}",
+        hint=f"there may be one in {inner[0]!r}: {then}" if inner else None,
+    )

@@ -1,0 +1,1 @@
+"""Tokenizer files: vocabulary, added tokens, token lists of users."""

@@ -1,0 +1,332 @@
+"""Tokenizers: the token list and what else decides into which ids a text falls, read from files, the library left out.
+
+The token list is tokenizer.json's vocabulary with its added tokens. The tokenizer digest covers tokenizer.json, truncation and
+padding left out, and those fields of tokenizer_config.json that change what it does: the library builds the normaliser anew from
+them and ignores the file's. An absent field counts as its class's default; lengths and sides, which an honest re-save by another
+library version changes, do not count.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import compress, pairwise, repeat
+from operator import itemgetter
+from typing import Any, overload
+
+from registry.core.digest import Digest, digest_of, parse_json
+from registry.core.facts import Files, Token, read
+from registry.errors import InvalidManifest, NotLoadable, UnsafeFile
+from registry.model_files.config.parse import read_if_there, read_object
+from registry.util.gc_pause import uncollected
+
+TOKENIZER, CONFIG, WORDS = "tokenizer.json", "tokenizer_config.json", "vocab.txt"
+_SPECIAL_MAP = "special_tokens_map.json"
+ID_LIMIT = 10_000_000
+"""Ids above this are a fault of the file, not a vocabulary; every row would have to be in memory."""
+
+_FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
+_ENTRY = itemgetter(0, 1)
+_token = partial(tuple.__new__, Token)
+_quoted = json.encoder.encode_basestring
+_SPECIAL = (
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+)
+_LOWER_CASING = {
+    "do_lower_case": True,
+    "strip_accents": None,
+    "tokenize_chinese_chars": True,
+    "unk_token": "[UNK]",
+    "sep_token": "[SEP]",
+    "pad_token": "[PAD]",
+    "cls_token": "[CLS]",
+    "mask_token": "[MASK]",
+}
+_SENTENCE_PIECE = {
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "sep_token": "</s>",
+    "cls_token": "<s>",
+    "unk_token": "<unk>",
+    "pad_token": "<pad>",
+    "mask_token": "<mask>",
+}
+_DEFAULTS: Mapping[str, Mapping[str, object]] = {
+    "BertTokenizer": _LOWER_CASING,
+    "DistilBertTokenizer": _LOWER_CASING,
+    "ElectraTokenizer": _LOWER_CASING,
+    "MPNetTokenizer": {**_LOWER_CASING, **_SENTENCE_PIECE, "unk_token": "[UNK]"},
+    "RobertaTokenizer": {**_SENTENCE_PIECE, "add_prefix_space": False},
+    "XLMRobertaTokenizer": {**_SENTENCE_PIECE, "add_prefix_space": True},
+}
+"""Source: transformers 5, the signature of each class's __init__; from where ours differ the digest would change with a re-save."""
+_SETTINGS = ("do_lower_case", "strip_accents", "tokenize_chinese_chars", "add_prefix_space")
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """A tokenizer as its files describe it."""
+
+    tokens: tuple[Token, ...]
+    """By id."""
+    digest: Digest
+    """The vocabulary's: of the token list alone, which is also the name of its blob."""
+    tokenizer: Digest
+    """Of everything that changes what it does."""
+    max_length: int | None
+    blob: bytes
+    """The vocabulary blob: canonical JSON of [id, content, special, lstrip, rstrip, single_word, normalized], by id."""
+
+
+def read_vocabulary(files: Files, folder: str = "") -> Tokenizer:
+    """The tokenizer in a folder of a model. Raises NotLoadable where there is none, UnsafeFile for an impossible one."""
+    with uncollected():
+        return _read(files, folder)
+
+
+def _read(files: Files, folder: str) -> Tokenizer:
+    there = set(files.paths())
+    path, words, config_path = (
+        f"{folder}/{name}" if folder else name for name in (TOKENIZER, WORDS, CONFIG)
+    )
+    config = read_if_there(files, config_path, there)
+    if path in there:
+        value = read_object(files, path)
+        tokens = _tokens(value, path)
+        described: object = _without_vocabulary(
+            {key: item for key, item in value.items() if key not in ("truncation", "padding")}
+        )
+    elif words in there:
+        lines = read(files, words).decode("utf-8", "replace").splitlines()
+        tokens = _by_id(_plain(lines, range(len(lines))), words)
+        described = lines
+    else:
+        raise NotLoadable(
+            f"the tokenizer is missing: found neither {path} nor {words}",
+            hint="use the tokenizer of another folder with --tokenizer DIR",
+        )
+    blob = vocabulary_bytes(tokens)
+    digest = digest_of(blob)
+    settings = settings_of(config)
+    whole = json.dumps(
+        {"tokenizer": described, "vocabulary": digest, "config": settings},
+        ensure_ascii=False,
+        sort_keys=True,
+        separators=(",", ":"),
+    )
+    length = config.get("model_max_length")
+    return Tokenizer(
+        tokens,
+        digest,
+        digest_of(whole.encode("utf-8", "surrogatepass")),
+        length if type(length) is int and 0 < length < ID_LIMIT else None,
+        blob,
+    )
+
+
+def vocabulary_bytes(tokens: Sequence[Token]) -> bytes:
+    """The vocabulary blob: canonical JSON of [id, content, special, lstrip, rstrip, single_word, normalized], by id."""
+    try:  # written row by row, since there are tens of thousands and nearly all have no flag
+        rows = [
+            json.dumps(
+                (id, content, special, left, right, single, normalized),
+                ensure_ascii=False,
+                separators=(",", ":"),
+            )
+            if special or left or right or single or normalized
+            else f"[{id},{_quoted(content)},false,false,false,false,false]"
+            for id, content, special, left, right, single, normalized in tokens
+        ]
+        return f"[{','.join(rows)}]".encode()
+    except UnicodeEncodeError:
+        raise UnsafeFile(
+            "the vocabulary holds text that is no Unicode (a lone surrogate)"
+        ) from None
+
+
+def parse_vocabulary(content: bytes) -> tuple[Token, ...]:
+    """The tokens of a vocabulary blob. Raises InvalidManifest."""
+    try:
+        with uncollected():
+            rows = parse_json(content, "the vocabulary")
+            tokens = (
+                tuple(map(_token, rows))
+                if set(map(type, rows)) <= {list} and set(map(len, rows)) <= {len(Token._fields)}
+                else ()
+            )
+            canonical = vocabulary_bytes(tokens)
+    except (TypeError, ValueError, UnsafeFile) as error:
+        raise InvalidManifest(f"the vocabulary is malformed: {error}") from None
+    if canonical != content:
+        raise InvalidManifest("the vocabulary is not canonical JSON")
+    return tokens
+
+
+class StoredTokens(Sequence[Token]):
+    """The tokens of a vocabulary blob, read when somebody first asks for one: mostly the digests say enough."""
+
+    def __init__(self, read: Callable[[], bytes]) -> None:
+        self._read = read
+
+    @cached_property
+    def _tokens(self) -> tuple[Token, ...]:
+        return parse_vocabulary(self._read())
+
+    @overload
+    def __getitem__(self, index: int) -> Token: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Token, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Token | tuple[Token, ...]:
+        return self._tokens[index]
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def __iter__(self) -> Iterator[Token]:
+        return iter(self._tokens)
+
+
+def added_over(tokens: Sequence[Token], root: Sequence[Token]) -> tuple[Token, ...]:
+    """The entries that the root's vocabulary lacks, by id; an entry is what it contains, whatever its flags."""
+    with uncollected():
+        known = set(map(_ENTRY, root))
+        return tuple(token for token in tokens if _ENTRY(token) not in known)
+
+
+def _without_vocabulary(value: dict[str, Any]) -> dict[str, Any]:
+    """tokenizer.json without its table of ids, for which the vocabulary's digest stands; scores and merges stay."""
+    model = value.get("model")
+    if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict):
+        return value
+    return {**value, "model": {key: item for key, item in model.items() if key != "vocab"}}
+
+
+def _tokens(value: dict[str, Any], path: str) -> tuple[Token, ...]:
+    model = value.get("model")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    ids: Sequence[Any]
+    if isinstance(vocabulary, list) and all(isinstance(item, list) and item for item in vocabulary):
+        words, ids = [item[0] for item in vocabulary], range(len(vocabulary))
+    elif isinstance(vocabulary, dict):
+        words, ids = list(vocabulary), list(vocabulary.values())
+    else:
+        raise UnsafeFile(f"{path} has no vocabulary that could be read")
+    added = value.get("added_tokens") or []
+    if not isinstance(added, list) or not all(isinstance(item, dict) for item in added):
+        raise UnsafeFile(f"{path} has added tokens that are no list of objects")
+    odd = next((word for word in words if type(word) is not str), None)
+    if odd is not None:
+        raise UnsafeFile(f"{path} has a token that is no text: {odd!r:.80}")
+    known = vocabulary if isinstance(vocabulary, dict) else dict(zip(words, ids, strict=True))
+    for item in added:
+        index, word = item.get("id"), item.get("content")
+        if isinstance(word, str) and known.get(word, index) != index:
+            raise UnsafeFile(f"{path} gives the token {word!r} two ids, {known[word]} and {index}")
+    marked = {item.get("content") for item in added if isinstance(item.get("content"), str)}
+    unmarked = [word not in marked for word in words]
+    tokens = _plain(compress(words, unmarked), compress(ids, unmarked))
+    tokens += [
+        Token(
+            item.get("id"), item.get("content"), *(bool(item.get(flag, False)) for flag in _FLAGS)
+        )
+        for item in added
+    ]
+    return _by_id(tokens, path)
+
+
+def _plain(words: Iterable[str], ids: Iterable[int]) -> list[Token]:
+    """Tokens without flags, made as bare tuples are: there are tens of thousands."""
+    return list(map(_token, zip(ids, words, *(repeat(False) for _ in _FLAGS), strict=False)))
+
+
+def _by_id(tokens: Sequence[Token], path: str) -> tuple[Token, ...]:
+    """The tokens by id, each id and each content once. Raises UnsafeFile."""
+    ids = [token[0] for token in tokens]
+    if (
+        set(map(type, ids)) - {int}
+        or {type(token[1]) for token in tokens} - {str}
+        or not 0 <= min(ids, default=0) <= max(ids, default=0) < ID_LIMIT
+    ):
+        odd = next(
+            token
+            for token in tokens
+            if type(token[0]) is not int
+            or not 0 <= token[0] < ID_LIMIT
+            or type(token[1]) is not str
+        )
+        raise UnsafeFile(f"{path} has the token {odd.content!r} with the id {odd.id!r}")
+    ordered = sorted(tokens, key=itemgetter(0))
+    if len(set(ids)) < len(ids):
+        one, other = next(pair for pair in pairwise(ordered) if pair[0][0] == pair[1][0])
+        raise UnsafeFile(
+            f"{path} has two tokens with the id {one.id}: {one.content!r} and {other.content!r}"
+        )
+    return tuple(ordered)
+
+
+def settings_of(config: Mapping[str, Any]) -> dict[str, object]:
+    """The closed list of fields that change what a tokenizer does, with defaults filled in."""
+    name = str(config.get("tokenizer_class") or "TokenizersBackend").removesuffix("Fast")
+    name = "TokenizersBackend" if name == "PreTrainedTokenizer" else name
+    said = {key: config[key] for key in _SETTINGS if key in config}
+    said |= {key: _content(config[key]) for key in _SPECIAL if key in config}
+    return {"class": name, **dict.fromkeys(_SPECIAL), **_DEFAULTS.get(name, {}), **said}
+
+
+def special_tokens(files: Files, folder: str) -> dict[str, str | None]:
+    """The special tokens by their names, as loaders have them: special_tokens_map.json of older libraries overrules tokenizer_config.json.
+
+    Source: transformers 5, tokenization_utils_base.py, _from_pretrained.
+    """
+    config, beside = (
+        _object_if_there(files, f"{folder}/{name}" if folder else name)
+        for name in (CONFIG, _SPECIAL_MAP)
+    )
+    overruling = (
+        {}
+        if "added_tokens_decoder" in config
+        else {key: _content(beside[key]) for key in _SPECIAL if key in beside}
+    )
+    settings = settings_of(config)
+    return {**{key: _content(settings[key]) for key in _SPECIAL}, **overruling}
+
+
+def splits_special(files: Files, folder: str) -> bool:
+    """Whether special tokens are split like any other text, so that those which were added are never found."""
+    return bool(
+        _object_if_there(files, f"{folder}/{CONFIG}" if folder else CONFIG).get(
+            "split_special_tokens"
+        )
+    )
+
+
+def side_of(files: Files, folder: str, what: str) -> str:
+    """On which side texts are cut (`truncation`) or filled up (`padding`): left or right."""
+    path, config = (f"{folder}/{name}" if folder else name for name in (TOKENIZER, CONFIG))
+    named = _object_if_there(files, config).get(f"{what}_side")
+    if (
+        named is None and path in files.paths() and b'"Left"' in read(files, path)
+    ):  # the file is large, and nearly none says so
+        part = read_object(files, path).get(what)
+        named = part.get("direction") if isinstance(part, dict) else None
+    return named.lower() if isinstance(named, str) else "right"
+
+
+def _object_if_there(files: Files, path: str) -> dict[str, Any]:
+    return read_if_there(files, path, set(files.paths()))
+
+
+def _content(token: object) -> str | None:
+    """A special token's text; older libraries wrote an object."""
+    found = token.get("content") if isinstance(token, dict) else token
+    return found if isinstance(found, str) else None

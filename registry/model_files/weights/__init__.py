@@ -1,0 +1,1 @@
+"""Weight files: safetensors headers, embedding rows, rewriting."""

@@ -1,0 +1,1 @@
+"""Push, pull, status and sync: versions on the Hugging Face Hub."""

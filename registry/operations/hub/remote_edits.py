@@ -1,0 +1,81 @@
+"""Changed there: files of a version that somebody overwrote in its repository. Plain loaders take those; what is registered stays what it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from registry.core.manifest import Manifest
+from registry.core.text import counted
+from registry.core.version import Version
+from registry.home.home import Home
+from registry.hub import card as _card, plan as _plan
+from registry.hub.protocol import Refs, Remote, Tree
+from registry.transfer import line_json as _line
+
+SHOWN = 3
+
+
+def changed_since(
+    remote: Remote, now: Tree, published: str | None, manifest: Manifest
+) -> tuple[str, ...]:
+    """Files of a version that are not as they were at the commit that published it, the card apart, and weights or tokens that came beside them.
+
+    None are, where the two commits have different versions. One request, and that only where something was committed since.
+    """
+    if published is None or published == now.commit:
+        return ()
+    before = remote.tree(now.repository, published).files
+    if before.get(_line.MANIFEST) != now.files.get(_line.MANIFEST):
+        return ()
+    others = [path for path in now.files if path not in before and _plan.touches_loaders([path])]
+    own = [file.path for file in manifest.files if file.path != _card.PATH]
+    return tuple(
+        sorted({path for path in (*own, *others) if before.get(path) != now.files.get(path)})
+    )
+
+
+def warn_of_changes(
+    home: Home,
+    remote: Remote,
+    tree: Tree,
+    refs: Refs,
+    version: Version,
+    manifest: Manifest,
+    published: str | None,
+) -> None:
+    """Keep a line where plain loaders get something else from a commit than the version that it should have."""
+    if tree.commit in _plan.numbers(refs).values():
+        return
+    files = changed_since(remote, tree, published, manifest)
+    if files:
+        home.warn(
+            f"hf://{tree.repository}@{tree.commit[:12]} is not as {version.reference} was published, {named(files)} changed there; plain "
+            "loaders get what is there now, registry pull and load what was published"
+        )
+
+
+def warn_of_overwriting(
+    home: Home,
+    remote: Remote,
+    tree: Tree,
+    refs: Refs,
+    version: Version,
+    there: _line.Member,
+    changes: _plan.Changes,
+) -> None:
+    """Keep a line where a version takes the place of what somebody changed on main since the last one was published."""
+    touched = {upload.path for upload in changes.send} | set(changes.remove)
+    published = refs.tags.get(_plan.tag_of(there.number))
+    files = [
+        path for path in changed_since(remote, tree, published, there.manifest) if path in touched
+    ]
+    if files:
+        home.warn(
+            f"main of hf://{tree.repository} was changed there since {there.reference} was published, and {version.reference} takes the place "
+            f"of that: {named(files)}; the change stays in the repository's history, at {tree.commit[:12]}"
+        )
+
+
+def named(files: Sequence[str]) -> str:
+    """How many files, and which."""
+    return f"{counted(len(files), 'file')} ({', '.join(files[:SHOWN])}{', …' if len(files) > SHOWN else ''})"

@@ -1,0 +1,1 @@
+"""Read-only questions: list, show, find, log, tokens, diff."""

@@ -1,0 +1,1 @@
+"""Aliases, notes and yanks of versions."""

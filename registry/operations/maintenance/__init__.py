@@ -1,0 +1,1 @@
+"""Garbage collection, deletion, disk usage, settings, audit, repair."""

@@ -1,0 +1,1 @@
+"""Register versions: add, save, resize, merge, and repair of folders with --fix."""

@@ -1,0 +1,137 @@
+"""Validate a folder and stage its files: the steps shared by add, save, resize, merge and pull."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from registry.core import entry as _entry
+from registry.core.facts import Facts, Files
+from registry.core.manifest import Manifest, Parent
+from registry.core.progress import Progress
+from registry.home.home import Home
+from registry.operations.shared.resolve import VersionLike
+
+from .kinds import kind_of, parent_candidate, parent_view
+from .parents import Known
+from .store_files import Giving, storing_at_the_end, storing_meanwhile
+
+if TYPE_CHECKING:
+    from .measure import Texts
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddOptions:
+    """What can be said of a folder that is added."""
+
+    parent: VersionLike | None = None
+    with_parents: bool = False
+    model_class: str | None = None
+    tokenizer: Path | None = None
+    alias: str | None = None
+    message: str | None = None
+    run: str | None = None
+    dry_run: bool = False
+    forced: tuple[str, ...] = ()
+    """Ids of checks of judgement that may fail."""
+    fix: bool = False
+    """Put an adapter folder right that no library loads."""
+    trained_rows: bool = False
+    """With fix: the old rows that an adapter carries may be others than its base's."""
+    metrics: dict[str, str] | None = None
+    """Metrics of the version, each a number as its text."""
+    probes: Texts | None = None
+    """Texts that are measured besides the fixed ones."""
+    measured: bool = True
+    """Whether the model is loaded, so that an adapter's effect and the probes are known."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A folder that was understood, with its parent; nothing written yet but blobs."""
+
+    manifest: Manifest
+    facts: Facts
+    vocabulary: bytes
+    edges: tuple[_entry.Edge, ...]
+    left_out: tuple[tuple[str, str], ...]
+    originals: dict[str, Any]
+    warnings: tuple[str, ...]
+    rows: str | None
+    forced: tuple[str, ...] = ()
+    """Ids of the checks of judgement that failed and were let pass."""
+
+
+def prepare(
+    home: Home,
+    files: Files,
+    parent: Known | None,
+    *,
+    model_class: str | None,
+    write: bool,
+    progress: Progress,
+    forced: Sequence[str] = (),
+    from_memory: bool = False,
+    given: Giving | None = None,
+    linted: bool = False,
+) -> Prepared:
+    """Read everything once, checks included, and put the bytes into the store at the same time. Raises what a check refuses.
+
+    from_memory says that files and parent were split from one live model, linted that resize has looked at every new token; of what is
+    given nothing is stored before all checks passed.
+    The caller holds the store's lock from here to register, so that collect frees nothing in between.
+    """
+    from registry.model_files.checks import Candidate, run_checks
+    from registry.model_files.facts import inspect
+    from registry.model_files.layout import layout as layout_of
+
+    layout = layout_of(
+        files, class_hint=model_class, parent_class=parent.version.model_class if parent else None
+    )
+    root, parent_files, parent_facts = parent_view(home, parent)
+    digest = parent.version.digest if parent else None
+    with (
+        storing_meanwhile(home, files, layout.belongs, digest, write=write, progress=progress)
+        if given is None
+        else storing_at_the_end(
+            home, files, layout.belongs, digest, given, write=write, progress=progress
+        )
+    ) as stored:
+        inspection = inspect(
+            files,
+            layout,
+            root=root,
+            parent=parent_facts.vocabulary if parent_facts is not None else None,
+        )
+        candidate = Candidate(
+            files,
+            layout,
+            inspection,
+            parent=parent_candidate(home, parent, parent_files, parent_facts),
+            from_memory=from_memory,
+            linted=linted,
+        )
+        passed = run_checks(candidate, forced)
+        kept, originals = stored()
+    kind, role, rows = kind_of(layout, inspection, parent, root, files, parent_files, parent_facts)
+    edges = (
+        (_entry.Edge(role, parent.version.digest, parent.evidence, parent.version.reference),)
+        if parent and role
+        else ()
+    )
+    manifest = Manifest(
+        kind, layout.model_class, kept, tuple(Parent(edge.role, edge.digest) for edge in edges)
+    )
+    return Prepared(
+        manifest,
+        inspection.facts,
+        inspection.vocabulary,
+        edges,
+        tuple(layout.left_out),
+        originals,
+        passed.warnings,
+        rows,
+        passed.forced,
+    )

@@ -1,0 +1,153 @@
+"""resize: a version and a token list become a resized base. Old rows stay bit-identical, and that is checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from registry.core import reference as _reference
+from registry.core.digest import Digest
+from registry.core.facts import Token
+from registry.core.progress import Progress
+from registry.core.provenance import FORMAT
+from registry.core.version import Version
+from registry.errors import FolderNotFound, InvalidTokens, ParentMismatch, reason
+from registry.home.home import Home
+from registry.operations.loading.checkout import home_checkout
+from registry.operations.shared.examine import open_folder
+from registry.operations.shared.resolve import VersionLike, resolve
+from registry.operations.shared.staging import staging
+from registry.results.registration import Added
+
+from .commit import register
+from .measure import keep_probes
+from .parents import Known
+from .pipeline import AddOptions, Prepared, prepare
+from .provenance import provenance
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResizeOptions:
+    """How tokens are added, and what is said of the result."""
+
+    special: bool = False
+    single_word: bool = False
+    normalized: bool | None = None
+    init: str = "subwords"
+    seed: int | None = None
+    skip_existing: bool = False
+    alias: str | None = None
+    message: str | None = None
+    run: str | None = None
+    dry_run: bool = False
+
+
+def resize(
+    home: Home,
+    version: VersionLike,
+    name: str,
+    tokens: os.PathLike[str] | str | Sequence[str | Mapping[str, Any]],
+    *,
+    options: ResizeOptions,
+    progress: Progress,
+) -> Added:
+    """Add tokens to a full model and register it as `name`. Raises InvalidTokens naming every bad one."""
+    _reference.check_name(name)
+    if options.alias is not None:
+        _reference.check_alias(options.alias)
+    parent = resolve(home, version)
+    if parent.kind == "adapter":
+        raise ParentMismatch(
+            f"{parent.reference} is an adapter, and tokens are added to a full model",
+            hint=f"add the tokens to its base, {parent.parents[0].reference}, and train the "
+            "adapter again",
+        )
+    given = _given(tokens)
+    with home.store_lock.shared(timeout=60.0):
+        return _resize(home, parent, name, given, options, progress)
+
+
+def _resize(
+    home: Home, parent: Version, name: str, tokens: Any, options: ResizeOptions, progress: Progress
+) -> Added:
+    from registry.runtime.resize import resize as _artifacts
+
+    source = home_checkout(home, parent, progress=progress).folder
+    with staging(home, "resize-") as work:
+        report = _artifacts.resize(
+            source,
+            tokens,
+            work / "model",
+            model_class=parent.model_class,
+            init=options.init,
+            seed=options.seed,
+            special=options.special,
+            single_word=options.single_word,
+            normalized=options.normalized,
+            skip_existing=options.skip_existing,
+            say=lambda plan: progress(plan, 0, None),
+        )
+        prepared = prepare(
+            home,
+            open_folder(home, work / "model"),
+            Known(parent, "witnessed"),
+            model_class=parent.model_class,
+            write=not options.dry_run,
+            progress=progress,
+            linted=True,
+        )
+        _refuse_changed_rows(parent, prepared)
+        probes = (
+            None
+            if options.dry_run
+            else _measure(home, work / "model", parent.model_class, report.tokens, progress)
+        )
+        record = provenance(
+            run=options.run, how="resize", recipe={"format": FORMAT, **report.recipe()}
+        )
+        said = AddOptions(
+            alias=options.alias, message=options.message, run=options.run, dry_run=options.dry_run
+        )
+        return register(
+            home,
+            name,
+            prepared,
+            source=record,
+            options=said,
+            plan=report.plan.text,
+            warnings=report.warnings,
+            probes=probes,
+        )
+
+
+def _measure(
+    home: Home, folder: Path, model_class: str, added: Sequence[Token], progress: Progress
+) -> Digest:
+    from registry.runtime import loading
+
+    progress("measuring", 0, None)
+    return keep_probes(home, loading.load(folder, model_class, device="cpu"), added)
+
+
+def _given(tokens: os.PathLike[str] | str | Sequence[str | Mapping[str, Any]]) -> Any:
+    """The text of a file, or what was given from Python."""
+    if not isinstance(tokens, (str, os.PathLike)):
+        return tokens
+    path = _reference.path_of(tokens)
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidTokens(f"the token list {str(path)!r} is not UTF-8") from None
+    except OSError as error:
+        raise FolderNotFound(f"cannot read the token list {str(path)!r}: {reason(error)}") from None
+
+
+def _refuse_changed_rows(parent: Version, prepared: Prepared) -> None:
+    if [edge.role for edge in prepared.edges] != ["resized-from"]:
+        raise ParentMismatch(
+            f"the result is not {parent.reference} with rows added ({prepared.rows}), nothing "
+            "was registered"
+        )

@@ -1,0 +1,1 @@
+"""Helpers of several operations: references, folders, staging, recorded paths."""

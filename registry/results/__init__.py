@@ -1,0 +1,1 @@
+"""Values that operations return, each with `to_dict` where `--json` prints it."""

@@ -1,0 +1,1 @@
+"""Live models. PyTorch and the libraries on it are imported inside functions."""

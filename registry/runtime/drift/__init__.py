@@ -1,0 +1,1 @@
+"""Measure how far embeddings moved between two models."""

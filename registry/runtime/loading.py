@@ -1,0 +1,243 @@
+"""Loading: a checkout as an object of its class, and nothing but that checkout.
+
+No request leaves, no code of the model runs, and the libraries' noise (progress bars, weight-load reports) goes to the log
+only. What the loaded object says of itself is compared by `ask`; `encode` turns its results into JSON values.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, TextIO
+
+from registry.errors import ForeignCode, Invalid, InvalidReference, MissingExtra, NotLoadable
+
+from .verify_loaded import ask, questions, rows
+
+__all__ = ["CLASSES", "ask", "encode", "load", "questions", "quiet", "rows"]
+
+CLASSES = ("SentenceTransformer", "CrossEncoder", "SparseEncoder", "MultiVectorEncoder")
+
+_LOG = logging.getLogger("registry.libraries")
+_LOG.addHandler(logging.NullHandler())
+_NOISY = ("transformers", "sentence_transformers", "peft", "huggingface_hub")
+_NESTED = ("model_kwargs", "processor_kwargs", "tokenizer_kwargs", "config_kwargs")
+_BY_REFERENCE = "load another version by its reference"
+_ELSEWHERE = {
+    "model_name_or_path": ("the model is that of the version", _BY_REFERENCE),
+    "modules": ("the modules are those of the version", _BY_REFERENCE),
+    "revision": ("a version has no revisions", "use another reference, e.g. name@3"),
+    "subfolder": ("a version is loaded completely", None),
+    "state_dict": ("the weights are those of the version", None),
+    "config": ("the configuration is that of the version", None),
+    "gguf_file": ("the weights are those of the version", None),
+    "ignore_mismatched_sizes": ("weights that do not fit would be initialized randomly", None),
+}
+"""Keywords that would load something else: why they are refused, and the hint."""
+
+
+def load(folder: Path, model_class: str, **kwargs: Any) -> Any:
+    """The model that lies in the folder, as an object of the class; keywords go through to the class.
+
+    Raises NotLoadable with the library's reason; ForeignCode, InvalidReference or Invalid for a keyword that would load something
+    else; MissingExtra where a back end of the class is not installed.
+    """
+    if model_class not in CLASSES:
+        raise NotLoadable(
+            f"{model_class!r} is not a class that can be loaded",
+            hint=f"use one of {', '.join(CLASSES)}",
+        )
+    _refuse_elsewhere(kwargs)
+    backend = kwargs.get("backend", "torch")
+    if backend != "torch" and importlib.util.find_spec("optimum") is None:
+        raise MissingExtra(
+            f"the backend {backend!r} requires the package optimum",
+            hint=f"install sentence-transformers[{backend}]",
+        )
+    _check_device(kwargs.get("device"))
+    kwargs |= {"local_files_only": True, "trust_remote_code": False}
+    with quiet():
+        if any(
+            True for pattern in ("", "*/") for _ in folder.glob(f"{pattern}adapter_config.json")
+        ):
+            refuse_unfit_peft()
+        import sentence_transformers
+
+        made = getattr(sentence_transformers, model_class, None)
+        if made is None:
+            installed = sentence_transformers.__version__
+            raise MissingExtra(
+                f"sentence-transformers {installed} has no {model_class}",
+                hint="install a newer version",
+            )
+        try:
+            return made(str(folder.absolute()), **kwargs)
+        except Exception as error:  # the libraries raise whatever they like, and each means the same: it cannot be loaded
+            raise NotLoadable(f"{model_class} cannot load {folder}: {first_line(error)}") from error
+
+
+def encode(model: Any, inputs: Iterable[Any]) -> Iterator[Any]:
+    """For each input its encoding as JSON values, one by one, so that no input's result depends on its neighbours.
+
+    A dense model gives a list of numbers, a sparse one {token: weight} with the heaviest first, a multi-vector one a list of
+    lists, a CrossEncoder a score (a list, if it has several labels) for each pair of texts. Raises Invalid for another input.
+    """
+    kind = type(model).__name__
+    for item in inputs:
+        if kind == "CrossEncoder":
+            if (
+                not isinstance(item, (list, tuple))
+                or len(item) != 2
+                or not all(isinstance(text, str) for text in item)
+            ):
+                raise Invalid(
+                    f"a CrossEncoder scores pairs, but {item!r} is not a pair",
+                    hint='give ["question", "answer"]',
+                )
+            yield model.predict([tuple(item)], show_progress_bar=False)[0].tolist()
+        elif not isinstance(item, str):
+            raise Invalid(f"a {kind} encodes texts, and {item!r} is none")
+        elif kind == "SparseEncoder":
+            yield _weights(model, item)
+        elif kind == "MultiVectorEncoder":
+            yield model.encode([item], show_progress_bar=False, convert_to_numpy=True)[0].tolist()
+        else:
+            yield model.encode([item], show_progress_bar=False)[0].tolist()
+
+
+def refuse_unfit_peft() -> None:
+    """Raises MissingExtra where transformers wants a newer peft than is installed; it would say so in the middle of a load."""
+    from transformers import __version__
+    from transformers.integrations.peft import MIN_PEFT_VERSION
+
+    if not _peft_is(MIN_PEFT_VERSION):
+        from importlib.metadata import version
+
+        raise MissingExtra(
+            f"transformers {__version__} requires peft {MIN_PEFT_VERSION} or newer, "
+            f"but peft {version('peft')} is installed",
+            hint="update peft, or, if no newer version exists, install an older transformers",
+        )
+
+
+@cache
+def _peft_is(wanted: str) -> bool:
+    """Whether peft is that version or a newer one; asked once, since looking takes milliseconds and nothing is installed meanwhile."""
+    from transformers.utils.peft_utils import check_peft_version
+
+    try:
+        check_peft_version(min_version=wanted)
+    except ValueError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """While this holds, what the model libraries say goes to the logger `registry.libraries`; progress bars are off."""
+    from transformers.utils import logging as library
+
+    library.get_logger()  # makes its handler now, else it would be made, and lost again, in here
+    loggers = [logging.getLogger(name) for name in _NOISY]
+    kept = [(logger, logger.handlers, logger.propagate) for logger in loggers]
+    bars = library.is_progress_bar_enabled()
+    library.disable_progress_bar()
+    with warnings.catch_warnings():
+        warnings.showwarning = _log_warning
+        for logger in loggers:
+            logger.handlers, logger.propagate = [_Forward()], False
+        try:
+            yield
+        finally:
+            for logger, handlers, propagate in kept:
+                logger.handlers, logger.propagate = handlers, propagate
+            if bars:
+                library.enable_progress_bar()
+
+
+class _Forward(logging.Handler):
+    """Passes a library's record on to our logger."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if _LOG.isEnabledFor(record.levelno):
+            _LOG.handle(record)
+
+
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    _LOG.warning("%s:%d: %s: %s", filename, lineno, category.__name__, message)
+
+
+def _check_device(device: object) -> None:
+    """Raises Invalid for a name that no device of any machine has."""
+    if not isinstance(device, str):
+        return
+    import torch
+
+    try:
+        torch.device(device)
+    except RuntimeError:
+        raise Invalid(
+            f"unknown device: {device!r:.80}", hint="use cpu, cuda, cuda:1 or mps"
+        ) from None
+
+
+def _refuse_elsewhere(kwargs: Mapping[str, Any]) -> None:
+    for place in (
+        kwargs,
+        *(value for key in _NESTED if isinstance(value := kwargs.get(key), Mapping)),
+    ):
+        if place.get("trust_remote_code"):
+            raise ForeignCode(
+                "trust_remote_code=True would run code of the model; a version is loaded without it"
+            )
+        if place.get("local_files_only") is False:
+            raise Invalid(
+                "local_files_only=False would ask the Hub; a version is loaded from its own files only"
+            )
+        for key, (reason, hint) in _ELSEWHERE.items():
+            if place.get(key):
+                raise InvalidReference(
+                    f"{key}={place[key]!r:.80} would load something else: {reason}", hint=hint
+                )
+
+
+def _weights(model: Any, text: str) -> dict[str, float]:
+    import torch
+
+    vector = (
+        model.encode([text], show_progress_bar=False, convert_to_sparse_tensor=False)[0]
+        .float()
+        .cpu()
+    )
+    found: list[int] = torch.nonzero(vector).flatten().tolist()
+    weights: dict[int, float] = dict(zip(found, vector[found].tolist(), strict=True))
+    ordered = sorted(weights, key=lambda id: (-weights[id], id))
+    if not any(
+        type(module).__name__ in ("SpladePooling", "SparseStaticEmbedding")
+        for module in model.modules()
+    ):
+        return {str(id): weights[id] for id in ordered}
+    # a table may be longer than the vocabulary: such a dimension has no token, and its number says so
+    names = model.tokenizer.convert_ids_to_tokens(ordered)
+    return {
+        str(id) if name is None else name: weights[id]
+        for id, name in zip(ordered, names, strict=True)
+    }
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library says, or the name of its error where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,1 @@
+"""Add tokens to a model and verify the new embedding rows."""

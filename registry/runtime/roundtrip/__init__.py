@@ -1,0 +1,1 @@
+"""Verify that a saved model loads back as the model in memory."""

@@ -1,0 +1,1 @@
+"""Versions in transit: line.json on the Hub, and bundles."""

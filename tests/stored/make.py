@@ -60,7 +60,7 @@ MORE = (
     {"content": "osperidal", "single_word": True},
 )
 
-INSIDE = [sys.executable, "-P", "-m", "tests.stored.make"]
+INSIDE = [sys.executable, "-P", __file__]
 """The command that starts this module with the old package in the path."""
 
 ADA = "Ada Lovelace <ada@example.org>"

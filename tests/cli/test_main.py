@@ -35,7 +35,7 @@ from tests.cli.errors import is_one_error, missing
         (["alias", "medical", "prod"], 2, "medical@NUMBER"),
         (["alias", "medical@1", "latest"], 2, "latest"),
         (["alias", "--remove", "medical@nightly"], 3, "prod"),
-        (["alias", "--remove", "medical@prod", "prod"], 2, "NAME@ALIAS"),
+        (["alias", "--remove", "medical@prod", "prod"], 2, "registry alias --remove medical@prod"),
         (["yank", "medical@1"], 2, "--reason"),
         (["yank", "medical@1", "--reason", "bad"], 6, "prod"),
         (["annotate", "medical@1", "owner"], 2, "KEY=VALUE"),

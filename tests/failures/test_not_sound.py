@@ -274,4 +274,4 @@ def test_an_unknown_base_is_a_matter_of_lineage_and_a_merged_model_is_named_last
     found = failed(reg.check(copied, measure=False))
 
     assert set(found) == {"lineage"}
-    assert "if you know that it is resized@1, amerged@1" in found["lineage"]
+    assert "resized@1, amerged@1" in found["lineage"]

@@ -308,10 +308,11 @@ def test_a_source_that_is_none_is_said(copied, tmp_path):
 def test_a_damaged_catalog_is_healed_by_reading_and_said(copied):
     before = dump(copied)
     copied.close()
-    overwrite(catalog_file(copied), b"this is no database at all" * 1000)
+    damaged = catalog_file(copied)
+    overwrite(damaged, b"this is no database at all" * 1000)
 
     assert [model.name for model in copied.list()] == ["medical", "minilm", "minilm-medical"]
-    assert "made anew" in copied.warnings[0]
+    assert f"'{damaged.name}'" in copied.warnings[0]
     assert dump(copied) == before
     assert names(copied) == []
 

@@ -16,8 +16,11 @@ from registry.core.digest import Digest
 from registry.core.entry import (
     Alias,
     Annotate,
+    Approve,
     Delete,
     Entry,
+    FactsUpdate,
+    Format,
     Init,
     Probes,
     Publish,
@@ -70,7 +73,7 @@ def fold(rows: Rows, entry: Entry, read_blob: ReadBlob, made: Made = NOTHING_MAD
         raise EntryRefused(
             f"entry {entry.number} is {entry.kind} (the first entry, and no other, is Init)"
         )
-    if isinstance(body, Init):
+    if isinstance(body, Init | Approve | Format):
         return
     if isinstance(body, Register):
         _register(rows, entry.number, body)
@@ -89,6 +92,9 @@ def fold(rows: Rows, entry: Entry, read_blob: ReadBlob, made: Made = NOTHING_MAD
         _yank(rows, entry.number, body)
     elif isinstance(body, Annotate):
         _annotate(rows, entry.number, body)
+    elif isinstance(body, FactsUpdate):
+        _facts(rows, entry.number, body)
+        _read_facts(rows, body.facts, read_blob, made)
     elif isinstance(body, Probes):
         _probes(rows, entry.number, body.name, body.number, body.probes)
     elif isinstance(body, Publish):
@@ -118,6 +124,9 @@ def _record(rows: Rows, entry: Entry) -> None:
                 getattr(entry.body, "number", None),
                 str(entry.digest),
                 entry.text,
+                entry.format,
+                entry.login,
+                entry.uid,
             )
         ],
     )
@@ -186,6 +195,12 @@ def _register(rows: Rows, number: int, body: Register) -> None:
             for position, edge in enumerate(body.edges)
         ),
     )
+
+
+def _facts(rows: Rows, entry: int, body: FactsUpdate) -> None:
+    key = {"name": body.name, "number": body.number}
+    rows.close(t.version_facts, entry, key)
+    rows.add(t.version_facts, [{**key, "facts": body.facts, "since": entry}])
 
 
 def _probes(rows: Rows, entry: int, name: str, number: int, probes: Digest) -> None:

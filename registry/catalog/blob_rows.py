@@ -53,7 +53,7 @@ def rows_of_facts(digest: Digest, content: bytes) -> FactsRows:
     return (
         _plain(
             str(digest),
-            _facts.SCHEMA,
+            facts.schema,
             facts.model_class,
             str(facts.tokenizer),
             str(vocabulary.digest),

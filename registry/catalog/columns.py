@@ -47,7 +47,9 @@ class Shape:
         return values
 
 
-entries = Shape("entries", "number id time clock by kind name version digest body", json="body")
+entries = Shape(
+    "entries", "number id time clock by kind name version digest body format login uid", json="body"
+)
 models = Shape("models", "name folded since")
 versions = Shape(
     "versions",

@@ -13,7 +13,7 @@ from registry.core.text import shell_word
 from registry.errors import CatalogBehind, StoreUnavailable
 
 from .connection import connect_readonly
-from .migrate import newest
+from .migrate import newest, newest_older
 from .writer import Writer, head
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Opened:
 
 def last_known(home: Path) -> int:
     """The number of the last entry that the newest catalog of a home knows; 0 without one, or one that cannot be read."""
-    _, path = newest(home / "catalog")
+    path = newest(home / "catalog")[1] or newest_older(home / "catalog")
     with contextlib.suppress(sqlite3.Error, OSError):
         if path is not None:
             with contextlib.closing(connect_readonly(path, timeout=1.0)) as connection:

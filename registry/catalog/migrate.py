@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration. A test compares it with the scripts."""
 
 _one_at_a_time = threading.Lock()

@@ -161,6 +161,22 @@ class Catalog:
         }
 
 
+def newest_migrated(folder: Path, *, writable: bool) -> Path | None:
+    """Return the file of the newest catalog, migrated from an older schema if there is only that.
+
+    The older file itself if it is damaged, so that the damage is reported; None if there is no
+    catalog, or only an older one that may not be migrated because nothing may be written.
+    """
+    _, path = newest(folder)
+    if path is not None or not writable:
+        return path
+    migrated = Catalog.open(folder)
+    if migrated is None:
+        return newest_older(folder)
+    migrated.close()
+    return migrated.path
+
+
 def _engine(path: Path, *, readonly: bool = False, making: bool = False) -> sa.Engine:
     """Our own BEGIN on every connection: the driver's would not come before a SELECT, and what is made is made in one transaction."""
     # A file opened as immutable is not looked at again, so a connection to it must not outlive one question.

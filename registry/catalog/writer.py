@@ -74,3 +74,9 @@ def head(connection: sqlite3.Connection) -> tuple[int, Digest | None]:
     """Number and digest of the last entry folded, inside a transaction or without one."""
     number, digest, _ = StoredRows(connection).last()
     return number, digest
+
+
+def format_of_head(connection: sqlite3.Connection) -> int:
+    """Return the format of the last entry folded; 0 in an empty catalog."""
+    row = connection.execute("SELECT format FROM entries ORDER BY number DESC LIMIT 1").fetchone()
+    return 0 if row is None else int(row[0])

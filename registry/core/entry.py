@@ -1,7 +1,8 @@
 """Entries: the words of the journal. What was said or done, once each, never rewritten.
 
-The file of an entry is canonical JSON: format, number, id, time, by, kind, body, previous, digest. `digest` is the SHA-256
-of it without that field; `previous` repeats the predecessor's. Entry 1 is Init. Times are UTC with six decimals and Z.
+The file of an entry is canonical JSON: format, number, id, time, by, kind, body, previous, digest; in format 2 also login
+and uid where they are known. `digest` is the SHA-256 of it without that field; `previous` repeats the predecessor's.
+Entry 1 is Init. Times are UTC with six decimals and Z.
 """
 
 from __future__ import annotations
@@ -18,12 +19,17 @@ from registry.errors import Invalid, InvalidManifest, NewerFormat
 from .digest import Digest, canonical, digest_of, known, parse_canonical, rendered
 from .json_types import written
 
-FORMAT = 1
+FORMAT = 2
+"""The format in which entries are written. Format 1 has no `login`, `uid`, Facts, Approve and Format."""
+
+FEATURES: frozenset[str] = frozenset()
+"""Features that this package implements, of those that a Format entry can demand."""
 
 EVIDENCE = ("witnessed", "hub", "path", "given")
 """How a parent is known, strongest first."""
 
 _KEYS = {"format", "number", "id", "time", "by", "kind", "body", "previous", "digest"}
+_OPTIONAL_KEYS = {"login", "uid"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 
@@ -137,10 +143,66 @@ class Delete:
     message: str | None = None
 
 
-Body = Init | Register | Probes | Alias | Yank | Annotate | Publish | Delete
+@dataclass(frozen=True)
+class FactsUpdate:
+    """Facts of a version computed again, in a newer schema; they replace the earlier ones."""
+
+    kind: ClassVar[str] = "Facts"
+    name: str
+    number: int
+    facts: Digest
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class Approve:
+    """Custom code of models is approved for execution; or, with undo, no longer."""
+
+    kind: ClassVar[str] = "Approve"
+    code: Digest
+    """The code digest: it covers all code files and the references to them."""
+    message: str | None = None
+    undo: bool = False
+
+
+@dataclass(frozen=True)
+class Format:
+    """From here on a reader must implement these features; a package that does not refuses the registry."""
+
+    kind: ClassVar[str] = "Format"
+    features: tuple[str, ...]
+
+
+Body = (
+    Init
+    | Register
+    | FactsUpdate
+    | Probes
+    | Alias
+    | Yank
+    | Annotate
+    | Publish
+    | Delete
+    | Approve
+    | Format
+)
 BODIES: dict[str, type[Body]] = {
-    body.kind: body for body in (Init, Register, Probes, Alias, Yank, Annotate, Publish, Delete)
+    body.kind: body
+    for body in (
+        Init,
+        Register,
+        FactsUpdate,
+        Probes,
+        Alias,
+        Yank,
+        Annotate,
+        Publish,
+        Delete,
+        Approve,
+        Format,
+    )
 }
+_SINCE_FORMAT_2 = frozenset({"Facts", "Approve", "Format"})
 _FIELDS = {
     kind: frozenset(item.name for item in dataclasses.fields(body)) for kind, body in BODIES.items()
 }
@@ -158,6 +220,11 @@ class Entry:
     by: str
     body: Body
     previous: Digest | None
+    login: str | None = None
+    """Login name of the process that wrote the entry, beside `by`, which the user can set freely."""
+    uid: int | None = None
+    """Numeric user id of that process."""
+    format: int = FORMAT
 
     @property
     def kind(self) -> str:
@@ -170,8 +237,10 @@ class Entry:
         return dataclasses.asdict(self.body)
 
     def _value(self) -> dict[str, Any]:
+        identity = {"login": self.login, "uid": self.uid}
         return {
-            "format": FORMAT,
+            **{key: value for key, value in identity.items() if value is not None},
+            "format": self.format,
             "number": self.number,
             "id": self.id,
             "time": self.time,
@@ -209,12 +278,15 @@ def apart(entry: Entry) -> tuple[Any, ...]:
         previous,
         str(entry.digest),
         entry.text,
+        entry.login,
+        entry.uid,
+        entry.format,
     )
 
 
 def together(values: tuple[Any, ...]) -> Entry:
     """The entry that was taken apart, which was checked when it was read."""
-    number, id_, time, by, kind, content, previous, digest, text = values
+    number, id_, time, by, kind, content, previous, digest, text, login, uid, format_ = values
     entry = Entry(
         number,
         id_,
@@ -222,6 +294,9 @@ def together(values: tuple[Any, ...]) -> Entry:
         by,
         _body(BODIES[kind], content),
         None if previous is None else known(previous),
+        login,
+        uid,
+        format_,
     )
     entry.__dict__.update(content=content, digest=known(digest), text=text)
     return entry
@@ -246,10 +321,15 @@ def _parse(value: dict[str, Any], content: bytes, what: str) -> Entry:
         raise _newer(value, content, what, f"format {value['format']}, known is {FORMAT}")
     if value["kind"] not in BODIES:
         raise _newer(value, content, what, repr(value["kind"]))
-    if type(value["format"]) is not int or value["format"] != FORMAT:
+    if type(value["format"]) is not int or not 1 <= value["format"] <= FORMAT:
         raise InvalidManifest(f"{what} has the format {value['format']!r}, which never was")
-    if value.keys() != _KEYS:
+    optional = _OPTIONAL_KEYS if value["format"] >= 2 else set()
+    if not _KEYS <= value.keys() <= _KEYS | optional:
         raise InvalidManifest(f"{what} has the wrong fields: {', '.join(sorted(value))}")
+    if value["kind"] in _SINCE_FORMAT_2 and value["format"] < 2:
+        raise InvalidManifest(
+            f"{what} has format 1 and the kind {value['kind']!r}, which format 1 does not have"
+        )
     if (
         type(value["number"]) is not int
         or value["number"] < 1
@@ -261,6 +341,11 @@ def _parse(value: dict[str, Any], content: bytes, what: str) -> Entry:
     if type(value["by"]) is not str or type(value["id"]) is not str:
         raise InvalidManifest(
             f"{what} is by {value['by']!r} and has the id {value['id']!r}, which are no texts"
+        )
+    if type(value.get("login", "")) is not str or type(value.get("uid", 0)) is not int:
+        raise InvalidManifest(
+            f"{what} has the login {value.get('login')!r} and the uid {value.get('uid')!r},"
+            " expected a text and a whole number"
         )
     body_class = BODIES[value["kind"]]
     if not value["body"].keys() <= _FIELDS[value["kind"]]:
@@ -274,6 +359,9 @@ def _parse(value: dict[str, Any], content: bytes, what: str) -> Entry:
         value["by"],
         _body(body_class, value["body"]),
         previous,
+        value.get("login"),
+        value.get("uid"),
+        value["format"],
     )
     # what the file says, not what this package would write: an older one may have had fewer fields
     entry.__dict__["content"] = value["body"]
@@ -285,6 +373,10 @@ def _parse(value: dict[str, Any], content: bytes, what: str) -> Entry:
             raise InvalidManifest(
                 f"{what}, a {value['kind']}, has the {name} {value['body'][name]!r:.80}, which no registry wrote"
             )
+    if isinstance(entry.body, Format):
+        unknown = sorted(set(entry.body.features) - FEATURES)
+        if unknown:
+            raise _newer(value, content, what, f"the feature {', '.join(map(repr, unknown))}")
     return entry
 
 
@@ -320,6 +412,12 @@ def _within(content: bytes, value: dict[str, Any]) -> dict[str, Any]:
 def _body(body_class: type[Body], value: dict[str, Any]) -> Body:
     if body_class is Probes:
         return Probes(**{**value, "probes": Digest(value["probes"])})
+    if body_class is FactsUpdate:
+        return FactsUpdate(**{**value, "facts": Digest(value["facts"])})
+    if body_class is Approve:
+        return Approve(**{**value, "code": Digest(value["code"])})
+    if body_class is Format:
+        return Format(tuple(value["features"]))
     if body_class is not Register:
         return body_class(**value)
     return Register(

@@ -17,7 +17,8 @@ from registry.errors import InvalidManifest, NewerFormat
 
 from .digest import Digest, canonical, parse_canonical
 
-SCHEMA = 1
+SCHEMA = 2
+"""The newest schema that is read. Facts are written in schema 2 if they have a `pipeline`, else in schema 1."""
 
 
 class Files(Protocol):
@@ -121,6 +122,13 @@ class Facts:
     adapter: Adapter | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     """Pooling, prompts, similarity and the like: flat, real numbers as text."""
+    pipeline: Digest | None = None
+    """The digest of the canonical form of the tokenizer files, in schema 2; None in schema 1."""
+
+    @property
+    def schema(self) -> int:
+        """The schema in which these facts are written."""
+        return 1 if self.pipeline is None else 2
 
     def to_bytes(self) -> bytes:
         """The canonical bytes."""
@@ -133,7 +141,9 @@ class Facts:
         )
         value["vocabulary"]["added"] = [token._asdict() for token in self.vocabulary.added]
         value["weights"]["tensors"] = [tensor._asdict() for tensor in self.weights.tensors]
-        return canonical({"schema": SCHEMA, **value})
+        if self.pipeline is None:
+            del value["pipeline"]
+        return canonical({"schema": self.schema, **value})
 
 
 def parse(content: bytes) -> Facts:
@@ -158,7 +168,10 @@ def parse_apart(content: bytes) -> tuple[Facts, list[Listed]]:
                 f"the facts have schema {value['schema']}, this registry reads {SCHEMA}",
                 hint="update st-registry",
             )
-        del value["schema"]
+        schema = value.pop("schema")
+        pipeline = value.pop("pipeline", None)
+        if schema not in (1, 2) or (schema == 2) != (pipeline is not None):
+            raise InvalidManifest(f"the facts have schema {schema!r} and the pipeline {pipeline!r}")
         vocabulary, weights, adapter = (
             value.pop("vocabulary"),
             value.pop("weights"),
@@ -174,6 +187,7 @@ def parse_apart(content: bytes) -> tuple[Facts, list[Listed]]:
             weights=Weights(Digest(weights["digest"]), weights["dtype"], weights["parameters"], ()),
             adapter=None if adapter is None else _adapter(adapter),
             modules=tuple(value.pop("modules")),
+            pipeline=None if pipeline is None else Digest(pipeline),
             **value,
         ), listed or [_listed(item) for item in weights["tensors"]]
     except (KeyError, TypeError, AttributeError) as error:

@@ -18,6 +18,8 @@ from .entry import EVIDENCE, Edge
 
 SOURCE = (
     "how",
+    "converted",
+    "tokenizer",
     "recipe",
     "merge",
     "fix",
@@ -32,7 +34,7 @@ SOURCE = (
 TEXT_LIMIT = 10_000
 """Characters of one text."""
 FORMAT = 1
-"""Of a recipe, and of a record of a merge."""
+"""The format of a recipe, of a record of a merge, and of a list of converted files."""
 _SHOWN = 60
 _WORD = re.compile(r"[a-z][a-z0-9+_-]{0,39}", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?(e[+-]?\d{1,4})?", re.ASCII)
@@ -81,8 +83,10 @@ def _check(key: str, value: Any) -> bool:
             raise InvalidManifest(
                 f"the source says that git is dirty: {found['dirty']!r:.{_SHOWN}}, which is neither true nor false"
             )
-    elif key in ("recipe", "merge"):
-        _formatted(value, _RECIPE if key == "recipe" else _MERGE, f"the source's {key}")
+    elif key in _WITH_FORMAT:
+        _formatted(value, _WITH_FORMAT[key], f"the source's {key}")
+    elif key == "tokenizer":
+        _fields(value, _TOKENIZER, "the source's tokenizer")
     elif key == "training":
         _fields(value, _TRAINING, "the source's training")
     else:
@@ -178,6 +182,28 @@ def _each(form: Form, value: Any, what: str) -> None:
         form(item, what)
 
 
+def _files(value: Any, what: str) -> None:
+    if not isinstance(value, list):
+        raise InvalidManifest(f"{what} is {value!r:.{_SHOWN}}, and not a list of files")
+    for item in value:
+        _fields(item, _FILE, what)
+
+
+def _digest(value: Any, what: str) -> None:
+    Digest(check_text(value))
+
+
+_FILE: Mapping[str, Form] = {
+    "path": _text,
+    "size": _whole,
+    "digest": _digest,
+    "repository": _text,
+    "commit": _text,
+}
+"""An original file: not stored, or stored in another form."""
+_CONVERTED: Mapping[str, Form] = {"files": _files, "libraries": partial(_each, _text)}
+_TOKENIZER: Mapping[str, Form] = {"decided": _text, "libraries": partial(_each, _text)}
+"""How two tokenizers that are spelled differently were found to be equivalent."""
 _TOKEN: Mapping[str, Form] = {
     "id": _whole,
     "content": _text,
@@ -207,4 +233,9 @@ _TRAINING: Mapping[str, Form] = {
     "steps": _whole,
     "kept": _word,
     "reloaded": _word,
+}
+_WITH_FORMAT: Mapping[str, Mapping[str, Form]] = {
+    "converted": _CONVERTED,
+    "recipe": _RECIPE,
+    "merge": _MERGE,
 }

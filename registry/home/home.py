@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from registry.catalog.handle import Opened, last_known
-from registry.catalog.writer import head
+from registry.catalog.writer import format_of_head, head
+from registry.core import entry as _entry
 from registry.core.entry import Body, Entry, Init, now
 from registry.core.settings import Settings, read_config
 from registry.core.text import counted, shell_word
@@ -55,6 +56,9 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 _DETAILS = "for details: registry audit"
+
+STORE_WAIT = 60.0
+"""Seconds an operation that adds blobs waits for a garbage collection to end."""
 WRITE_WAIT = 60.0
 """Seconds a writer waits for its turn."""
 READ_WAIT = 0.1
@@ -137,6 +141,27 @@ class Home:
 
     # changing
 
+    @contextlib.contextmanager
+    def adding(self) -> Iterator[None]:
+        """Hold the store's lock in shared mode while blobs are added.
+
+        New entries are folded first, so that one of a newer format is refused before anything is
+        measured or stored. Raises NewerFormat, Busy.
+        """
+        with self.store_lock.shared(timeout=STORE_WAIT):
+            if self.writable:
+                self.catch_up()
+            else:
+                with self.reading():
+                    pass
+            yield
+
+    @property
+    def format(self) -> int:
+        """The format of the journal's last entry; older packages read checkouts only of their own."""
+        entry = self.journal.read(last_known(self.root))
+        return _entry.FORMAT if entry is None else entry.format
+
     def commit(self, decide: Callable[[Connection], Body | None]) -> Entry | None:
         """Append the entry that decide makes of the up-to-date catalog; None where it decides for nothing.
 
@@ -163,10 +188,25 @@ class Home:
         try:
             with self._catalog.transaction() as connection:
                 number, previous = head(connection)
-                entry = Entry(number + 1, secrets.token_hex(16), now(), by, body, previous)
+                is_upgrade = 0 < format_of_head(connection) < _entry.FORMAT
+                entry = Entry(
+                    number + 1,
+                    secrets.token_hex(16),
+                    now(),
+                    by,
+                    body,
+                    previous,
+                    _login_of_process(),
+                    os.getuid(),
+                )
                 self._fold(connection, entry, self.blobs.read)
                 self.journal.append(entry)
                 appended = True
+                if is_upgrade:
+                    self.warn(
+                        f"this registry is written in entry format {_entry.FORMAT} from entry {entry.number} on:"
+                        " st-registry 0.1 can no longer read it"
+                    )
         except RegistryError as error:
             if not appended:
                 raise
@@ -342,6 +382,16 @@ def _git_user() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None
+
+
+def _login_of_process() -> str | None:
+    """Return the login name of this process's user, None for a user without an entry in the database."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return None
 
 
 def _login() -> str:

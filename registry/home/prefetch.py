@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from registry.catalog.blob_rows import rows_of_facts, rows_of_manifest
 from registry.core import entry as _entry
 from registry.core.digest import Digest, known
-from registry.core.entry import Entry, Register
+from registry.core.entry import Entry, FactsUpdate, Register
 from registry.errors import RegistryError
 from registry.store.blobs import Blobs
 from registry.store.journal import Journal
@@ -51,7 +51,7 @@ MOST = 8
 """Helpers; more would give more than one process can fold."""
 _PIPE = 1 << 20
 """Bytes that Linux keeps between two processes, where anybody may ask for as many."""
-_GREETING = b"registry helper 1\n"
+_GREETING = b"registry helper 2\n"
 _NUMBER = 8
 
 
@@ -231,6 +231,7 @@ def _piece(
             entries[number] = _entry.apart(entry)
             if isinstance(entry.body, Register):
                 _make(manifests, entry.body.manifest, blobs, rows_of_manifest)
+            if isinstance(entry.body, Register | FactsUpdate):
                 _make(facts, entry.body.facts, blobs, rows_of_facts)
     return entries, manifests, facts
 

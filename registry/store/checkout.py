@@ -36,7 +36,8 @@ from .reflink import reflink, reflinkable
 if TYPE_CHECKING:
     from .blobs import Blobs
 
-FORMAT = 1
+FORMAT = 2
+"""The newest format of markers. Format 2 keeps for each file when it was last hashed."""
 MARKER = Path(".registry") / "marker.json"
 LARGE = 1 << 20
 """Bytes from which a home checkout links to the blob instead of copying it."""
@@ -68,22 +69,32 @@ class Marker:
     line: Sequence[dict[str, Any]] = ()
     files: dict[str, tuple[Digest, Stamp | None]] = field(default_factory=dict)
     environments: tuple[str, ...] = ()
+    format: int = 1
+    hashed_at: Mapping[str, int] = field(default_factory=dict)
+    """Path to the time of the last hash of the whole file, in seconds since the epoch; kept in format 2 only."""
 
     def to_bytes(self) -> bytes:
         """The canonical bytes of marker.json."""
         return canonical(
             {
-                "format": FORMAT,
+                "format": self.format,
                 "manifest": self.manifest,
                 "place": self.place,
                 "line": list(self.line),
                 "environments": list(self.environments),
                 "files": {
-                    path: {"digest": digest, "stamp": list(stamp) if stamp else None}
+                    path: {
+                        "digest": digest,
+                        "stamp": list(stamp) if stamp else None,
+                        **self._age(path),
+                    }
                     for path, (digest, stamp) in self.files.items()
                 },
             }
         )
+
+    def _age(self, path: str) -> dict[str, int | None]:
+        return {} if self.format == 1 else {"hashed_at": self.hashed_at.get(path)}
 
 
 def read_marker(folder: Path) -> Marker | None:
@@ -95,6 +106,10 @@ def read_marker(folder: Path) -> Marker | None:
                 f"the checkout {str(folder)!r} was made by a newer registry",
                 hint="update st-registry, or remove the folder",
             )
+        hashed_at = {path: item.get("hashed_at") for path, item in value["files"].items()}
+        times = [time for time in hashed_at.values() if time is not None]
+        if value["format"] not in (1, 2) or any(type(time) is not int for time in times):
+            return None
         return Marker(
             Digest(value["manifest"]),
             value["place"],
@@ -104,6 +119,8 @@ def read_marker(folder: Path) -> Marker | None:
                 for path, item in value["files"].items()
             },
             tuple(value["environments"]),
+            value["format"],
+            {path: time for path, time in hashed_at.items() if time is not None},
         )
     except NewerFormat:
         raise
@@ -161,7 +178,11 @@ def materialise(
         (beside / ".registry").mkdir(exist_ok=True)
         _write_marker(
             beside,
-            changed(marker, files={path: (digest, None) for path, digest in digests.items()}),
+            changed(
+                marker,
+                files={path: (digest, None) for path, digest in digests.items()},
+                hashed_at=dict.fromkeys(digests, int(time.time())),
+            ),
         )
         old = (
             move_aside(target) if replace and target.exists() else None
@@ -185,7 +206,7 @@ def verify(folder: Path, *, trust_stamps: bool = True) -> list[str]:
     marker = read_marker(folder)
     if marker is None:
         return ["it has no readable marker"]
-    problems, stamped = [], dict(marker.files)
+    problems, stamped, hashed_at = [], dict(marker.files), dict(marker.hashed_at)
     for path, (digest, stamp) in marker.files.items():
         place = folder / path
         try:
@@ -200,9 +221,10 @@ def verify(folder: Path, *, trust_stamps: bool = True) -> list[str]:
             problems.append(f"{path} was changed")
         else:
             stamped[path] = (digest, _settled(place, now))
+            hashed_at[path] = int(time.time())
     problems += [f"{path} was not there before" for path in _extra(folder, marker.files)]
     if not problems and stamped != marker.files:
-        _try_marker(folder, changed(marker, files=stamped))
+        _try_marker(folder, changed(marker, files=stamped, hashed_at=hashed_at))
     return problems
 
 

@@ -47,6 +47,9 @@ CREATE TABLE entries (
 	version INTEGER,
 	digest TEXT NOT NULL,
 	body JSON NOT NULL,
+	format INTEGER DEFAULT 1 NOT NULL,
+	login TEXT,
+	uid INTEGER,
 	CONSTRAINT pk_entries PRIMARY KEY (number),
 	CONSTRAINT uq_entries_id UNIQUE (id)
 );

@@ -23,7 +23,9 @@ def schema_text(connection: sa.Connection) -> str:
     found = connection.exec_driver_sql(
         "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'alembic_version' ORDER BY name"
     )
-    return "".join(re.sub(r"[ \t]+\n", "\n", row.sql) + ";\n\n" for row in found)
+    # SQLite quotes the name of a table that a migration made again
+    texts = [re.sub(r'^CREATE TABLE "(\w+)"', r"CREATE TABLE \1", row.sql) for row in found]
+    return "".join(re.sub(r"[ \t]+\n", "\n", text) + ";\n\n" for text in texts)
 
 
 def a_config(connection: sa.Connection) -> Config:

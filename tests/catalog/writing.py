@@ -85,8 +85,10 @@ class Journal:
         self.blobs[digest_of(content)] = content
         return digest_of(content)
 
-    def write(self, body: Body, *, by: str = "anna", time: str | None = None) -> Entry:
-        """Append an entry, if every catalog takes it."""
+    def write(
+        self, body: Body, *, by: str = "anna", time: str | None = None, **fields: Any
+    ) -> Entry:
+        """Append an entry, if every catalog takes it; fields are login, uid and format."""
         number = len(self.entries) + 1
         entry = Entry(
             number,
@@ -95,6 +97,7 @@ class Journal:
             by,
             body,
             self.entries[-1].digest if self.entries else None,
+            **{"format": 1, **fields},
         )
         for catalog in self.catalogs:
             with writing(catalog) as connection:

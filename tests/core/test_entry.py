@@ -12,10 +12,13 @@ from registry.core.entry import (
     BODIES,
     Alias,
     Annotate,
+    Approve,
     Body,
     Delete,
     Edge,
     Entry,
+    FactsUpdate,
+    Format,
     Init,
     Probes,
     Publish,
@@ -46,6 +49,7 @@ GOLDEN = Entry(
         edges=(Edge("base", THREE, "witnessed", "minilm-medical@1"),),
         source={"command": "registry add", "git": {"dirty": False}},
     ),
+    format=1,
 )
 GOLDEN_UNSIGNED = (
     '{"body":{"checkpoint":false,"edges":['
@@ -56,6 +60,13 @@ GOLDEN_UNSIGNED = (
     f'"previous":"{FOUR}","time":"{TIME}"}}'
 )
 GOLDEN_DIGEST = "sha256:55f161ede5122277950a7c2e183088dd7fe011950fd5957ea8f0f1f960e6f56e"
+
+GOLDEN_2 = Entry(3, "5f0c", TIME, "Ada <ada@example.org>", Init("store"), FOUR, "ada", 1000)
+GOLDEN_2_BYTES = (
+    '{"body":{"store":"store"},"by":"Ada <ada@example.org>",'
+    '"digest":"sha256:ea27cd3af8df83a561104b599cb4a00505399eda9982363c1d92b19ca83a0c95","format":2,"id":"5f0c","kind":"Init","login":"ada","number":3,'
+    f'"previous":"{FOUR}","time":"{TIME}","uid":1000}}'
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 DIGESTS = st.binary(max_size=4).map(digest_of)
@@ -93,9 +104,22 @@ BODY: st.SearchStrategy[Body] = st.one_of(
         st.none() | TEXT,
     ),
     st.builds(Delete, TEXT, NUMBERS, st.none() | TEXT),
+    st.builds(FactsUpdate, TEXT, NUMBERS, DIGESTS, st.none() | TEXT),
+    st.builds(Approve, DIGESTS, st.none() | TEXT, st.booleans()),
+    st.builds(Format, st.just(())),
 )
 TIMES = st.datetimes().map(lambda time: time.isoformat(timespec="microseconds") + "Z")
-ENTRIES = st.builds(Entry, NUMBERS, TEXT, TIMES, TEXT, BODY, st.none() | DIGESTS)
+ENTRIES = st.builds(
+    Entry,
+    NUMBERS,
+    TEXT,
+    TIMES,
+    TEXT,
+    BODY,
+    st.none() | DIGESTS,
+    st.none() | TEXT,
+    st.none() | st.integers(0, 2**32),
+)
 
 
 def signed(**fields: Any) -> bytes:
@@ -136,13 +160,35 @@ def test_every_kind_has_its_word() -> None:
     assert list(BODIES) == [
         "Init",
         "Register",
+        "Facts",
         "Probes",
         "Alias",
         "Yank",
         "Annotate",
         "Publish",
         "Delete",
+        "Approve",
+        "Format",
     ]
+
+
+def test_an_entry_of_format_2_is_written_as_these_bytes() -> None:
+    assert GOLDEN_2.to_bytes().decode() == GOLDEN_2_BYTES
+    assert parse(GOLDEN_2_BYTES.encode()) == GOLDEN_2
+
+
+def test_format_2_without_a_known_user_has_neither_login_nor_uid() -> None:
+    entry = Entry(1, "5f0c", TIME, "ada", Init("store"), None)
+
+    assert set(json.loads(entry.to_bytes())) == set(json.loads(GOLDEN.to_bytes()))
+    assert (parse(entry.to_bytes()).login, parse(entry.to_bytes()).uid) == (None, None)
+
+
+def test_a_feature_that_this_package_does_not_implement_is_a_newer_format() -> None:
+    entry = Entry(3, "5f0c", TIME, "ada", Format(("recipes",)), FOUR)
+
+    with raises(NewerFormat, "entry 3", "'recipes'"):
+        parse(entry.to_bytes(), "entry 3")
 
 
 def digest_without_signature(content: bytes) -> Digest:
@@ -155,7 +201,7 @@ def digest_without_signature(content: bytes) -> Digest:
 @pytest.mark.parametrize(
     ("content", "quoted"),
     [
-        (signed(format=2), ["format 2", " 1"]),
+        (signed(format=3), ["format 3", " 2"]),
         (signed(kind="Attest"), ["'Attest'"]),
         (signed(body=body(licence="MIT")), ["Register", "licence"]),
     ],
@@ -191,6 +237,14 @@ def test_a_flipped_bit_in_a_word_is_damage_and_no_newer_word(content: bytes) -> 
         (b"{}", ["entry 3", "'format'"]),
         (signed(format="1"), ["entry 3"]),
         (signed(format=0), ["entry 3", "format 0"]),
+        (signed(format=True), ["entry 3", "format True"]),
+        (signed(login="ada"), ["entry 3", "login"]),
+        (signed(format=2, login=None), ["entry 3", "None"]),
+        (signed(format=2, uid="1000"), ["entry 3", "'1000'"]),
+        (signed(format=2, uid=True), ["entry 3", "True"]),
+        (signed(kind="Approve", body={"code": ONE}), ["entry 3", "Approve"]),
+        (signed(format=2, kind="Approve", body={"code": "x"}), ["'x'"]),
+        (signed(format=2, kind="Format", body={"features": "recipes"}), ["entry 3", "'recipes'"]),
         (signed(kind=["Init"]), ["entry 3"]),
         (signed(host="laptop"), ["entry 3", "body, by, digest, format, host"]),
         (signed(number=0), ["entry 3", "number 0"]),

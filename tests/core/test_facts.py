@@ -99,6 +99,26 @@ def test_facts_read_back_from_these_bytes() -> None:
     assert parse(GOLDEN_BYTES) == GOLDEN
 
 
+def test_facts_with_a_pipeline_are_written_in_schema_2() -> None:
+    facts = dataclasses.replace(GOLDEN, pipeline=FOUR)
+    expected = GOLDEN_BYTES.replace(b'"schema":1', b'"schema":2').replace(
+        b'"rows":null', f'"pipeline":"{FOUR}","rows":null'.encode()
+    )
+
+    assert (GOLDEN.schema, facts.schema) == (1, 2)
+    assert facts.to_bytes() == expected
+    assert parse(expected) == facts
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"schema": 2}, {"schema": 2, "pipeline": None}, {"pipeline": FOUR}, {"schema": 0}],
+)
+def test_schema_and_pipeline_that_do_not_belong_together_are_refused(fields) -> None:
+    with raises(InvalidManifest, repr(fields.get("schema", 1))):
+        parse(changed(**fields))
+
+
 @given(FACTS)
 def test_facts_read_back_from_their_bytes(facts: Facts) -> None:
     assert parse(facts.to_bytes()) == facts
@@ -177,8 +197,8 @@ def test_a_list_of_tensors_in_another_form_or_place_is_refused(content: bytes) -
 
 
 def test_a_newer_schema_is_refused_by_its_number() -> None:
-    with raises(NewerFormat, "schema 2", " 1"):
-        parse(changed(schema=2, novelty="unknown"))
+    with raises(NewerFormat, "schema 3", " 2"):
+        parse(changed(schema=3, novelty="unknown"))
 
 
 def test_a_real_number_is_no_setting_unless_it_is_text() -> None:

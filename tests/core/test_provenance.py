@@ -8,6 +8,21 @@ from tests.support.refusals import raises
 
 WHOLE = {
     "how": "add",
+    "converted": {
+        "format": 1,
+        "files": [
+            {"path": "pytorch_model.bin", "size": 7, "digest": f"sha256:{'1' * 64}"},
+            {
+                "path": "code/org__model/modeling.py",
+                "size": 5,
+                "digest": f"sha256:{'2' * 64}",
+                "repository": "org/model",
+                "commit": "b" * 40,
+            },
+        ],
+        "libraries": {"torch": "2.13.0"},
+    },
+    "tokenizer": {"decided": "as loaded", "libraries": {"tokenizers": "0.23.1"}},
     "run": "r-1",
     "git": {"commit": "a" * 40, "dirty": True},
     "metrics": {"eval_loss": "0.25"},

@@ -11,6 +11,7 @@ import json
 import re
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,10 @@ from registry.core.entry import (
     BODIES as KINDS,
     Alias,
     Annotate,
+    Approve,
     Delete,
+    FactsUpdate,
+    Format,
     Probes,
     Publish,
     Register,
@@ -111,6 +115,15 @@ def write_story(journal: Journal) -> None:
     journal.register("copy", 1, "minilm@1", message="registered again")
     journal.write(Alias("minilm", "old", 1), time="2020-01-01T00:00:00.000000Z")
     journal.write(Alias("minilm", "new", 1), time="2031-01-01T00:00:00.000000Z")
+    newer = journal.add(replace(some_facts("minilm@1"), pipeline=a_digest("pipeline")).to_bytes())
+    for body in (
+        FactsUpdate("minilm", 1, newer, "schema 2"),
+        Approve(a_digest("code"), "read by Anna"),
+        Approve(a_digest("code"), undo=True),
+        Format(()),
+    ):
+        journal.write(body, format=2, login="anna", uid=1000)
+    journal.write(Alias("minilm", "newest", 1), format=2)
 
 
 def write_versions_without_blobs(journal: Journal) -> None:
@@ -218,7 +231,11 @@ def definitions_of(path: Path) -> str:
         "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'alembic_version' "
         "ORDER BY name"
     )
-    return "".join(re.sub(r"[ \t]+\n", "\n", sql) + ";\n\n" for (sql,) in select(path, statement))
+    texts = [
+        re.sub(r'^CREATE TABLE "(\w+)"', r"CREATE TABLE \1", sql)
+        for (sql,) in select(path, statement)
+    ]
+    return "".join(re.sub(r"[ \t]+\n", "\n", text) + ";\n\n" for text in texts)
 
 
 def schema_of(path: Path) -> str:

@@ -3,6 +3,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -273,10 +274,37 @@ def test_where_probes_passed_is_remembered_once(blobs, tmp_path):
 def test_a_marker_of_a_newer_format_is_refused(blobs, tmp_path):
     folder = made(blobs, tmp_path / "out")
     marker = json.loads((folder / checkout.MARKER).read_text())
-    (folder / checkout.MARKER).write_text(json.dumps({**marker, "format": 2}))
+    (folder / checkout.MARKER).write_text(json.dumps({**marker, "format": 3}))
 
     with raises(NewerFormat, f"'{folder}'"):
         checkout.verify(folder)
+
+
+def test_a_marker_of_format_2_keeps_when_each_file_was_hashed(blobs, tmp_path):
+    begin = int(time.time())
+    marker = checkout.Marker(digest_of(b"manifest"), "/here", format=2)
+    folder = made(blobs, tmp_path / "out", marker=marker)
+    written = checkout.read_marker(folder)
+    assert written.hashed_at.keys() == written.files.keys()
+    assert all(begin <= hashed <= time.time() for hashed in written.hashed_at.values())
+
+    older = replace(written, hashed_at=dict.fromkeys(written.files, 1))
+    (folder / checkout.MARKER).write_bytes(older.to_bytes())
+    time.sleep(1.1)
+
+    assert checkout.verify(folder, trust_stamps=False) == []
+    assert all(hashed >= begin for hashed in checkout.read_marker(folder).hashed_at.values())
+    assert checkout.read_marker(folder).format == 2
+
+
+def test_a_marker_of_format_1_stays_one(blobs, tmp_path):
+    folder = made(blobs, tmp_path / "out")
+    settled(folder)
+
+    marker = json.loads((folder / checkout.MARKER).read_text())
+
+    assert marker["format"] == 1
+    assert all(item.keys() == {"digest", "stamp"} for item in marker["files"].values())
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"format": 1}', b'{"format": "1"}'])

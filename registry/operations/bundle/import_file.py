@@ -46,7 +46,7 @@ def unbundle(
                 )
             return restore(settings, opened, bundle, progress)
         home = opened()
-        with home.store_lock.shared(timeout=60.0):
+        with home.adding():
             return take_versions(home, bundle, options, progress)
 
 

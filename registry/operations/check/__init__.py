@@ -284,7 +284,7 @@ def _record(
     before = _readable(home, version)
     texts = dict.fromkeys([*_given_before(before), *given])
     made = probes.record(models.of(stage)[0], stage.facts.vocabulary.added, tuple(texts))
-    with home.store_lock.shared(timeout=60.0):
+    with home.adding():
         digest = home.blobs.add(made.to_bytes())
         if digest != version.probes:
             home.commit(

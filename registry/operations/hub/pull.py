@@ -94,7 +94,7 @@ def pull(home: Home, repository: str, *, options: PullOptions, progress: Progres
     members = line_at(remote, tree)
     refs = _known_history(home, remote, tree, wanted.revision, members)
     run = _Run(home, remote, tree, options, Bytes(progress))
-    with home.store_lock.shared(timeout=60.0):
+    with home.adding():
         if members is None:
             version, already = register_foreign(
                 home, remote, tree, options, run.bytes, run.received, progress

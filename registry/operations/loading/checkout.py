@@ -77,7 +77,7 @@ def checkout(
             for piece in _pieces(home, base, None)
         ]
     with home.store_lock.shared(timeout=60.0):
-        marker = _marker(found, base, for_path or str(target))
+        marker = _marker(home, found, base, for_path or str(target))
         aside = _store.materialise(
             target, pieces, home.blobs, links=False, marker=marker, progress=progress, replace=True
         )
@@ -162,7 +162,7 @@ def _ready(
             pieces,
             home.blobs,
             links=True,
-            marker=_marker(version, base, str(folder)),
+            marker=_marker(home, version, base, str(folder)),
             progress=progress,
             replace=bool(problems),
         )
@@ -194,7 +194,7 @@ def _pieces(home: Home, version: Version, place: str | None) -> list[_store.Piec
     return pieces
 
 
-def _marker(version: Version, base: Version | None, place: str) -> _store.Marker:
+def _marker(home: Home, version: Version, base: Version | None, place: str) -> _store.Marker:
     line = [
         {
             "role": "self",
@@ -207,7 +207,10 @@ def _marker(version: Version, base: Version | None, place: str) -> _store.Marker
         line.append(
             {"role": "base", "name": base.name, "number": base.number, "manifest": str(base.digest)}
         )
-    return _store.Marker(manifest=version.digest, place=place, line=line)
+    # a registry that older packages still read gets markers that they read
+    return _store.Marker(
+        manifest=version.digest, place=place, line=line, format=min(home.format, _store.FORMAT)
+    )
 
 
 def _refuse_used(folder: Path, force: bool) -> None:

@@ -52,7 +52,7 @@ def add(
     name = _name_for(folder, name, prefix)
     _check_said(options)
     with (
-        home.store_lock.shared(timeout=60.0),
+        home.adding(),
         ThreadPoolExecutor(1, "git") as aside,
         opened(home, folder, name, options, progress, register_base) as (files, said, fixed),
     ):

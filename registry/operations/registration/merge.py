@@ -67,7 +67,7 @@ def merge(
     there = _merged_before(home, name, edges)
     if there is not None:
         return _already(home, there, edges, options)
-    with home.store_lock.shared(timeout=60.0):
+    with home.adding():
         return _merge(home, adapter, base, name, edges, options, progress)
 
 

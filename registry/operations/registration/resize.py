@@ -66,7 +66,7 @@ def resize(
             "adapter again",
         )
     given = _given(tokens)
-    with home.store_lock.shared(timeout=60.0):
+    with home.adding():
         return _resize(home, parent, name, given, options, progress)
 
 

@@ -84,7 +84,7 @@ def save(home: Home, model: Any, name: str, *, options: SaveOptions, progress: P
     )
     with (
         active_adapters.untouched(model),
-        home.store_lock.shared(timeout=60.0),
+        home.adding(),
         staging(home, "save-") as work,
     ):
         origins = list(_origins(home, live, options.parent))
@@ -138,7 +138,7 @@ def save_base(
     _live.refuse_what_cannot_be_kept(live)
     with (
         active_adapters.untouched(model),
-        home.store_lock.shared(timeout=60.0),
+        home.adding(),
         staging(home, "save-") as work,
     ):
         return _base(

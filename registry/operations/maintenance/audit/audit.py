@@ -96,10 +96,10 @@ class _Looked:
 
 def _look(home: Home) -> _Looked:
     from registry.catalog.compare import IndexCheck, Snapshot, closed_if_it_fails
-    from registry.catalog.migrate import newest
+    from registry.catalog.reader import newest_migrated
 
     with home.write_lock.exclusive(WRITE_WAIT) if home.writable else contextlib.nullcontext():
-        _, path = newest(home.root / "catalog")
+        path = newest_migrated(home.root / "catalog", writable=home.writable)
         last = home.journal.last()
         if path is None:
             return _Looked(None, None, None, None, None, 0, last)

@@ -251,8 +251,10 @@ class _Rows:
         if row is None or (before is None and number > 1):
             return None
         try:
+            identity = {key: row[key] for key in ("login", "uid") if row[key] is not None}
             value = {
-                "format": _entry.FORMAT,
+                **identity,
+                "format": row["format"],
                 "number": number,
                 "id": row["id"],
                 "time": row["time"],

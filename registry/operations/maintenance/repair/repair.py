@@ -117,9 +117,9 @@ def _fold_at_once(home: Home, reader: Reader) -> Path | None:
 def _old_catalog(home: Home) -> Iterator[Snapshot | None]:
     """What the catalog that lies there says, for what the store has lost; None where it cannot be read."""
     from registry.catalog.compare import Snapshot, closed_if_it_fails
-    from registry.catalog.migrate import newest
+    from registry.catalog.reader import newest_migrated
 
-    _, path = newest(home.root / "catalog")
+    path = newest_migrated(home.root / "catalog", writable=True)
     try:
         snapshot = Snapshot.of(path) if path is not None else None
         if snapshot is not None:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from .core.version import Model, Version
     from .errors import RegistryError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Model",

@@ -182,15 +182,15 @@ def _each(form: Form, value: Any, what: str) -> None:
         form(item, what)
 
 
-def _files(value: Any, what: str) -> None:
-    if not isinstance(value, list):
-        raise InvalidManifest(f"{what} is {value!r:.{_SHOWN}}, and not a list of files")
-    for item in value:
-        _fields(item, _FILE, what)
+def _files(files: Any, what: str) -> None:
+    if not isinstance(files, list):
+        raise InvalidManifest(f"{what} is {files!r:.{_SHOWN}}, and not a list of files")
+    for file in files:
+        _fields(file, _FILE, what)
 
 
-def _digest(value: Any, what: str) -> None:
-    Digest(check_text(value))
+def _digest(text: Any, what: str) -> None:
+    Digest(check_text(text))
 
 
 _FILE: Mapping[str, Form] = {

@@ -106,7 +106,7 @@ def read_marker(folder: Path) -> Marker | None:
                 f"the checkout {str(folder)!r} was made by a newer registry",
                 hint="update st-registry, or remove the folder",
             )
-        hashed_at = {path: item.get("hashed_at") for path, item in value["files"].items()}
+        hashed_at = {path: fields.get("hashed_at") for path, fields in value["files"].items()}
         times = [time for time in hashed_at.values() if time is not None]
         if value["format"] not in (1, 2) or any(type(time) is not int for time in times):
             return None

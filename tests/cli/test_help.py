@@ -1,5 +1,6 @@
 import pytest
 
+import registry
 from registry.cli.root import EXIT_CODES, FILES, SECTIONS
 
 
@@ -39,4 +40,4 @@ def test_each_line_of_the_overview_is_whole(run):
 def test_the_version_is_told_before_and_after_a_command(run, arguments):
     told = run(*arguments)
 
-    assert (told.code, told.out) == (0, "registry 0.1.0\n")
+    assert (told.code, told.out) == (0, f"registry {registry.__version__}\n")

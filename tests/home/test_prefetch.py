@@ -186,7 +186,7 @@ def test_a_helper_that_cannot_start_or_is_something_else_ends_nothing(
 
 SLOW = """
 import signal, sys, time, registry
-from registry.home.home import prefetch as helpers
+from registry.home import prefetch as helpers
 from registry.catalog import rebuild as folding
 signal.signal(signal.SIGINT, signal.default_int_handler)   # tests may run where it is ignored
 helpers.WORTH, helpers.processors, fold = 1, lambda: 2, folding.fold

@@ -31,12 +31,15 @@ MARKDOWN_FILES = ("*.md", "registry/**/*.md", "docs/**/*.md")
 NEW_CODE = (
     "tests/language",
     "tests/snapshots",
+    "tests/stored",
+    "tests/api",
     "tests/support/refusals.py",
+    "tests/support/old_package.py",
 )
 """Tests written under the rules of today: no marker, no banned name, no line of a
 docstring that is too long. This list may only grow; after a move, change the path."""
-PLANNED_CODE = ("tests/stored",)
-"""The same, for folders that need not exist yet."""
+GENERATED = ("registry/api/functions.py",)
+"""Generated files: their texts are counted where they are written."""
 
 
 def relative(path: str | Path) -> str:
@@ -71,14 +74,15 @@ def measurements() -> dict[str, Measurement]:
     return {
         relative(file): measure.measure_python(file.read_text("utf-8"), relative(file))
         for file in files
+        if relative(file) not in GENERATED
     }
 
 
 @pytest.fixture(scope="module")
 def lint_findings() -> list[Occurrence]:
     """Return the findings of ruff in the measured folders and in the new code."""
-    planned = [path for path in PLANNED_CODE if (ROOT / path).exists()]
-    return lint([*MEASURED_FOLDERS, *NEW_CODE, *planned])
+    findings = lint([*MEASURED_FOLDERS, *NEW_CODE])
+    return [finding for finding in findings if finding.path not in GENERATED]
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +142,7 @@ def test_counts_equal_the_baseline(
         pytest.fail("\n".join(reports), pytrace=False)
 
 
-@pytest.mark.parametrize("path", [*NEW_CODE, *PLANNED_CODE])
+@pytest.mark.parametrize("path", NEW_CODE)
 def test_new_code_follows_the_rules(path: str, lint_findings: list[Occurrence]) -> None:
     """String literals are not checked: those of tests quote outputs and sources."""
     files = python_files(path)
@@ -154,7 +158,7 @@ def test_new_code_follows_the_rules(path: str, lint_findings: list[Occurrence]) 
 
     if spots:
         pytest.fail("\n".join(f"{spot} ({spot.counter})" for spot in spots), pytrace=False)
-    assert files or path in PLANNED_CODE, f"{path} does not exist; was it moved?"
+    assert files, f"{path} does not exist; was it moved?"
 
 
 def test_no_exemption_is_out_of_date(measurements: dict[str, Measurement]) -> None:

@@ -661,11 +661,11 @@ def uploads(fixed_home: Path) -> dict[str, Upload]:
         with reg.home.reading() as connection:
             versions = line_of(connection, look_up(connection, "adapter@1"))
         _, resized, base = versions
-        places = {
+        repositories = {
             resized.digest: Place("org/resized", "b" * 40),
             base.digest: Place("org/base", "a" * 40, plain=True),
         }
-        uploads = render(reg.home, versions, "org/adapter", places)
+        uploads = render(reg.home, versions, "org/adapter", repositories)
     return {upload.path: upload for upload in uploads}
 
 
@@ -697,7 +697,7 @@ def test_each_stored_file_is_compared_by_a_test() -> None:
     """A file that no test compares any more is to be deleted."""
     values = {f"{form}/{name}.json" for form, name in CASES}
     values |= {f"marker/{name}.json" for name in MARKERS}
-    names = {f"{name}.{what}" for name in NAMES for what in ("facts", "manifest", "recorded")}
+    names = {f"{name}.{part}" for name in NAMES for part in ("facts", "manifest", "recorded")}
     names |= {f"{name}.recipe" for name in ("resized", "by-mean", "by-seed")}
     names |= {f"{name}.marker" for name in ("base", "adapter", "merged")}
     names |= {f"{name}.bundle.index" for name in ("adapter", "merged-without-adapter", "all")}

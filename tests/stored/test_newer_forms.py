@@ -1,7 +1,7 @@
 """Entry format 2, facts schema 2 and marker format 2, on registries of version 0.1.0.
 
-The present version reads the old forms and goes on; version 0.1.0 refuses the new ones
-without writing; a form newer than both is refused before anything is measured or stored.
+The present version reads the old forms and goes on. Version 0.1.0 refuses the new ones
+without writing. A form newer than both is refused before anything is measured.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def entry_files(home: Path) -> list[Path]:
 
 
 def contents(home: Path) -> dict[str, bytes]:
-    """Return every file below a registry, but what SQLite and locks leave beside the catalog."""
+    """Return every file of a registry except locks and the logs of SQLite."""
     return {
         str(path.relative_to(home)): path.read_bytes()
         for path in sorted(home.rglob("*"))
@@ -106,10 +106,10 @@ def test_neither_login_nor_user_id_leaves_with_a_version(copy_of, tmp_path) -> N
         reg.bundle((), tmp_path / "home.tar", everything=True)
 
     traces = [str(value).encode() for value in identity]
-    versions, whole = (tmp_path / name for name in ("versions.tar", "home.tar"))
+    versions, backup = (tmp_path / name for name in ("versions.tar", "home.tar"))
     assert b'"copied"' in versions.read_bytes()
     assert not any(trace in versions.read_bytes() for trace in traces)
-    assert all(trace in whole.read_bytes() for trace in traces)
+    assert all(trace in backup.read_bytes() for trace in traces)
 
 
 def _registering(reg: registry.Registry, digest: Digest) -> int:
@@ -214,8 +214,8 @@ def test_a_checkout_has_the_marker_format_of_its_registry(copy_of, old_package) 
 
     assert [marker["format"] for marker in markers] == [1, 2]
     assert all(item["hashed_at"] > 0 for item in markers[1]["files"].values())
-    other = copy_of("merges")
-    codes = [old_package.run("check", folder, home=other.home).code for folder in (first, second)]
+    merges = copy_of("merges")
+    codes = [old_package.run("check", folder, home=merges.home).code for folder in (first, second)]
     assert codes[1] in (0, 2)
 
 
@@ -240,7 +240,7 @@ def test_a_newer_form_is_refused_before_anything_is_measured_or_stored(copy_of, 
 
     with registry.open(stored.home) as reg:
 
-        def note(step: str, done: int, total: int | None) -> None:
+        def note(step: str, current: int, total: int | None) -> None:
             steps.append(step)
 
         calls = [

@@ -10,12 +10,12 @@ depends_on = None
 
 
 INDEXES = (("ix_entries_name_version", ["name", "version"]), ("ix_entries_clock", ["clock"]))
-"""In the order of the first migration: of two indexes that serve alike, SQLite takes the later."""
+"""In the order of the first migration: SQLite prefers the later of two equal ones."""
 
 
 def upgrade() -> None:
-    # Every entry that an older catalog holds has format 1, hence the default. The table is made
-    # again, so that its text is the one that the declared tables give.
+    # Every entry that an older catalog holds has format 1, hence the default. The table is
+    # made again, so that its text is the one that the declared tables give.
     _drop_indexes()
     with op.batch_alter_table("entries", recreate="always") as batch:
         batch.add_column(

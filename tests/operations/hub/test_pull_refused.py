@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-import registry
+import registry.core.manifest
 from registry.core.digest import canonical
 from registry.transfer.line_json import LIMIT
 from tests.cli.errors import is_one_error, missing
@@ -178,7 +178,7 @@ def test_files_that_do_not_make_the_manifest_are_refused(pushed, there, hub):
     def lie(content):
         value = json.loads(content)
         value["line"][0]["manifest"]["files"].pop(0)
-        manifest = registry.manifest.parse(canonical(value["line"][0]["manifest"]))
+        manifest = registry.core.manifest.parse(canonical(value["line"][0]["manifest"]))
         value["line"][0]["digest"] = manifest.digest
         return canonical(value)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-import registry.home
+import registry.home.home
 from registry.catalog import queries
 from registry.core.digest import digest_of
 from registry.core.entry import Alias, Annotate, Delete, Probes, Publish, Register, Yank
@@ -30,8 +30,8 @@ class AnyHistory(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.folder = tempfile.mkdtemp(prefix="registry-history-")
-        self.now, registry.home.now = (
-            registry.home.now,
+        self.now, registry.home.home.now = (
+            registry.home.home.now,
             lambda: f"{self.year}-05-06T07:08:09.000000Z",
         )
         self.year = 2026
@@ -137,7 +137,7 @@ class AnyHistory(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "home"):
             self.home.close()
-            registry.home.now = self.now
+            registry.home.home.now = self.now
             with registry.open(self.home.root) as reg:
                 findings = reg.audit().findings
             shutil.rmtree(self.folder)

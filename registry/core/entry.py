@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from registry.errors import Invalid, InvalidManifest, NewerFormat
 
@@ -186,22 +186,7 @@ Body = (
     | Approve
     | Format
 )
-BODIES: dict[str, type[Body]] = {
-    body.kind: body
-    for body in (
-        Init,
-        Register,
-        FactsUpdate,
-        Probes,
-        Alias,
-        Yank,
-        Annotate,
-        Publish,
-        Delete,
-        Approve,
-        Format,
-    )
-}
+BODIES: dict[str, type[Body]] = {body.kind: body for body in get_args(Body)}
 _SINCE_FORMAT_2 = frozenset({"Facts", "Approve", "Format"})
 _FIELDS = {
     kind: frozenset(item.name for item in dataclasses.fields(body)) for kind, body in BODIES.items()

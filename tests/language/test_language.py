@@ -33,6 +33,7 @@ NEW_CODE = (
     "tests/snapshots",
     "tests/stored",
     "tests/api",
+    "tests/zoo",
     "tests/support/refusals.py",
     "tests/support/old_package.py",
 )

@@ -1,0 +1,53 @@
+"""Small models in the file layout of the most used repositories, by name.
+
+    families.build("multilingual-e5-base", folder)            as published
+    families.build("multilingual-e5-base-published", folder)  the same
+    families.build("multilingual-e5-base-resaved", folder)    saved by plain
+                                                              sentence-transformers
+
+`FAMILIES` holds what each of them is. Nothing is downloaded; weights are random, and
+tokenizers are trained when they are first used.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+
+from tests.zoo import decoders, encoders, other_classes, rarer_encoders  # noqa: F401
+from tests.zoo.family import FAMILIES, Family
+
+
+def names() -> list[str]:
+    """Return the names of all families."""
+    return list(FAMILIES)
+
+
+def split_name(name: str) -> tuple[Family, bool]:
+    """Return the family of a name, and whether the name means the re-saved form."""
+    is_resaved = name.endswith("-resaved")
+    return FAMILIES[name.removesuffix("-resaved").removesuffix("-published")], is_resaved
+
+
+@functools.cache
+def _built(name: str) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="st-registry-zoo-")) / "model"
+    atexit.register(shutil.rmtree, folder.parent, ignore_errors=True)
+    member, is_resaved = split_name(name)
+    if is_resaved:
+        from tests.support import lively
+
+        lively.save(lively.loaded(_built(member.name), member.model_class), folder)
+    else:
+        folder.mkdir()
+        member.write(folder)
+    return folder
+
+
+def build(name: str, folder: Path) -> Path:
+    """Write the model of a name into a new folder. A second call copies the first."""
+    member, is_resaved = split_name(name)
+    return Path(shutil.copytree(_built(f"{member.name}-resaved" if is_resaved else name), folder))

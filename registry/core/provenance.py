@@ -216,6 +216,7 @@ _RECIPE: Mapping[str, Form] = {
     "plan": _word,
     "old_rows": _whole,
     "new_rows": _whole,
+    "rows_missing_in_base": _whole,
     "tables": _names,
     "tokens": _tokens,
 }

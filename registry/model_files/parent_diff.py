@@ -29,7 +29,8 @@ def compare_rows(
 ) -> RowReport:
     """How a model differs from its parent in its token rows; old_rows is the length of the parent's token list.
 
-    Rows from old_rows on are new, also where the parent's table is longer than its token list (spare rows).
+    Rows from old_rows on are new, also where the parent's table is longer than its token list
+    (spare rows). Where it is shorter, rows from its end on are new.
     """
     own, old = (
         {
@@ -54,7 +55,9 @@ def compare_rows(
     for name in sorted(grown):
         moved |= set(_moved(child_files, own[name], parent_files, old[name], old_rows))
     table, old_table = table_of(list(own.values())), table_of(list(old.values()))
-    new = (child.vocabulary.size - old_rows) if table is not None and old_table is not None else 0
+    new = 0
+    if table is not None and old_table is not None:
+        new = min(child.vocabulary.size, table.shape[0]) - min(old_rows, old_table.shape[0])
     return RowReport(not moved and not others, _sentence(new, sorted(moved), others))
 
 
@@ -76,8 +79,9 @@ def _moved(child: Files, own: Tensor, parent: Files, old: Tensor, old_rows: int)
     with child.open(place_of(child, own)[0]) as one, parent.open(place_of(parent, old)[0]) as two:
         first, second = place_of(child, own)[1], place_of(parent, old)[1]
         width = second.length // max(old.shape[0], 1)
-        for start in range(0, old_rows, _BLOCK_ROWS):
-            count = min(_BLOCK_ROWS, old_rows - start)
+        stored_rows = min(old_rows, old.shape[0])
+        for start in range(0, stored_rows, _BLOCK_ROWS):
+            count = min(_BLOCK_ROWS, stored_rows - start)
             one.seek(first.offset + start * width)
             two.seek(second.offset + start * width)
             left, right = one.read(count * width), two.read(count * width)

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from registry.errors import ForeignCode, Invalid, InvalidReference, MissingExtra, NotLoadable
 
-from .verify_loaded import ask, questions, rows
+from .verify_loaded import ask, questions, refuse_no_row, rows
 
 __all__ = ["CLASSES", "ask", "encode", "load", "questions", "quiet", "rows"]
 
@@ -89,25 +89,42 @@ def encode(model: Any, inputs: Iterable[Any]) -> Iterator[Any]:
     """
     kind = type(model).__name__
     for item in inputs:
-        if kind == "CrossEncoder":
-            if (
-                not isinstance(item, (list, tuple))
-                or len(item) != 2
-                or not all(isinstance(text, str) for text in item)
-            ):
-                raise Invalid(
-                    f"a CrossEncoder scores pairs, but {item!r} is not a pair",
-                    hint='give ["question", "answer"]',
-                )
-            yield model.predict([tuple(item)], show_progress_bar=False)[0].tolist()
-        elif not isinstance(item, str):
-            raise Invalid(f"a {kind} encodes texts, and {item!r} is none")
-        elif kind == "SparseEncoder":
-            yield _weights(model, item)
-        elif kind == "MultiVectorEncoder":
-            yield model.encode([item], show_progress_bar=False, convert_to_numpy=True)[0].tolist()
-        else:
-            yield model.encode([item], show_progress_bar=False)[0].tolist()
+        _check_input(kind, item)
+        try:
+            encoded = _encoded(model, kind, item)
+        except (IndexError, RuntimeError) as error:
+            refuse_no_row(model, [item], error)
+            raise
+        yield encoded
+
+
+def _check_input(kind: str, text_or_pair: Any) -> None:
+    """Raise Invalid for what a model of this class cannot encode."""
+    if kind == "CrossEncoder":
+        if (
+            not isinstance(text_or_pair, (list, tuple))
+            or len(text_or_pair) != 2
+            or not all(isinstance(text, str) for text in text_or_pair)
+        ):
+            raise Invalid(
+                f"a CrossEncoder scores pairs, but {text_or_pair!r} is not a pair",
+                hint='give ["question", "answer"]',
+            )
+    elif not isinstance(text_or_pair, str):
+        raise Invalid(f"a {kind} encodes texts, but {text_or_pair!r} is not a text")
+
+
+def _encoded(model: Any, kind: str, text_or_pair: Any) -> Any:
+    """Return the encoding of one input as JSON values."""
+    if kind == "CrossEncoder":
+        return model.predict([tuple(text_or_pair)], show_progress_bar=False)[0].tolist()
+    if kind == "SparseEncoder":
+        return _weights(model, text_or_pair)
+    if kind == "MultiVectorEncoder":
+        return model.encode([text_or_pair], show_progress_bar=False, convert_to_numpy=True)[
+            0
+        ].tolist()
+    return model.encode([text_or_pair], show_progress_bar=False)[0].tolist()
 
 
 def refuse_unfit_peft() -> None:

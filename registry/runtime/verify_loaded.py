@@ -7,11 +7,12 @@ milliseconds: lengths, tokens and flags, adapters, modules, and the first and la
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from registry.core.facts import Facts, Token
+from registry.errors import Invalid
 from registry.model_files.config.defaults import similarity
 from registry.model_files.weights.safetensors import TORCH
 
@@ -34,6 +35,32 @@ def rows(model: Any) -> int | None:
     """The rows of the loaded model's token table; None where it has none."""
     table = _table(model)
     return None if table is None else int(table.shape[0])
+
+
+def without_rows(model: Any, ids: Iterable[int]) -> list[str]:
+    """Return the tokens among `ids` that have no row in the model's token table."""
+    backend, count = _backend(model), rows(model)
+    if backend is None or count is None:
+        return []
+    return [backend.id_to_token(id) or str(id) for id in dict.fromkeys(ids) if id >= count]
+
+
+def no_row(text: str, tokens: Sequence[str]) -> Invalid:
+    """Return the error of a text with tokens that have no embedding row."""
+    return Invalid(
+        f"the text {text!r:.60} contains the token {tokens[0]!r}, which has no embedding row",
+        hint="omit the token, or append its row to the base with registry resize",
+    )
+
+
+def refuse_no_row(model: Any, inputs: Iterable[Any], cause: BaseException) -> None:
+    """Raise Invalid for the first text or pair with a token that has no embedding row."""
+    for text_or_pair in inputs:
+        pair = (text_or_pair,) if isinstance(text_or_pair, str) else tuple(text_or_pair)
+        features = model.preprocess([pair if len(pair) > 1 else pair[0]])
+        lacking = without_rows(model, features["input_ids"].flatten().tolist())
+        if lacking:
+            raise no_row(pair[-1], lacking) from cause
 
 
 def mark(model: Any) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from registry.model_files.tokenizer.token_list import Wanted, lint
 from registry.model_files.tokenizer.vocabulary import special_tokens, splits_special
 
 from .base import IDENTITY, Candidate, ParentView, Problem, checks
+from .helpers import some
 
 CHECKS, check = checks()
 _SHOWN = 3
@@ -41,17 +42,42 @@ def ids_are_unique(candidate: Candidate) -> Problem | None:
     NotLoadable,
 )
 def ids_have_rows(candidate: Candidate) -> Problem | None:
-    """The highest id is below the number of rows of the input embeddings."""
-    rows, tokens = candidate.inspection.facts.rows, candidate.inspection.tokens
-    if rows is None or not tokens or max(token[0] for token in tokens) < rows:
+    """Every ordinary token, and every token that the parent lacks, has an embedding row."""
+    missing = _without_rows(candidate)
+    inherited = set(candidate.parent.tokens) if candidate.parent is not None and missing else None
+    added = [
+        token
+        for token in missing
+        if not token.special or (inherited is not None and token not in inherited)
+    ]
+    if not added:
         return None
-    last = max(tokens, key=lambda token: token.id)
-    over = sum(token.id >= rows for token in candidate.inspection.tokens)
+    last = missing[-1]
     return Problem(
-        f"{counted(over, 'token has', 'tokens have')} no row: {last.content!r} has the id "
-        f"{last.id}, but the embedding table has {rows} rows",
+        f"{counted(len(missing), 'token has', 'tokens have')} no row: {last.content!r} has the id "
+        f"{last.id}, but the embedding table has {candidate.inspection.facts.rows} rows",
         f"call resize_token_embeddings({last.id + 1}) before saving, "
         "or use registry resize on the original model",
+    )
+
+
+@check(
+    "special-token-rows",
+    "special tokens have rows",
+    "warns of special tokens, mostly of images and sounds, that no text can contain",
+    None,
+)
+def special_tokens_have_rows(candidate: Candidate) -> Problem | None:
+    """Every special token has an embedding row; text models of multimodal families lack some."""
+    missing = _without_rows(candidate)
+    if not missing:
+        return None
+    return Problem(
+        f"{counted(len(missing), 'special token has', 'special tokens have')} no embedding row: "
+        f"{some([token.content for token in missing])} (the highest id is {missing[-1].id}, the "
+        f"table has {candidate.inspection.facts.rows} rows), so a text that contains one cannot be "
+        "encoded",
+        "registry resize appends the missing rows",
     )
 
 
@@ -190,3 +216,11 @@ def _said(token: Token | None, other: Token | None) -> str:
     same = other is not None and other.content == token.content
     flags = [name for name in _FLAGS if same and getattr(token, name) != getattr(other, name)]
     return repr(token.content) + "".join(f" with {name}={getattr(token, name)}" for name in flags)
+
+
+def _without_rows(candidate: Candidate) -> list[Token]:
+    """Return the tokens whose id is beyond the embedding table, by id."""
+    rows, tokens = candidate.inspection.facts.rows, candidate.inspection.tokens
+    if rows is None or not tokens or tokens[-1].id < rows:
+        return []
+    return [token for token in tokens if token.id >= rows]

@@ -79,6 +79,14 @@ def new_rows(
     return narrow(made, dtype)
 
 
+def mean_rows(table: Array, dtype: str, count: int) -> Array:
+    """Return `count` rows equal to the mean of the table, as it stores them, shape (count, width)."""
+    import numpy as np
+
+    mean = _mean_of_all(table, dtype, table.shape[0])
+    return narrow(np.repeat(mean[None, :], count, axis=0), dtype)
+
+
 def _wide(stored: Array, dtype: str) -> Array:
     """Stored numbers as float64, exactly."""
     import numpy as np

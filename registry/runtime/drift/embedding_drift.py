@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry.results.drift import COSINE, MAXSIM, SCORE, MovedText
 from registry.runtime.loading import quiet
+from registry.runtime.verify_loaded import refuse_no_row
 
 from .projection import Place, project
 
@@ -50,7 +51,12 @@ def encode(model: Any, texts: Sequence[Text], progress: Any) -> Encoded:
     kind, found = type(model).__name__, []
     with quiet():
         for start in range(0, len(texts), BATCH):
-            found.append(_batch(model, kind, list(texts[start : start + BATCH])))
+            batch = list(texts[start : start + BATCH])
+            try:
+                found.append(_batch(model, kind, batch))
+            except (IndexError, RuntimeError) as error:
+                refuse_no_row(model, batch, error)
+                raise
             progress(min(start + BATCH, len(texts)))
     similarity = str(getattr(model, "similarity_fn_name", None) or "cosine")
     if kind in ("SparseEncoder", "MultiVectorEncoder"):

@@ -11,6 +11,7 @@ from typing import Any
 from registry.core.facts import Token
 from registry.core.text import counted
 from registry.errors import Invalid, NotLoadable
+from registry.runtime.verify_loaded import no_row, without_rows
 
 from .probe import Given, Probe, Probes
 
@@ -98,7 +99,7 @@ def record(model: Any, added_tokens: Sequence[Token] = (), given: Sequence[Given
                 )
             ]
         probes += [
-            replace(_probe(model, item.text, item.prompt, encoded=True), given=True)
+            replace(_probe(model, item.text, item.prompt, encoded=True, strict=True), given=True)
             for item in given
         ]
         _refuse_unsound(model, probes)
@@ -145,7 +146,18 @@ def _refuse_unsound(model: Any, made: Sequence[Probe]) -> None:
         )
 
 
-def _probe(model: Any, text: str | tuple[str, ...], prompt: str | None, *, encoded: bool) -> Probe:
+def _probe(
+    model: Any,
+    text: str | tuple[str, ...],
+    prompt: str | None,
+    *,
+    encoded: bool,
+    strict: bool = False,
+) -> Probe:
+    """Return the ids of a text and, if `encoded`, its encoding.
+
+    A text with a token that has no embedding row is not encoded; `strict` raises Invalid.
+    """
     pair = type(model).__name__ == "CrossEncoder"
     item: Any = text if not pair else tuple(text) if isinstance(text, tuple) else (TEXTS[3], text)
     kept = tuple(item) if pair else (item,)
@@ -157,7 +169,14 @@ def _probe(model: Any, text: str | tuple[str, ...], prompt: str | None, *, encod
             not encoded or not ids
         ):  # a text without a piece breaks some models, and says nothing of their weights
             return Probe(kept, prompt, ids)
+        lacking = without_rows(model, ids)
+        if lacking and not strict:
+            return Probe(kept, prompt, ids)
+        if lacking:
+            raise no_row(kept[-1], lacking)
         values = np.ascontiguousarray(encoding(model, item, prompt or ""), dtype="<f4")
+    except Invalid:
+        raise
     except (
         Exception
     ) as error:  # the libraries raise whatever they like, and each means the same: it cannot encode

@@ -26,7 +26,7 @@ from registry.model_files.tokenizer.token_list import (
     refuse_early,
 )
 from registry.model_files.weights import grow
-from registry.model_files.weights.row_init import RULE, check_init, new_rows
+from registry.model_files.weights.row_init import RULE, check_init, mean_rows, new_rows
 from registry.runtime.loading import load, quiet
 
 from .embedding_modules import Holder, holders, sparse_poolings
@@ -47,7 +47,11 @@ class Plan:
     tokens: int
     old_rows: int
     new_rows: int
+    used: int
+    """Old rows that belong to tokens."""
     text: str
+    missing: int = 0
+    """Rows that tokens of the vocabulary lack, appended before those of the new tokens."""
 
 
 @dataclass(frozen=True)
@@ -78,25 +82,33 @@ class ResizeReport:
             "plan": self.plan.kind,
             "old_rows": self.old_rows,
             "new_rows": self.new_rows,
+            **({"rows_missing_in_base": self.plan.missing} if self.plan.missing else {}),
             "tables": list(self.tables),
             "tokens": [token._asdict() for token in self.tokens],
         }
 
 
 def plan(vocabulary: int, rows: int, tokens: int) -> Plan:
-    """What to do with a table of `rows` rows for `tokens` more than the vocabulary has. Raises NotLoadable if it is short now."""
-    if vocabulary > rows:
-        raise NotLoadable(
-            f"the tokenizer has {vocabulary} tokens and the table {rows} rows; a model that lacks rows already "
-            "cannot be resized"
-        )
+    """Return what to do with a table of `rows` rows for `tokens` more than the vocabulary has."""
     spare, needed = rows - vocabulary, vocabulary + tokens
+    if spare < 0:
+        return Plan(
+            "append",
+            tokens,
+            rows,
+            needed,
+            rows,
+            f"append {counted(tokens, 'row')} to the table of {rows}, after "
+            f"{counted(-spare, 'row')} that {'its token lacks' if spare == -1 else 'its tokens lack'}",
+            -spare,
+        )
     if not spare:
         return Plan(
             "append",
             tokens,
             rows,
             needed,
+            vocabulary,
             f"append {counted(tokens, 'row')} to the table of {rows}",
         )
     if needed <= rows:
@@ -105,6 +117,7 @@ def plan(vocabulary: int, rows: int, tokens: int) -> Plan:
             tokens,
             rows,
             rows,
+            vocabulary,
             f"use {tokens} of {counted(spare, 'spare row')}; the table keeps its {rows} rows (it is never shrunk)",
         )
     return Plan(
@@ -112,6 +125,7 @@ def plan(vocabulary: int, rows: int, tokens: int) -> Plan:
         tokens,
         rows,
         needed,
+        vocabulary,
         f"use the {counted(spare, 'spare row')} and append {needed - rows} to the table of {rows}",
     )
 
@@ -180,7 +194,7 @@ def resize(
         )
     there = out_folder.exists()
     try:
-        copies, bytes_of = _new_rows(grown, linted, first, init, seed)
+        copies, bytes_of = _new_rows(grown, linted, chosen, init, seed)
         warnings += copies
         _write(
             source_folder,
@@ -250,7 +264,7 @@ def _linted(
 def _new_rows(
     grown: list[tuple[Holder, list[grow.Table]]],
     linted: Linted,
-    first: int,
+    chosen: Plan,
     init: str,
     seed: int | None,
 ) -> tuple[list[str], dict[tuple[Path, str], bytes]]:
@@ -262,10 +276,12 @@ def _new_rows(
     warnings: list[str] = []
     for _, tables in grown:
         for table in tables:
+            stored, used = table.view(), chosen.used
             rows = new_rows(
-                table.view(), table.dtype, first, linted.pieces, init=init, generator=generator
+                stored, table.dtype, used, linted.pieces, init=init, generator=generator
             )
-            made[table.path, table.name] = rows.tobytes()
+            missing = mean_rows(stored, table.dtype, chosen.missing).tobytes()
+            made[table.path, table.name] = missing + rows.tobytes()
             if not warnings and init == "subwords" and table.width > 1:
                 warnings = list(_equal(rows, linted))
     return warnings, made
@@ -292,7 +308,8 @@ def _write(
     out.mkdir(parents=True, exist_ok=True)
     by_file: dict[Path, dict[str, tuple[int, bytes, int]]] = {}
     for (path, name), content in bytes_of.items():
-        by_file.setdefault(path, {})[name] = (held[0].size, content, len(added))
+        count = chosen.missing + len(added)
+        by_file.setdefault(path, {})[name] = (chosen.used, content, count)
     more: dict[Path, int] = {}
     for path in _files(source):
         target = out / path.relative_to(source)

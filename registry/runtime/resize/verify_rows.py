@@ -17,7 +17,7 @@ from .embedding_modules import holders
 
 
 def prove(folder: Path, parent: Any, added: Sequence[Token], model_class: str, first: int) -> None:
-    """Load the folder and compare. `first` is the number of tokens the parent has.
+    """Load the folder and compare. `first` is the number of tokens that the parent has.
 
     Raises InvalidTokens where a token is not one id with its flags, NotLoadable where an old row or another parameter differs
     from the parent's: then the libraries did something that this package does not know, and the result must not be kept.
@@ -33,7 +33,9 @@ def prove(folder: Path, parent: Any, added: Sequence[Token], model_class: str, f
     for name, tensor in (*child.named_parameters(), *child.named_buffers()):
         old, new = before.get(name), tensor
         if old is not None and id(tensor) in growing:
-            old, new = (part[:first] if len(part) > 1 else part[:, :first] for part in (old, new))
+            axis = 0 if len(old) > 1 else 1
+            count = min(first, old.shape[axis])
+            old, new = (part.narrow(axis, 0, count) for part in (old, new))
         # what no file holds is made up at each load, a pooler for instance, and differs by that
         if (old is None or not bits_equal(old, new)) and any(
             same_name(name, item) for item in stored

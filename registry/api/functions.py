@@ -520,6 +520,8 @@ def resize(
     init: Literal["subwords", "mean", "random"] = "subwords",
     seed: int | None = None,
     skip_existing: bool = False,
+    column: str | None = None,
+    literal: bool = False,
     alias: str | None = None,
     message: str | None = None,
     run: str | None = None,
@@ -529,7 +531,9 @@ def resize(
 ) -> Added:
     """Add tokens to a version and register the resized base as `name`.
 
-    tokens is a file (a path) or an ordered sequence of words or of mappings {"content": ..., flags}.
+    tokens is a file (a path) or an ordered sequence of words or of mappings
+    {"content": ..., flags}. column names a column of a CSV or TSV file. literal
+    registers quotes and the markers of vocabulary files (`##x`) as typed.
     """
     with Registry(home) as registry:
         return registry.resize(
@@ -542,6 +546,8 @@ def resize(
             init=init,
             seed=seed,
             skip_existing=skip_existing,
+            column=column,
+            literal=literal,
             alias=alias,
             message=message,
             run=run,

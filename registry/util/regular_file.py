@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from errno import ENXIO
+from errno import EFBIG, ENXIO
 from pathlib import Path
 from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISREG, S_ISSOCK
 from typing import BinaryIO
@@ -16,6 +16,10 @@ _KINDS = (
     (S_ISCHR, "a device"),
     (S_ISBLK, "a device"),
 )
+
+INPUT_LIMIT = 64 << 20
+"""Largest size of a file that the user names as input (words, metrics, texts)."""
+_DESCRIPTOR_FOLDERS = (Path("/dev/fd"), Path("/proc/self/fd"))
 
 
 class NoFile(OSError):
@@ -46,6 +50,20 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     """All of it."""
     with stream_of(path) as stream:
         return stream.read()
+
+
+def read_input(path: str | os.PathLike[str], limit: int = INPUT_LIMIT) -> bytes:
+    """Return the bytes of a file that the user named. Raises OSError.
+
+    A pipe or a terminal is read only if this process already holds it (`/dev/stdin`,
+    `/dev/fd/3`): opening a named pipe would wait for a writer.
+    """
+    is_held = Path(path).parent in _DESCRIPTOR_FOLDERS or os.fspath(path) == "/dev/stdin"
+    with Path(path).open("rb") if is_held else stream_of(path) as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(EFBIG, f"larger than {limit >> 20} MiB", os.fspath(path))
+    return content
 
 
 def kind_of(mode: int) -> str:

@@ -131,8 +131,9 @@ def add(session: Session, /, folder: tuple[str, ...], **options: Any) -> None:
     "file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help='The tokens, one a line in order, or JSON lines like {"content": "zorvaxin", "single_word": true}.',
+    help='The tokens in order: lines, a JSON list, or JSON lines like {"content": "zorvaxin", "single_word": true}.',
 )
+@click.option("--column", metavar="NAME", help="Read this column of a CSV or TSV file.")
 @click.option(
     "--token", "words", metavar="WORD", multiple=True, help="A token; give it again for more."
 )
@@ -153,7 +154,8 @@ def add(session: Session, /, folder: tuple[str, ...], **options: Any) -> None:
     help="How new rows begin: from the word's own pieces, from all rows, or drawn.",
 )
 @click.option("--seed", type=int, metavar="N", help="For --init random.")
-@click.option("--skip-existing", is_flag=True, help="Leave out tokens that are there already.")
+@click.option("--skip-existing", is_flag=True, help="Skip tokens that the vocabulary has.")
+@click.option("--literal", is_flag=True, help="Register quotes, markers (##x) and # as typed.")
 @recording_options
 @click.pass_obj
 def resize(
@@ -171,12 +173,15 @@ def resize(
     Examples:
       registry resize minilm@1 --as minilm-med --tokens words.txt
       registry resize minilm@1 --as minilm-med --token zorvaxin --token "[DRUG]"
+      registry resize minilm@1 --as minilm-med --tokens drugs.csv --column name
     """
     if (file is None) == (not words):
         raise WrongUsage(
             "tokens are given in two ways" if words else "no tokens are given",
             hint="give --tokens FILE, or --token WORD once or more",
         )
+    if words and options["column"] is not None:
+        raise WrongUsage("--column has no effect on --token", hint="give --tokens FILE")
     with session.progress() as progress:
         result = session.registry.resize(
             version, name, file if file is not None else words, progress=progress, **options

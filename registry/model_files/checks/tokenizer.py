@@ -188,7 +188,7 @@ def new_tokens_are_found(candidate: Candidate) -> Problem | None:
     if lexicon is None:
         return None
     try:
-        said = lint(new, lexicon, needs_pieces=False).warnings
+        said = lint(new, lexicon, needs_pieces=False, literal=True).warnings
     except InvalidTokens as error:
         message = str(error).partition(": ")[2]
         return Problem(f"registry resize would have refused: {message}", error.hint)

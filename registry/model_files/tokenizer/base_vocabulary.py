@@ -48,6 +48,28 @@ class Lexicon:
         """The pieces that say something: no special tokens, not the unknown token, no lone prefix."""
         return tuple(id for id in ids if id not in self._empty)
 
+    def finds(self, token: Any, text: str) -> bool:
+        """Return whether the text would produce the token, added with its flags.
+
+        Added tokens are found before the pre-tokenizer and the model see the text, so a
+        tokenizer with the same normalizer and a vocabulary of one entry decides it.
+        """
+        from tokenizers import AddedToken, Tokenizer, models
+
+        probe = Tokenizer(models.WordLevel({"\0": 0}, unk_token="\0"))
+        if self.backend.normalizer is not None:
+            probe.normalizer = self.backend.normalizer
+        added = AddedToken(
+            token.content,
+            special=token.special,
+            lstrip=token.lstrip,
+            rstrip=token.rstrip,
+            single_word=token.single_word,
+            normalized=token.normalized,
+        )
+        probe.add_tokens([added])
+        return 1 in probe.encode(text, add_special_tokens=False).ids
+
     def words_with(self, part: str, limit: int = 3) -> tuple[tuple[str, ...], int]:
         """Up to limit words of the vocabulary that contain part and are longer, and how many there are."""
         if part not in self._all_words:

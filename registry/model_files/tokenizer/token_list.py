@@ -9,16 +9,23 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from registry.core.text import counted
 from registry.errors import InvalidTokens
 
 from .base_vocabulary import Lexicon
+from .token_file import is_comment, lines_of, unquoted
 
 FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
 _REMOVE_BLANKS = "remove the blanks (lstrip and rstrip let a token absorb adjacent blanks)"
+_SKIP_EXISTING = (
+    "--skip-existing leaves out the words that the vocabulary has (in Python skip_existing=True)"
+)
+_LITERAL = "write the word alone, or register it as typed with --literal (in Python literal=True)"
+_PREFIXES = ("▁", "Ġ", "##")
+_SUFFIXES = ("</w>", "@@")
 _GIVE_SEED = "use init random with a seed, which gives it a row"
 
 _Fault = tuple[str, str | None]
@@ -55,6 +62,7 @@ def parse_tokens(
     special: bool = False,
     single_word: bool = False,
     normalized: bool | None = None,
+    literal: bool = False,
 ) -> tuple[Wanted, ...]:
     """The tokens in order, with all their flags; those given here hold for every token that does not say otherwise itself.
 
@@ -62,6 +70,7 @@ def parse_tokens(
     {"content": "[Q]", "special": true}. Empty lines of a file are left out; all other blanks are kept, and judged by lint.
     normalized is by default the opposite of special, as transformers has it. Raises InvalidTokens for what has no order (a set),
     for lines that start with `{` and are no JSON, for unknown keys and values of the wrong kind; all bad ones are named.
+    Comments and quoted words are bad unless `literal` is set.
     """
     if isinstance(tokens, (set, frozenset)):
         raise InvalidTokens("a set has no order, but ids follow the order", hint="give a list")
@@ -70,7 +79,7 @@ def parse_tokens(
         raise InvalidTokens(message, hint="give a list")
     found: list[Wanted] = []
     bad: list[_Fault] = []
-    values = _lines(tokens) if isinstance(tokens, str) else tokens
+    values = lines_of(tokens.removeprefix("\ufeff")) if isinstance(tokens, str) else tokens
     for number, value in enumerate(values, 1):
         if isinstance(value, Wanted):
             found.append(value)
@@ -83,6 +92,9 @@ def parse_tokens(
                 message = f"token {number} starts with {{ but is not JSON ({error})"
                 bad.append((message, 'write such a token as {"content": "{"}'))
                 continue
+        if isinstance(value, str) and not literal and (fault := _decorated(value)):
+            bad.append(fault)
+            continue
         if problem := _malformed(entry):
             bad.append((problem, None))
             continue
@@ -112,10 +124,13 @@ def lint(
     *,
     skip_existing: bool = False,
     needs_pieces: bool = True,
+    literal: bool = False,
 ) -> Linted:
     """Those of the tokens that can be added to the vocabulary.
 
     With skip_existing those already there are left out; without needs_pieces a word that is only the unknown token may stay.
+    Unless `literal` is set, a token with the marker of a vocabulary file (`##x`, `▁x`)
+    is bad if the plain word does not produce it.
     Raises InvalidTokens in one line that names every bad token, and where the vocabulary itself has holes in its ids.
     """
     if problem := lexicon.holes():
@@ -137,7 +152,10 @@ def lint(
             if skip_existing:
                 skipped.append(token.content)
             else:
-                bad.append((f"{token.content!r} {there}", None))
+                bad.append((f"{token.content!r} {there}", _SKIP_EXISTING))
+            continue
+        if not literal and (fault := _marked(token, lexicon)):
+            bad.append(fault)
             continue
         ids = lexicon.pieces(token.content)
         if not ids:
@@ -214,11 +232,32 @@ def _refused(faults: Sequence[_Fault], what: str = "") -> InvalidTokens:
     return InvalidTokens(what + "; ".join(messages), hint="; ".join(hints) or None)
 
 
-def _lines(text: str) -> Iterable[str]:
-    """The lines of a token file that hold something; only a line feed ends a line."""
-    return [
-        line for raw in text.removeprefix("\ufeff").split("\n") if (line := raw.removesuffix("\r"))
-    ]
+def _decorated(word: str) -> _Fault | None:
+    """Return the fault of a comment or a quoted word."""
+    if is_comment(word):
+        return f"{word!r} is a comment", _LITERAL
+    if plain := unquoted(word):
+        return f"{word!r} is quoted (the word is {plain!r})", _LITERAL
+    return None
+
+
+def _marked(token: Wanted, lexicon: Lexicon) -> _Fault | None:
+    """Return the fault of a token whose marker the plain word does not produce."""
+    plain_word = token.content
+    for prefix in _PREFIXES:
+        plain_word = plain_word.removeprefix(prefix)
+    for suffix in _SUFFIXES:
+        plain_word = plain_word.removesuffix(suffix)
+    plain_word = plain_word.replace("▁", " ").strip()
+    if plain_word in ("", token.content) or lexicon.finds(token, plain_word):
+        return None
+    existing = _there(replace(token, content=plain_word), lexicon)
+    offered = f"it {existing}" if existing else f"write {plain_word!r}"
+    return (
+        f"{token.content!r} has the marker of a vocabulary file, and the text {plain_word!r} does "
+        f"not produce it ({offered})",
+        _LITERAL,
+    )
 
 
 def _malformed(entry: Any) -> str | None:

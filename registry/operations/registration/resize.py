@@ -14,10 +14,12 @@ from registry.core.facts import Token
 from registry.core.progress import Progress
 from registry.core.provenance import FORMAT
 from registry.core.version import Version
-from registry.errors import FolderNotFound, InvalidTokens, ParentMismatch, reason
+from registry.errors import InvalidTokens, ParentMismatch
 from registry.home.home import Home
+from registry.model_files.tokenizer.token_file import read_token_file
 from registry.operations.loading.checkout import home_checkout
 from registry.operations.shared.examine import open_folder
+from registry.operations.shared.input_file import input_bytes
 from registry.operations.shared.resolve import VersionLike, resolve
 from registry.operations.shared.staging import staging
 from registry.results.registration import Added
@@ -39,6 +41,8 @@ class ResizeOptions:
     init: str = "subwords"
     seed: int | None = None
     skip_existing: bool = False
+    column: str | None = None
+    literal: bool = False
     alias: str | None = None
     message: str | None = None
     run: str | None = None
@@ -65,7 +69,7 @@ def resize(
             hint=f"add the tokens to its base, {parent.parents[0].reference}, and train the "
             "adapter again",
         )
-    given = _given(tokens)
+    given = _read_tokens(tokens, column=options.column, literal=options.literal)
     with home.adding():
         return _resize(home, parent, name, given, options, progress)
 
@@ -88,6 +92,7 @@ def _resize(
             single_word=options.single_word,
             normalized=options.normalized,
             skip_existing=options.skip_existing,
+            literal=options.literal,
             say=lambda plan: progress(plan, 0, None),
         )
         prepared = prepare(
@@ -132,17 +137,23 @@ def _measure(
     return keep_probes(home, loading.load(folder, model_class, device="cpu"), added)
 
 
-def _given(tokens: os.PathLike[str] | str | Sequence[str | Mapping[str, Any]]) -> Any:
-    """The text of a file, or what was given from Python."""
-    if not isinstance(tokens, (str, os.PathLike)):
-        return tokens
-    path = _reference.path_of(tokens)
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InvalidTokens(f"the token list {str(path)!r} is not UTF-8") from None
-    except OSError as error:
-        raise FolderNotFound(f"cannot read the token list {str(path)!r}: {reason(error)}") from None
+def _read_tokens(
+    tokens: os.PathLike[str] | str | Sequence[str | Mapping[str, Any]],
+    *,
+    column: str | None,
+    literal: bool,
+) -> Any:
+    """Return the words of a file, or those given from Python."""
+    if isinstance(tokens, (str, os.PathLike)):
+        path = _reference.path_of(tokens)
+        content = input_bytes(path, "token list")
+        return read_token_file(content, path, column=column, literal=literal)
+    if column is not None:
+        raise InvalidTokens(
+            f"the column {column!r} has no effect on a list of words",
+            hint="give a CSV or TSV file, or the words without a column",
+        )
+    return tokens
 
 
 def _refuse_changed_rows(parent: Version, prepared: Prepared) -> None:

@@ -142,6 +142,7 @@ def resize(
     single_word: bool = False,
     normalized: bool | None = None,
     skip_existing: bool = False,
+    literal: bool = False,
     say: Callable[[str], object] = lambda line: None,
 ) -> ResizeReport:
     """Write the model of source_folder with the tokens added into out_folder, a new or empty one, complete and loadable.
@@ -150,7 +151,9 @@ def resize(
     then out_folder is as it was.
     """
     check_init(init, seed)
-    asked = parse_tokens(tokens, special=special, single_word=single_word, normalized=normalized)
+    asked = parse_tokens(
+        tokens, special=special, single_word=single_word, normalized=normalized, literal=literal
+    )
     if not source_folder.is_dir():
         raise FolderNotFound(f"{source_folder} is no folder")
     if (source_folder / "adapter_config.json").is_file():
@@ -162,7 +165,7 @@ def resize(
     _refuse_early(source_folder, asked, skip_existing=skip_existing, init=init)
     parent = load(source_folder, model_class, device="cpu")
     held = holders(parent, source_folder)
-    linted = _linted(held, asked, skip_existing=skip_existing, init=init)
+    linted = _linted(held, asked, skip_existing=skip_existing, init=init, literal=literal)
     first = held[0].size
     added = tuple(
         Token(
@@ -241,7 +244,12 @@ def _refuse_early(
 
 
 def _linted(
-    held: list[Holder], asked: tuple[Wanted, ...], *, skip_existing: bool, init: str
+    held: list[Holder],
+    asked: tuple[Wanted, ...],
+    *,
+    skip_existing: bool,
+    init: str,
+    literal: bool,
 ) -> Linted:
     """The tokens that can be added, the same for every route of the model."""
     results = [
@@ -250,6 +258,7 @@ def _linted(
             Lexicon(holder.backend),
             skip_existing=skip_existing,
             needs_pieces=init != "random",
+            literal=literal,
         )
         for holder in held
     ]

@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 
@@ -191,3 +192,43 @@ def test_the_same_command_works_once_the_cause_is_mended(run, home, folders, tmp
     assert refused.code != 0
     assert is_one_error(refused.err)
     assert mended.code == 0
+
+
+def test_resize_reads_a_column_of_a_table(run, home, tmp_path):
+    table = tmp_path / "drugs.csv"
+    table.write_text("name,dose\nzorvaxin,5\nquine,7\n")
+
+    refused = run("resize", "minilm@1", "--as", "bigger", "--tokens", table, home=home)
+    options = ("--tokens", table, "--column", "name")
+    ran = run("resize", "minilm@1", "--as", "bigger", *options, home=home)
+
+    assert (refused.code, is_one_error(refused.err)) == (2, True)
+    assert "--column name" in refused.err
+    assert ran.code == 0
+    assert [line.split("\t")[1] for line in run("tokens", "bigger@1", home=home).lines] == [
+        "zorvaxin",
+        "quine",
+    ]
+
+
+def test_resize_registers_a_marked_word_only_as_literal(run, home):
+    options = ("resize", "minilm@1", "--as", "bigger", "--token", "##zorvaxin")
+    refused = run(*options, home=home)
+    ran = run(*options, "--literal", home=home)
+
+    assert (refused.code, is_one_error(refused.err)) == (2, True)
+    assert "'zorvaxin'" in refused.err
+    assert "--literal" in refused.err
+    assert ran.code == 0
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "pipe"])
+def test_resize_reads_no_device_and_waits_for_no_pipe(run, filled, tmp_path, path):
+    if path == "pipe":
+        path = tmp_path / path
+        os.mkfifo(path)
+
+    ran = run("resize", "minilm@1", "--as", "bigger", "--tokens", path, home=filled)
+
+    assert (ran.code, is_one_error(ran.err)) == (3, True)
+    assert str(path) in ran.err

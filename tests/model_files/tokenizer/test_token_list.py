@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies
-from tokenizers import AddedToken
+from tokenizers import AddedToken, normalizers
 
 from registry.errors import InvalidTokens
 from registry.model_files.tokenizer.base_vocabulary import Lexicon
@@ -264,3 +264,58 @@ def test_what_lint_lets_through_becomes_one_token_each_in_order(
     assert [
         backend.encode(token.content, add_special_tokens=False).ids for token in linted.tokens
     ] == [[lexicon.size + index] for index in range(len(linted.tokens))]
+
+
+def without_blank_signs() -> Lexicon:
+    """Return a tokenizer whose normalizer takes `▁` for a blank and strips outer blanks."""
+    raw = small.word_piece().backend_tokenizer
+    raw.normalizer = normalizers.Sequence(
+        [normalizers.Replace("▁", " "), normalizers.Strip(), normalizers.Lowercase()]
+    )
+    return Lexicon(raw)
+
+
+@pytest.mark.parametrize("word", ["##zorv", "▁zorv", "Ġzorv", "zorv</w>", "zorv@@", "▁zorv▁"])
+@pytest.mark.parametrize("build", [small.word_piece, small.byte_level, small.unigram])
+def test_a_marker_that_the_plain_word_does_not_produce_is_refused(build: Any, word: str) -> None:
+    lexicon = Lexicon(build().backend_tokenizer)
+
+    assert_refused([word], lexicon, f"'{word}'", "'zorv'", "--literal", "literal=True")
+    with raises(InvalidTokens, "'zorv'"):
+        lint(parse_tokens([{"content": word}]), lexicon)
+    linted = lint(parse_tokens([word]), lexicon, needs_pieces=False, literal=True)
+    assert [token.content for token in linted.tokens] == [word]
+
+
+def test_a_marker_that_the_plain_word_produces_is_registered() -> None:
+    lexicon = without_blank_signs()
+
+    assert [token.content for token in lint(parse_tokens(["▁zorv"]), lexicon).tokens] == ["▁zorv"]
+    assert_refused([{"content": "▁zorv", "normalized": False}], lexicon, "'▁zorv'", "--literal")
+
+
+def test_blanks_inside_a_marked_token_are_offered_as_blanks(bert: Lexicon) -> None:
+    assert_refused(["▁zorv▁axin"], bert, "'zorv axin'")
+
+
+def test_a_marked_word_whose_plain_word_exists_names_its_id(bert: Lexicon) -> None:
+    assert_refused(["##cat"], bert, "'##cat'", "'cat'", "6")
+
+
+@pytest.mark.parametrize("word", ["##", "▁", "@@"])
+def test_a_marker_alone_is_a_word(bert: Lexicon, word: str) -> None:
+    linted = lint(parse_tokens([word]), bert, needs_pieces=False)
+
+    assert [token.content for token in linted.tokens] == [word]
+
+
+def test_existing_words_name_the_option_that_skips_them(bert: Lexicon) -> None:
+    assert_refused(["cat", "zorvaxin"], bert, "'cat'", "--skip-existing", "skip_existing=True")
+
+
+@pytest.mark.parametrize("word", ["# comment", '"zorvaxin"', "'zorvaxin'", "«zorvaxin»"])
+def test_comments_and_quoted_words_are_refused_unless_literal(word: str) -> None:
+    with raises(InvalidTokens, repr(word), "--literal", "literal=True"):
+        parse_tokens([word])
+    assert parse_tokens([word], literal=True) == (Wanted(word),)
+    assert parse_tokens([{"content": word}]) == (Wanted(word),)

@@ -21,8 +21,9 @@ _COUNTED = ".ranknum"
 """What AdaLoRA's layers count their rank in; it lies in no file."""
 _NUMBERS = 32
 """Numbers compared at either end of a parameter."""
-_WRAPPERS = frozenset({"base_layer", "original_module", "token_adapter"})
-_WRAPPED = re.compile("|".join((*_WRAPPERS, "modules_to_save", *PARTS)))
+WRAPPERS = frozenset({"base_layer", "original_module", "token_adapter"})
+"""Parts of a parameter's name that PEFT puts around a module."""
+_WRAPPED = re.compile("|".join((*WRAPPERS, "modules_to_save", *PARTS)))
 """A name in which this is nowhere found has nothing around it."""
 
 
@@ -97,7 +98,7 @@ def plain_name(name: str) -> tuple[str, bool]:
         elif part.startswith(PARTS):
             own = skip = True
             kept.append(part)
-        elif part not in _WRAPPERS:
+        elif part not in WRAPPERS:
             kept.append(part)
     # the place in the list of modules, and the attribute that holds the transformer
     first = 1 if kept[0].isdigit() else 0

@@ -16,6 +16,7 @@ from registry.errors import Invalid
 from registry.model_files.config.defaults import similarity
 from registry.model_files.weights.safetensors import TORCH
 
+from .converted_tensors import Conversion, conversions
 from .tensor_matching import (
     ADAPTER_WEIGHTS,
     Stored,
@@ -269,6 +270,7 @@ def _parameters(
     parents = StoredTensors(stored_tensors(base)) if base is not None else own
     live = parameters(named)
     step = max(1, len(live) // _SAMPLE)
+    converted: dict[int, Conversion] | None = None
     for index, (name, is_adapters, tensor, is_replaced) in enumerate(live):
         files = adapters if is_adapters else own
         found = files.named(name, tensor)
@@ -280,6 +282,17 @@ def _parameters(
             found = [*found, *adapters.exactly(name, tensor)]
         if len(found) == 1 and index % step:
             continue
+        if not found and not is_adapters and not is_replaced:
+            if converted is None:
+                converted = conversions(named, (parents if base is not None else own).all)
+            conversion = converted.get(id(tensor))
+            if conversion is not None:
+                if index % step == 0 and not conversion.gives(tensor):
+                    yield f"parameter {name} differs from {conversion.source.path.name}"
+                elif problem := _coarser(name, tensor, conversion.source, wish):
+                    yield problem
+                    return
+                continue
         match = next(
             (item for item in found or files.shaped(tensor) if same_numbers(tensor, item)), None
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from registry.core.digest import digest_of
 from registry.core.facts import Tensor
 from registry.errors import NotLoadable, ParentMismatch
 from registry.model_files.adapter.config import (
@@ -12,6 +13,7 @@ from registry.model_files.adapter.config import (
     LEARN_A_PROMPT,
     SHARE_TENSORS,
     WEIGHTS,
+    AdapterConfig,
     is_part,
 )
 from registry.model_files.adapter.structure import Fault, Shape, ends_with, faults
@@ -468,16 +470,27 @@ def _faults(candidate: Candidate, kind: str) -> list[Fault]:
     if config is None or parent is None:
         return []
     base = within(parent.facts.weights.tensors, parent.layout)
+    misfits = _faults_on(candidate, config, parent, base)
+    if any(fault.kind == "module" for fault in misfits):
+        # the library may rename or split tensors of the parent's files
+        shapes = parent.loaded_shapes() or {}
+        empty = digest_of(b"")  # only names and shapes are compared
+        loaded = [Tensor(name, "F32", shape, empty) for name, shape in shapes.items()]
+        misfits = _faults_on(candidate, config, parent, loaded) if loaded else misfits
+    return [fault for fault in misfits if fault.kind == kind]
+
+
+def _faults_on(
+    candidate: Candidate, config: AdapterConfig, parent: ParentView, base: Sequence[Tensor]
+) -> list[Fault]:
     table = table_of(base)
-    prefix = base_prefix(parent.files, parent.layout.transformer)
-    found = faults(
+    return faults(
         config,
         _shapes(own_tensors(candidate)),
         _shapes(base),
         table.name if table is not None else None,
-        prefix,
+        base_prefix(parent.files, parent.layout.transformer),
     )
-    return [fault for fault in found if fault.kind == kind]
 
 
 def _within_another(module: str, parent: ParentView) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,6 +29,9 @@ class ParentView:
     layout: Layout
     facts: Facts
     tokens: Sequence[Token]
+    loaded_shapes: Callable[[], Mapping[str, tuple[int, ...]] | None] = lambda: None
+    """Return the shapes of the transformer's parameters by the names that the installed
+    library gives them; None if they are not known."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,11 @@ from registry.core.reference import looks_like_path, path_of
 from registry.core.version import Version
 from registry.errors import ParentNotFound
 from registry.home.home import Home
-from registry.operations.registration.kinds import parent_candidate, tokens_of
+from registry.operations.registration.kinds import (
+    loaded_shapes_of,
+    parent_candidate,
+    tokens_of,
+)
 from registry.operations.registration.parents import Known, Unregistered, find_parent
 from registry.operations.shared.examine import open_folder
 from registry.operations.shared.resolve import (
@@ -197,7 +201,14 @@ def _on_disk(home: Home | None, folder: Path) -> ParentView:
     files = open_folder(_home(home), folder)
     layout = layout_of(files, parent_class="SentenceTransformer")
     found = inspect(files, layout, root=None)
-    return ParentView(os.fspath(folder), files, layout, found.facts, found.tokens)
+    return ParentView(
+        os.fspath(folder),
+        files,
+        layout,
+        found.facts,
+        found.tokens,
+        loaded_shapes_of(files, layout),
+    )
 
 
 def _home(home: Home | None) -> Home:

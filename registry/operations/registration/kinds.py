@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from registry.core.digest import Digest
@@ -49,13 +50,29 @@ def parent_candidate(
 
     if parent is None or files is None or facts is None:
         return None
+    parts = layout(files, class_hint=parent.version.model_class)
     return ParentView(
         parent.version.reference,
         files,
-        layout(files, class_hint=parent.version.model_class),
+        parts,
         facts,
         tokens_of(home, facts.vocabulary.digest),
+        loaded_shapes_of(files, parts),
     )
+
+
+def loaded_shapes_of(
+    files: Files, layout: Layout
+) -> Callable[[], Mapping[str, tuple[int, ...]] | None]:
+    """Return a function that builds the transformer without weights, at most once."""
+
+    @functools.cache
+    def build() -> Mapping[str, tuple[int, ...]] | None:
+        from registry.runtime.converted_tensors import parameter_shapes
+
+        return parameter_shapes(files, layout.transformer)
+
+    return build
 
 
 def kind_of(

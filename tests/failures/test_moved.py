@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +62,8 @@ def trained(reg, made, tmp_path) -> tuple[Path, Path]:
         adapter / "adapter_config.json",
         lambda config: config.update(base_model_name_or_path=str(base)),
     )
+    for path in adapter.iterdir():
+        os.utime(path)  # as if it was trained on this base, which was copied just now
     added = reg.add(adapter, "medical", measure=False)
     assert (added.parent, added.evidence) == ("resized@1", "path")
     return base, adapter

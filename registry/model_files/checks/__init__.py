@@ -13,6 +13,7 @@ from registry.errors import Invalid, RegistryError
 from . import (
     adapter,
     config_types,
+    evidence,
     files,
     model_config,
     modules,
@@ -39,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
     *weights.CHECKS,
     *adapter.CHECKS,
     *tokenizer.CHECKS,
+    *evidence.CHECKS,
     *training.CHECKS,
     *model_config.CHECKS,
     *modules.CHECKS,

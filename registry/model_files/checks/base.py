@@ -46,6 +46,8 @@ class Candidate:
     """Split from a live model together with its parent, so that what the adapter did to its base is in that parent."""
     linted: bool = False
     """Made by resize, which has looked at every new token."""
+    contrary: str = ""
+    """The base that evidence names, where another one was declared."""
 
 
 @dataclass(frozen=True)

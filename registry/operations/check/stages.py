@@ -14,11 +14,18 @@ from registry.core.version import Version
 from registry.errors import ParentNotFound
 from registry.home.home import Home
 from registry.operations.registration.kinds import (
+    fits,
     loaded_shapes_of,
     parent_candidate,
     tokens_of,
 )
-from registry.operations.registration.parents import Known, Unregistered, find_parent
+from registry.operations.registration.parents import (
+    Known,
+    Unregistered,
+    declared_parent,
+    evidence_of,
+    find_parent,
+)
 from registry.operations.shared.examine import open_folder
 from registry.operations.shared.resolve import (
     VersionLike,
@@ -49,6 +56,8 @@ class Stage:
     """How a folder's parent is known."""
     parent_version: Version | None = None
     """The parent, where it is a registered one."""
+    contrary: str = ""
+    """The base that evidence names, where another one was declared."""
 
     @property
     def facts(self) -> Facts:
@@ -65,7 +74,9 @@ class Stage:
         """It as the checks at the door see it."""
         from registry.model_files.checks import Candidate
 
-        return Candidate(self.files, self.layout, self.inspection, self.parent)
+        return Candidate(
+            self.files, self.layout, self.inspection, self.parent, contrary=self.contrary
+        )
 
     @property
     def forced(self) -> tuple[str, ...]:
@@ -128,9 +139,17 @@ def of_folder(
 
     files = open_folder(_home(home), folder)
     layout = layout_of(files, parent_class="SentenceTransformer")
-    view, evidence, known = None, "", None
+    view, evidence, known, contrary = None, "", None, ""
     if parent is not None:
         view, evidence, known = _given(home, parent)
+        if home is not None and known is not None and not isinstance(parent, os.PathLike):
+            proof = None
+            if layout.is_adapter:
+                config = read_config(files, layout.transformer)
+                proof = evidence_of(home, folder, config.base, config.revision)
+            declared = declared_parent(home, parent, proof, fits(home, files, None))
+            view, evidence = _registered(home, declared.version), declared.evidence
+            known, contrary = declared.version, declared.contrary
     elif layout.is_adapter:
         config = read_config(files, layout.transformer)
         if home is None:
@@ -168,6 +187,7 @@ def of_folder(
         view,
         evidence,
         known,
+        contrary,
     )
 
 

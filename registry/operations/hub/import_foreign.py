@@ -19,8 +19,9 @@ from registry.errors import ParentNotFound
 from registry.home.home import Home
 from registry.hub.protocol import Remote, Tree
 from registry.operations.registration.commit import register
+from registry.operations.registration.kinds import fits
 from registry.operations.registration.name_conflicts import from_repository, refuse_name
-from registry.operations.registration.parents import Known
+from registry.operations.registration.parents import Known, declared_parent, evidence_of
 from registry.operations.registration.pipeline import AddOptions, prepare
 from registry.operations.registration.provenance import provenance
 from registry.operations.shared.resolve import resolve
@@ -47,6 +48,7 @@ def register_foreign(
 ) -> tuple[Version, bool]:
     """(the version, whether it was here already)."""
     from registry.catalog import queries
+    from registry.model_files.adapter.config import read_config
     from registry.model_files.layout import layout as layout_of
 
     name = options.name or _reference.check_name(tree.repository.rsplit("/", 1)[-1])
@@ -74,18 +76,24 @@ def register_foreign(
         return known, True
     quarantine = Quarantine(home, remote, tree.repository, tree.commit, _sources(tree), bytes_)
     with quarantine.kept():
-        parent = (
-            Known(resolve(home, options.parent), "given") if options.parent is not None else None
-        )
+        declared = resolve(home, options.parent) if options.parent is not None else None
         layout = layout_of(
             quarantine,
             class_hint=options.model_class,
-            parent_class=parent.version.model_class if parent else "SentenceTransformer",
+            parent_class=declared.model_class if declared else "SentenceTransformer",
         )
-        if layout.is_adapter and parent is None:
+        parent = None
+        if layout.is_adapter and declared is None:
             parent = _parent(home, tree, quarantine, layout.transformer, layout.tokenizer)
         quarantine.expect(layout.belongs)
         take_all([quarantine], bytes_, layout.belongs)
+        if options.parent is not None:
+            evidence = None
+            if layout.is_adapter:
+                config = read_config(quarantine, layout.transformer)
+                evidence = evidence_of(home, None, config.base, config.revision)
+            is_parent = fits(home, quarantine, options.model_class)
+            parent = declared_parent(home, options.parent, evidence, is_parent)
         prepared = prepare(
             home,
             quarantine,

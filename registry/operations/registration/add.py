@@ -19,14 +19,14 @@ from registry.errors import InvalidName, ParentNotFound, RegistryError
 from registry.home.home import Home
 from registry.hub import cache
 from registry.operations.shared.examine import open_folder, with_tokenizer
-from registry.operations.shared.resolve import resolve
 from registry.results.registration import Added, Verdict
 from registry.store.blob_files import StoredFiles
 
 from .commit import register
-from .parents import Known, find_parent
+from .kinds import fits
+from .parents import Known, declared_parent, evidence_of, find_parent
 from .pipeline import AddOptions, Prepared, prepare
-from .provenance import provenance
+from .provenance import provenance, with_overridden_evidence
 
 if TYPE_CHECKING:
     from .fix import RegisterBase
@@ -85,7 +85,7 @@ def add(
                 home,
                 name,
                 prepared,
-                source=came.result(),
+                source=with_overridden_evidence(came.result(), parent, prepared.forced),
                 options=options,
                 folder=folder,
                 probes=probes,
@@ -260,8 +260,26 @@ def opened(
     files: Files = open_folder(home, folder)
     if options.tokenizer is not None:
         files = with_tokenizer(files, open_folder(home, options.tokenizer))
-    parent = Known(resolve(home, options.parent), "given") if options.parent is not None else None
-    yield files, parent, ()
+    yield files, _declared(home, folder, files, options), ()
+
+
+def _declared(home: Home, folder: Path, files: Files, options: AddOptions) -> Known | None:
+    """Return the parent that --parent names, compared with what the folder itself
+    proves.
+    """
+    from registry.model_files.adapter.config import read_config
+    from registry.model_files.layout import layout
+
+    if options.parent is None:
+        return None
+    evidence = None
+    if is_adapter(files, options.model_class):
+        transformer = layout(
+            files, class_hint=options.model_class, parent_class="SentenceTransformer"
+        ).transformer
+        config = read_config(files, transformer)
+        evidence = evidence_of(home, folder, config.base, config.revision)
+    return declared_parent(home, options.parent, evidence, fits(home, files, options.model_class))
 
 
 def is_adapter(files: Files, model_class: str | None) -> bool:

@@ -36,7 +36,7 @@ from registry.util import regular_file
 from .commit import register
 from .kinds import parent_candidate
 from .measure import keep_probes
-from .parents import Known, find_parent, place_of
+from .parents import Known, declared_parent, evidence_of, find_parent, place_of
 from .pipeline import AddOptions, Prepared, prepare
 from .provenance import provenance
 
@@ -121,14 +121,19 @@ def _parent(
 
     config = read_config(open_folder(home, model))
     if options.parent is not None:
-        found = resolve(home, options.parent)
-        if not config.base or (
-            (place := place_of(config.base)) is not None and regular_file.is_anything(place)
+        evidence = evidence_of(home, folder, config.base, config.revision)
+        files = open_folder(home, model)
+        declared = declared_parent(
+            home, options.parent, evidence, lambda version: _fits(home, files, version)
+        )
+        if declared.evidence != "given" or (
+            not config.base
+            or ((place := place_of(config.base)) is not None and regular_file.is_anything(place))
         ):
-            return Known(found, "given"), []
-        last = config.base.rstrip("/").rpartition("/")[2]
-        return Known(found, "given"), [
-            f"the base that it names, {last!r}, is not there; {found.reference} was said to be it"
+            return declared, []
+        last, reference = config.base.rstrip("/").rpartition("/")[2], declared.version.reference
+        return declared, [
+            f"the base that it names, {last!r}, is not there; {reference} was said to be it"
         ]
     try:
         known = find_parent(
@@ -211,7 +216,6 @@ def _vocabulary(home: Home, model: Path) -> Digest | None:
 def _fitting(home: Home, model: Path) -> list[Version]:
     """The latest full models whose modules the adapter changes; told by structure, so no more than candidates."""
     from registry.catalog import queries
-    from registry.runtime.fix import extends, fits, renamings
 
     with home.reading() as connection:
         latest = [
@@ -220,16 +224,23 @@ def _fitting(home: Home, model: Path) -> list[Version]:
             for version in queries.versions(connection, item.name)
             if version.latest
         ]
-    found = []
-    for version in latest:
-        if version.kind == "adapter":
-            continue
-        view = _view(home, Known(version, "given"))
-        with contextlib.suppress(RegistryError):
-            files = open_folder(home, model)
-            if extends(files, view) and (renamings(files, view) or fits(files, view)):
-                found.append(version)
-    return found
+    files = open_folder(home, model)
+    return [version for version in latest if _fits(home, files, version)]
+
+
+def _fits(home: Home, files: Files, version: Version) -> bool:
+    """Return whether a version has the modules that the adapter changes, and begins its
+    tokens.
+    """
+    from registry.runtime.fix import extends, fits, renamings
+
+    if version.kind == "adapter":
+        return False
+    view = _view(home, Known(version, "given"))
+    try:
+        return extends(files, view) and bool(renamings(files, view) or fits(files, view))
+    except RegistryError:
+        return False
 
 
 def _view(home: Home, parent: Known) -> ParentView:

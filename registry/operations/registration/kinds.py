@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from registry.core.digest import Digest
 from registry.core.facts import Facts, Files, Token
-from registry.errors import ParentMismatch
+from registry.core.version import Version
+from registry.errors import ParentMismatch, RegistryError
 from registry.home.home import Home
 from registry.operations.shared.resolve import facts_of, line_here, stored
 
@@ -73,6 +74,44 @@ def loaded_shapes_of(
         return parameter_shapes(files, layout.transformer)
 
     return build
+
+
+def fits(home: Home, files: Files, model_class: str | None) -> Callable[[Version], bool]:
+    """Return a function that decides whether a version can be the parent of a folder.
+
+    An adapter fits if no check of identity or structure refuses it, a full model if its
+    tokens extend those of the version and its embeddings are as wide.
+    """
+    from registry.model_files.checks import Candidate, find_all
+    from registry.model_files.facts import inspect
+    from registry.model_files.layout import layout as layout_of
+
+    @functools.cache
+    def inspected(parent_class: str) -> tuple[Layout, Inspection]:
+        layout = layout_of(files, class_hint=model_class, parent_class=parent_class)
+        return layout, inspect(files, layout, root=None)
+
+    def is_parent(version: Version) -> bool:
+        try:
+            layout, inspection = inspected(version.model_class)
+            known = Known(version, "given")
+            view = parent_candidate(home, known, stored(home, version), facts_of(home, version))
+            if layout.is_adapter:
+                if version.kind == "adapter":
+                    return False
+                candidate = Candidate(files, layout, inspection, parent=view)
+                return not any(
+                    problem is not None and check.error is not None and not check.judgement
+                    for check, problem in find_all(candidate)
+                )
+        except RegistryError:
+            return False
+        assert view is not None
+        tokens = [(token.id, token.content) for token in view.tokens]
+        extended = [(token.id, token.content) for token in inspection.tokens[: len(tokens)]]
+        return tokens == extended and view.facts.width == inspection.facts.width
+
+    return is_parent
 
 
 def kind_of(

@@ -112,6 +112,7 @@ def prepare(
             parent=parent_candidate(home, parent, parent_files, parent_facts),
             from_memory=from_memory,
             linted=linted,
+            contrary=parent.contrary if parent is not None else "",
         )
         passed = run_checks(candidate, forced)
         kept, originals = stored()

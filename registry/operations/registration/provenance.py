@@ -7,11 +7,18 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from .parents import Known
+
+PARENT_EVIDENCE = "parent-evidence"
+"""Id of the check that a declared parent is the one that evidence names."""
+OVERRIDDEN = f"--force {PARENT_EVIDENCE}:"
+"""How the record of the evidence begins, in `fix` of an entry's source."""
 LIBRARIES = (
     "st-registry",
     "sentence-transformers",
@@ -37,6 +44,18 @@ def provenance(*, run: str | None = None, **more: Any) -> dict[str, Any]:
     }
     known = {key: more[key] if key in more else ask() for key, ask in present.items()} | more
     return {key: value for key, value in known.items() if value not in (None, [], {})}
+
+
+def with_overridden_evidence(
+    source: dict[str, Any], parent: Known | None, forced: Sequence[str]
+) -> dict[str, Any]:
+    """Return the source with the evidence that a forced declaration of the parent
+    contradicts.
+    """
+    if parent is None or not parent.contrary or PARENT_EVIDENCE not in forced:
+        return source
+    record = f"{OVERRIDDEN} evidence names the parent {parent.contrary}"
+    return {**source, "fix": [*source.get("fix", []), record]}
 
 
 def command_line(arguments: list[str]) -> list[str]:

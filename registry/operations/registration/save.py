@@ -20,6 +20,7 @@ from registry.core.progress import Progress
 from registry.core.version import Version
 from registry.errors import Invalid, NotFound, NotLoadable, ParentMismatch, RegistryError
 from registry.home.home import Home
+from registry.model_files.checks import Problem, refusal
 from registry.operations.loading.checkout import base_of, home_checkout, transformer_folder
 from registry.operations.loading.load import is_version, load, loaded_as
 from registry.operations.loading.multi_adapter import activate
@@ -38,9 +39,9 @@ from registry.store.blob_files import StoredFiles
 from .commit import register
 from .measure import Folder, effect_of, judge, subject_of
 from .metrics import metrics_of
-from .parents import Known, place_of, witnessed
+from .parents import Known, ambiguous, candidates, place_of, witnessed
 from .pipeline import AddOptions, Prepared, prepare
-from .provenance import provenance
+from .provenance import PARENT_EVIDENCE, provenance, with_overridden_evidence
 
 if TYPE_CHECKING:
     from registry.runtime.introspect import Live
@@ -87,7 +88,7 @@ def save(home: Home, model: Any, name: str, *, options: SaveOptions, progress: P
         home.adding(),
         staging(home, "save-") as work,
     ):
-        origins = list(_origins(home, live, options.parent))
+        origins = list(_origins(home, live, options))
         if not live.adapters:
             full = _register_same(home, live, name, origins, options) or _register_full(
                 home, live, name, work, origins, options, progress
@@ -146,7 +147,7 @@ def save_base(
             live,
             name,
             work,
-            list(_origins(home, live, options.parent)),
+            list(_origins(home, live, options)),
             options,
             progress,
             trained=False,
@@ -176,26 +177,52 @@ def _names(name: str, adapters: tuple[str, ...], options: SaveOptions) -> dict[s
     }
 
 
-def _origins(home: Home, live: Live, parent: VersionLike | None) -> Iterator[Known]:
-    """Full models that the live one's base may be, or may have come from, best known first. Raises ParentMismatch for two claims that differ."""
-    seen = [
+def _origins(home: Home, live: Live, options: SaveOptions) -> Iterator[Known]:
+    """Yield full models that the live one's base may be, or may have come from, best
+    known first.
+
+    Raises ParentMismatch for a declared parent that evidence contradicts, unless that
+    is forced.
+    """
+    recorded = [
         version
         for version in (_full(home, item) for item in _witnesses(home, live))
         if version is not None
     ]
-    given = _full(home, resolve(home, parent)) if parent is not None else None
-    if given is not None and seen and all(version.digest != given.digest for version in seen):
-        raise ParentMismatch(
-            f"the model in memory was made from {seen[0].reference}, not from {given.reference}",
+    if options.parent is None:
+        yield from (Known(version, "witnessed") for version in recorded)
+        return
+    declared = _declared(home, options.parent)
+    agreeing = [
+        version for version in recorded if version.digest in {known.digest for known in declared}
+    ]
+    if agreeing:
+        yield from (Known(version, "witnessed") for version in agreeing)
+    elif not recorded:
+        yield from (Known(version, "given") for version in declared)
+    else:
+        problem = Problem(
+            f"the model in memory was made from {recorded[0].reference}, "
+            f"not from {declared[0].reference}",
             hint="leave out parent=",
         )
-    yield from (
-        Known(version, "witnessed")
-        for version in seen
-        if given is None or version.digest == given.digest
-    )
-    if given is not None and not seen:
-        yield Known(given, "given")
+        if PARENT_EVIDENCE not in options.forced:
+            raise refusal(ParentMismatch, PARENT_EVIDENCE, problem, judgement=True)
+        contrary = f"{recorded[0].reference} ({recorded[0].digest.short}, witnessed)"
+        yield from (Known(version, "given", contrary=contrary) for version in declared)
+
+
+def _declared(home: Home, parent: VersionLike) -> list[Version]:
+    """Return the version that parent= names, for a bare name all that it may mean, the
+    latest first.
+    """
+    latest = _full(home, resolve(home, parent))
+    assert latest is not None
+    reference = _reference.parse(parent) if isinstance(parent, str) else None
+    if reference is None or not reference.bare or reference.up:
+        return [latest]
+    versions = candidates(home, reference.name)
+    return [latest, *(version for version in versions if version.digest != latest.digest)]
 
 
 def _witnesses(home: Home, live: Live) -> Iterator[Version]:
@@ -333,7 +360,9 @@ def _register_full(
         home,
         name,
         prepared,
-        source=_source(options, whole=not is_base),
+        source=with_overridden_evidence(
+            _source(options, whole=not is_base), next(iter(origins), None), prepared.forced
+        ),
         options=said,
         warnings=back.remarks,
         probes=measured,
@@ -351,6 +380,10 @@ def _prepare_full(
 ) -> Prepared:
     """The folder as a child of what it came from; where its tokens do not extend that one's, it came from there in name only."""
     files, parent = open_folder(home, folder), next(iter(origins), None)
+    if parent is not None and parent.evidence == "given" and len(origins) > 1:
+        # none of them has the content of the model in memory, else it would not be
+        # written
+        raise ambiguous(str(options.parent), [known.version for known in origins])
     if parent is not None:
         try:
             return prepare(

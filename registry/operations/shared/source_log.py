@@ -49,6 +49,13 @@ def recall(home: Home, manifest: Digest) -> Iterator[dict[str, Any]]:
     yield from (source for source in _read(home, manifest) if source["manifest"] == manifest)
 
 
+def sources(home: Home) -> Iterator[dict[str, Any]]:
+    """Yield what was kept of each registration: `manifest`, `folder` and `originals` by
+    path.
+    """
+    return _read(home)
+
+
 def folders(home: Home) -> list[tuple[str, Digest]]:
     """Each folder something was added from, with the manifest it became."""
     return list(

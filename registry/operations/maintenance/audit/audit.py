@@ -18,6 +18,7 @@ from registry.store.output_file import output_place, writing
 
 from .blobs import Begun, Bytes, begun, check_blobs
 from .catalog import OTHER_JOURNAL, REPAIR, check_catalog, names_by_entry, state
+from .evidence import check_evidence
 from .journal import Chain, against as _against, concerning, read_chain
 from .strays import beside, strays
 
@@ -140,7 +141,7 @@ def _content(
         found = check_blobs(
             home, needed, chain, lost=lost, full=full, begun=hashing, progress=progress
         )
-        findings = [*answers, *found.findings]
+        findings = [*answers, *found.findings, *check_evidence(home, connection)]
         if full:
             from .full import check_checkouts, check_facts
 

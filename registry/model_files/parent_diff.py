@@ -29,8 +29,8 @@ def compare_rows(
 ) -> RowReport:
     """How a model differs from its parent in its token rows; old_rows is the length of the parent's token list.
 
-    Rows from old_rows on are new, also where the parent's table is longer than its token list
-    (spare rows). Where it is shorter, rows from its end on are new.
+    Rows from old_rows on are new, also where the parent's table is longer than its
+    token list (spare rows). Where it is shorter, rows from its end on are new.
     """
     own, old = (
         {
@@ -43,7 +43,8 @@ def compare_rows(
     grown = [
         name
         for name in own.keys() & old.keys()
-        if own[name].digest != old[name].digest and _may_grow(own[name], old[name], parent.rows)
+        if own[name].digest != old[name].digest
+        and _may_grow(own[name], old[name], parent.rows, old_rows, child.vocabulary.size)
     ]
     others = sorted(
         name
@@ -55,22 +56,24 @@ def compare_rows(
     for name in sorted(grown):
         moved |= set(_moved(child_files, own[name], parent_files, old[name], old_rows))
     table, old_table = table_of(list(own.values())), table_of(list(old.values()))
-    new = 0
+    new = child.vocabulary.size - old_rows if grown else 0
     if table is not None and old_table is not None:
         new = min(child.vocabulary.size, table.shape[0]) - min(old_rows, old_table.shape[0])
     return RowReport(not moved and not others, _sentence(new, sorted(moved), others))
 
 
-def _may_grow(own: Tensor, old: Tensor, rows: int | None) -> bool:
-    """Whether a tensor has a row for each token, so that it may get more of them."""
-    return (
-        own.dtype == old.dtype
-        and bool(old.shape)
-        and bool(own.shape)
-        and old.shape[0] == rows
-        and own.shape[0] >= old.shape[0]
-        and own.shape[1:] == old.shape[1:]
-    )
+def _may_grow(own: Tensor, old: Tensor, rows: int | None, old_tokens: int, tokens: int) -> bool:
+    """Return whether a tensor has a row for each token, so that it may get more of them.
+
+    rows is None where the token table is not recognized by its name: then a tensor that
+    got one row for each new token, or that has spare rows for them, is one.
+    """
+    if own.dtype != old.dtype or not (own.shape and old.shape) or own.shape[1:] != old.shape[1:]:
+        return False
+    if rows is not None:
+        return old.shape[0] == rows and own.shape[0] >= old.shape[0]
+    lengths = (max(tokens, old.shape[0]), old.shape[0] + tokens - old_tokens)
+    return tokens > old_tokens and own.shape[0] in lengths
 
 
 def _moved(child: Files, own: Tensor, parent: Files, old: Tensor, old_rows: int) -> list[int]:

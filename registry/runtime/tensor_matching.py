@@ -137,6 +137,37 @@ def same_numbers(tensor: Any, stored: Stored) -> bool:
     return bool(torch.equal(expected.to(live.dtype), live))
 
 
+def is_folded(tensor: Any, files: StoredTensors) -> bool:
+    """Return whether a table is what the library folds from the files of a model2vec model.
+
+    Its row of token `id` is `embeddings[mapping[id]] * weights[id]`; both ends are compared.
+    """
+    stored = {item.name: item for item in files.all}
+    if "embeddings" not in stored or not {"mapping", "weights"} & stored.keys():
+        return False
+    import torch
+    from safetensors import safe_open
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    with safe_open(stored["embeddings"].path, framework="pt") as opened:
+        mapping, weights = (
+            opened.get_tensor(name) if name in stored else None for name in ("mapping", "weights")
+        )
+        if len(tensor) != len(mapping if mapping is not None else weights):
+            return False
+        ends = [
+            *range(min(_NUMBERS, len(tensor))),
+            *range(max(len(tensor) - _NUMBERS, 0), len(tensor)),
+        ]
+        rows = torch.tensor(ends)
+        ids = (mapping.long()[rows] if mapping is not None else rows).tolist()
+        embeddings = opened.get_slice("embeddings")
+        values = torch.cat([embeddings[id : id + 1] for id in ids])
+    scales = weights[rows] if weights is not None else None
+    expected = StaticEmbedding._fold_model2vec_weights(values, None, scales)
+    return bool(torch.equal(expected.to(tensor.dtype), tensor.detach().cpu()[rows]))
+
+
 def stored_tensors(folder: Path) -> list[Stored]:
     """All tensors of a checkout's weights files; its .registry folder holds other versions."""
     found: list[Stored] = []

@@ -7,7 +7,7 @@ milliseconds: lengths, tokens and flags, adapters, modules, and the first and la
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from .tensor_matching import (
     ADAPTER_WEIGHTS,
     Stored,
     StoredTensors,
+    is_folded,
     parameters,
     same_numbers,
     stored_tensors,
@@ -137,6 +138,7 @@ def questions(
                         folder,
                         _base(folder) if adapter else None,
                         wishes[0] if wishes else None,
+                        _cast_modules(model),
                     )
                 ),
             )
@@ -216,8 +218,13 @@ def _settings(model: Any, facts: Facts, asked: Mapping[str, Any]) -> Iterator[st
     live = getattr(model, "prompts", None) or {}
     for key, text in facts.settings.items():
         name = key.removeprefix("prompt.")
-        if name != key and "prompts" not in asked and live.get(name) != text:
-            yield f"the prompt {name!r} is {live.get(name)!r}, registered was {text!r}"
+        if name == key or "prompts" in asked:
+            continue
+        prompt = live.get(name)
+        # a prefix of PyLate's is loaded as the beginning of the prompt
+        has_prefix = facts.model_class == "MultiVectorEncoder" and str(prompt).endswith(text)
+        if prompt != text and not has_prefix:
+            yield f"the prompt {name!r} is {prompt!r}, registered was {text!r}"
     named = similarity(facts.settings.get("similarity_fn_name"), facts.model_class)
     found = getattr(model, "similarity_fn_name", named)
     if (
@@ -261,9 +268,16 @@ def _active(named: Sequence[tuple[str, Any]]) -> Sequence[str]:
 
 
 def _parameters(
-    named: Sequence[tuple[str, Any]], folder: Path, base: Path | None, wish: Any
+    named: Sequence[tuple[str, Any]],
+    folder: Path,
+    base: Path | None,
+    wish: Any,
+    cast: Collection[int],
 ) -> Iterator[str]:
-    """Problems of the parameters: each must come from a tensor of the files, and a sample must have its numbers."""
+    """Yield problems: each parameter must come from a tensor of the files.
+
+    A sample must have its numbers. `cast` are ids of tensors that the library casts.
+    """
     stored = stored_tensors(folder)
     adapters = StoredTensors([tensor for tensor in stored if tensor.path.name == ADAPTER_WEIGHTS])
     own = StoredTensors([tensor for tensor in stored if tensor.path.name != ADAPTER_WEIGHTS])
@@ -297,9 +311,13 @@ def _parameters(
             (item for item in found or files.shaped(tensor) if same_numbers(tensor, item)), None
         )
         if match is not None:
-            if not is_adapters and (problem := _coarser(name, tensor, match, wish)):
-                yield problem
-                return
+            if not is_adapters and id(tensor) not in cast:
+                problem = _coarser(name, tensor, match, wish)
+                if problem is not None:
+                    yield problem
+                    return
+        elif is_folded(tensor, files):
+            continue
         elif found:
             yield f"parameter {name} is not what lies in {found[0].path.name}"
         elif not is_replaced and (
@@ -307,6 +325,21 @@ def _parameters(
         ):
             # some classes have a pooler that nothing reads, and make one up; an encoder has no head for the adapter's to replace
             yield f"parameter {name} comes from no file: it was made up while loading"
+
+
+def _cast_modules(model: Any) -> set[int]:
+    """Return the ids of parameters that loading casts to the dtype of the first module.
+
+    Source: sentence_transformers 6.2, base/model.py, BaseModel.__init__.
+    """
+    first, *others = model.children()
+    reference = next(first.parameters(), None)
+    return {
+        id(parameter)
+        for module in others
+        for parameter in module.parameters()
+        if reference is not None and parameter.dtype == reference.dtype
+    }
 
 
 def _coarser(name: str, tensor: Any, stored: Stored, wish: Any) -> str | None:

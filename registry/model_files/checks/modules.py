@@ -11,6 +11,7 @@ from typing import Any
 
 from registry.errors import NotLoadable, ParentMismatch
 from registry.model_files.config.defaults import todays
+from registry.model_files.config.parse import read_if_there
 from registry.util.gc_pause import uncollected
 
 from .base import Candidate, ParentView, Problem, checks
@@ -69,7 +70,7 @@ def modules_are_its_parents(candidate: Candidate) -> Problem | None:
             f"{', '.join(other)} (a loader uses the adapter's, so every encoding would change)",
             "save the whole model again with save_pretrained",
         )
-        if own != other
+        if own not in (other, _completed(parent))
         else None
     )
 
@@ -181,6 +182,23 @@ def old_tokens_are_its_parents(candidate: Candidate) -> Problem | None:
         f"other flags in {parent.reference}: it is now found inside words, "
         "so ordinary texts encode differently"
     )
+
+
+def _completed(parent: ParentView) -> tuple[str, ...] | None:
+    """Return the modules with which a late-interaction model of PyLate is loaded and saved.
+
+    Source: sentence_transformers 6.2, MultiVectorEncoder: _apply_legacy_fixups and
+    _load_converted_modules.
+    """
+    settings = read_if_there(
+        parent.files, "config_sentence_transformers.json", set(parent.files.paths())
+    )
+    if parent.facts.model_class != "MultiVectorEncoder" or (
+        settings.get("model_type") == "MultiVectorEncoder"
+    ):
+        return None
+    modules = [module.type for module in parent.layout.modules if module.type != "Pooling"]
+    return (*modules, "MultiVectorMask", "Normalize")
 
 
 def _alike(candidate: Candidate) -> ParentView | None:

@@ -42,7 +42,7 @@ def ids_are_unique(candidate: Candidate) -> Problem | None:
     NotLoadable,
 )
 def ids_have_rows(candidate: Candidate) -> Problem | None:
-    """Every ordinary token, and every token that the parent lacks, has an embedding row."""
+    """Every ordinary token, and every token that the parent lacks, has a row."""
     missing = _without_rows(candidate)
     inherited = set(candidate.parent.tokens) if candidate.parent is not None and missing else None
     added = [
@@ -68,7 +68,7 @@ def ids_have_rows(candidate: Candidate) -> Problem | None:
     None,
 )
 def special_tokens_have_rows(candidate: Candidate) -> Problem | None:
-    """Every special token has an embedding row; text models of multimodal families lack some."""
+    """Every special token has a row; text models of multimodal families lack some."""
     missing = _without_rows(candidate)
     if not missing:
         return None

@@ -21,6 +21,22 @@ _TRAINED_ENDS = {
 """Without modules.json a class makes up what follows the transformer; with other architectures it starts with random weights."""
 
 
+_PYLATE_SETTINGS = (
+    "query_prefix",
+    "document_prefix",
+    "query_length",
+    "document_length",
+    "query_expansion",
+    "do_query_expansion",
+    "attend_to_expansion_tokens",
+    "attend_to_mask_tokens",
+    "skiplist_words",
+)
+"""Settings by which the library recognizes a model of PyLate.
+Source: sentence_transformers 6.2, MultiVectorEncoder._parse_model_config."""
+_MULTI_VECTOR_SIMILARITIES = ("MaxSim", "maxsim", "MeanMaxSim", "mean_maxsim")
+
+
 def class_of(
     modules: Sequence[Module],
     settings: Mapping[str, Any],
@@ -41,7 +57,7 @@ def class_of(
             f"unknown class: {hint!r}", hint=f"use one of {', '.join(CLASSES)} with --class"
         )
     if modules:
-        return _of_modules(settings, hint)
+        return _of_modules(modules, settings, hint)
     if is_adapter:
         if hint or parent:
             return hint or parent or "", "--class" if hint else "the parent's class"
@@ -52,8 +68,15 @@ def class_of(
     return _of_plain(config, architecture, hint)
 
 
-def _of_modules(settings: Mapping[str, Any], hint: str | None) -> tuple[str, str]:
+def _of_modules(
+    modules: Sequence[Module], settings: Mapping[str, Any], hint: str | None
+) -> tuple[str, str]:
     named = settings.get("model_type")
+    if "model_type" not in settings and hint in (None, "MultiVectorEncoder"):
+        # some were registered as a SentenceTransformer, and stay what they were
+        source = _sign_of_pylate(modules, settings)
+        if source is not None:
+            return "MultiVectorEncoder", source
     told = (
         "MultiVectorEncoder"
         if named == "ColBERT"
@@ -70,6 +93,15 @@ def _of_modules(settings: Mapping[str, Any], hint: str | None) -> tuple[str, str
         by = f"{_SETTINGS} states" if named else "modules.json without a model_type states"
         raise NotLoadable(f"{by} that this is a {told}, not a {hint}", hint="omit --class")
     return told, _SETTINGS if named else "modules.json"
+
+
+def _sign_of_pylate(modules: Sequence[Module], settings: Mapping[str, Any]) -> str | None:
+    """Return what shows that PyLate saved the model before 5.0, which stored no model_type."""
+    if any(module.is_pylate for module in modules):
+        return "modules.json"
+    is_multi_vector = settings.get("similarity_fn_name") in _MULTI_VECTOR_SIMILARITIES
+    has_settings = any(key in settings for key in _PYLATE_SETTINGS)
+    return _SETTINGS if is_multi_vector or has_settings else None
 
 
 def _of_plain(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from registry.core.facts import Files, read
 from registry.errors import ForeignCode, NotLoadable, UnsafeFile
@@ -28,6 +28,8 @@ class Module:
 
     type: str
     folder: str
+    is_pylate: bool = field(default=False, compare=False)
+    """Whether modules.json names the class of PyLate."""
 
     def at(self, name: str) -> str:
         """The path of a file of this module."""
@@ -49,7 +51,8 @@ def read_modules(files: Files, there: set[str]) -> tuple[Module, ...]:
     for item in value:
         if not isinstance(item, dict) or not isinstance(item.get("path"), str):
             raise NotLoadable(f"{MODULES} has a malformed module: {item!r:.80}")
-        module = Module(_last_part(item.get("type"), MODULES), _folder(item["path"], MODULES))
+        kind = _last_part(item.get("type"), MODULES)
+        module = Module(kind, _folder(item["path"], MODULES), item["type"] in _PYLATE)
         found += [module, *_parts(files, there, module)]
     twice = {
         module.folder

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from registry.errors import NotLoadable
 
@@ -85,6 +85,16 @@ class Table:
         )
 
 
+class Growth(NamedTuple):
+    """New rows of a stored tensor."""
+
+    used: int
+    """Old rows that stay; spare rows behind them are replaced."""
+    content: bytes
+    count: int
+    """Number of new rows in `content`."""
+
+
 def weights_files(folder: Path) -> tuple[Path, ...]:
     """The safetensors files from which a loader takes a module's weights; none where it has none. Raises NotLoadable."""
     if (folder / "model.safetensors").is_file():
@@ -111,11 +121,10 @@ def tables(path: Path) -> dict[str, Table]:
     }
 
 
-def write(source: Path, target: Path, grown: Mapping[str, tuple[int, bytes, int]]) -> int:
+def write(source: Path, target: Path, grown: Mapping[str, Growth]) -> int:
     """Copy a weights file with some tables longer; returns the number of bytes it grew by.
 
-    grown gives for a tensor's name: the number of rows that belong to tokens, the bytes of the rows that follow them, and how
-    many rows these bytes are.
+    grown holds the new rows by the names of the tensors.
     """
     with source.open("rb") as stream:
         begin, header = read_safetensors_header(stream)

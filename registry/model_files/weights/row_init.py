@@ -80,7 +80,7 @@ def new_rows(
 
 
 def mean_rows(table: Array, dtype: str, count: int) -> Array:
-    """Return `count` rows equal to the mean of the table, as it stores them, shape (count, width)."""
+    """Return `count` rows equal to the mean of the table, in its stored dtype."""
     import numpy as np
 
     mean = _mean_of_all(table, dtype, table.shape[0])

@@ -108,7 +108,7 @@ def build_base(
     """Write the resized base into `out`, a new folder: the parent's checkout with the rows, the tokens and the numbers that follow."""
     transformer = parent.layout.transformer
     grown = {
-        name: (split.first, content, split.rows - split.first)
+        name: grow.Growth(split.first, content, split.rows - split.first)
         for name, content in split.new.items()
     }
     more = 0

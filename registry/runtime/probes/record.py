@@ -156,7 +156,7 @@ def _probe(
 ) -> Probe:
     """Return the ids of a text and, if `encoded`, its encoding.
 
-    A text with a token that has no embedding row is not encoded; `strict` raises Invalid.
+    A text with a token that has no row is not encoded; `strict` raises Invalid.
     """
     pair = type(model).__name__ == "CrossEncoder"
     item: Any = text if not pair else tuple(text) if isinstance(text, tuple) else (TEXTS[3], text)

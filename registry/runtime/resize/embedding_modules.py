@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from registry.core.facts import Token
 from registry.errors import NotLoadable
 from registry.model_files.config import edit
 from registry.model_files.weights.grow import Table, same_name, tables, weights_files
 
-if TYPE_CHECKING:
-    pass
+from .model2vec import MAPPING, folded_tables
 
 _STATIC = {
     "StaticEmbedding": ("embedding.weight", "embeddings"),
@@ -51,6 +50,16 @@ class Holder:
         """Entries of the vocabulary."""
         return len(self.backend.get_vocab(with_added_tokens=True))
 
+    @cached_property
+    def folded(self) -> Mapping[str, Table]:
+        """The tensors of a model2vec file whose table is folded from them, else empty."""
+        is_static = type(self.module).__name__ == "StaticEmbedding"
+        return folded_tables(self.folder) if is_static else {}
+
+    def folded_rows(self) -> Any:
+        """Return the table as it is loaded, a numpy array of shape (rows, width)."""
+        return _static(self.module).detach().float().numpy()
+
     def tables(self) -> list[Table]:
         """The stored tensors that have a row for each token, the input embeddings first. Raises NotLoadable if there are none."""
         stored = {
@@ -61,12 +70,9 @@ class Holder:
         kind = type(self.module).__name__
         if kind in _STATIC:
             found = [table for (_, name), table in stored.items() if name in _STATIC[kind]]
-            if any(name in ("mapping", "weights") for _, name in stored):
-                raise NotLoadable(
-                    "a model2vec file with a token mapping cannot be resized",
-                    hint="save it with sentence-transformers first",
-                )
             inputs = set(_STATIC[kind])
+            if MAPPING in self.folded:
+                found, inputs = [self.folded[MAPPING]], {MAPPING}
             rows = _static(self.module).shape[0]
         else:
             following, inputs = self._growing

@@ -29,6 +29,7 @@ from registry.model_files.weights import grow
 from registry.model_files.weights.row_init import RULE, check_init, mean_rows, new_rows
 from registry.runtime.loading import load, quiet
 
+from . import model2vec
 from .embedding_modules import Holder, holders, sparse_poolings
 from .verify_rows import prove
 
@@ -51,7 +52,7 @@ class Plan:
     """Old rows that belong to tokens."""
     text: str
     missing: int = 0
-    """Rows that tokens of the vocabulary lack, appended before those of the new tokens."""
+    """Rows that tokens of the vocabulary lack; they precede those of new tokens."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class ResizeReport:
 
 
 def plan(vocabulary: int, rows: int, tokens: int) -> Plan:
-    """Return what to do with a table of `rows` rows for `tokens` more than the vocabulary has."""
+    """Return what to do with a table of `rows` rows for `tokens` new tokens."""
     spare, needed = rows - vocabulary, vocabulary + tokens
     if spare < 0:
         return Plan(
@@ -197,7 +198,7 @@ def resize(
         )
     there = out_folder.exists()
     try:
-        copies, bytes_of = _new_rows(grown, linted, chosen, init, seed)
+        copies, growths = _new_rows(grown, linted, chosen, init, seed)
         warnings += copies
         _write(
             source_folder,
@@ -205,7 +206,7 @@ def resize(
             held,
             added,
             grown,
-            bytes_of,
+            growths,
             chosen,
             sparse_poolings(parent, source_folder),
         )
@@ -276,24 +277,37 @@ def _new_rows(
     chosen: Plan,
     init: str,
     seed: int | None,
-) -> tuple[list[str], dict[tuple[Path, str], bytes]]:
-    """(warnings about rows that are equal, the bytes of the new rows by file and tensor). Files are read in a fixed order."""
+) -> tuple[list[str], dict[tuple[Path, str], grow.Growth]]:
+    """Return warnings about equal rows, and the new rows by file and tensor.
+
+    Files are read in a fixed order.
+    """
     import numpy as np
 
     generator = None if seed is None else np.random.Generator(np.random.PCG64(seed))
-    made: dict[tuple[Path, str], bytes] = {}
+    growths: dict[tuple[Path, str], grow.Growth] = {}
     warnings: list[str] = []
-    for _, tables in grown:
+    count = chosen.missing + len(linted.tokens)
+    for holder, tables in grown:
         for table in tables:
-            stored, used = table.view(), chosen.used
-            rows = new_rows(
-                stored, table.dtype, used, linted.pieces, init=init, generator=generator
+            is_folded = bool(holder.folded)
+            stored, dtype = (
+                (holder.folded_rows(), "F32") if is_folded else (table.view(), table.dtype)
             )
-            missing = mean_rows(stored, table.dtype, chosen.missing).tobytes()
-            made[table.path, table.name] = missing + rows.tobytes()
-            if not warnings and init == "subwords" and table.width > 1:
+            rows = new_rows(
+                stored, dtype, chosen.used, linted.pieces, init=init, generator=generator
+            )
+            missing = mean_rows(stored, dtype, chosen.missing)
+            if is_folded:
+                folded = np.concatenate([missing, rows])
+                for name, growth in model2vec.growths(holder.folded, folded, chosen.used).items():
+                    growths[table.path, name] = growth
+            else:
+                content = missing.tobytes() + rows.tobytes()
+                growths[table.path, table.name] = grow.Growth(chosen.used, content, count)
+            if not warnings and init == "subwords" and (is_folded or table.width > 1):
                 warnings = list(_equal(rows, linted))
-    return warnings, made
+    return warnings, growths
 
 
 def _equal(rows: Any, linted: Linted) -> Iterable[str]:
@@ -309,16 +323,15 @@ def _write(
     held: list[Holder],
     added: tuple[Token, ...],
     grown: list[tuple[Holder, list[grow.Table]]],
-    bytes_of: Mapping[tuple[Path, str], bytes],
+    growths: Mapping[tuple[Path, str], grow.Growth],
     chosen: Plan,
     poolings: list[Path],
 ) -> None:
     """Copy the folder; write anew what changes."""
     out.mkdir(parents=True, exist_ok=True)
-    by_file: dict[Path, dict[str, tuple[int, bytes, int]]] = {}
-    for (path, name), content in bytes_of.items():
-        count = chosen.missing + len(added)
-        by_file.setdefault(path, {})[name] = (chosen.used, content, count)
+    by_file: dict[Path, dict[str, grow.Growth]] = {}
+    for (path, name), growth in growths.items():
+        by_file.setdefault(path, {})[name] = growth
     more: dict[Path, int] = {}
     for path in _files(source):
         target = out / path.relative_to(source)

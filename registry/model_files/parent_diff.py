@@ -63,7 +63,7 @@ def compare_rows(
 
 
 def _may_grow(own: Tensor, old: Tensor, rows: int | None, old_tokens: int, tokens: int) -> bool:
-    """Return whether a tensor has a row for each token, so that it may get more of them.
+    """Return whether a tensor has a row for each token and may get more rows.
 
     rows is None where the token table is not recognized by its name: then a tensor that
     got one row for each new token, or that has spare rows for them, is one.

@@ -137,12 +137,12 @@ def same_numbers(tensor: Any, stored: Stored) -> bool:
     return bool(torch.equal(expected.to(live.dtype), live))
 
 
-def is_folded(tensor: Any, files: StoredTensors) -> bool:
-    """Return whether a table is what the library folds from the files of a model2vec model.
+def is_folded(table: Any, files: StoredTensors) -> bool:
+    """Return whether a table is folded by the library from these model2vec files.
 
-    Its row of token `id` is `embeddings[mapping[id]] * weights[id]`; both ends are compared.
+    The row of token `id` is `embeddings[mapping[id]] * weights[id]`. Both ends are compared.
     """
-    stored = {item.name: item for item in files.all}
+    stored = {tensor.name: tensor for tensor in files.all}
     if "embeddings" not in stored or not {"mapping", "weights"} & stored.keys():
         return False
     import torch
@@ -153,19 +153,20 @@ def is_folded(tensor: Any, files: StoredTensors) -> bool:
         mapping, weights = (
             opened.get_tensor(name) if name in stored else None for name in ("mapping", "weights")
         )
-        if len(tensor) != len(mapping if mapping is not None else weights):
+        folded = mapping if mapping is not None else weights
+        if folded is None or len(table) != len(folded):
             return False
         ends = [
-            *range(min(_NUMBERS, len(tensor))),
-            *range(max(len(tensor) - _NUMBERS, 0), len(tensor)),
+            *range(min(_NUMBERS, len(table))),
+            *range(max(len(table) - _NUMBERS, 0), len(table)),
         ]
         rows = torch.tensor(ends)
         ids = (mapping.long()[rows] if mapping is not None else rows).tolist()
         embeddings = opened.get_slice("embeddings")
-        values = torch.cat([embeddings[id : id + 1] for id in ids])
+        embedding_rows = torch.cat([embeddings[id : id + 1] for id in ids])
     scales = weights[rows] if weights is not None else None
-    expected = StaticEmbedding._fold_model2vec_weights(values, None, scales)
-    return bool(torch.equal(expected.to(tensor.dtype), tensor.detach().cpu()[rows]))
+    expected = StaticEmbedding._fold_model2vec_weights(embedding_rows, None, scales)
+    return bool(torch.equal(expected.to(table.dtype), table.detach().cpu()[rows]))
 
 
 def stored_tensors(folder: Path) -> list[Stored]:

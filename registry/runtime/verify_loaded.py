@@ -332,11 +332,11 @@ def _cast_modules(model: Any) -> set[int]:
 
     Source: sentence_transformers 6.2, base/model.py, BaseModel.__init__.
     """
-    first, *others = model.children()
+    first, *following = model.children()
     reference = next(first.parameters(), None)
     return {
         id(parameter)
-        for module in others
+        for module in following
         for parameter in module.parameters()
         if reference is not None and parameter.dtype == reference.dtype
     }

@@ -185,7 +185,7 @@ def old_tokens_are_its_parents(candidate: Candidate) -> Problem | None:
 
 
 def _completed(parent: ParentView) -> tuple[str, ...] | None:
-    """Return the modules with which a late-interaction model of PyLate is loaded and saved.
+    """Return the modules that a late-interaction model of PyLate has when loaded.
 
     Source: sentence_transformers 6.2, MultiVectorEncoder: _apply_legacy_fixups and
     _load_converted_modules.

@@ -96,7 +96,7 @@ def _of_modules(
 
 
 def _sign_of_pylate(modules: Sequence[Module], settings: Mapping[str, Any]) -> str | None:
-    """Return what shows that PyLate saved the model before 5.0, which stored no model_type."""
+    """Return the file that shows a model of PyLate before 5.0 (no model_type)."""
     if any(module.is_pylate for module in modules):
         return "modules.json"
     is_multi_vector = settings.get("similarity_fn_name") in _MULTI_VECTOR_SIMILARITIES

@@ -91,7 +91,7 @@ class Growth(NamedTuple):
     used: int
     """Old rows that stay; spare rows behind them are replaced."""
     content: bytes
-    count: int
+    row_count: int
     """Number of new rows in `content`."""
 
 

@@ -52,12 +52,12 @@ class Holder:
 
     @cached_property
     def folded(self) -> Mapping[str, Table]:
-        """The tensors of a model2vec file whose table is folded from them, else empty."""
+        """The tensors of a model2vec file from which its table is folded, or empty."""
         is_static = type(self.module).__name__ == "StaticEmbedding"
         return folded_tables(self.folder) if is_static else {}
 
     def folded_rows(self) -> Any:
-        """Return the table as it is loaded, a numpy array of shape (rows, width)."""
+        """Return the loaded table as a numpy array of shape (rows, width)."""
         return _static(self.module).detach().float().numpy()
 
     def tables(self) -> list[Table]:

@@ -1,4 +1,4 @@
-"""New rows of model2vec files, whose table is folded from embeddings, mapping and weights.
+"""New rows of model2vec files with a table folded from several tensors.
 
 The row of token `id` is `embeddings[mapping[id]] * weights[id]`. New tokens get stored
 rows of their own behind the embeddings, so the rows of old tokens keep their bytes.
@@ -23,7 +23,7 @@ _WHOLE_NUMBERS = {"I8": "<i1", "I16": "<i2", "I32": "<i4", "I64": "<i8", "U8": "
 
 
 def folded_tables(folder: Path) -> Mapping[str, Table]:
-    """Return the tensors of a model2vec file with a mapping or weights; empty for others."""
+    """Return the tensors of a model2vec file with a mapping or weights, or nothing."""
     stored = {name: table for path in weights_files(folder) for name, table in tables(path).items()}
     is_folded = EMBEDDINGS in stored and (MAPPING in stored or WEIGHTS in stored)
     return stored if is_folded else {}
@@ -38,22 +38,22 @@ def growths(stored: Mapping[str, Table], rows: Array, used: int) -> dict[str, Gr
 
     count, table = len(rows), stored[EMBEDDINGS]
     scales = np.ones(count)
-    values = rows.astype(np.float64)
+    numbers = rows.astype(np.float64)
     if table.dtype in _WHOLE_NUMBERS:
         if WEIGHTS not in stored:
             raise NotLoadable(f"a token table of dtype {table.dtype} without weights cannot grow")
         limit = np.iinfo(_WHOLE_NUMBERS[table.dtype]).max
-        scales = np.abs(values).max(axis=1) / limit
+        scales = np.abs(numbers).max(axis=1) / limit
         scales[scales == 0] = 1.0
-        values = np.rint(values / scales[:, None]).astype(_WHOLE_NUMBERS[table.dtype])
+        numbers = np.rint(numbers / scales[:, None]).astype(_WHOLE_NUMBERS[table.dtype])
     else:
-        values = narrow(values, table.dtype)
+        numbers = narrow(numbers, table.dtype)
     is_mapped = MAPPING in stored
-    made = {EMBEDDINGS: Growth(table.rows if is_mapped else used, values.tobytes(), count)}
+    grown = {EMBEDDINGS: Growth(table.rows if is_mapped else used, numbers.tobytes(), count)}
     if is_mapped:
         ids = np.arange(table.rows, table.rows + count)
         ids = ids.astype(_WHOLE_NUMBERS[stored[MAPPING].dtype])
-        made[MAPPING] = Growth(used, ids.tobytes(), count)
+        grown[MAPPING] = Growth(used, ids.tobytes(), count)
     if WEIGHTS in stored:
-        made[WEIGHTS] = Growth(used, narrow(scales, stored[WEIGHTS].dtype).tobytes(), count)
-    return made
+        grown[WEIGHTS] = Growth(used, narrow(scales, stored[WEIGHTS].dtype).tobytes(), count)
+    return grown

@@ -16,8 +16,25 @@ about it is `error.hint`, a second line. Callers catch families, tests name leav
 
 from __future__ import annotations
 
+import re
+
 INTERRUPTED = 130
 """Exit code of a command that the user interrupted: 128 + SIGINT, as shells have it."""
+
+
+_CREDENTIALS = re.compile(
+    r"([a-z][a-z0-9+.-]*:/{1,2})[^\s'\"/@:]*:(?!\d{1,5}/)[^\s'\"]*@", re.IGNORECASE
+)
+"""User and password in an address, also in one with a misspelled scheme."""
+HUB_TOKEN = re.compile(r"\b(hf|api_org)_[A-Za-z0-9]{20,}\b")
+"""An access token of the Hub."""
+
+
+def masked(text: str) -> str:
+    """Return the text with passwords in addresses and Hub tokens replaced by stars."""
+    if "@" in text and "/" in text:
+        text = _CREDENTIALS.sub(r"\1***@", text)
+    return HUB_TOKEN.sub(r"\1_***", text) if "hf_" in text or "api_org_" in text else text
 
 
 class RegistryError(Exception):
@@ -28,8 +45,8 @@ class RegistryError(Exception):
     """The command or the action that helps, if there is one; the command line prints it as `hint: ...`."""
 
     def __init__(self, message: str = "", *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint or None
+        super().__init__(masked(message))
+        self.hint = masked(hint) if hint else None
 
     def with_hint(self) -> str:
         """Return message and hint as one line, for reports and warnings that have no second line."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from registry.core import settings as _settings
 from registry.core.progress import Progress, silent
+from registry.core.recordable import recordable
 from registry.core.reference import path_of
 from registry.errors import Invalid
 
@@ -171,7 +172,7 @@ class Registry:
             with_parents=with_parents,
             model_class=model_class,
             alias=alias,
-            message=message,
+            message=recordable(message, "the message"),
             run=run,
             dry_run=dry_run,
             tokenizer=path_of(tokenizer) if tokenizer is not None else None,
@@ -243,7 +244,7 @@ class Registry:
             column=column,
             literal=literal,
             alias=alias,
-            message=message,
+            message=recordable(message, "the message"),
             run=run,
             dry_run=dry_run,
         )
@@ -266,7 +267,12 @@ class Registry:
         """
         from registry.operations.registration.merge import MergeOptions, merge
 
-        options = MergeOptions(alias=alias, message=message, run=run, dry_run=dry_run)
+        options = MergeOptions(
+            alias=alias,
+            message=recordable(message, "the message"),
+            run=run,
+            dry_run=dry_run,
+        )
         return merge(self.home, version, name, options=options, progress=progress)
 
     def save(
@@ -294,7 +300,7 @@ class Registry:
         options = SaveOptions(
             base_name=base_name,
             parent=parent,
-            message=message,
+            message=recordable(message, "the message"),
             alias=alias,
             run=run,
             metrics=metrics,
@@ -497,7 +503,7 @@ class Registry:
             private=private,
             pr=pr,
             dry_run=dry_run,
-            message=message,
+            message=recordable(message, "the message"),
             as_new=as_new,
             break_others=break_others,
             allow_path=tuple(allow_path),
@@ -552,7 +558,7 @@ class Registry:
             from_any=from_any,
             parent=parent,
             model_class=model_class,
-            message=message,
+            message=recordable(message, "the message"),
         )
         return pull(self.home, repository, options=options, progress=progress)
 
@@ -653,6 +659,7 @@ class Registry:
         """Point an alias at a version; with remove, version is `name@alias` and the alias goes away."""
         from registry.operations.labels.labels import alias as set_alias, remove_alias
 
+        recordable(message, "the message")
         if remove:
             return remove_alias(self.home, version, expect=expect, message=message)
         return set_alias(self.home, version, alias, expect=expect, message=message)
@@ -661,6 +668,8 @@ class Registry:
         """Set notes of a version; None removes one."""
         from registry.operations.labels.labels import annotate
 
+        for key, text in notes.items():
+            recordable(f"{key}={text}", f"the note {key!r}")
         return annotate(self.home, version, notes)
 
     def yank(
@@ -669,6 +678,7 @@ class Registry:
         """Hide a version from latest and aliases, or show it again."""
         from registry.operations.labels.labels import yank
 
+        recordable(reason, "the reason")
         return yank(self.home, version, reason=reason, undo=undo)
 
     def delete(
@@ -687,6 +697,7 @@ class Registry:
             if isinstance(versions, Sequence) and not isinstance(versions, str)
             else [versions]
         )
+        recordable(message, "the message")
         return delete(self.home, items, keep_last=keep_last, message=message, dry_run=dry_run)
 
     # files and house

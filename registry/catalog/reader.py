@@ -241,7 +241,7 @@ def _make(
     fill: Callable[[sa.Connection], None] | None,
 ) -> None:
     with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
-        path.chmod(0o644)
+        path.chmod(0o600)
         if start is not None:
             with contextlib.closing(connect_readonly(start)) as source:
                 source.backup(connection)

@@ -10,15 +10,16 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from errno import EBADF
 from types import TracebackType
 
 import click
 
 from registry.cli.output.text import plain
-from registry.errors import INTERRUPTED, RegistryError, Unavailable, reason
+from registry.errors import INTERRUPTED, RegistryError, Unavailable, masked, reason
 
 from .root import root
-from .session import Session
+from .session import Session, escaped, forget_output
 from .usage import WrongUsage
 
 USAGE = 2
@@ -33,6 +34,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
         return answer(root, os.environ["_REGISTRY_COMPLETE"])
     sys.excepthook = report_bug
+    _open_closed_streams()
     _print_anything()
     session = Session()
     try:
@@ -41,7 +43,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo("interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
-        _forget_output()
+        forget_output()
         return PIPE_CLOSED
     except click.ClickException as error:
         message, hint = _usage(error)
@@ -49,7 +51,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except RegistryError as error:
         return _fail(type(error).__name__, str(error), error.hint, error.exit_code, session, given)
     except OSError as error:
-        _forget_output()
+        forget_output()
         return _fail(
             type(error).__name__, _refusal(error), None, Unavailable.exit_code, session, given
         )
@@ -80,7 +82,7 @@ def report_bug(
     elif issubclass(kind, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
     else:
-        what = f"{kind.__name__}: {plain(str(error))}"
+        what = f"{kind.__name__}: {plain(masked(str(error)))}"
         print(
             f"error: this is a bug in registry: {what}\nhint: REGISTRY_DEBUG=1 prints a traceback",
             file=sys.stderr,
@@ -95,19 +97,20 @@ def _fail(
     session: Session,
     arguments: Sequence[str],
 ) -> int:
+    message, hint = masked(message), None if hint is None else masked(hint)
     if os.environ.get("REGISTRY_DEBUG"):
         import traceback
 
         traceback.print_exc()
     if session.as_json or "--json" in arguments:
-        lines = [
-            json.dumps(
-                {"error": {"kind": kind, "message": message, "hint": hint, "exit_code": exit_code}}
-            )
-        ]
+        error = {"kind": kind, "message": message, "hint": hint, "exit_code": exit_code}
+        lines = [escaped(json.dumps({"error": error}))]
     else:
         lines = [f"error: {plain(message)}", *([f"hint: {plain(hint)}"] if hint else [])]
-    click.echo("\n".join(lines), err=True)
+    try:
+        click.echo("\n".join(lines), err=True)
+    except OSError:  # a full standard error does not change the exit code
+        forget_output(sys.stderr)
     return exit_code
 
 
@@ -128,6 +131,8 @@ def _usage(error: click.ClickException) -> tuple[str, str | None]:
 
 
 def _refusal(error: OSError) -> str:
+    if error.errno == EBADF and error.filename is None:
+        return "cannot write to standard output: it is closed"
     said = reason(error)
     return (
         f"{said}: {os.fsdecode(error.filename)!r}"
@@ -136,18 +141,24 @@ def _refusal(error: OSError) -> str:
     )
 
 
+def _open_closed_streams() -> None:
+    """Open the standard streams that the caller closed, or files get their numbers.
+
+    Standard output is opened for reading, so that writing to it still fails.
+    """
+    for descriptor, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, flags), True)  # it gets the lowest number
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
 def _print_anything() -> None:
     """A terminal or pipe that cannot show a character gets its number, not a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _forget_output() -> None:
-    """Nobody can take what is still to be printed; without this Python would complain of it at its end."""
-    try:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
-    except (OSError, ValueError):
-        return

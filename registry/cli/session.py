@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -140,13 +141,41 @@ class Session:
             yield bars
 
 
+def forget_output(stream: TextIO | None = None) -> None:
+    """Discard what is still to be printed, or Python would report it when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, (stream or sys.stdout).fileno())
+        os.close(null)
+
+
+def escaped(text: str) -> str:
+    """Return JSON text with every character escaped that does not print.
+
+    json.dumps leaves those beyond ASCII as they are: C1 controls, which terminals obey,
+    marks that change the direction of text, and the line separators of Unicode.
+    """
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() or character == "\n" else _escape(character)
+        for character in text
+    )
+
+
+def _escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[index : index + 4]}" for index in range(0, len(units), 4))
+
+
 def to_json(value: Any, indent: int | None = None) -> str:
     """JSON text that any stream can carry: escaped where standard output is not UTF-8. A number that is not finite is null there."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     try:
-        return json.dumps(value, ensure_ascii=not utf8, indent=indent, allow_nan=False)
+        text = json.dumps(value, ensure_ascii=not utf8, indent=indent, allow_nan=False)
     except ValueError:
-        return json.dumps(_finite(value), ensure_ascii=not utf8, indent=indent, allow_nan=False)
+        text = json.dumps(_finite(value), ensure_ascii=not utf8, indent=indent, allow_nan=False)
+    return escaped(text)
 
 
 def _finite(value: Any) -> Any:

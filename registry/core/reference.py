@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from errno import ENAMETOOLONG
 from pathlib import Path
 
-from registry.errors import FolderNotFound, Invalid, InvalidName, InvalidReference, reason
+from registry.errors import FolderNotFound, Invalid, InvalidName, InvalidReference, masked, reason
 
 from .text import shell_word
 
@@ -32,6 +32,8 @@ _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,127}", re.ASCII)
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _DIGEST_PREFIX = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
+_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>.*)", re.DOTALL)
+"""A scheme of two letters or more, so that a drive of Windows is not one."""
 _OTHER_WAY = re.compile(
     r"([A-Za-z0-9][A-Za-z0-9._/-]*)\s*(?:(?:==|=|#)\s*(?:v(?=\d))?|\s+v?(?=\d+$))([A-Za-z0-9][A-Za-z0-9._-]*)",
     re.ASCII,
@@ -146,9 +148,28 @@ def path_of(text: str | os.PathLike[str]) -> Path:
         )
         raise FolderNotFound(f"{given} can be no path: it holds {held}") from None
     except OSError as error:
+        if error.filename is None:
+            raise FolderNotFound(
+                f"the path {given} is relative, and the current folder cannot be found: "
+                f"{reason(error)}",
+                hint="change to an existing folder, or write the whole path",
+            ) from None
         if error.errno == ENAMETOOLONG:
             raise FolderNotFound(f"{given} can be no path: {reason(error)}") from None
     return path
+
+
+def refuse_address(text: str | None, description: str) -> None:
+    """Raise Invalid for an address such as s3://bucket/x, which is not a folder."""
+    address = _ADDRESS.match(text) if text is not None else None
+    if address is None:
+        return
+    raise Invalid(
+        f"{description} cannot be at {text!r} (the scheme {address['scheme']!r} is not supported)",
+        hint=f"give the folder as /{address['rest']}"
+        if address["scheme"].lower() == "file"
+        else "give a folder of this machine",
+    )
 
 
 def short(text: str) -> str:
@@ -199,7 +220,7 @@ def parse(text: str) -> Reference:
     if colon and not selectors:
         raise InvalidReference(
             f"{text!r} has no version before ':'",
-            hint=f"did you mean {_without_selector(name, path)}?",
+            hint=None if masked(text) != text else f"did you mean {_without_selector(name, path)}?",
         )
     if colon and not _is_file_path(path):
         raise InvalidReference(f"{text!r} does not name a file of a version: {path!r}")
@@ -334,6 +355,8 @@ def _is_file_path(path: str) -> bool:
 
 
 def _hint(text: str) -> str | None:
+    if masked(text) != text:
+        return None
     other = _OTHER_WAY.fullmatch(text)
     if other is not None:
         return f"did you mean {other[1]}@{other[2]}?"

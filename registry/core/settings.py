@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.errors import Invalid, StoreUnavailable, reason
+from registry.errors import HomeNotFound, Invalid, StoreUnavailable, reason
 from registry.util.regular_file import read_file
 
 from .digest import parse_json
-from .reference import path_of
+from .reference import path_of, refuse_address
 
 PROBES = ("refuse", "warn", "skip")
 """What a load can do where a recorded text encodes otherwise."""
@@ -46,8 +46,10 @@ def from_environment(
     """The settings for a home given by flag or argument, else by the environment, else the user's data folder."""
     env = os.environ if environment is None else environment
     named = os.fspath(home) if home is not None else env.get("REGISTRY_HOME") or None
+    refuse_address(named, "a registry")
+    refuse_address(env.get("REGISTRY_CACHE"), "the folder REGISTRY_CACHE")
     root = path_of(named if named is not None else _data_folder(env) / "st-registry")
-    cache = path_of(env.get("REGISTRY_CACHE") or _cache_folder(env) / "st-registry")
+    cache = path_of(env.get("REGISTRY_CACHE") or _cache_folder(env, root) / "st-registry")
     return Settings(
         Path(os.path.abspath(root)),
         named is not None,
@@ -57,15 +59,36 @@ def from_environment(
 
 
 def _data_folder(env: Mapping[str, str]) -> Path:
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support"
-    return Path(env.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    user_folder = home_folder()
+    if sys.platform == "darwin" and user_folder is not None:
+        return user_folder / "Library" / "Application Support"
+    if env.get("XDG_DATA_HOME"):
+        return Path(env["XDG_DATA_HOME"])
+    if user_folder is None:
+        raise HomeNotFound(
+            f"the folder of the registry is unknown (HOME is not set, and the user {os.getuid()} "
+            "has no entry in the password file)",
+            hint="set REGISTRY_HOME, or give --home DIR",
+        )
+    return user_folder / ".local" / "share"
 
 
-def _cache_folder(env: Mapping[str, str]) -> Path:
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+def _cache_folder(env: Mapping[str, str], registry_folder: Path) -> Path:
+    """Return the folder for caches; without a home folder, one next to the registry."""
+    user_folder = home_folder()
+    if sys.platform == "darwin" and user_folder is not None:
+        return user_folder / "Library" / "Caches"
+    if env.get("XDG_CACHE_HOME"):
+        return Path(env["XDG_CACHE_HOME"])
+    return registry_folder.parent if user_folder is None else user_folder / ".cache"
+
+
+def home_folder() -> Path | None:
+    """Return the user's home folder, or None if HOME and the system name none."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
 
 
 def read_config(home: Path) -> dict[str, str]:
@@ -91,5 +114,7 @@ def write_config(home: Path, values: Mapping[str, str]) -> None:
     folder = home / "local"
     folder.mkdir(mode=0o700, exist_ok=True)
     temporary = folder / f"config.{os.getpid()}.tmp"
-    temporary.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
+    with temporary.open("w", encoding="utf-8") as out:
+        os.fchmod(out.fileno(), 0o600)
+        out.write(json.dumps(values, indent=1, sort_keys=True) + "\n")
     temporary.replace(folder / "config.json")

@@ -84,7 +84,10 @@ class Home:
         """A new home, or the one that is there. Raises StoreUnavailable where a home cannot be, BrokenChain where one lacks its first entry."""
         if is_home(settings.home):
             return cls(settings, backend).begun()
-        make_private(settings.home)
+        make_private(
+            settings.home,
+            variable=None if settings.home_was_named else "REGISTRY_HOME (and REGISTRY_CACHE)",
+        )
         refuse_foreign(settings.home)
         try_place(settings.home)
         home = cls(settings, backend)

@@ -29,13 +29,17 @@ def is_home(folder: Path) -> bool:
         raise StoreUnavailable(f"cannot look into {str(folder)!r}: {reason(error)}") from error
 
 
-def make_private(folder: Path) -> None:
-    """The folder, made if it is missing, for this user alone. Raises StoreUnavailable."""
+def make_private(folder: Path, *, variable: str | None = None) -> None:
+    """Make the folder for this user alone, if it is missing. Raises StoreUnavailable.
+
+    `variable` is the environment variable that names another folder, for the hint.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise StoreUnavailable(
-            f"cannot make the folder {str(folder)!r}: {reason(error)}"
+            f"cannot make the folder {str(folder)!r}: {reason(error)}",
+            hint=f"set {variable} to a folder where this user may write" if variable else None,
         ) from error
 
 

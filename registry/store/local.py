@@ -126,7 +126,8 @@ class LocalBackend:
     def sync(self, prefix: str) -> None:
         """Sync the folder, so that what another process linked there survives a power cut."""
         if (self.root / prefix).is_dir() and os.access(self.root / prefix, os.W_OK):
-            _sync_folder(self.root / prefix)
+            with _translated(self.root / prefix):
+                _sync_folder(self.root / prefix)
 
     def local_path(self, name: str) -> Path | None:
         """The file's path; None for a pipe or a folder in its place, at which a library would wait or stumble."""

@@ -88,6 +88,10 @@ class Lock:
                 if time.monotonic() >= deadline:
                     raise self._busy() from None
                 time.sleep(POLL)
+            except OSError as error:
+                raise StoreUnavailable(
+                    f"cannot lock {str(self.path)!r}: {reason(error)}"
+                ) from error
             finally:
                 if self._descriptor != descriptor:
                     os.close(descriptor)

@@ -14,7 +14,7 @@ from pathlib import Path
 from stat import S_IMODE, S_ISREG
 from typing import BinaryIO
 
-from registry.core.reference import path_of
+from registry.core.reference import path_of, refuse_address
 from registry.errors import Invalid, StoreUnavailable, reason
 from registry.util.regular_file import kind_of
 
@@ -26,6 +26,7 @@ def output_place(given: str | os.PathLike[str], what: str, home: Path) -> Path:
 
     Raises Invalid for what is no place for a file, or within the home; StoreUnavailable, FolderNotFound.
     """
+    refuse_address(os.fspath(given), what)
     text, path = os.fspath(given), path_of(given)
     cannot = f"cannot write {what} {text!r}"
     if given == "-":

@@ -52,14 +52,19 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         return stream.read()
 
 
-def read_input(path: str | os.PathLike[str], limit: int = INPUT_LIMIT) -> bytes:
-    """Return the bytes of a file that the user named. Raises OSError.
+def input_stream(path: str | os.PathLike[str]) -> BinaryIO:
+    """Return a stream of a file that the user named. Raises OSError.
 
     A pipe or a terminal is read only if this process already holds it (`/dev/stdin`,
     `/dev/fd/3`): opening a named pipe would wait for a writer.
     """
     is_held = Path(path).parent in _DESCRIPTOR_FOLDERS or os.fspath(path) == "/dev/stdin"
-    with Path(path).open("rb") if is_held else stream_of(path) as stream:
+    return Path(path).open("rb") if is_held else stream_of(path)
+
+
+def read_input(path: str | os.PathLike[str], limit: int = INPUT_LIMIT) -> bytes:
+    """Return the bytes of a file that the user named. Raises OSError."""
+    with input_stream(path) as stream:
         content = stream.read(limit + 1)
     if len(content) > limit:
         raise OSError(EFBIG, f"larger than {limit >> 20} MiB", os.fspath(path))

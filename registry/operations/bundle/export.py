@@ -12,8 +12,9 @@ from registry.core.entry import Entry, Register
 from registry.core.progress import Progress
 from registry.core.provenance import SOURCE
 from registry.core.version import Version
-from registry.errors import BlobNotFound, FolderNotFound, Invalid, InvalidManifest, reason
+from registry.errors import BlobNotFound, Invalid, InvalidManifest
 from registry.home.home import Home
+from registry.operations.shared.input_file import input_text
 from registry.operations.shared.resolve import VersionLike, line_of, look_up, manifest_of, store_of
 from registry.results.storage import Bundled
 from registry.store.output_file import output_place
@@ -154,13 +155,9 @@ def _have(path: Path) -> set[Digest]:
     try:
         return {
             Digest(line.strip())
-            for line in path.read_text("utf-8-sig").splitlines()
+            for line in input_text(path, "list of digests").splitlines()
             if line.strip()
         }
-    except (OSError, UnicodeError) as error:
-        raise FolderNotFound(
-            f"cannot read {str(path)!r}: {reason(error) if isinstance(error, OSError) else 'it is no text'}"
-        ) from None
     except InvalidManifest as error:
         raise InvalidManifest(
             f"{str(path)!r} is neither a bundle nor a list of digests, one per line: {error}",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
+from registry.core.settings import home_folder
 from registry.core.text import shell_word
 from registry.core.version import Version
 from registry.errors import LocalPath
@@ -36,7 +36,7 @@ def _places_of_this_machine(home: Home, versions: Iterable[Version]) -> list[str
     """What must stand in no file that leaves this machine: the home of the user, that of the registry, the folders versions were added from."""
     from registry.operations.shared.source_log import recall
 
-    found = [str(Path.home()), str(home.root)]
+    found = [str(home.root), *map(str, filter(None, [home_folder()]))]
     for version in versions:
         for source in recall(home, version.digest):
             found.append(source["folder"])

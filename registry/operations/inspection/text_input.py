@@ -9,6 +9,7 @@ from pathlib import Path
 
 from registry.core.reference import path_of
 from registry.errors import FolderNotFound, Invalid, reason
+from registry.util.regular_file import input_stream
 
 Text = str | tuple[str, str]
 Texts = str | os.PathLike[str] | Sequence[str | Sequence[str]]
@@ -51,7 +52,7 @@ def read_texts(texts: Texts, *, pairs: bool = False) -> list[Text]:
 def lines_of(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file, one by one, without their ends. Raises FolderNotFound, Invalid naming the line that is none."""
     try:
-        with path_of(path).open("rb") as stream:
+        with input_stream(path_of(path)) as stream:
             for number, line in enumerate(stream, 1):
                 try:
                     yield (
@@ -73,7 +74,7 @@ def _pair(item: str | Sequence[str]) -> Text | None:
         if item.startswith("["):
             try:
                 value = json.loads(item)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return None
     else:
         value = item

@@ -14,7 +14,7 @@ from pathlib import Path
 from registry.core.filenames import ADAPTER_CONFIG
 from registry.core.manifest import Manifest
 from registry.core.progress import Progress, silent
-from registry.core.reference import short
+from registry.core.reference import refuse_address, short
 from registry.core.version import Version
 from registry.errors import Invalid, InvalidPath, NotEmpty, NotLoadable
 from registry.home.home import Home
@@ -59,6 +59,7 @@ def checkout(
         raise InvalidPath(
             f"--for requires an absolute path, not {short(for_path)}", hint="e.g. --for /app/model"
         )
+    refuse_address(os.fspath(folder), "a checkout")
     target = Path(os.path.abspath(folder))
     refuse_within(home.root, target, f"cannot check out to {str(folder)!r}", "folder")
     with home.reading() as connection:
@@ -148,7 +149,8 @@ def _ready(
     problems = _store.verify(folder) if there else []
     if there and not problems:
         return folder, False
-    make_private(folder.parent)
+    is_cached = folder.parent == home.settings.cache
+    make_private(folder.parent, variable="REGISTRY_CACHE" if is_cached else None)
     pieces = _pieces(
         home,
         version,

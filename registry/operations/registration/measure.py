@@ -21,16 +21,14 @@ from registry.core.progress import Progress
 from registry.core.reference import path_of
 from registry.core.version import Version
 from registry.errors import (
-    FolderNotFound,
-    Invalid,
     NoEffect,
     NotLoadable,
     ParentMismatch,
     RegistryError,
-    reason,
 )
 from registry.home.home import Home
 from registry.operations.loading.checkout import base_path, home_checkout
+from registry.operations.shared.input_file import input_text
 from registry.operations.shared.resolve import facts_of, stored
 from registry.operations.shared.staging import lay_out, staging
 
@@ -344,12 +342,7 @@ def read_given(texts: Texts | None) -> tuple[Given, ...]:
     if not isinstance(texts, (str, os.PathLike)):
         return parse_given(texts)
     path = path_of(texts)
-    try:
-        return parse_given(path.read_text(encoding="utf-8-sig").split("\n"), path.name)
-    except UnicodeDecodeError:
-        raise Invalid(f"the probes {str(path)!r} are not UTF-8") from None
-    except OSError as error:
-        raise FolderNotFound(f"cannot read the probes {str(path)!r}: {reason(error)}") from None
+    return parse_given(input_text(path, "probes").split("\n"), path.name)
 
 
 @contextlib.contextmanager

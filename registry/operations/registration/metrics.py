@@ -16,7 +16,8 @@ from typing import Any
 
 from registry.core.digest import real
 from registry.core.reference import path_of
-from registry.errors import FolderNotFound, Invalid, reason
+from registry.errors import Invalid
+from registry.operations.shared.input_file import input_text
 
 LIMIT = 1000
 """Metrics of one version; nobody reads more, and each is a row of the catalog."""
@@ -68,14 +69,12 @@ def _text(key: str, value: object) -> str:
 
 
 def _read(path: Path) -> dict[str, float | str]:
-    try:
-        text = path.read_text("utf-8-sig")
-    except OSError as error:
-        raise FolderNotFound(f"cannot read the metrics {str(path)!r}: {reason(error)}") from None
-    except UnicodeDecodeError:
-        raise Invalid(f"the metrics {str(path)!r} are not UTF-8") from None
+    text = input_text(path, "metrics file")
     if path.suffix.lower() == ".csv":
-        rows = list(csv.DictReader(text.splitlines()))
+        try:
+            rows = list(csv.DictReader(text.splitlines()))
+        except csv.Error as error:
+            raise Invalid(f"the metrics {str(path)!r} are not CSV: {error}") from None
         return {
             key: value
             for key, value in (rows[-1] if rows else {}).items()
@@ -83,7 +82,7 @@ def _read(path: Path) -> dict[str, float | str]:
         }
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Invalid(
             f"the metrics {str(path)!r} are not JSON: {error}",
             hint="if it is a CSV file, give it a name that ends in .csv",
@@ -102,7 +101,10 @@ def _read(path: Path) -> dict[str, float | str]:
             f"the metrics {str(path)!r} are not a JSON object",
             hint='write {"eval_dev_spearman_cosine": 0.86}',
         )
-    return dict(_flat(value, ""))
+    try:
+        return dict(_flat(value, ""))
+    except RecursionError:
+        raise Invalid(f"the metrics {str(path)!r} are nested too deeply") from None
 
 
 def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, float | str]]:

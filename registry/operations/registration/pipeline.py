@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from registry.core import entry as _entry
 from registry.core.facts import Facts, Files
 from registry.core.manifest import Manifest, Parent
 from registry.core.progress import Progress
+from registry.errors import InvalidPath
 from registry.home.home import Home
 from registry.operations.shared.resolve import VersionLike
 
@@ -20,6 +22,10 @@ from .store_files import Giving, storing_at_the_end, storing_meanwhile
 
 if TYPE_CHECKING:
     from .measure import Texts
+
+
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""C1 controls, marks that change the direction of text, and line separators."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +96,12 @@ def prepare(
     layout = layout_of(
         files, class_hint=model_class, parent_class=parent.version.model_class if parent else None
     )
+    for path in layout.belongs:
+        if hidden := _OBEYED.search(path):
+            raise InvalidPath(
+                f"no file of a version can have the path {path!r}: it contains U+"
+                f"{ord(hidden[0]):04X}, which changes how a terminal shows text"
+            )
     root, parent_files, parent_facts = parent_view(home, parent)
     digest = parent.version.digest if parent else None
     with (

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from registry.errors import masked
+
 if TYPE_CHECKING:
     from .parents import Known
 
@@ -19,6 +21,7 @@ PARENT_EVIDENCE = "parent-evidence"
 """Id of the check that a declared parent is the one that evidence names."""
 OVERRIDDEN = f"--force {PARENT_EVIDENCE}:"
 """How the record of the evidence begins, in `fix` of an entry's source."""
+
 LIBRARIES = (
     "st-registry",
     "sentence-transformers",
@@ -43,7 +46,16 @@ def provenance(*, run: str | None = None, **more: Any) -> dict[str, Any]:
         "python": lambda: ".".join(map(str, sys.version_info[:3])),
     }
     known = {key: more[key] if key in more else ask() for key, ask in present.items()} | more
-    return {key: value for key, value in known.items() if value not in (None, [], {})}
+    return {key: _storable(part) for key, part in known.items() if part not in (None, [], {})}
+
+
+def _storable(source: Any) -> Any:
+    """Return a part of a source with the bytes of names that are not UTF-8 escaped."""
+    if isinstance(source, str):
+        return source.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(source, dict):
+        return {key: _storable(part) for key, part in source.items()}
+    return [_storable(part) for part in source] if isinstance(source, list) else source
 
 
 def with_overridden_evidence(
@@ -71,7 +83,7 @@ def _cut(word: str) -> str:
     value = re.sub(r"^file://", "", value)
     if value.startswith(("/", "~", ".")) or "\\" in value:
         value = re.split(r"[/\\]", value.rstrip("/\\"))[-1] or value[:1]
-    return option + equals + value
+    return masked(option + equals + value)
 
 
 def _git() -> dict[str, Any] | None:

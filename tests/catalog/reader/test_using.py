@@ -174,7 +174,9 @@ def test_a_child_process_writes_by_a_connection_of_its_own(journal: Journal) -> 
 def test_a_catalog_is_read_by_who_may_not_write_there(
     shared_folder: Path, journal: Journal
 ) -> None:
-    fold(journal, shared_folder / "catalog").close()
+    catalog = fold(journal, shared_folder / "catalog")
+    catalog.close()
+    catalog.path.chmod(0o644)
     (shared_folder / "catalog").chmod(0o555)
 
     code = without_rights(
@@ -188,6 +190,7 @@ def test_who_may_not_write_sees_what_a_writer_has_just_written(
     shared_folder: Path, journal: Journal
 ) -> None:
     catalog = Catalog.create(shared_folder / "catalog")
+    catalog.path.chmod(0o644)
     writer = Writer(catalog.path)
     with writer.transaction() as connection:
         for entry in journal.entries:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from registry.core.entry import now
 from registry.core.progress import Progress
-from registry.errors import CatalogDiverged, Corrupt, FolderNotFound, reason
+from registry.errors import CatalogDiverged, Corrupt
 from registry.home.home import WRITE_WAIT, Home
+from registry.operations.shared.input_file import input_bytes
 from registry.results.audit import Audited, Finding, Receipt, parse_receipt
 from registry.store.output_file import output_place, writing
 
@@ -153,10 +154,7 @@ def _content(
 
 
 def _read(path: Path) -> Receipt:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FolderNotFound(f"cannot read the receipt {str(path)!r}: {reason(error)}") from None
+    content = input_bytes(path, "receipt")
     return parse_receipt(content.rstrip(b"\n"), f"{str(path)!r}")
 
 

@@ -169,14 +169,29 @@ def _lora(adapter: _Adapter, module: str, weight: Shape) -> Iterator[tuple[str, 
         output, width = (
             (weight[1], weight[0]) if fields.get("fan_in_fan_out") else (weight[0], weight[1])
         )
-        yield f"{module}.lora_A.weight", (rank, width, *weight[2:])
-        yield f"{module}.lora_B.weight", (output, rank, *(1 for _ in weight[2:]))
+        groups = _conv_groups(adapter.shapes.get(f"{module}.lora_A.weight", ()), weight, rank)
+        yield f"{module}.lora_A.weight", (rank, width * groups, *weight[2:])
+        yield f"{module}.lora_B.weight", (output, rank // groups, *(1 for _ in weight[2:]))
     if adapter.config.dora:
         bare = f"{module}.lora_magnitude_vector"
         shape = (output,) if len(weight) == 2 else (1, output, *(1 for _ in weight[2:]))
         yield bare if bare in adapter.shapes else f"{bare}.weight", shape
     if fields.get("lora_bias"):
         yield f"{module}.lora_B.bias", (output,)
+
+
+def _conv_groups(first: Shape, weight: Shape, rank: int) -> int:
+    """Return the groups of a convolution, as the shape of its lora_A implies them.
+
+    The weight of a convolution has (out, in / groups, kernel); its lora_A has no groups
+    and reads all inputs, its lora_B has the groups (peft, `lora/layer.py`, `_ConvNd`).
+    The files do not store the number of groups, so a number that cannot be one is 1.
+    """
+    if len(weight) < 3 or len(first) != len(weight) or not weight[1]:
+        return 1
+    groups, remainder = divmod(first[1], weight[1])
+    is_possible = groups > 1 and not remainder and not weight[0] % groups and not rank % groups
+    return groups if is_possible else 1
 
 
 def _ia3(adapter: _Adapter, module: str, weight: Shape) -> Iterator[tuple[str, Shape]]:

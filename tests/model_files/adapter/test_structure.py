@@ -211,3 +211,22 @@ def test_a_tied_output_need_not_lie_in_the_parents_file():
     }
 
     assert look({**QUERY, "target_modules": ["query", "decoder"]}, own) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kinds"),
+    [
+        ((4, 8, 1), (8, 1, 1), []),
+        ((4, 2, 1), (8, 4, 1), []),
+        ((4, 6, 1), (8, 4, 1), ["shape"]),
+        ((4, 8, 1), (8, 4, 1), ["rank"]),
+        ((4, 16, 1), (8, 1, 1), ["shape", "rank"]),
+    ],
+    ids=["four-groups", "no-groups", "three-groups", "four-and-none", "more-groups-than-rank"],
+)
+def test_a_lora_on_a_convolution_with_groups_has_their_shapes(first, second, kinds):
+    base = {**BASE, "attention.query.weight": (8, 2, 1)}
+    own = {"attention.query.lora_A.weight": first, "attention.query.lora_B.weight": second}
+    fields = {**QUERY, "target_modules": r"attention\.query"}
+
+    assert [fault.kind for fault in look(fields, own, base)] == kinds

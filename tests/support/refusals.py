@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-_CHECK = re.compile(r"\(check ([a-z0-9-]+)")
+CHECK = re.compile(r"\(check ([a-z0-9-]+)")
 
 
 def text_of(error: BaseException) -> str:
@@ -35,5 +35,5 @@ def raises(
     missing = [value for value in quoted if value not in text]
     assert not missing, f"the error does not quote {missing!r}: {text}"
     if check is not None:
-        failed = _CHECK.findall(text)
+        failed = CHECK.findall(text)
         assert check in failed, f"the error names the checks {failed!r}, expected {check!r}: {text}"

@@ -185,7 +185,7 @@ def modern_bert(
         "decoder": byte_level(form),
         "model": _model(
             form,
-            {token: index for token, index in ids.items() if token in set(_trained("bytes")[0])},
+            {token: ids[token] for token in plain},
             affixes=None,
         ),
     }
@@ -412,7 +412,7 @@ def byte_fallback(folder: Path, kind: str, *, image_token: bool = False) -> int:
     pieces = [*start, *(f"<0x{byte:02X}>" for byte in range(256))]
     pieces += [token for token in _trained("spaces")[0] if token not in pieces]
     ids = {token: index for index, token in enumerate(pieces)}
-    added = [special_token(ids[token], token) for token in start if token != "<mask>"]
+    added = [special_token(ids[token], token) | {"special": token != "<mask>"} for token in start]
     if image_token:
         added.append(special_token(len(ids), "<image_soft_token>"))
     bos, eos = ("<bos>", "<eos>") if is_gemma else ("<s>", "</s>")

@@ -17,13 +17,22 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.zoo import decoders, encoders, other_classes, rarer_encoders  # noqa: F401
+from tests.zoo import decoders, encoders, other_classes, rarer_encoders, unusual  # noqa: F401
 from tests.zoo.family import FAMILIES, Family
 
 
 def names() -> list[str]:
     """Return the names of all families."""
     return list(FAMILIES)
+
+
+def variants() -> list[str]:
+    """Return the names of published forms, and of the re-saved ones in the matrix."""
+    return [
+        variant
+        for name, member in FAMILIES.items()
+        for variant in (name, *([f"{name}-resaved"] if member.resaves else []))
+    ]
 
 
 def split_name(name: str) -> tuple[Family, bool]:

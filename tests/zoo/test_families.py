@@ -1,12 +1,18 @@
-"""The builders of the zoo write models that plain sentence-transformers loads."""
+"""The builders write models that the plain library loads; the page lists them."""
 
 from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from tests.support import lively
 from tests.zoo import families
 from tests.zoo.corpus import NEW_WORDS, TEXTS
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.mark.parametrize("name", ["multilingual-e5-base", "Qwen3-Embedding-0.6B-resaved"])
@@ -24,3 +30,10 @@ def test_a_family_is_loaded_by_the_plain_library_with_equal_encodings(name, tmp_
 def test_every_family_has_its_own_name_and_builder():
     assert len(families.names()) >= 100
     assert len({member.write for member in families.FAMILIES.values()}) == len(families.names())
+
+
+def test_the_checked_in_page_is_what_the_generator_writes():
+    command = [sys.executable, ".ci/generate_families.py", "--check"]
+    completed = subprocess.run(command, cwd=ROOT, check=False)
+
+    assert completed.returncode == 0, "run: python .ci/generate_families.py"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -60,6 +60,7 @@ def check_blobs(
         _bad(
             found,
             needs,
+            needed,
             digest,
             "blob-missing" if digest not in found.sizes else "blob-damaged",
             f"{needs.what(digest)} {state}",
@@ -69,6 +70,7 @@ def check_blobs(
             _bad(
                 found,
                 needs,
+                needed,
                 digest,
                 "blob-size",
                 f"{needs.what(digest)} has {found.sizes[digest]} bytes and should have {size}",
@@ -83,6 +85,7 @@ def check_blobs(
             _bad(
                 found,
                 needs,
+                needed,
                 digest,
                 "blob-damaged",
                 f"{needs.what(digest)} is damaged: its bytes have another digest",
@@ -112,12 +115,14 @@ def check_blobs(
     return found
 
 
-def _bad(found: Bytes, needs: Needs, digest: Digest, name: str, what: str) -> None:
+def _bad(
+    found: Bytes, needs: Needs, needed: Container[Digest], digest: Digest, name: str, what: str
+) -> None:
     found.bad.add(digest)
     users = needs.users_of(digest)
     mend = (
         MEND
-        if digest in needs.blobs() or digest in needs.journal
+        if digest in needed or digest in needs.journal
         else f"registry collect --older-than 0; no version needs {digest.short}"
     )
     found.findings.append(Finding(name, what, tuple(users), mend))

@@ -10,7 +10,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from registry.core.filenames import LEFT_BY_DESKTOPS
 from registry.core.text import shell_word
@@ -70,11 +70,16 @@ def stray_among(
     more: str = "",
 ) -> list[Finding]:
     """The files that a part of the store says are none of its own, and folders, empty or not, that are not of the forms of its levels."""
-    folders = [str(folder.relative_to(home.root)) for folder in _folders(home.root / prefix, forms)]
-    found = dict.fromkeys(folders, "rm -r")
+    found = dict.fromkeys(
+        (str(folder.relative_to(home.root)) for folder in _folders(home.root / prefix, forms)),
+        "rm -r",
+    )
+    folders = set(found)
     left = (name for name in files if name.rpartition("/")[2] not in LEFT_BY_DESKTOPS)
     found |= {
-        name: "rm" for name in left if not any(name.startswith(f"{folder}/") for folder in folders)
+        name: "rm"
+        for name in left
+        if folders.isdisjoint(str(folder) for folder in PurePosixPath(name).parents)
     }
     return [
         Finding(

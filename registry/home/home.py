@@ -6,7 +6,7 @@
     HOME/catalog/       answers; can be deleted
     HOME/checkouts/     unpacked versions for loaders; can be deleted
     HOME/local/         what is of this machine: settings, original paths
-    HOME/write.lock, HOME/store.lock
+    HOME/write.lock, HOME/store.lock, HOME/queue/     writers and waiters
 
 Lock order is store (shared by who adds, exclusive by collect), then write. Nothing slow happens under the write lock.
 """
@@ -41,6 +41,7 @@ from registry.store.blobs import Blobs
 from registry.store.journal import Journal
 from registry.store.local import LocalBackend, try_place
 from registry.store.lock import Lock
+from registry.store.lock_queue import LockQueue
 from registry.store.verified_reader import Reader
 
 from .location import FIRST_ENTRY, is_home, make_private, refuse_foreign
@@ -74,8 +75,9 @@ class Home:
         self.backend: Backend = backend if backend is not None else LocalBackend(self.root)
         self.blobs = Blobs(self.backend)
         self.journal = Journal(self.backend)
-        self.store_lock = Lock(self.root / "store.lock")
-        self.write_lock = Lock(self.root / "write.lock")
+        queue = self.root / "queue"
+        self.store_lock = Lock(self.root / "store.lock", LockQueue(queue, "store"))
+        self.write_lock = Lock(self.root / "write.lock", LockQueue(queue, "write"))
         self._catalog = Opened(self.root, lambda: self.writable, self.fold_into)
         self._warnings: list[str] = []
 

@@ -10,9 +10,8 @@ from registry.errors import StoreUnavailable, reason
 from registry.store.journal import Journal
 from registry.store.local import LocalBackend
 
-OURS = frozenset(
-    {"journal", "blobs", "staging", "catalog", "checkouts", "local", "write.lock", "store.lock"}
-)
+FOLDERS = ("journal", "blobs", "staging", "catalog", "checkouts", "local", "queue")
+OURS = frozenset({*FOLDERS, "write.lock", "store.lock"})
 """What lies in a home."""
 FIRST_ENTRY = Path("journal") / f"{1:020}.json"
 

@@ -18,6 +18,9 @@ from pathlib import Path
 
 from registry.errors import Busy, StoreUnavailable, reason
 
+from .lock_queue import LockQueue, unlock
+
+_NOT_MADE = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOSPC, errno.EDQUOT)
 POLL = 0.005
 """Seconds between two tries; a writer holds the lock for milliseconds."""
 
@@ -25,12 +28,13 @@ POLL = 0.005
 class Lock:
     """A lock file, taken shared or alone."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, queue: LockQueue | None = None) -> None:
         self.path = path
+        self._queue = queue
         self._guard = threading.Condition()
         self._holders: dict[int, int] = {}
         self._alone = False
-        self._descriptor = -1
+        self._descriptor, self._process = -1, 0
 
     def shared(self, timeout: float) -> contextlib.AbstractContextManager[None]:
         """Hold it together with others. Raises Busy after timeout seconds."""
@@ -72,22 +76,47 @@ class Lock:
             if self._holders[me] == 0:
                 del self._holders[me]
             if not self._holders:
+                unlock(self._descriptor, self._process)
                 os.close(self._descriptor)
                 self._descriptor, self._alone = -1, False
             self._guard.notify_all()
 
     def _flock(self, deadline: float, alone: bool) -> None:
-        while True:
-            descriptor = self._open(alone)
-            try:
-                fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-                if self._is_there(descriptor):
-                    self._descriptor = descriptor
+        """Take the lock in the order of arrival if a ticket can be made, else at
+        random.
+        """
+        if self._queue is not None:
+            with contextlib.suppress(OSError):  # a full or a read-only disk
+                if self._is_free(alone) and self._try_flock(alone):
                     return
+                if not self._queue.wait(alone, deadline, lambda: self._try_flock(alone)):
+                    raise self._busy()
+                return
+        while not self._try_flock(alone):
+            if time.monotonic() >= deadline:
+                raise self._busy()
+            time.sleep(POLL)
+
+    def _is_free(self, is_exclusive: bool) -> bool:
+        """Return whether no one waits in front of a newcomer."""
+        assert self._queue is not None
+        try:
+            return self._queue.has_earlier(is_exclusive) is None
+        except FileNotFoundError:
+            return True
+
+    def _try_flock(self, is_exclusive: bool) -> bool:
+        while True:
+            descriptor = self._open(is_exclusive)
+            try:
+                fcntl.flock(
+                    descriptor, (fcntl.LOCK_EX if is_exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB
+                )
+                if self._is_there(descriptor):
+                    self._descriptor, self._process = descriptor, os.getpid()
+                    return True
             except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise self._busy() from None
-                time.sleep(POLL)
+                return False
             except OSError as error:
                 raise StoreUnavailable(
                     f"cannot lock {str(self.path)!r}: {reason(error)}"
@@ -109,7 +138,7 @@ class Lock:
         try:
             return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         except OSError as error:
-            if alone or error.errno not in (errno.EACCES, errno.EROFS, errno.EPERM):
+            if alone or error.errno not in _NOT_MADE:
                 raise StoreUnavailable(
                     f"cannot lock {str(self.path)!r}: {reason(error)}"
                 ) from error

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.errors import HomeNotFound, Invalid, StoreUnavailable, reason
+from registry.errors import HomeNotFound, Invalid, InvalidManifest, StoreUnavailable, reason
+from registry.util.durable import replacing
 from registry.util.regular_file import read_file
 
 from .digest import parse_json
@@ -27,6 +28,9 @@ KEYS = {
     "push.parents-to": "whose repositories registry push sends parents to, if --parents-to does not say",
 }
 """What can be set for a home. Defaults are the command line's: a program says what it wants."""
+
+
+_MEND = "correct that file; to set it aside: registry repair"
 
 
 @dataclass(frozen=True)
@@ -93,28 +97,32 @@ def home_folder() -> Path | None:
 
 def read_config(home: Path) -> dict[str, str]:
     """What people set for a home, kept in HOME/local/config.json; nothing where that is missing. Raises Invalid, StoreUnavailable."""
-    path = home / "local" / "config.json"
+    path = config_path(home)
     try:
         content = read_file(path)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise StoreUnavailable(f"cannot read {str(path)!r}: {reason(error)}") from error
-    value = parse_json(content, str(path))
+    try:
+        value = parse_json(content, repr(str(path)))
+    except InvalidManifest as error:
+        raise Invalid(str(error), hint=_MEND) from None
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-        raise Invalid(
-            f"{str(path)!r} is not a JSON object whose values are texts",
-            hint="correct or delete that file",
-        )
+        raise Invalid(f"{str(path)!r} is not a JSON object whose values are texts", hint=_MEND)
     return value
+
+
+def config_path(home: Path) -> Path:
+    """Return the path of the settings that people set for a home."""
+    return home / "local" / "config.json"
 
 
 def write_config(home: Path, values: Mapping[str, str]) -> None:
     """Keep these settings, all of them, for the home."""
     folder = home / "local"
     folder.mkdir(mode=0o700, exist_ok=True)
-    temporary = folder / f"config.{os.getpid()}.tmp"
-    with temporary.open("w", encoding="utf-8") as out:
-        os.fchmod(out.fileno(), 0o600)
-        out.write(json.dumps(values, indent=1, sort_keys=True) + "\n")
-    temporary.replace(folder / "config.json")
+    for abandoned in folder.glob("config.*.tmp"):  # of version 0.1, from a process that was killed
+        abandoned.unlink(missing_ok=True)
+    with replacing(config_path(home), mode=0o600) as out:
+        out.write(f"{json.dumps(values, indent=1, sort_keys=True)}\n".encode())

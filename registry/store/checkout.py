@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace as changed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -27,6 +27,7 @@ from registry.errors import (
     StoreUnavailable,
     reason,
 )
+from registry.util.durable import PREFIX, replacing, sync_folder, temporary_folder
 from registry.util.fingerprint import Stamp, stamp_of
 from registry.util.regular_file import read_file, stream_of
 
@@ -43,8 +44,10 @@ LARGE = 1 << 20
 """Bytes from which a home checkout links to the blob instead of copying it."""
 FRESH = 1_000_000_000
 """Nanoseconds: a file changed within the last second may change again without its times showing it, so it gets no stamp."""
-_OWN = re.compile(r"\.registry/marker\.json(\.[0-9a-f]{8})?", re.ASCII)
-"""The marker, and what was to become it."""
+_OWN = re.compile(r"\.registry/(marker\.json(\.[0-9a-f]{8})?|\.registry-[0-9a-f]{16})", re.ASCII)
+"""The marker, and what was to become it, in version 0.1 and now."""
+_SYNCED_AT_ONCE = 4
+"""Files that are synced at the same time."""
 _NAME = re.compile(
     r"sha256-[0-9a-f]{64}-[0-9a-f]{8}|\.sha256-[0-9a-f]{64}-[0-9a-f]{8}\.[0-9a-f]{16}", re.ASCII
 )
@@ -170,35 +173,51 @@ def materialise(
     With links (the home's own checkouts) large files are reflinks or links to the blob, and all are read-only. Each byte that is
     copied is checked. Raises DigestMismatch for a damaged blob, StoreUnavailable.
     """
-    beside = target.parent / f".{target.name}.{secrets.token_hex(8)}"
+    # collect removes what a killed process left among the home's own checkouts
+    prefix, mode = (f".{target.name}.", 0o700) if links else (PREFIX, 0o777)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside.mkdir(mode=0o700 if links else 0o777)
-        digests = {piece.path: _unpack(beside, piece, blobs, links, progress) for piece in pieces}
-        (beside / ".registry").mkdir(exist_ok=True)
-        _write_marker(
-            beside,
-            changed(
-                marker,
-                files={path: (digest, None) for path, digest in digests.items()},
-                hashed_at=dict.fromkeys(digests, int(time.time())),
-            ),
-        )
-        old = (
-            move_aside(target) if replace and target.exists() else None
-        )  # a crash from here on leaves it there
-        _put(beside, target)
+        _make_parents(target.parent)
+        with temporary_folder(target.parent, prefix, mode) as beside:
+            digests = {
+                piece.path: _unpack(beside, piece, blobs, links, progress) for piece in pieces
+            }
+            (beside / ".registry").mkdir(exist_ok=True)
+            _write_marker(
+                beside,
+                changed(
+                    marker,
+                    files={path: (digest, None) for path, digest in digests.items()},
+                    hashed_at=dict.fromkeys(digests, int(time.time())),
+                ),
+            )
+            _sync_tree(beside)
+            # the rename replaces an empty folder; after a crash any other one is aside
+            old = move_aside(target) if replace and _is_in_use(target) else None
+            _put(beside, target)
+            sync_folder(target.parent)
     except OSError as error:
         raise StoreUnavailable(
             f"cannot make the checkout {str(target)!r}: {reason(error)}"
         ) from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     _stamp(target)
     if old is None or holds_other(old, digests, trust_stamps=False):
         return old
     shutil.rmtree(old, ignore_errors=True)
     return None
+
+
+def has_content(folder: Path, pieces: Sequence[Piece]) -> bool:
+    """Return whether a folder is an unchanged checkout of these files."""
+    marker = read_marker(folder)
+    expected = {
+        piece.path: piece.digest if piece.rendered is None else digest_of(piece.rendered)
+        for piece in pieces
+    }
+    return (
+        marker is not None
+        and {path: digest for path, (digest, _) in marker.files.items()} == expected
+        and not verify(folder)
+    )
 
 
 def verify(folder: Path, *, trust_stamps: bool = True) -> list[str]:
@@ -320,6 +339,39 @@ def _opened(piece: Piece, blobs: Blobs) -> BinaryIO:
         ) from None
 
 
+def _is_in_use(target: Path) -> bool:
+    return target.exists() and not (target.is_dir() and not any(target.iterdir()))
+
+
+def _make_parents(folder: Path) -> None:
+    """Make a folder and those above it, each durable."""
+    if not folder.is_dir():
+        _make_parents(folder.parent)
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+            sync_folder(folder.parent)
+
+
+def _sync_tree(folder: Path) -> None:
+    """Sync every file below a folder, several at once, and then every folder."""
+    folders, files = [], []
+    for root, _, names in os.walk(folder):
+        folders.append(Path(root))
+        files += [path for name in names if not (path := Path(root) / name).is_symlink()]
+    with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
+        list(pool.map(_sync_file, files))
+    for path in reversed(folders):
+        sync_folder(path)
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _put(beside: Path, target: Path) -> None:
     try:
         beside.rename(target)
@@ -357,7 +409,8 @@ def _stamp(folder: Path) -> None:
             path: (digest, _settled(folder / path, _stamp_of(folder / path)))
             for path, (digest, _) in marker.files.items()
         }
-        _try_marker(folder, changed(marker, files=files))
+        if files != marker.files:
+            _try_marker(folder, changed(marker, files=files))
 
 
 def _settled(place: Path, before: Stamp) -> Stamp | None:
@@ -392,9 +445,8 @@ def _extra(folder: Path, known: dict[str, Any]) -> list[str]:
 
 
 def _write_marker(folder: Path, marker: Marker) -> None:
-    temporary = folder / f"{MARKER}.{secrets.token_hex(4)}"
-    temporary.write_bytes(marker.to_bytes())
-    temporary.replace(folder / MARKER)
+    with replacing(folder / MARKER) as out:
+        out.write(marker.to_bytes())
 
 
 def _try_marker(folder: Path, marker: Marker) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from registry.errors import BlobNotFound, Corrupt, RegistryError, StoreUnavailable, reason
+from registry.util.durable import sync_folder, temporary_folder
 from registry.util.fingerprint import Stamp, stamp_of
 from registry.util.regular_file import NoFile, is_file, open_file, stream_of
 
@@ -61,7 +62,7 @@ class LocalBackend:
                 file.replace(target)
             finally:
                 os.close(descriptor)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
 
     def open(self, name: str) -> BinaryIO:
         """The file. Raises BlobNotFound, Corrupt."""
@@ -127,7 +128,7 @@ class LocalBackend:
         """Sync the folder, so that what another process linked there survives a power cut."""
         if (self.root / prefix).is_dir() and os.access(self.root / prefix, os.W_OK):
             with _translated(self.root / prefix):
-                _sync_folder(self.root / prefix)
+                sync_folder(self.root / prefix)
 
     def local_path(self, name: str) -> Path | None:
         """The file's path; None for a pipe or a folder in its place, at which a library would wait or stumble."""
@@ -182,7 +183,7 @@ class _Staged:
                 self._path.replace(target)
             elif not _put_if_absent(self._path, target):
                 return False
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         return True
 
 
@@ -205,35 +206,29 @@ def _read(descriptor: int, offset: int, length: int | None) -> bytes:
 
 def try_place(root: Path) -> None:
     """Try what a home needs: put-if-absent, locks, syncing. Raises StoreUnavailable naming what does not hold there."""
-    one, two, taken = (root / f".try-{secrets.token_hex(8)}" for _ in range(3))
     try:
-        one.write_bytes(b"1")
-        two.write_bytes(b"2")
-        if (
-            not _put_if_absent(one, taken)
-            or _put_if_absent(two, taken)
-            or taken.read_bytes() != b"1"
-        ):
-            raise StoreUnavailable(
-                f"{str(root)!r} cannot hold a registry: a name there can be taken twice"
-            )
-        with two.open("rb") as first, two.open("rb") as second:
-            fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            try:
-                fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pass
-            else:
-                raise StoreUnavailable(
-                    f"{str(root)!r} cannot hold a registry: locks do not hold there"
-                )
-        _sync_folder(root)
+        with temporary_folder(root, ".try-", 0o700) as folder:
+            _try_folder(root, folder)
+        sync_folder(root)
     except OSError as error:
         raise StoreUnavailable(f"{str(root)!r} cannot hold a registry: {reason(error)}") from error
-    finally:
-        for path in (one, two, taken):
-            with contextlib.suppress(OSError):
-                path.unlink()
+
+
+def _try_folder(root: Path, folder: Path) -> None:
+    one, two, taken = (folder / name for name in ("one", "two", "taken"))
+    one.write_bytes(b"1")
+    two.write_bytes(b"2")
+    if not _put_if_absent(one, taken) or _put_if_absent(two, taken) or taken.read_bytes() != b"1":
+        raise StoreUnavailable(
+            f"{str(root)!r} cannot hold a registry: a name there can be taken twice"
+        )
+    with two.open("rb") as first, two.open("rb") as second:
+        fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+    raise StoreUnavailable(f"{str(root)!r} cannot hold a registry: locks do not hold there")
 
 
 def _put_if_absent(source: Path, target: Path) -> bool:
@@ -291,18 +286,7 @@ def _make_folder(folder: Path, root: Path) -> None:
         _make_folder(folder.parent, root)
     with contextlib.suppress(FileExistsError):
         folder.mkdir(0o700)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some network file systems have no such thing for folders
-            raise
-    finally:
-        os.close(descriptor)
+        sync_folder(folder.parent)
 
 
 def _unread(path: str, name: str, error: OSError) -> RegistryError:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from stat import S_IMODE, S_ISREG
+from stat import S_ISREG
 from typing import BinaryIO
 
 from registry.core.reference import path_of, refuse_address
 from registry.errors import Invalid, StoreUnavailable, reason
+from registry.util.durable import replacing
 from registry.util.regular_file import kind_of
-
-from .local import LocalBackend
 
 
 def output_place(given: str | os.PathLike[str], what: str, home: Path) -> Path:
@@ -72,18 +70,8 @@ def writing(place: Path, what: str) -> Iterator[BinaryIO]:
 
     Raises StoreUnavailable for what the system refuses, in the block too.
     """
-    temporary = place.parent / f".registry-{secrets.token_hex(8)}"
     try:
-        with temporary.open("xb") as out:
+        with replacing(place) as out:
             yield out
-            with contextlib.suppress(FileNotFoundError):
-                os.fchmod(out.fileno(), S_IMODE(place.stat().st_mode))
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(place)
-        LocalBackend(place.parent).sync(".")
     except OSError as error:
         raise StoreUnavailable(f"cannot write {what} {str(place)!r}: {reason(error)}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)

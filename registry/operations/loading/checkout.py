@@ -44,9 +44,12 @@ def checkout(
     force: bool,
     progress: Progress,
 ) -> Checkout:
-    """The version as files: in `folder`, new or empty unless force, or in the home's own checkout.
+    """The version as files: in `folder`, new or empty unless force, or in the home's
+    own checkout.
 
-    for_path is the absolute path where the folder will lie later, e.g. in an image. Raises NotEmpty, Invalid.
+    A folder that is an unchanged checkout of the same content is not changed. for_path
+    is the absolute path where the folder will lie later, e.g. in an image. Raises
+    NotEmpty, Invalid.
     """
     if folder is None:
         if for_path is not None or force:
@@ -66,7 +69,6 @@ def checkout(
         found = look_up(connection, version)
         base = base_of(home, line_of(connection, found))
     warn_if_yanked(home, found)
-    _refuse_used(folder, force)
     pieces = _pieces(
         home,
         found,
@@ -77,6 +79,9 @@ def checkout(
             _store.Piece(f".registry/base/{piece.path}", piece.digest, piece.size, piece.rendered)
             for piece in _pieces(home, base, None)
         ]
+    if target.is_dir() and _store.has_content(target, pieces):
+        return Checkout(target, found, False)
+    _refuse_used(folder, force)
     with home.store_lock.shared(timeout=60.0):
         marker = _marker(home, found, base, for_path or str(target))
         aside = _store.materialise(

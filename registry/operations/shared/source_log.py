@@ -38,6 +38,8 @@ def remember(home: Home, manifest: Digest, folder: Path, originals: dict[str, An
                     line if out.read() == b"\n" else "\n" + line
                 )  # the disk was full in the middle of a line
             out.write(line.encode())
+            out.flush()
+            os.fsync(out.fileno())
     except OSError as error:
         home.warn(
             f"registered, but {str(path)!r} cannot keep that it came from {os.path.abspath(folder)!r}: {reason(error)}"

@@ -159,6 +159,19 @@ def test_force_replaces_a_checkout(registered, tmp_path):
     assert (tmp_path / "out" / "model.safetensors").is_file()
 
 
+def test_the_same_content_again_succeeds_and_changes_nothing(registered, tmp_path):
+    registered.checkout("medical@1", tmp_path / "out")
+    before = {path: path.stat().st_ino for path in (tmp_path / "out").rglob("*")}
+
+    assert not registered.checkout("medical@1", tmp_path / "out").fresh
+    assert {path: path.stat().st_ino for path in (tmp_path / "out").rglob("*")} == before
+    with raises(NotEmpty, str(tmp_path / "out")):
+        registered.checkout("medical@1", tmp_path / "out", for_path="/app/model")
+    (tmp_path / "out" / "adapter_model.safetensors").write_bytes(b"changed")
+    with raises(NotEmpty, str(tmp_path / "out")):
+        registered.checkout("medical@1", tmp_path / "out")
+
+
 def test_editing_a_named_checkout_never_reaches_the_store(registered, tmp_path):
     registered.checkout("minilm@1", tmp_path / "out")
     weights = tmp_path / "out" / "model.safetensors"

@@ -86,6 +86,11 @@ class InvalidTime(Invalid):
 class NewerFormat(Invalid):
     """Written by a newer version of this package."""
 
+    digest: str | None = None
+    """The digest of a newer journal entry, which is checked as that of any entry."""
+    previous: str | None = None
+    """The digest that a newer journal entry gives for its predecessor."""
+
 
 class NotFound(RegistryError, LookupError):
     """Something named does not exist."""

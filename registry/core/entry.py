@@ -370,9 +370,11 @@ def _newer(value: dict[str, Any], content: bytes, what: str, said: str) -> Inval
     digest = _within(content, value)["digest"]
     if digest != value["digest"]:
         return _damaged(value, what, digest)
-    return NewerFormat(
+    newer = NewerFormat(
         f"{what} is of a newer kind than this registry reads: {said}", hint="update st-registry"
     )
+    newer.digest, newer.previous = digest, value.get("previous")
+    return newer
 
 
 def _damaged(value: dict[str, Any], what: str, digest: Digest) -> InvalidManifest:

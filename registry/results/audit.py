@@ -27,6 +27,15 @@ class Finding:
     mend: str
     """The command that mends it."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "name": self.name,
+            "what": self.what,
+            "versions": list(self.versions),
+            "mend": self.mend,
+        }
+
 
 @dataclass(frozen=True)
 class Receipt:
@@ -105,15 +114,7 @@ class Audited(Shown):
     def to_dict(self) -> dict[str, Any]:
         """What `audit --json` prints."""
         return {
-            "findings": [
-                {
-                    "name": item.name,
-                    "what": item.what,
-                    "versions": list(item.versions),
-                    "mend": item.mend,
-                }
-                for item in self.findings
-            ],
+            "findings": [finding.to_dict() for finding in self.findings],
             "entries": self.entries,
             "blobs": self.blobs,
             "size": self.size,
@@ -161,7 +162,11 @@ class Repaired:
     size: int = 0
     """Bytes of those that are there."""
     set_aside: tuple[Path, ...] = ()
-    """With accept_journal: where the entries lie now that broke the journal, or followed what broke it."""
+    """Where files are now that were moved: settings that cannot be read, and with
+    accept_journal the entries from the first broken one on.
+    """
+    remaining: tuple[Finding, ...] = ()
+    """What an audit of every byte finds after the repair, lost blobs apart."""
 
     def to_dict(self) -> dict[str, Any]:
         """What `repair --json` prints."""
@@ -174,4 +179,5 @@ class Repaired:
             "lost": [{"what": item.what, "versions": list(item.versions)} for item in self.lost],
             "forgotten": list(self.forgotten),
             "set_aside": list(map(str, self.set_aside)),
+            "remaining": [finding.to_dict() for finding in self.remaining],
         }

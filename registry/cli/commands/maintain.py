@@ -263,7 +263,7 @@ def repair(session: Session, /, sources: tuple[str, ...], accept_journal: bool) 
 
     Looked into without being named: the folders that versions were added from, this home's checkouts, and the Hub's repositories
     that are known to have them. Nothing is trusted but the digest. What no source has is listed with the versions it costs, and
-    then the exit code is 5.
+    what audit --full still finds; then the exit code is 5.
 
     \b
     Examples:
@@ -276,9 +276,11 @@ def repair(session: Session, /, sources: tuple[str, ...], accept_journal: bool) 
     lines += [f"lost {plain(item.what)}{_of(item.versions)}" for item in result.lost]
     lines += [f"set aside {plain(str(item))}" for item in result.set_aside]
     lines += [f"forgotten {plain(item)}" for item in result.forgotten]
+    lines += [line for finding in result.remaining for line in _finding(finding)]
     session.put(result.to_dict(), [*lines, _outcome(result)])
     if result.lost:
         session.note(f"what is lost comes back from whoever has it: {result.lost[0].mend}")
+    if result.lost or result.remaining:
         session.exit_code = Corrupt.exit_code
 
 
@@ -407,6 +409,8 @@ def _outcome(result: Repaired) -> str:
     made = f"catalog made anew from {counted(result.entries, 'entry', 'entries')}; {counted(result.blobs, 'blob')}, {size(result.size)}, hashed"
     if result.lost:
         return f"{made}; {len(result.lost)} lost"
+    if result.remaining:
+        return f"{made}; {counted(len(result.remaining), 'finding')} left"
     return f"whole: {made}{'' if result.mended else ', nothing had to be mended'}"
 
 

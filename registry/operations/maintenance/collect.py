@@ -8,6 +8,7 @@ It needs no free byte: where the catalog cannot be opened or brought up for want
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,6 +41,8 @@ AGES = (
 def collect(home: Home, *, older_than: float, dry_run: bool, progress: Progress) -> Collected:
     """What was freed, or with dry_run would be. older_than is in seconds. Raises Busy while somebody adds."""
     with home.store_lock.exclusive(timeout=60.0):
+        with home.reading():  # raises NewerFormat before anything is freed
+            pass
         with home.write_lock.exclusive(
             WRITE_WAIT
         ):  # the entry of an alias or a delete is staged under this lock alone
@@ -77,23 +80,16 @@ def collect(home: Home, *, older_than: float, dry_run: bool, progress: Progress)
 
 
 def needs_of(home: Home) -> Needs:
-    """Who needs what now, told by a catalog that is up to date: the home's, or one in memory where the disk has no room for that."""
+    """Return the needs of all versions. Raises BrokenChain if they are unknown."""
     from registry.catalog import queries
     from registry.catalog.reader import Catalog
 
-    try:
-        if home.writable:
+    if home.writable:
+        with contextlib.suppress(StoreUnavailable):  # a full disk: answered from memory
             home.catch_up()
-        with home.reading() as connection:
-            home.refuse_gap(Catalog.head(connection)[0])
-            return queries.needs(connection)
-    except StoreUnavailable:
-        passing = Catalog.passing(home.fold_into)
-        try:
-            with passing.reading() as connection:
-                return queries.needs(connection)
-        finally:
-            passing.close()
+    with home.reading() as connection:
+        home.refuse_gap(Catalog.head(connection)[0])
+        return queries.needs(connection)
 
 
 def bill(needs: Needs, sizes: dict[Digest, int]) -> tuple[Kept, ...]:

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from registry.core.digest import Digest
 from registry.core.entry import now
 from registry.core.progress import Progress
-from registry.errors import CatalogDiverged, Corrupt
+from registry.errors import CatalogDiverged, Corrupt, StoreUnavailable
 from registry.home.home import WRITE_WAIT, Home
 from registry.operations.shared.input_file import input_bytes
 from registry.results.audit import Audited, Finding, Receipt, parse_receipt
 from registry.store.output_file import output_place, writing
 
 from .blobs import Begun, Bytes, begun, check_blobs
-from .catalog import OTHER_JOURNAL, REPAIR, check_catalog, names_by_entry, state
+from .catalog import (
+    OTHER_JOURNAL,
+    REPAIR,
+    behind,
+    check_catalog,
+    names_by_entry,
+    older,
+    state,
+)
 from .evidence import check_evidence
 from .journal import Chain, against as _against, concerning, read_chain
-from .strays import beside, strays
+from .strays import beside, check_config, strays
 
 if TYPE_CHECKING:
     from registry.catalog.compare import Counted, IndexCheck, Snapshot
@@ -35,15 +44,19 @@ def audit(
     receipt: str | os.PathLike[str] | None,
     against: Path | None,
     progress: Progress,
+    verified: Collection[Digest] = (),
 ) -> Audited:
-    """Everything that is not what it says. With receipt the journal's head is written to a file, if the journal is whole.
+    """Everything that is not what it says. With receipt the journal's head is written
+    to a file, if the journal is whole.
 
-    What is found is returned, not raised. Raises FolderNotFound or InvalidManifest for an earlier receipt that cannot be read,
-    Corrupt where none can be written, Invalid where a receipt cannot lie.
+    What is found is returned, not raised. Raises FolderNotFound or InvalidManifest for
+    an earlier receipt that cannot be read, Corrupt where none can be written, Invalid
+    where a receipt cannot lie. Blobs in `verified` were hashed by the caller and are
+    not hashed again.
     """
     place = output_place(receipt, "the receipt", home.root) if receipt is not None else None
     earlier = _read(against) if against is not None else None
-    with home.store_lock.shared(timeout=60.0), begun(home, full=full) as hashing:
+    with home.store_lock.shared(timeout=60.0), begun(home, full=full, verified=verified) as hashing:
         looked = _look(home)
         with (
             looked.snapshot or contextlib.nullcontext(),
@@ -53,6 +66,7 @@ def audit(
             findings = [
                 *concerning(chain, names_by_entry(looked.snapshot, chain.whole)),
                 *strays(home),
+                *check_config(home),
             ]
             rewritten = _against(chain, earlier) if earlier is not None else []
             findings += rewritten
@@ -67,7 +81,7 @@ def audit(
     found.notes += beside(home)
     head = chain.receipt(now())
     if place is not None:
-        found.notes.append(_write(place, head, [*chain.findings, *rewritten]))
+        found.notes.append(_write(place, head, [*concerning(chain, {}), *rewritten]))
     if earlier is not None and not rewritten:
         found.notes.append(
             f"agrees with the receipt of {earlier.time}: nothing up to entry {earlier.number} was rewritten"
@@ -88,6 +102,8 @@ class _Looked:
     """The catalog's state and the journal's end, as of one moment: no writer was between the two."""
 
     path: Path | None
+    older: Path | None
+    """A catalog of an older schema that cannot be migrated."""
     snapshot: Snapshot | None
     counted: Counted | None
     indexes: IndexCheck | None
@@ -98,22 +114,26 @@ class _Looked:
 
 def _look(home: Home) -> _Looked:
     from registry.catalog.compare import IndexCheck, Snapshot, closed_if_it_fails
+    from registry.catalog.migrate import newest_older
     from registry.catalog.reader import newest_migrated
 
     with home.write_lock.exclusive(WRITE_WAIT) if home.writable else contextlib.nullcontext():
-        path = newest_migrated(home.root / "catalog", writable=home.writable)
-        last = home.journal.last()
+        folder, last = home.root / "catalog", home.journal.last()
+        try:
+            path = newest_migrated(folder, writable=home.writable)
+        except StoreUnavailable:  # no space left
+            path = None
         if path is None:
-            return _Looked(None, None, None, None, None, 0, last)
+            return _Looked(None, newest_older(folder), None, None, None, None, 0, last)
         try:
             snapshot = Snapshot.of(path)
             with closed_if_it_fails(snapshot):
                 number, _ = snapshot.head()
                 return _Looked(
-                    path, snapshot, snapshot.counted(), IndexCheck(path), None, number, last
+                    path, None, snapshot, snapshot.counted(), IndexCheck(path), None, number, last
                 )
         except CatalogDiverged as error:
-            return _Looked(path, None, None, None, error, 0, last)
+            return _Looked(path, None, None, None, None, error, 0, last)
 
 
 def _content(
@@ -128,11 +148,17 @@ def _content(
 ) -> tuple[Bytes, list[Finding]]:
     """The catalog and the blobs."""
     progress("comparing the catalog", 0, None)
+    notes: list[str] = []
     if looked.error is not None:
         answers = [Finding("catalog-damaged", str(looked.error), (), REPAIR)]
+    elif looked.older is not None:
+        answers, notes = [], older(looked.older.name)
     else:
         answers = check_catalog(home, looked.snapshot, looked.counted, looked.indexes, chain)
-    lost = bool(chain.findings or rewritten) or any(item.name in OTHER_JOURNAL for item in answers)
+        notes = behind(looked.at, chain) if not answers else []
+    lost = bool(chain.findings or chain.newer or rewritten) or any(
+        item.name in OTHER_JOURNAL for item in answers
+    )
     with state(
         home, looked.path, chain, sound=not answers and chain.whole == looked.at == looked.last
     ) as connection:
@@ -148,8 +174,9 @@ def _content(
 
             findings += [
                 *check_facts(home, connection, found.bad, progress),
-                *check_checkouts(home, connection),
+                *check_checkouts(home, connection, notes),
             ]
+    found.notes += notes
     return found, findings
 
 
@@ -162,7 +189,8 @@ def _write(path: Path, head: Receipt | None, faults: Sequence[Finding]) -> str:
     """Not for a journal with faults: the receipt that it may take the place of is the proof of them."""
     if head is None or faults:
         raise Corrupt(
-            f"no receipt is written for a journal that is broken or was rewritten: {faults[0].what if faults else 'it is empty'}"
+            "no receipt is written for a journal that is broken, was rewritten or cannot be read "
+            f"to its end: {faults[0].what if faults else 'it is empty'}"
         )
     with writing(path, "the receipt") as out:
         out.write(head.to_bytes() + b"\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -116,13 +116,18 @@ def check_blobs(
 
 
 def _bad(
-    found: Bytes, needs: Needs, needed: Container[Digest], digest: Digest, name: str, what: str
+    found: Bytes,
+    needs: Needs,
+    needed_blobs: Container[Digest],
+    digest: Digest,
+    name: str,
+    what: str,
 ) -> None:
     found.bad.add(digest)
     users = needs.users_of(digest)
     mend = (
         MEND
-        if digest in needed or digest in needs.journal
+        if digest in needed_blobs or digest in needs.journal
         else f"registry collect --older-than 0; no version needs {digest.short}"
     )
     found.findings.append(Finding(name, what, tuple(users), mend))
@@ -133,15 +138,24 @@ Begun = Mapping[Digest, Future[bool]]
 
 
 @contextlib.contextmanager
-def begun(home: Home, *, full: bool) -> Iterator[Begun]:
+def begun(home: Home, *, full: bool, verified: Collection[Digest] = ()) -> Iterator[Begun]:
     """Large blobs are hashed from the first moment on, while the journal is read: the one needs other processors than the other."""
     if not full:
         yield {}
         return
-    large = sorted((-stat.size, digest) for digest, stat in home.blobs.all() if stat.size >= BLOCK)
+    large = sorted(
+        (-stat.size, digest)
+        for digest, stat in home.blobs.all()
+        if stat.size >= BLOCK and digest not in verified
+    )
+    is_whole: Future[bool] = Future()
+    is_whole.set_result(True)
     pool = ThreadPoolExecutor(processors())
     try:
-        yield {digest: pool.submit(home.blobs.verify, digest) for _, digest in large}
+        yield {
+            **dict.fromkeys(verified, is_whole),
+            **{digest: pool.submit(home.blobs.verify, digest) for _, digest in large},
+        }
     finally:
         pool.shutdown(cancel_futures=True)
 

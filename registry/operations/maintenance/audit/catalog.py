@@ -88,17 +88,25 @@ def _check(
     broken = indexes.said() if not found else None
     if broken is not None:
         found = [Finding("index-damaged", f"SQLite says of the catalog: {broken}", (), REPAIR)]
-    if number < chain.whole and not found:
-        found = [
-            Finding(
-                "catalog-behind",
-                f"the catalog is as of entry {number}, the journal ends with entry {chain.whole}; "
-                "any command brings it up",
-                (),
-                REPAIR,
-            )
-        ]
     return found
+
+
+def behind(number: int, chain: Chain) -> list[str]:
+    """Return a note for a catalog that lacks the last entries, as after a kill."""
+    if number >= chain.whole:
+        return []
+    return [
+        f"the catalog is as of entry {number} and the journal ends with entry {chain.whole}; "
+        "the next command updates the catalog"
+    ]
+
+
+def older(name: str) -> list[str]:
+    """Return a note for a catalog of an older schema that cannot be migrated here."""
+    return [
+        f"the catalog {name!r} is of an older version of this package and was not compared; "
+        "the next command that may write migrates it"
+    ]
 
 
 def _rows(

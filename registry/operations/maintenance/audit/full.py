@@ -11,7 +11,7 @@ from registry.core.facts import Facts
 from registry.core.progress import Progress
 from registry.core.text import shell_word
 from registry.core.version import Version
-from registry.errors import RegistryError
+from registry.errors import NewerFormat, RegistryError
 from registry.home.home import Home
 from registry.home.prefetch import processors
 from registry.operations.shared.resolve import line_of
@@ -116,18 +116,26 @@ def _differing(home: Home, version: Version, root: Version) -> str | None:
     return f"{', '.join(names) or 'the vocabulary'} differ"
 
 
-def check_checkouts(home: Home, connection: Connection) -> list[Finding]:
-    """Unpacked folders of this home whose files, or whose marker, are not what the version says."""
+def check_checkouts(home: Home, connection: Connection, notes: list[str]) -> list[Finding]:
+    """Return findings for checkouts of this home whose files or marker differ from the
+    version.
+
+    A checkout that a newer version of this package made is a note.
+    """
     from registry.catalog import queries
 
     findings = []
     root = home.root / "checkouts"
     for folder in sorted(root.iterdir()) if root.is_dir() else []:
-        marker = (
-            _store.read_marker(folder)
-            if not folder.name.startswith(".") and not is_aside(folder.name)
-            else None
-        )
+        try:
+            marker = (
+                _store.read_marker(folder)
+                if not folder.name.startswith(".") and not is_aside(folder.name)
+                else None
+            )
+        except NewerFormat as error:
+            notes.append(f"{error}; it was not compared")
+            continue
         manifest = marker.manifest if marker is not None else _named_by(home, folder.name)
         if manifest is None:
             continue  # never used by a load; collect takes it away, or names what was moved aside

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from registry.core.digest import Digest
 from registry.core.entry import Entry, Init, Register
 from registry.core.progress import Progress
-from registry.errors import EntryRefused, InvalidName, RegistryError
+from registry.errors import EntryRefused, InvalidName, NewerFormat, RegistryError
 from registry.home.home import Home
 from registry.home.prefetch import Helped, helped
 from registry.results.audit import Finding, Receipt
@@ -29,7 +29,10 @@ BEGINNING = (
     "registry repair, where the catalog has entry 1; else registry repair --from SOURCE, a home or a bundle that has it: nothing begins "
     "without it"
 )
+UPDATE = "update st-registry, then audit again"
 CONTINUED = "registry repair, where the catalog has them; else registry pull BACKUP.tar, a bundle --all whose journal goes on from this one"
+NEWER = "entry-newer"
+"""The name of the finding for entries that a newer version of this package wrote."""
 STEP = 500
 
 
@@ -42,6 +45,10 @@ class Chain:
     read: int = 0
     whole: int = 0
     """The last entry up to which everything is whole, in order, and folds."""
+    linked: int = 0
+    """The last entry up to which each names its predecessor, newer entries included."""
+    newer: list[tuple[int, NewerFormat]] = field(default_factory=list)
+    """Entries that a newer version of this package wrote, by number."""
     store: str = ""
     digests: list[Digest | None] = field(default_factory=list)
     """By number - 1: the digest of each entry that could be read."""
@@ -108,13 +115,21 @@ def _walk(
         if number % STEP == 0 or number == last:
             progress("reading the journal", number, last)
         entry = found if isinstance(found, Entry) else None
-        chain.digests.append(entry.digest if entry is not None else None)
+        newer = found if isinstance(found, NewerFormat) else None
+        digest = newer.digest if newer is not None else entry.digest if entry is not None else None
+        chain.digests.append(Digest(digest) if digest is not None else None)
         chain.read += entry is not None
         problem = _problem(chain, number, found, seen)
+        if newer is not None and problem is None:
+            chain.newer.append((number, newer))
+        if problem is None and chain.linked == number - 1:
+            chain.linked = number
         if entry is not None and problem is None and chain.whole == number - 1:
             problem = _fold(chain, tallying, entry)
         if problem is not None:
             chain.findings.append(problem)
+            if problem.name != NEWER:
+                chain.linked = min(chain.linked, number - 1)
         elif entry is not None and chain.whole == number - 1:
             chain.whole = number
             chain.store = entry.body.store if isinstance(entry.body, Init) else chain.store
@@ -133,7 +148,7 @@ def _problem(
             "entry-missing",
             f"entry {number} of the journal is missing, and entry {chain.last} is there",
         )
-    if isinstance(found, RegistryError):
+    if isinstance(found, RegistryError) and not isinstance(found, NewerFormat):
         return _broken(chain, "entry-damaged", found.with_hint())
     previous = chain.digest(number - 1)
     if number > 1 and previous is not None and found.previous != previous:
@@ -142,6 +157,8 @@ def _problem(
             "chain-broken",
             f"entry {number} follows {found.previous}, and entry {number - 1} is {previous}",
         )
+    if isinstance(found, NewerFormat):
+        return None
     if found.id in seen:
         return Finding(
             "entry-repeated",
@@ -156,6 +173,10 @@ def _problem(
 def _fold(chain: Chain, tallying: Tallying, entry: Entry) -> Finding | None:
     try:
         tallying.fold(entry)
+    except NewerFormat as error:
+        return Finding(
+            NEWER, f"entry {entry.number} names what this version cannot read: {error}", (), UPDATE
+        )
     except RegistryError as error:
         return Finding(
             "entry-refused",
@@ -200,11 +221,11 @@ def against(chain: Chain, receipt: Receipt) -> list[Finding]:
                 "restore a bundle --all, or a home, from before; nothing here can prove what was changed",
             )
         ]
-    if chain.whole < receipt.number:
+    if chain.linked < receipt.number:
         return [
             Finding(
                 "journal-rewritten",
-                f"{said}, and the chain up to it is broken after entry {chain.whole}",
+                f"{said}, and the chain up to it is broken after entry {chain.linked}",
                 (),
                 chain.mend(ANY_SOURCE),
             )
@@ -215,6 +236,12 @@ def against(chain: Chain, receipt: Receipt) -> list[Finding]:
 def concerning(chain: Chain, names: Mapping[str, list[str]]) -> list[Finding]:
     """The chain's findings, with the versions they cost: those that are registered after the last whole entry."""
     found = list(chain.findings)
+    if chain.newer:
+        number, error = chain.newer[0]
+        more = f" and {len(chain.newer) - 1} more" if len(chain.newer) > 1 else ""
+        found.append(
+            Finding(NEWER, f"{error} (entry {number}{more}; not checked from there on)", (), UPDATE)
+        )
     if found:
         first = found[0]
         costs = tuple(dict.fromkeys([*chain.after, *names.get("after", [])]))

@@ -13,15 +13,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from registry.core.filenames import LEFT_BY_DESKTOPS
+from registry.core.settings import read_config
 from registry.core.text import shell_word
+from registry.errors import RegistryError
 from registry.home.home import Home
-from registry.home.location import OURS
+from registry.home.location import FOLDERS, OURS
 from registry.operations.shared.staging import is_ours as is_staged
 from registry.results.audit import Finding
 from registry.store import checkout as _checkout
 from registry.store.preserve import is_aside
 
-_LOCAL = re.compile(r"sources\.jsonl|config\.json|config\.\d+\.tmp|set-aside-[0-9a-f]{8}", re.ASCII)
+_LOCAL = re.compile(
+    r"sources\.jsonl|config\.json|config\.\d+\.tmp|set-aside-[0-9a-f]{8}|\.registry-[0-9a-f]{16}",
+    re.ASCII,
+)
 
 
 def strays(home: Home) -> list[Finding]:
@@ -37,7 +42,17 @@ def strays(home: Home) -> list[Finding]:
         ("staging", is_staged),
     ):
         places += [place for place in _within(home.root / folder) if not ours(place.name)]
-    return found + [
+    files = [
+        Finding(
+            "stray-file",
+            f"{name!r} is not a folder, and a registry keeps files in a folder of that name",
+            (),
+            f"mv {shell_word(str(home.root / name))} ELSEWHERE",
+        )
+        for name in FOLDERS
+        if os.path.lexists(home.root / name) and not (home.root / name).is_dir()
+    ]
+    return [*found, *files] + [
         Finding(
             "stray-file",
             f"{str(place.relative_to(home.root))!r} is no part of a registry",
@@ -46,6 +61,15 @@ def strays(home: Home) -> list[Finding]:
         )
         for place in places
     ]
+
+
+def check_config(home: Home) -> list[Finding]:
+    """Return a finding for settings that cannot be read, which block every change."""
+    try:
+        read_config(home.root)
+    except RegistryError as error:
+        return [Finding("config-damaged", str(error), (), "registry repair")]
+    return []
 
 
 def beside(home: Home) -> list[str]:

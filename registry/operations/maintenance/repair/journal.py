@@ -191,8 +191,7 @@ def _give_up(
             hint="restore it from a registry or a bundle that has it: registry repair --from "
             "SOURCE",
         )
-    aside = home.root / "local" / f"set-aside-{secrets.token_hex(4)}"
-    aside.mkdir(parents=True, mode=0o700)
+    aside = make_aside(home)
     for number in range(broken, until + 1):
         file = home.root / "journal" / f"{number:020}.json"
         if file.exists():
@@ -200,6 +199,13 @@ def _give_up(
             result.set_aside.append(aside / file.name)
     home.journal.sync()
     result.forgotten += costs
+
+
+def make_aside(home: Home) -> Path:
+    """Make a folder for files that are set aside."""
+    aside = home.root / "local" / f"set-aside-{secrets.token_hex(4)}"
+    aside.mkdir(parents=True, mode=0o700)
+    return aside
 
 
 def _read(home: Home, number: int, *, lost: bool = False) -> Entry | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -13,30 +14,36 @@ from registry.core import manifest as _manifest
 from registry.core.digest import Digest, digest_of, digest_of_stream
 from registry.core.manifest import File, Manifest, Parent
 from registry.core.progress import Progress
+from registry.core.settings import config_path, read_config
 from registry.errors import (
     BrokenChain,
     CatalogDiverged,
     EntryRefused,
+    Invalid,
     RegistryError,
     StoreUnavailable,
     reason,
 )
 from registry.home.home import WRITE_WAIT, Home
+from registry.operations.maintenance.audit import audit
 from registry.operations.maintenance.audit.blobs import damaged
 from registry.operations.maintenance.audit.full import facts_of
 from registry.operations.shared.resolve import line_of
-from registry.results.audit import Lost, Mended, Repaired
+from registry.results.audit import Finding, Lost, Mended, Repaired
 from registry.store.verified_reader import Reader
 from registry.util.gc_pause import uncollected
 
-from .journal import Journaled, mend_journal
+from .journal import Journaled, make_aside, mend_journal
 from .sources import HubCopies, Opener, Source, Wanted, named_sources, own_sources
 
 if TYPE_CHECKING:
     from registry.catalog.compare import Snapshot
     from registry.catalog.queries import Needs
 
+_DIGESTS = re.compile("sha256:[0-9a-f]{64}", re.ASCII)
 FULL = (errno.ENOSPC, errno.EDQUOT)
+LOSSES = ("blob-missing", "blob-damaged", "blob-size")
+"""Findings for blobs, which repair lists as lost."""
 
 
 def repair(
@@ -51,6 +58,7 @@ def repair(
             uncollected()
         )  # for millions of values, none in a circle, the collector would look at all again and again
         named = stack.enter_context(named_sources(home, sources))
+        set_aside = _set_config_aside(home)
         stack.enter_context(home.store_lock.shared(timeout=60.0))
         with home.write_lock.exclusive(WRITE_WAIT):
             snapshot = stack.enter_context(_old_catalog(home))
@@ -67,7 +75,11 @@ def repair(
                 journal = mend_journal(home, snapshot, named, accept_journal=accept_journal)
                 if journal.lost:
                     return Repaired(
-                        home.journal.last(), None, tuple(journal.mended), tuple(journal.lost)
+                        home.journal.last(),
+                        None,
+                        tuple(journal.mended),
+                        tuple(journal.lost),
+                        set_aside=set_aside,
                     )
                 path = home.renew(reader=reader)
         mended = _mend_manifests(home, snapshot, _skipped(home), [*named, HubCopies(home)])
@@ -80,6 +92,7 @@ def repair(
         found += _derive(home, needs, bad)
         if any(digest not in bad for digest in _skipped(home)):
             path = home.renew()
+        remaining = _remaining(home, bad, reader.whole | needs.blobs().keys(), progress)
     lost = [Lost(needs.what(digest), tuple(needs.users_of(digest))) for digest in bad]
     whole = [digest for digest in needs.blobs() if digest not in bad]
     size = sum(sizes[digest] if digest in sizes else home.blobs.size(digest) for digest in whole)
@@ -91,7 +104,45 @@ def repair(
         tuple(journal.forgotten),
         len(whole),
         size,
-        tuple(journal.set_aside),
+        (*set_aside, *journal.set_aside),
+        remaining,
+    )
+
+
+def _set_config_aside(home: Home) -> tuple[Path, ...]:
+    """Set settings aside that cannot be read, which block every change."""
+    path = config_path(home.root)
+    try:
+        read_config(home.root)
+    except Invalid:
+        pass
+    except StoreUnavailable as error:
+        if getattr(error.__cause__, "errno", None) in (errno.EACCES, errno.EPERM):
+            return ()
+    else:
+        return ()
+    target = make_aside(home) / path.name
+    path.rename(target)
+    return (target,)
+
+
+def _remaining(
+    home: Home, bad: Mapping[Digest, None], hashed: Collection[Digest], progress: Progress
+) -> tuple[Finding, ...]:
+    """Return what an audit of every byte still finds, lost blobs apart."""
+    audited = audit(
+        home,
+        full=True,
+        probes=False,
+        receipt=None,
+        against=None,
+        progress=progress,
+        verified=[digest for digest in hashed if digest not in bad],
+    )
+    return tuple(
+        finding
+        for finding in audited.findings
+        if finding.name not in LOSSES or bad.keys().isdisjoint(_DIGESTS.findall(finding.what))
     )
 
 

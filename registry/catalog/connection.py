@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 from pathlib import Path
 from stat import S_ISREG
 
-from registry.errors import Busy, CatalogDiverged, RegistryError, StoreUnavailable
+from registry.errors import Busy, CatalogDiverged, RegistryError, StoreUnavailable, reason
 from registry.util.regular_file import kind_of
+
+from . import wal_index
 
 BUSY_SECONDS = 60.0
 """How long SQLite waits for another writer; with a short wait the next step of load fails."""
@@ -56,20 +59,29 @@ def connect_readonly(path: Path, *, timeout: float = BUSY_SECONDS) -> sqlite3.Co
 
     `immutable` sees no other writer, so it is only for a file without a log that cannot be written: not from here, or for want of room.
     """
-    connection = _connect(path, "mode=ro", timeout)
-    try:
-        connection.execute("SELECT 1 FROM entries LIMIT 1").fetchall()
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        if not isinstance(error, sqlite3.OperationalError):
-            raise
-        log = Path(f"{path}-wal")
-        if (os.access(path.parent, os.W_OK) and not is_full(error)) or (
-            log.exists() and log.stat().st_size
-        ):
-            raise
-        return _connect(path, "mode=ro&immutable=1", timeout)
+    with contextlib.ExitStack() as opened:
+        try:
+            connection = opened.enter_context(
+                contextlib.closing(_connect(path, "mode=ro", timeout))
+            )
+            connection.execute("SELECT 1 FROM entries LIMIT 1").fetchall()
+        except sqlite3.OperationalError as error:
+            if (os.access(path.parent, os.W_OK) and not is_full(error)) or not has_empty_log(path):
+                raise
+            return connect_immutable(path, timeout)
+        opened.pop_all()
     return connection
+
+
+def connect_immutable(path: Path, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """Return a connection that needs no room. The file must have an empty log."""
+    return _connect(path, "mode=ro&immutable=1", timeout)
+
+
+def has_empty_log(path: Path) -> bool:
+    """Return whether everything that was committed is in the catalog's file itself."""
+    log = Path(f"{path}-wal")
+    return not log.exists() or not log.stat().st_size
 
 
 def translated(error: BaseException | None, path: Path) -> RegistryError | None:
@@ -100,6 +112,13 @@ def is_full(error: BaseException | None) -> bool:
 
 def _connect(path: Path, how: str, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
     refuse_what_waits(path)
+    if "immutable" not in how:
+        try:
+            wal_index.allocate(path)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise sqlite3.OperationalError(f"database or disk is full: {path}-shm") from error
+            raise sqlite3.OperationalError(f"unable to open {path}-shm: {reason(error)}") from error
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?{how}",
         uri=True,

@@ -12,7 +12,7 @@ from registry.core.digest import Digest
 from registry.core.text import shell_word
 from registry.errors import CatalogBehind, StoreUnavailable
 
-from .connection import connect_readonly
+from .connection import connect_readonly, has_empty_log
 from .migrate import newest, newest_older
 from .writer import Writer, head
 
@@ -97,6 +97,17 @@ class Opened:
             self._writer = Writer(path or self._make())
             self._note(self._writer)
         return self._writer
+
+    def room_to_commit(
+        self, connection: sqlite3.Connection
+    ) -> contextlib.AbstractContextManager[None]:
+        """Hold the disk space that committing may need. Raises StoreUnavailable."""
+        return self.writer().room_to_commit(connection)
+
+    def start_in_memory(self) -> Path | None:
+        """Return the file that a catalog in memory can begin with, if one exists."""
+        path = newest(self._folder)[1] or newest_older(self._folder)
+        return path if path is not None and has_empty_log(path) else None
 
     def transaction(self) -> contextlib.AbstractContextManager[sqlite3.Connection]:
         """A connection that changes rows; they are durable when the block ends."""

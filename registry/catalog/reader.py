@@ -23,7 +23,15 @@ from registry.core.text import shell_word
 from registry.errors import CatalogDiverged, SchemaBehind, StoreUnavailable, reason
 
 from . import schema
-from .connection import BESIDE, BUSY_SECONDS, connect, connect_readonly, is_full, translated
+from .connection import (
+    BESIDE,
+    BUSY_SECONDS,
+    connect,
+    connect_immutable,
+    connect_readonly,
+    is_full,
+    translated,
+)
 from .migrate import Migrations, file_name, newest, newest_older, packaged
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
@@ -96,16 +104,24 @@ class Catalog:
         return cls(_publish(folder, migrations, generation + 1, fill=fill))
 
     @classmethod
-    def passing(cls, fill: Callable[[sa.Connection], None]) -> Catalog:
-        """A catalog that only this process sees, and that is gone when it is closed; no file is made where others look for one."""
+    def passing(
+        cls, fill: Callable[[sa.Connection], None], *, start: Path | None = None
+    ) -> Catalog:
+        """Return a catalog in memory, which needs no room on the disk and which no one
+        else sees.
+
+        It begins as a copy of `start`, a catalog file with an empty log, migrated if it
+        is older. Raises sqlite3.Error if that cannot be read.
+        """
         catalog = cls(Path())
         catalog._engine = sa.create_engine(
             "sqlite://",
-            creator=_connect_to_nothing,
+            creator=lambda: _connect_to_memory(start),
             poolclass=sa.pool.StaticPool,
             json_serializer=_json,
         )
         with catalog._engine.begin() as connection:
+            connection.exec_driver_sql("BEGIN")  # which the driver leaves to its callers
             packaged().upgrade(connection)
             fill(connection)
         return catalog
@@ -195,9 +211,15 @@ def _engine(path: Path, *, readonly: bool = False, making: bool = False) -> sa.E
     return engine
 
 
-def _connect_to_nothing() -> sqlite3.Connection:
-    """A database without a name: in memory, and on the disk for temporary files where it outgrows that."""
-    return sqlite3.connect("", check_same_thread=False)
+def _connect_to_memory(start: Path | None) -> sqlite3.Connection:
+    with contextlib.ExitStack() as failed:
+        connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        failed.callback(connection.close)
+        if start is not None:
+            with contextlib.closing(connect_immutable(start)) as source:
+                source.backup(connection)
+        failed.pop_all()
+    return connection
 
 
 def _json(value: Any) -> str:
@@ -256,6 +278,8 @@ def _make(
         engine.dispose()
     # Only now, when all is in the one file: what a write-ahead log still held would be left behind.
     with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+        # exclusive: without the shared file, for which there may be no room
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         connection.execute("PRAGMA journal_mode=WAL")
     _sync(path)
 

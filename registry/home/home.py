@@ -18,6 +18,7 @@ import functools
 import itertools
 import os
 import secrets
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -31,11 +32,14 @@ from registry.core.text import counted, shell_word
 from registry.errors import (
     BrokenChain,
     Busy,
+    CatalogBehind,
     CatalogDiverged,
     EntryRefused,
     HomeNotFound,
     InvalidName,
     RegistryError,
+    SchemaBehind,
+    StoreUnavailable,
 )
 from registry.store.blobs import Blobs
 from registry.store.journal import Journal
@@ -47,10 +51,9 @@ from registry.store.verified_reader import Reader
 from .location import FIRST_ENTRY, is_home, make_private, refuse_foreign
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from sqlalchemy import Connection
 
+    from registry.catalog.reader import Catalog
     from registry.core.digest import Digest
     from registry.store.backend import Backend
 
@@ -79,6 +82,7 @@ class Home:
         self.store_lock = Lock(self.root / "store.lock", LockQueue(queue, "store"))
         self.write_lock = Lock(self.root / "write.lock", LockQueue(queue, "write"))
         self._catalog = Opened(self.root, lambda: self.writable, self.fold_into)
+        self._in_memory: tuple[int, Catalog] | None = None
         self._warnings: list[str] = []
 
     @classmethod
@@ -113,6 +117,9 @@ class Home:
     def close(self) -> None:
         """Let go of the catalog."""
         self._catalog.close()
+        if self._in_memory is not None:
+            self._in_memory[1].close()
+            self._in_memory = None
 
     @property
     def writable(self) -> bool:
@@ -205,21 +212,31 @@ class Home:
                     os.getuid(),
                 )
                 self._fold(connection, entry, self.blobs.read)
-                self.journal.append(entry)
+                with self._catalog.room_to_commit(connection):
+                    self.journal.append(entry)
                 appended = True
                 if is_upgrade:
                     self.warn(
                         f"this registry is written in entry format {_entry.FORMAT} from entry {entry.number} on:"
                         " st-registry 0.1 can no longer read it"
                     )
-        except RegistryError as error:
-            if not appended:
+        except (RegistryError, OSError, sqlite3.Error) as error:
+            if not appended and not self._has_entry(entry):
                 raise
+            why = error.with_hint() if isinstance(error, RegistryError) else str(error)
             self.warn(
-                "recorded, but the catalog could not be updated and will be at the next "
-                f"command: {error.with_hint()}"
+                "recorded, but the disk or the catalog refused what follows the record, and the "
+                f"next command completes it: {why}"
             )
         return entry
+
+    def _has_entry(self, entry: Entry | None) -> bool:
+        """Return whether the journal has an entry whose writing ended with an error."""
+        try:
+            written = self.journal.read(entry.number) if entry is not None else None
+        except RegistryError:
+            return False
+        return entry is not None and written is not None and written.id == entry.id
 
     def catch_up(self) -> None:
         """Fold what the catalog has not seen. Raises CatalogDiverged if the journal is not the one it was folded from."""
@@ -243,8 +260,24 @@ class Home:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A snapshot of the catalog, brought up to the journal if that takes no waiting; else a warning says how old it is."""
+        """Connect to a snapshot of the catalog, brought up to the journal.
+
+        Where that would take waiting, a warning says how old it is. Where the catalog
+        cannot be opened or updated, because the disk is full or read-only, the entries
+        that it lacks are folded in memory, and a warning says so.
+        """
         self.begun()
+        with contextlib.ExitStack() as stack:
+            try:
+                self._prepare_reading()
+                connection = stack.enter_context(self._catalog.reading())
+            except (StoreUnavailable, CatalogBehind, SchemaBehind) as error:
+                number, catalog = self._fold_in_memory()
+                connection = stack.enter_context(catalog.reading())
+                self.warn(f"{error}; answering from memory, as of entry {number}")
+            yield connection
+
+    def _prepare_reading(self) -> None:
         if self._catalog.reader() is None:
             self.catch_up()
         number = self._healed(self._catalog.head_for_reading)
@@ -255,8 +288,41 @@ class Home:
                 f"the catalog has entry {number}, and the journal lacks it; for details: "
                 "registry audit; to repair it: registry repair"
             )
-        with self._catalog.reading() as connection:
-            yield connection
+
+    def _fold_in_memory(self) -> tuple[int, Catalog]:
+        """Return a catalog in memory that is up to date, and the number of its last
+        entry.
+
+        It is made from the catalog on the disk if that can be read, else from the whole
+        journal.
+        """
+        from registry.catalog.reader import Catalog
+
+        last = self.journal.last()
+        if self._in_memory is None or self._in_memory[0] != last:
+            start = self._catalog.start_in_memory()
+            try:
+                catalog = Catalog.passing(self._fold_rest, start=start)
+            except (sqlite3.Error, CatalogDiverged):
+                if start is None:
+                    raise
+                catalog = Catalog.passing(self._fold_rest)
+            self._in_memory = (last, catalog)
+        return self._in_memory
+
+    def _fold_rest(self, connection: Connection) -> None:
+        """Fold into a catalog in memory what it lacks."""
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        number, digest = head(raw)
+        if not number:
+            self.fold_into(connection)
+            return
+        self._refuse_another_journal(number, digest)
+        with _refusal_told():
+            for entry in self.journal.follow(number, digest):
+                self._fold(raw, entry, self.blobs.read_or_miss)
+        self.refuse_gap(head(raw)[0])
 
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
         """Every row of the catalog, by table: what two folds of one journal must agree in."""
@@ -278,10 +344,9 @@ class Home:
 
     def _catch_up_quickly(self, number: int) -> None:
         if not self.writable:
-            self.warn(
-                f"this home is read-only and its catalog is behind; answering as of entry {number}"
+            raise CatalogBehind(
+                f"this registry is read-only and its catalog ends with entry {number}"
             )
-            return
         try:
             with self.write_lock.exclusive(READ_WAIT):
                 self.catch_up()

@@ -13,7 +13,13 @@ from registry.catalog import fast_reads
 from registry.core import entry as _entry
 from registry.core.digest import Digest
 from registry.core.version import Taken, Version
-from registry.errors import NumberTaken, ParentNotFound, VersionNotFound
+from registry.errors import (
+    Busy,
+    NumberTaken,
+    ParentNotFound,
+    StoreUnavailable,
+    VersionNotFound,
+)
 from registry.home.home import Home
 from registry.operations.shared.resolve import resolve
 from registry.operations.shared.source_log import remember
@@ -106,7 +112,14 @@ def register(
     if options.alias is not None:
         from registry.operations.labels.labels import alias
 
-        alias(home, version, options.alias)
+        try:
+            alias(home, version, options.alias)
+        except (Busy, StoreUnavailable) as error:
+            raise type(error)(
+                f"{version.reference} is registered, but its alias {options.alias!r} could not be "
+                f"set: {error}",
+                hint=f"registry alias {version.reference} {options.alias}",
+            ) from error
         version = resolve(home, version)
     return replace(
         result, version=version, already=entry is None, name=version.name, number=version.number

@@ -8,7 +8,7 @@ BENCHMARKS := $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test bench clean
+.PHONY: help venv demo test faults bench clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +33,16 @@ browser:
 	@command -v chromium >/dev/null || [ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null || \
 		{ apt-get update -q && apt-get install --yes --no-install-recommends chromium; }
 
-test: $(STAMP) browser ## run ruff, mypy, the tests, and the check of the built wheel
+# The tests of faults make small file systems and let system calls fail; others are told what was not tested.
+.PHONY: fault-tools
+fault-tools:
+	@{ command -v strace && command -v mkfs.ext4; } >/dev/null || [ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null || \
+		{ apt-get update -q && apt-get install --yes --no-install-recommends strace e2fsprogs; }
+
+faults: $(STAMP) fault-tools ## make every fault: full disks, kills, errors and power cuts (8 min)
+	FAULTS=full $(BIN)/python -m pytest -n 2 --dist load tests/faults
+
+test: $(STAMP) browser fault-tools ## run ruff, mypy, the tests, and the check of the built wheel
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

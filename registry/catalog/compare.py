@@ -24,7 +24,7 @@ from registry.errors import CatalogDiverged
 from . import schema as t
 from .apply import ReadBlob, fold
 from .columns import Shape, Values
-from .connection import REBUILD, connect_readonly
+from .connection import REBUILD, connect_readonly, lacks_room, translated
 from .migrate import packaged
 from .rebuild import Tally
 from .row_sinks import GatheredRows
@@ -92,7 +92,8 @@ class Snapshot:
         try:
             return cls(connect_readonly(path, timeout=10.0), path.name)
         except sqlite3.Error as error:
-            raise damaged(path.name, error) from None
+            refused = translated(error, path) if lacks_room(error, path) else None
+            raise refused or damaged(path.name, error) from None
 
     def __enter__(self) -> Snapshot:
         return self

@@ -19,6 +19,8 @@ BUSY_SECONDS = 60.0
 
 REBUILD = "to rebuild it from the journal: registry repair"
 """Hint for a catalog that is damaged."""
+_LEAST_ROOM = 1 << 17
+"""Free bytes with which SQLite opens a catalog in any case."""
 BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite adds to a database's name for what it lays beside it."""
 _PRAGMAS = (
@@ -66,7 +68,11 @@ def connect_readonly(path: Path, *, timeout: float = BUSY_SECONDS) -> sqlite3.Co
             )
             connection.execute("SELECT 1 FROM entries LIMIT 1").fetchall()
         except sqlite3.OperationalError as error:
-            if (os.access(path.parent, os.W_OK) and not is_full(error)) or not has_empty_log(path):
+            if not has_empty_log(path) or (
+                os.access(path.parent, os.W_OK)
+                and not is_full(error)
+                and not lacks_room(error, path)
+            ):
                 raise
             return connect_immutable(path, timeout)
         opened.pop_all()
@@ -108,6 +114,17 @@ def translated(error: BaseException | None, path: Path) -> RegistryError | None:
 def is_full(error: BaseException | None) -> bool:
     """Whether SQLite found no room: for the database, or for the index of its log, which it says in other words."""
     return any(text in str(error) for text in ("disk is full", "disk I/O"))
+
+
+def lacks_room(error: BaseException, path: Path) -> bool:
+    """Return whether an SQLite error comes from a lack of free blocks or inodes."""
+    if not is_full(error) and "unable to open" not in str(error):
+        return False
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _LEAST_ROOM or disk.f_favail == 0
 
 
 def _connect(path: Path, how: str, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:

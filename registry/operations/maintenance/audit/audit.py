@@ -102,8 +102,8 @@ class _Looked:
     """The catalog's state and the journal's end, as of one moment: no writer was between the two."""
 
     path: Path | None
-    older: Path | None
-    """A catalog of an older schema that cannot be migrated."""
+    uncompared: str | None
+    """Why the catalog was not compared, if it is not at fault."""
     snapshot: Snapshot | None
     counted: Counted | None
     indexes: IndexCheck | None
@@ -124,7 +124,9 @@ def _look(home: Home) -> _Looked:
         except StoreUnavailable:  # no space left
             path = None
         if path is None:
-            return _Looked(None, newest_older(folder), None, None, None, None, 0, last)
+            catalog = newest_older(folder)
+            note = older(catalog.name) if catalog is not None else None
+            return _Looked(None, note, None, None, None, None, 0, last)
         try:
             snapshot = Snapshot.of(path)
             with closed_if_it_fails(snapshot):
@@ -132,6 +134,8 @@ def _look(home: Home) -> _Looked:
                 return _Looked(
                     path, None, snapshot, snapshot.counted(), IndexCheck(path), None, number, last
                 )
+        except StoreUnavailable as error:
+            return _Looked(path, f"{error}; it was not compared", None, None, None, None, 0, last)
         except CatalogDiverged as error:
             return _Looked(path, None, None, None, None, error, 0, last)
 
@@ -151,8 +155,8 @@ def _content(
     notes: list[str] = []
     if looked.error is not None:
         answers = [Finding("catalog-damaged", str(looked.error), (), REPAIR)]
-    elif looked.older is not None:
-        answers, notes = [], older(looked.older.name)
+    elif looked.uncompared is not None:
+        answers, notes = [], [looked.uncompared]
     else:
         answers = check_catalog(home, looked.snapshot, looked.counted, looked.indexes, chain)
         notes = behind(looked.at, chain) if not answers else []

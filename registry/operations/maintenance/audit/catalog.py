@@ -101,12 +101,12 @@ def behind(number: int, chain: Chain) -> list[str]:
     ]
 
 
-def older(name: str) -> list[str]:
+def older(name: str) -> str:
     """Return a note for a catalog of an older schema that cannot be migrated here."""
-    return [
+    return (
         f"the catalog {name!r} is of an older version of this package and was not compared; "
         "the next command that may write migrates it"
-    ]
+    )
 
 
 def _rows(

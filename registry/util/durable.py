@@ -37,7 +37,7 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
     """Open a new file that replaces `path`, synced, when the block ends without an
     error.
 
-    It gets the permissions `mode`, else those of the file that it replaces, else 0666 less
+    Its permissions are `mode`, else those of the file that it replaces, else 0666 less
     the umask.
     """
     remove_abandoned(path.parent)

@@ -113,6 +113,8 @@ def add(
     JSON or CSV file of an evaluator. The model is loaded once, an adapter must change something, and what the model encodes
     is kept, also for the texts in `probes`: a file (a path), or a sequence of texts, pairs and mappings {"text": ...,
     "prompt": ...}. With measure=False none of that is done, and torch is not needed.
+    tokenizer is a folder whose tokenizer files are taken, or the word "parent";
+    lengths and sides stay those of the folder.
 
     One folder takes `name`; several take `prefix`, and are named prefix + folder's name. Raises for one folder what is
     wrong with it; for several the errors are in the verdicts.

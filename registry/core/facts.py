@@ -130,6 +130,10 @@ class Facts:
         """The schema in which these facts are written."""
         return 1 if self.pipeline is None else 2
 
+    def in_schema(self, schema: int) -> Facts:
+        """Return these facts as an earlier schema recorded them."""
+        return dataclasses.replace(self, pipeline=None) if schema == 1 else self
+
     def to_bytes(self) -> bytes:
         """The canonical bytes."""
         value = dataclasses.asdict(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from registry.core.digest import real
+from registry.core.digest import Digest, real
 from registry.core.facts import Adapter, Facts, Files, Tensor, Token, Vocabulary
 from registry.errors import UnsafeFile
 from registry.model_files.adapter.config import read_config
@@ -14,7 +14,9 @@ from registry.model_files.config.parse import read_if_there
 from registry.model_files.config.types import NO_LENGTH
 from registry.model_files.layout.file_list import INDEX, join
 from registry.model_files.layout.layout import Layout
-from registry.model_files.tokenizer.vocabulary import Tokenizer, added_over, read_vocabulary
+from registry.model_files.tokenizer.pipeline import Pipeline, pipeline_of
+from registry.model_files.tokenizer.vocabulary import Tokenizer, added_over, read_tokenizer
+from registry.util.gc_pause import uncollected
 
 from .weights import safetensors as _weights
 
@@ -32,11 +34,14 @@ EMBEDDINGS = (
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found: the facts, the vocabulary's blob, the token list, and tensors with values that are no numbers."""
+    """What was found: the facts, the vocabulary's blob, the token list, and tensors
+    with values that are no numbers."""
 
     facts: Facts
     vocabulary: bytes
     tokens: tuple[Token, ...]
+    pipeline: Pipeline
+    """The canonical form of the tokenizer files, whose digest is in the facts."""
     not_finite: tuple[_weights.NotFinite, ...] = ()
 
 
@@ -46,25 +51,36 @@ def inspect(
     *,
     root: Sequence[Token] | None,
     parent: Vocabulary | None = None,
+    base_type: str | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Inspection:
-    """The facts of a folder; root is the token list of the root ancestor, None for a model that is its own.
+    """The facts of a folder; root is the token list of the root ancestor, None for a
+    model that is its own.
 
-    parent is what is known of the parent's token list: where the folder has that very list, it has the same added tokens, and
-    the root's is not read. The weights come first: they are hashed beside whoever copies them, while the vocabulary holds the
-    interpreter, best when the copy waits for the disk. Raises what the readers raise: UnsafeFile, NotLoadable, InvalidManifest.
+    base_type is the model type of an adapter's base, by which the library chooses the
+    class of a tokenizer.
+
+    parent is what is known of the parent's token list: where the folder has that very
+    list, it has the same added tokens, and
+    the root's is not read. The weights come first: they are hashed beside whoever
+    copies them, while the vocabulary holds the
+    interpreter, best when the copy waits for the disk. Raises what the readers raise:
+    UnsafeFile, NotLoadable, InvalidManifest.
     """
     tensors, strange = _tensors(files, layout, progress)
-    tokenizer = read_vocabulary(files, layout.tokenizer)
+    tokenizer, parsed = read_tokenizer(files, layout.tokenizer)
+    with uncollected():
+        pipeline = pipeline_of(parsed, files, layout, base_type)
     adapter = read_config(files, layout.transformer).facts if layout.is_adapter else None
     if parent is not None and parent.digest == tokenizer.digest:
         added = parent.added
     else:
         added = added_over(tokenizer.tokens, root) if root is not None else ()
     return Inspection(
-        _facts(files, layout, tokenizer, tensors, added, adapter),
+        _facts(files, layout, tokenizer, tensors, added, adapter, pipeline.digest),
         tokenizer.blob,
         tokenizer.tokens,
+        pipeline,
         tuple(strange),
     )
 
@@ -100,6 +116,7 @@ def _facts(
     tensors: list[Tensor],
     added: tuple[Token, ...],
     adapter: Adapter | None,
+    pipeline: Digest,
 ) -> Facts:
     there = set(files.paths())
     config = read_if_there(files, join(layout.transformer, "config.json"), there)
@@ -119,6 +136,7 @@ def _facts(
         else None,
         adapter=adapter,
         settings=_settings(files, layout, there),
+        pipeline=pipeline,
     )
 
 

@@ -67,7 +67,7 @@ def off(one: Path, other: Path, texts: tuple[str, ...] = lively.TEXTS) -> float:
         (
             setting(TOKENIZER, split_special_tokens=True),
             SPECIAL,
-            [TOKENIZER, "split_special_tokens", "True", "False", "--tokenizer DIR"],
+            [TOKENIZER, "split_special_tokens", "True", "False", "--tokenizer parent"],
             "adapter-tokenizer",
         ),
         (
@@ -79,7 +79,7 @@ def off(one: Path, other: Path, texts: tuple[str, ...] = lively.TEXTS) -> float:
                 "'[CLS]'",
                 "special_tokens_map.json",
                 TOKENIZER,
-                "--tokenizer DIR",
+                "--tokenizer parent",
             ],
             "adapter-tokenizer",
         ),

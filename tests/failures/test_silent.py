@@ -74,7 +74,9 @@ def test_lower_casing_that_is_switched_off_in_the_settings_alone(reg, made, copi
     assert lively.distance(spoiled, right) > 1e-3
 
     files = ("tokenizer.json", "tokenizer_config.json", "do_lower_case", "strip_accents")
-    with raises(ParentMismatch, "resized@1", *files, "--tokenizer DIR", check="adapter-tokenizer"):
+    with raises(
+        ParentMismatch, "resized@1", *files, "--tokenizer parent", check="adapter-tokenizer"
+    ):
         reg.add(copied, "medical")
 
 

@@ -52,7 +52,10 @@ SPOKEN = {
     help=f"Which class loads it, where that cannot be told: {', '.join(CLASSES)}.",
 )
 @click.option(
-    "--tokenizer", metavar="DIR", type=Folder(), help="Where its tokenizer lies, if elsewhere."
+    "--tokenizer",
+    metavar="DIR",
+    type=Folder(),
+    help="Take the tokenizer files of a folder, or of the parent (the word parent).",
 )
 @click.option(
     "--force",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from registry.core.facts import Facts, Files, Token
 from registry.errors import RegistryError
 from registry.model_files.facts import Inspection
 from registry.model_files.layout.layout import Layout
+from registry.model_files.tokenizer.equivalence import Decision
+from registry.model_files.tokenizer.pipeline import Pipeline, read_pipeline
 
 IDENTITY, INTEGRITY, STRUCTURE, EFFECT, MEASUREMENT = (
     "identity",
@@ -33,6 +36,16 @@ class ParentView:
     """Return the shapes of the transformer's parameters by the names that the installed
     library gives them; None if they are not known."""
 
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The canonical form of its tokenizer files."""
+        return read_pipeline(self.files, self.layout)
+
+
+Decide = Callable[["Candidate", ParentView], Decision]
+"""Function that decides with the installed library whether two tokenizers are
+equivalent."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -48,6 +61,9 @@ class Candidate:
     """Made by resize, which has looked at every new token."""
     contrary: str = ""
     """The base that evidence names, where another one was declared."""
+    decide: Decide | None = None
+    """Decides where the tokenizer files do not; None where the library may not be
+    asked."""
 
 
 @dataclass(frozen=True)

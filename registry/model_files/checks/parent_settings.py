@@ -179,14 +179,10 @@ def _of_a_full_model(candidate: Candidate, parent: ParentView) -> Iterator[str]:
     )
     for key in sorted(own.keys() | other.keys()) if own["class"] == other["class"] else ("class",):
         yield from _said(key, own.get(key), other.get(key))
-    mine, theirs = (
-        _object(view, view.layout.tokenizer, "tokenizer.json") for view in (candidate, parent)
-    )
-    yield from (
-        f"{part} in tokenizer.json is another"
-        for part in _PARTS
-        if mine and theirs and mine.get(part) != theirs.get(part)
-    )
+    other_parts = set(candidate.inspection.pipeline.differing(parent.pipeline)).intersection(_PARTS)
+    if other_parts and candidate.decide is not None:  # the class may build equal ones
+        other_parts.intersection_update(candidate.decide(candidate, parent).components)
+    yield from (f"{part} in tokenizer.json is another" for part in _PARTS if part in other_parts)
     config, before = (
         dict(flat(_object(view, view.layout.transformer, "config.json")))
         for view in (candidate, parent)

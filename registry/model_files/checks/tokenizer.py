@@ -8,8 +8,9 @@ from registry.errors import InvalidTokens, NotLoadable, ParentMismatch
 from registry.model_files.config.parse import read_if_there
 from registry.model_files.layout.file_list import join
 from registry.model_files.tokenizer.base_vocabulary import lexicon_of
+from registry.model_files.tokenizer.equivalence import spoken
+from registry.model_files.tokenizer.pipeline import model_type_of
 from registry.model_files.tokenizer.token_list import Wanted, lint
-from registry.model_files.tokenizer.vocabulary import special_tokens, splits_special
 
 from .base import IDENTITY, Candidate, ParentView, Problem, checks
 from .helpers import some
@@ -108,11 +109,13 @@ def config_counts_the_rows(candidate: Candidate) -> Problem | None:
     net=IDENTITY,
 )
 def adapter_has_its_parents_tokenizer(candidate: Candidate) -> Problem | None:
-    """Same tokens with the same ids and flags, and the same way to them."""
+    """Equivalent tokenizers: equal ids for every text. Equal pipelines show it, else
+    the library decides."""
     parent, facts = candidate.parent, candidate.inspection.facts
     if parent is None or not candidate.layout.is_adapter:
         return None
-    if facts.vocabulary.digest != parent.facts.vocabulary.digest:
+    has_tokens = facts.vocabulary.digest == parent.facts.vocabulary.digest
+    if not has_tokens and not (candidate.decide and _has_other_flags_only(candidate, parent)):
         common = len(parent.tokens)
         more = candidate.inspection.tokens[common:]
         if more and tuple(candidate.inspection.tokens[:common]) == tuple(parent.tokens):
@@ -123,37 +126,50 @@ def adapter_has_its_parents_tokenizer(candidate: Candidate) -> Problem | None:
                 "pass that base with --parent (if it was resized in memory and never saved, "
                 "its rows are lost: resize again and train again)",
             )
+        return _other_tokens(candidate, parent)
+    base_type = model_type_of(parent.files, parent.layout)
+    pipeline = candidate.inspection.pipeline.on_base(base_type)
+    if pipeline.digest == (parent.facts.pipeline or parent.pipeline.digest):
+        return None
+    components = pipeline.differing(parent.pipeline)
+    if not components:
+        return None
+    if candidate.decide is None:
         return Problem(
-            f"the tokens are not those of {parent.reference}: {_difference(candidate, parent)}",
-            "pass the base that it was trained on with --parent",
+            f"the tokens are those of {parent.reference}, but tokenizer.json and "
+            "tokenizer_config.json do not show that the tokenizers are equivalent: "
+            f"{spoken(components, pipeline, parent.pipeline)} "
+            "(transformers decides that, and it was not asked)",
+            f"install transformers and leave out --no-measure, or {_TAKE_PARENTS}",
         )
-    if facts.tokenizer != parent.facts.tokenizer:
-        return Problem(
-            f"the tokens are those of {parent.reference}, but the tokenizers are not equivalent: "
-            "tokenizer.json or the settings in tokenizer_config.json (class, do_lower_case, "
-            "strip_accents, special tokens) differ",
-            "use the tokenizer of the parent with --tokenizer DIR",
-        )
-    own, other = (special_tokens(view.files, view.layout.tokenizer) for view in (candidate, parent))
-    name = next((name for name in own if own[name] != other[name]), None)
-    apart, together = (
-        splits_special(view.files, view.layout.tokenizer) for view in (candidate, parent)
+    decision = candidate.decide(candidate, parent)
+    if decision.is_equivalent:
+        return None
+    if not has_tokens:
+        return _other_tokens(candidate, parent)
+    return Problem(
+        f"the tokens are those of {parent.reference}, but the tokenizers are not equivalent: "
+        f"{decision.explain()} (tokenizer.json, tokenizer_config.json and "
+        f"special_tokens_map.json: {spoken(components, pipeline, parent.pipeline)})",
+        _TAKE_PARENTS,
     )
-    if apart != together:
-        return Problem(
-            f"tokenizer_config.json has split_special_tokens {apart}, "
-            f"but that of {parent.reference} has {together} "
-            f"(special tokens in texts are {'split' if apart else 'recognized'})",
-            "use the tokenizer of the parent with --tokenizer DIR",
-        )
-    return (
-        Problem(
-            f"the {name} is {own[name]!r}, but that of {parent.reference} is {other[name]!r} "
-            "(special_tokens_map.json takes precedence over tokenizer_config.json)",
-            "use the tokenizer of the parent with --tokenizer DIR",
-        )
-        if name is not None
-        else None
+
+
+_TAKE_PARENTS = "use the tokenizer of the parent with --tokenizer parent"
+
+
+def _other_tokens(candidate: Candidate, parent: ParentView) -> Problem:
+    return Problem(
+        f"the tokens are not those of {parent.reference}: {_difference(candidate, parent)}",
+        "pass the base that it was trained on with --parent",
+    )
+
+
+def _has_other_flags_only(candidate: Candidate, parent: ParentView) -> bool:
+    """Whether two different token lists have the same contents under the same ids."""
+    own, expected = candidate.inspection.tokens, parent.tokens
+    return len(own) == len(expected) and all(
+        first[:2] == second[:2] for first, second in zip(own, expected, strict=True)
     )
 
 

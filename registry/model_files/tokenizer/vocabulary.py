@@ -31,7 +31,7 @@ _FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
 _ENTRY = itemgetter(0, 1)
 _token = partial(tuple.__new__, Token)
 _quoted = json.encoder.encode_basestring
-_SPECIAL = (
+SPECIAL_NAMES = (
     "bos_token",
     "eos_token",
     "unk_token",
@@ -40,6 +40,7 @@ _SPECIAL = (
     "cls_token",
     "mask_token",
 )
+"""Names under which a tokenizer_config.json gives special tokens."""
 _LOWER_CASING = {
     "do_lower_case": True,
     "strip_accents": None,
@@ -88,18 +89,27 @@ class Tokenizer:
 
 def read_vocabulary(files: Files, folder: str = "") -> Tokenizer:
     """The tokenizer in a folder of a model. Raises NotLoadable where there is none, UnsafeFile for an impossible one."""
+    return read_tokenizer(files, folder)[0]
+
+
+def read_tokenizer(files: Files, folder: str = "") -> tuple[Tokenizer, dict[str, Any] | None]:
+    """Return the tokenizer in a folder, and its parsed tokenizer.json; None without
+    that file.
+
+    Raises NotLoadable, UnsafeFile.
+    """
     with uncollected():
         return _read(files, folder)
 
 
-def _read(files: Files, folder: str) -> Tokenizer:
+def _read(files: Files, folder: str) -> tuple[Tokenizer, dict[str, Any] | None]:
     there = set(files.paths())
     path, words, config_path = (
         f"{folder}/{name}" if folder else name for name in (TOKENIZER, WORDS, CONFIG)
     )
     config = read_if_there(files, config_path, there)
-    if path in there:
-        value = read_object(files, path)
+    value = read_object(files, path) if path in there else None
+    if value is not None:
         tokens = _tokens(value, path)
         described: object = _without_vocabulary(
             {key: item for key, item in value.items() if key not in ("truncation", "padding")}
@@ -111,7 +121,8 @@ def _read(files: Files, folder: str) -> Tokenizer:
     else:
         raise NotLoadable(
             f"the tokenizer is missing: found neither {path} nor {words}",
-            hint="use the tokenizer of another folder with --tokenizer DIR",
+            hint="use the tokenizer of the parent with --tokenizer parent, "
+            "or of another folder with --tokenizer DIR",
         )
     blob = vocabulary_bytes(tokens)
     digest = digest_of(blob)
@@ -123,13 +134,14 @@ def _read(files: Files, folder: str) -> Tokenizer:
         separators=(",", ":"),
     )
     length = config.get("model_max_length")
-    return Tokenizer(
+    tokenizer = Tokenizer(
         tokens,
         digest,
         digest_of(whole.encode("utf-8", "surrogatepass")),
         length if type(length) is int and 0 < length < ID_LIMIT else None,
         blob,
     )
+    return tokenizer, value
 
 
 def vocabulary_bytes(tokens: Sequence[Token]) -> bytes:
@@ -279,8 +291,8 @@ def settings_of(config: Mapping[str, Any]) -> dict[str, object]:
     name = str(config.get("tokenizer_class") or "TokenizersBackend").removesuffix("Fast")
     name = "TokenizersBackend" if name == "PreTrainedTokenizer" else name
     said = {key: config[key] for key in _SETTINGS if key in config}
-    said |= {key: _content(config[key]) for key in _SPECIAL if key in config}
-    return {"class": name, **dict.fromkeys(_SPECIAL), **_DEFAULTS.get(name, {}), **said}
+    said |= {key: _content(config[key]) for key in SPECIAL_NAMES if key in config}
+    return {"class": name, **dict.fromkeys(SPECIAL_NAMES), **_DEFAULTS.get(name, {}), **said}
 
 
 def special_tokens(files: Files, folder: str) -> dict[str, str | None]:
@@ -295,10 +307,10 @@ def special_tokens(files: Files, folder: str) -> dict[str, str | None]:
     overruling = (
         {}
         if "added_tokens_decoder" in config
-        else {key: _content(beside[key]) for key in _SPECIAL if key in beside}
+        else {key: _content(beside[key]) for key in SPECIAL_NAMES if key in beside}
     )
     settings = settings_of(config)
-    return {**{key: _content(settings[key]) for key in _SPECIAL}, **overruling}
+    return {**{key: _content(settings[key]) for key in SPECIAL_NAMES}, **overruling}
 
 
 def splits_special(files: Files, folder: str) -> bool:

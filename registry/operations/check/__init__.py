@@ -117,7 +117,7 @@ def _version(
         own = list(identity(home, item))
         outcomes += own
         try:
-            stage = of_version(home, item)
+            stage = replace(of_version(home, item), asks_library=options.measured)
         except (RegistryError, OSError) as error:
             outcomes.append(
                 Outcome(
@@ -187,7 +187,7 @@ def _folder(
     name = os.fspath(folder)
     _refuse_missing(home, folder, options.parent)
     try:
-        stage = of_folder(home, folder, options.parent)
+        stage = replace(of_folder(home, folder, options.parent), asks_library=options.measured)
     except Invalid:
         raise
     except ParentNotFound as error:

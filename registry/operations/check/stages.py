@@ -35,6 +35,7 @@ from registry.operations.shared.resolve import (
     named,
     stored,
 )
+from registry.operations.shared.tokenizer_decision import TokenizerDecider, base_type_of
 
 if TYPE_CHECKING:
     from registry.model_files.checks import Candidate, ParentView
@@ -58,6 +59,8 @@ class Stage:
     """The parent, where it is a registered one."""
     contrary: str = ""
     """The base that evidence names, where another one was declared."""
+    asks_library: bool = True
+    """Whether the library may decide on tokenizers whose files differ."""
 
     @property
     def facts(self) -> Facts:
@@ -75,7 +78,12 @@ class Stage:
         from registry.model_files.checks import Candidate
 
         return Candidate(
-            self.files, self.layout, self.inspection, self.parent, contrary=self.contrary
+            self.files,
+            self.layout,
+            self.inspection,
+            self.parent,
+            contrary=self.contrary,
+            decide=TokenizerDecider().function if self.asks_library else None,
         )
 
     @property
@@ -121,7 +129,9 @@ def of_version(home: Home, version: Version) -> Stage:
             vocabulary
         )  # where token lists are equal nobody looks into them, and whether they are there is asked here
     root, view = tokens_of(home, line[-1].vocabulary), _registered(home, parent)
-    found = inspect(files, layout, root=root, parent=view.facts.vocabulary)
+    found = inspect(
+        files, layout, root=root, parent=view.facts.vocabulary, base_type=base_type_of(view)
+    )
     return Stage(version.reference, version, files, layout, found, view, parent_version=parent)
 
 
@@ -183,7 +193,7 @@ def of_folder(
         None,
         files,
         layout,
-        inspect(files, layout, root=root),
+        inspect(files, layout, root=root, base_type=base_type_of(view)),
         view,
         evidence,
         known,

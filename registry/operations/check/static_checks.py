@@ -61,7 +61,7 @@ def same_facts(home: Home, stage: Stage, version: Version) -> Outcome:
         recorded = facts_of(home, version)
     except RegistryError as error:
         return Outcome(FACTS, "integrity", version.reference, FAILED, message=error.with_hint())
-    other = _other_facts(recorded, stage.facts)
+    other = _other_facts(recorded, stage.facts.in_schema(recorded.schema))
     if not other:
         return Outcome(
             FACTS,

@@ -15,15 +15,17 @@ from registry.core.digest import Digest
 from registry.core.facts import Files
 from registry.core.progress import Progress
 from registry.core.text import shell_word
-from registry.errors import InvalidName, ParentNotFound, RegistryError
+from registry.errors import Invalid, InvalidName, ParentNotFound, RegistryError
 from registry.home.home import Home
 from registry.hub import cache
-from registry.operations.shared.examine import open_folder, with_tokenizer
+from registry.operations.shared.examine import open_folder
+from registry.operations.shared.resolve import facts_of, stored
 from registry.results.registration import Added, Verdict
 from registry.store.blob_files import StoredFiles
 
 from .commit import register
 from .kinds import fits
+from .other_tokenizer import PARENT, with_parents_tokenizer, with_tokenizer
 from .parents import Known, declared_parent, evidence_of, find_parent
 from .pipeline import AddOptions, Prepared, prepare
 from .provenance import provenance, with_overridden_evidence
@@ -54,8 +56,9 @@ def add(
     with (
         home.adding(),
         ThreadPoolExecutor(1, "git") as aside,
-        opened(home, folder, name, options, progress, register_base) as (files, said, fixed),
+        opened(home, folder, name, options, progress, register_base) as (folder_files, said, fixed),
     ):
+        files = folder_files
         came = aside.submit(
             provenance,
             run=options.run,
@@ -68,6 +71,8 @@ def add(
         parent = said
         if parent is None and is_adapter(files, options.model_class):
             parent = _find_or_add_parent(home, folder, name, files, options, progress)
+        if options.tokenizer == PARENT and not options.fix:
+            files = _on_parents_tokenizer(home, files, parent, options)
         prepared = prepare(
             home,
             files,
@@ -76,6 +81,7 @@ def add(
             write=not options.dry_run,
             progress=progress,
             forced=options.forced,
+            asks_library=options.measured,
         )
         probes, prepared = _measured(home, name, files, prepared, parent, options, progress)
         if parent is not None and parent.warning:
@@ -258,7 +264,7 @@ def opened(
             yield found
         return
     files: Files = open_folder(home, folder)
-    if options.tokenizer is not None:
+    if isinstance(options.tokenizer, Path):
         files = with_tokenizer(files, open_folder(home, options.tokenizer))
     yield files, _declared(home, folder, files, options), ()
 
@@ -280,6 +286,20 @@ def _declared(home: Home, folder: Path, files: Files, options: AddOptions) -> Kn
         config = read_config(files, transformer)
         evidence = evidence_of(home, folder, config.base, config.revision)
     return declared_parent(home, options.parent, evidence, fits(home, files, options.model_class))
+
+
+def _on_parents_tokenizer(
+    home: Home, files: Files, parent: Known | None, options: AddOptions
+) -> Files:
+    """Return the files with the parent's tokenizer. Raises Invalid for a model without
+    a parent."""
+    if parent is None:
+        raise Invalid(
+            "--tokenizer parent requires a parent (the folder names none)", hint="add --parent"
+        )
+    return with_parents_tokenizer(
+        files, stored(home, parent.version), facts_of(home, parent.version), options.model_class
+    )
 
 
 def is_adapter(files: Files, model_class: str | None) -> bool:

@@ -69,6 +69,8 @@ def register(
     )
     if options.dry_run:
         return _dry_run(home, result)
+    if prepared.tokenizer is not None:
+        source = {**source, "tokenizer": prepared.tokenizer}
     _, facts, _ = store_small(
         home, (prepared.vocabulary, prepared.facts.to_bytes(), prepared.manifest.to_bytes())
     )

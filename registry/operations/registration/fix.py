@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry.core.digest import Digest, real
-from registry.core.facts import Facts, Files, read
-from registry.core.filenames import ADAPTER_CONFIG, TOKENIZER_FILES
+from registry.core.facts import Facts, Files
+from registry.core.filenames import ADAPTER_CONFIG
 from registry.core.progress import Progress
 from registry.core.text import shell_word
 from registry.core.version import Version
@@ -30,12 +30,14 @@ from registry.operations.loading.checkout import home_checkout
 from registry.operations.shared.examine import open_folder
 from registry.operations.shared.resolve import facts_of, resolve, stored
 from registry.operations.shared.staging import staging
+from registry.operations.shared.tokenizer_decision import TokenizerDecider, base_type_of
 from registry.results.registration import Added
 from registry.util import regular_file
 
 from .commit import register
 from .kinds import parent_candidate
 from .measure import keep_probes
+from .other_tokenizer import PARENT, parents_contents, tokenizer_contents
 from .parents import Known, declared_parent, evidence_of, find_parent, place_of
 from .pipeline import AddOptions, Prepared, prepare
 from .provenance import provenance
@@ -70,8 +72,9 @@ def mended(
         files: Files = open_folder(home, folder)
         model = work / "model"
         _copy(files, model)
-        if options.tokenizer is not None:
-            _take_tokenizer(open_folder(home, options.tokenizer), model)
+        if isinstance(options.tokenizer, Path):
+            tokenizer = open_folder(home, options.tokenizer)
+            _write(model, tokenizer_contents(open_folder(home, model), "", tokenizer, ""))
         if not (model / ADAPTER_CONFIG).is_file():
             renamed = unwrapped(home, folder, model, options.model_class)
             yield (
@@ -86,6 +89,10 @@ def mended(
 
         said = mend_config(model)
         parent, replaced = _parent(home, folder, model, name, options, register_base)
+        if options.tokenizer == PARENT:
+            adapter, base = open_folder(home, model), parent.version
+            facts = facts_of(home, base)
+            _write(model, parents_contents(adapter, stored(home, base), facts, options.model_class))
         parent, done = _mend(home, model, work, name, parent, options, progress)
         _refuse_another_base(home, model, parent)
         yield open_folder(home, model), parent, (*said, *replaced, *done)
@@ -101,11 +108,12 @@ def _copy(files: Files, target: Path) -> None:
             shutil.copyfileobj(stream, out)
 
 
-def _take_tokenizer(files: Files, model: Path) -> None:
-    for path in TOKENIZER_FILES:
-        (model / path).unlink(missing_ok=True)
-        if path in files.paths():
-            (model / path).write_bytes(read(files, path))
+def _write(model: Path, contents: Mapping[str, bytes | None]) -> None:
+    for path, content in contents.items():
+        if content is None:
+            (model / path).unlink(missing_ok=True)
+        else:
+            (model / path).write_bytes(content)
 
 
 def _parent(
@@ -452,7 +460,14 @@ def _check(
     )
     adapter = layout(files, class_hint=options.model_class, parent_class=made.manifest.model_class)
     run_checks(
-        Candidate(files, adapter, inspect(files, adapter, root=None), parent=view), options.forced
+        Candidate(
+            files,
+            adapter,
+            inspect(files, adapter, root=None, base_type=base_type_of(view)),
+            parent=view,
+            decide=TokenizerDecider().function if options.measured else None,
+        ),
+        options.forced,
     )
 
 

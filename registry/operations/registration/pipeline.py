@@ -15,6 +15,7 @@ from registry.core.progress import Progress
 from registry.errors import InvalidPath
 from registry.home.home import Home
 from registry.operations.shared.resolve import VersionLike
+from registry.operations.shared.tokenizer_decision import TokenizerDecider, base_type_of
 
 from .kinds import kind_of, parent_candidate, parent_view
 from .parents import Known
@@ -35,7 +36,8 @@ class AddOptions:
     parent: VersionLike | None = None
     with_parents: bool = False
     model_class: str | None = None
-    tokenizer: Path | None = None
+    tokenizer: Path | str | None = None
+    """Folder of its tokenizer, or the word `parent`."""
     alias: str | None = None
     message: str | None = None
     run: str | None = None
@@ -68,6 +70,9 @@ class Prepared:
     rows: str | None
     forced: tuple[str, ...] = ()
     """Ids of the checks of judgement that failed and were let pass."""
+    tokenizer: dict[str, Any] | None = None
+    """How the library decided that the tokenizer is equivalent to the parent's, if it
+    was asked."""
 
 
 def prepare(
@@ -82,12 +87,14 @@ def prepare(
     from_memory: bool = False,
     given: Giving | None = None,
     linted: bool = False,
+    asks_library: bool = True,
 ) -> Prepared:
     """Read everything once, checks included, and put the bytes into the store at the same time. Raises what a check refuses.
 
     from_memory says that files and parent were split from one live model, linted that resize has looked at every new token; of what is
     given nothing is stored before all checks passed.
     The caller holds the store's lock from here to register, so that collect frees nothing in between.
+    asks_library: the tokenizer library decides on tokenizers whose files differ.
     """
     from registry.model_files.checks import Candidate, run_checks
     from registry.model_files.facts import inspect
@@ -103,6 +110,8 @@ def prepare(
                 f"{ord(hidden[0]):04X}, which changes how a terminal shows text"
             )
     root, parent_files, parent_facts = parent_view(home, parent)
+    parent_model = parent_candidate(home, parent, parent_files, parent_facts)
+    decider = TokenizerDecider()
     digest = parent.version.digest if parent else None
     with (
         storing_meanwhile(home, files, layout.belongs, digest, write=write, progress=progress)
@@ -116,15 +125,17 @@ def prepare(
             layout,
             root=root,
             parent=parent_facts.vocabulary if parent_facts is not None else None,
+            base_type=base_type_of(parent_model),
         )
         candidate = Candidate(
             files,
             layout,
             inspection,
-            parent=parent_candidate(home, parent, parent_files, parent_facts),
+            parent=parent_model,
             from_memory=from_memory,
             linted=linted,
             contrary=parent.contrary if parent is not None else "",
+            decide=decider.function if asks_library else None,
         )
         passed = run_checks(candidate, forced)
         kept, originals = stored()
@@ -147,4 +158,5 @@ def prepare(
         passed.warnings,
         rows,
         passed.forced,
+        decider.record,
     )

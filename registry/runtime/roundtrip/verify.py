@@ -50,13 +50,16 @@ class Returned:
 
     model: Any
     remarks: tuple[str, ...]
-    """In what it encodes otherwise although all that a folder holds is the same, a sentence each."""
+    """In what it encodes otherwise although all that a folder holds is the same, a
+    sentence each."""
 
 
 def prove(live: Live, folder: Path, adapter: str | None) -> Returned:
-    """Load the folder and compare it with the live model, on which that adapter acts alone, or none.
+    """Load the folder and compare it with the live model, on which that adapter acts
+    alone, or none.
 
-    A model on another device than the processor is compared by its tensors, classes and settings only. Raises NotLoadable naming what
+    A model on another device than the processor is compared by its tensors, classes and
+    settings only. Raises NotLoadable naming what
     differs.
     """
     try:
@@ -77,7 +80,8 @@ def prove(live: Live, folder: Path, adapter: str | None) -> Returned:
 
 
 def stands_on(live: Live, folder: Path, facts: Facts) -> bool:
-    """Whether transformer and tokenizer of a live model, adapters apart, are bit for bit those of the folder; facts are the folder's.
+    """Whether transformer and tokenizer of a live model, adapters apart, are bit for
+    bit those of the folder; facts are the folder's.
 
     Biases that an adapter trains in place are the adapter's, and no difference.
     """
@@ -85,7 +89,8 @@ def stands_on(live: Live, folder: Path, facts: Facts) -> bool:
 
 
 def whole(live: Live, folder: Path, facts: Facts) -> Returned | None:
-    """What lies in the folder, where all of a live model without adapters is that, what is around its transformer included; else None."""
+    """What lies in the folder, where all of a live model without adapters is that, what
+    is around its transformer included; else None."""
     back = _same_base(live, folder, facts)
     if back is None or live.model._get_model_config() != back._get_model_config():
         return None
@@ -94,7 +99,8 @@ def whole(live: Live, folder: Path, facts: Facts) -> Returned | None:
 
 
 def together(live: Live, back: Any, adapters: Mapping[str, str]) -> str | None:
-    """What differs where those adapters act on both, on the loaded model under the names that they map to; None where nothing does."""
+    """What differs where those adapters act on both, on the loaded model under the
+    names that they map to; None where nothing does."""
     if live.model.device.type != "cpu":
         return None
     problem, _ = measured(live, take_apart(back), adapters)
@@ -181,13 +187,15 @@ def _differences(live: Live, back: Live, adapter: str | None) -> Iterator[Proble
 
 
 def _ways_to_ids(mine: Any, back: Any) -> Iterator[Problem]:
-    """What of the tokenizer decides into which ids a text falls, and how many of them are read."""
+    """What of the tokenizer decides into which ids a text falls, and how many of them
+    are read."""
     own, other = (_of_the_tokenizer(model) for model in (mine, back))
     yield from (Problem(f"the tokenizer's {difference}") for difference in differing(own, other))
 
 
 def _said_of_the_model(mine: Any, back: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What each says of itself as a whole, prompts first; what was never set is worked out anew."""
+    """What each says of itself as a whole, prompts first; what was never set is worked
+    out anew."""
     one, two = (model._get_model_config() for model in (mine, back))
     keys = [
         key

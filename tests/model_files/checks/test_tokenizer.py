@@ -72,7 +72,7 @@ def test_another_way_to_the_same_tokens_is_refused(tmp_path):
     edit(adapter / "tokenizer_config.json", lambda config: config.update(do_lower_case=False))
 
     files = ("tokenizer.json", "tokenizer_config.json", "do_lower_case")
-    quoted = ("minilm@1", *files, "--tokenizer DIR")
+    quoted = ("minilm@1", *files, "--tokenizer parent")
     with raises(ParentMismatch, *quoted, check="adapter-tokenizer"):
         warnings(adapter, base)
 

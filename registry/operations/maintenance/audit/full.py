@@ -70,8 +70,23 @@ def facts_of(home: Home, manifest: _manifest.Manifest, root: Version | None) -> 
         files,
         layout(files, class_hint=manifest.model_class, parent_class=manifest.model_class),
         root=tokens,
+        base_type=_base_type(home, manifest),
     )
     return found.facts, found.vocabulary
+
+
+def _base_type(home: Home, manifest: _manifest.Manifest) -> str | None:
+    """Return the model type of an adapter's base, by which the class of its tokenizer
+    is chosen."""
+    from registry.model_files.layout import layout
+    from registry.model_files.tokenizer.pipeline import model_type_of
+
+    base = next((parent for parent in manifest.parents if parent.role == "base"), None)
+    if manifest.kind != "adapter" or base is None:
+        return None
+    base_manifest = _manifest.parse(home.blobs.read(base.digest))
+    files = StoredFiles(base_manifest, home.blobs)
+    return model_type_of(files, layout(files, class_hint=base_manifest.model_class))
 
 
 def _is_bad(home: Home, version: Version, root: Version, bad: set[Digest]) -> bool:
@@ -91,11 +106,12 @@ def _differing(home: Home, version: Version, root: Version) -> str | None:
     except RegistryError as error:
         return error.with_hint()
     recorded = home.blobs.read(version.facts)
-    if facts.to_bytes() == recorded and home.blobs.read(version.vocabulary) == vocabulary:
-        return None
     from registry.core.facts import parse
 
     before = parse(recorded)
+    facts = facts.in_schema(before.schema)
+    if facts.to_bytes() == recorded and home.blobs.read(version.vocabulary) == vocabulary:
+        return None
     names = [
         name
         for name in (
@@ -110,6 +126,7 @@ def _differing(home: Home, version: Version, root: Version) -> str | None:
             "architecture",
             "adapter",
             "settings",
+            "pipeline",
         )
         if getattr(before, name) != getattr(facts, name)
     ]

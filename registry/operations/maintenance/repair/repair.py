@@ -313,7 +313,8 @@ def _derive(home: Home, needs: Needs, bad: dict[Digest, None]) -> list[Mended]:
                 _manifest.parse(home.blobs.read(version.digest)),
                 root if root.digest != version.digest else None,
             )
-            for content in (facts.to_bytes(), vocabulary):
+            # The lost facts may have been recorded in either schema.
+            for content in (facts.to_bytes(), facts.in_schema(1).to_bytes(), vocabulary):
                 digest = digest_of(content)
                 if digest in bad:
                     del bad[home.blobs.add(content)]

@@ -38,6 +38,7 @@ def check_evidence(home: Home, connection: Connection) -> list[Finding]:
         for model in queries.models(connection)
         for version in queries.versions(connection, model.name)
         if version.kind == "adapter"
+        and version.parents
         and version.parents[0].evidence == "given"
         and PARENT_EVIDENCE not in version.forced
     }

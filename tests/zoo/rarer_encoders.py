@@ -135,25 +135,6 @@ declare(
 )
 
 
-def _roberta_shaped(folder: Path, kind: str, **settings: Any) -> None:
-    size = bpe_files.roberta(folder, "old", tokenizer_class=f"{kind}Tokenizer")
-    sizes: dict[str, Any] = {**ENCODER, "max_position_embeddings": 514, **settings}
-    model = model_of(
-        f"{kind}Model", f"{kind}Config", **sizes, vocab_size=size, pad_token_id=1, type_vocab_size=1
-    )
-    write_model(folder, model)
-    sentence_files(folder, normalize=False)
-
-
-declare(
-    "longformer",
-    ("allenai/longformer-base-4096",),
-    _roberta_shaped,
-    {"kind": "Longformer", "attention_window": [16, 16], "bos_token_id": 0, "eos_token_id": 2},
-    resaves=False,
-)
-
-
 def _unigram_bert_shaped(folder: Path, kind: str, **settings: Any) -> None:
     """Write Nyströmformer, BigBird, Funnel or RemBERT with ALBERT's tokenizer."""
     size = tokenizer_files.albert(folder)

@@ -18,7 +18,7 @@ from registry.results.check import Report
 from registry.results.diff import Difference
 from registry.results.hub import Pulled, Pushed, State, Synced
 from registry.results.queries import Details, Found, Lineage, TokenHistory
-from registry.results.registration import Added, AliasMove, Saved, Verdict
+from registry.results.registration import Added, AliasMove, Approval, Saved, Verdict
 from registry.results.storage import Bundled, Checkout, Collected, Deleted, Unbundled, Usage
 
 from .registry import Metrics, Operand, PathLike, Probes, Registry, Texts, VersionLike
@@ -51,6 +51,9 @@ def add(  # type: ignore[overload-overlap]
     metrics: Metrics | None = ...,
     probes: PathLike | Sequence[Any] | None = ...,
     measure: bool = ...,
+    trust_code: bool | str = ...,
+    ignore_code: bool = ...,
+    code: PathLike | None = ...,
     progress: Progress = ...,
     home: PathLike | None = ...,
 ) -> Added: ...
@@ -77,6 +80,9 @@ def add(
     metrics: Metrics | None = ...,
     probes: PathLike | Sequence[Any] | None = ...,
     measure: bool = ...,
+    trust_code: bool | str = ...,
+    ignore_code: bool = ...,
+    code: PathLike | None = ...,
     progress: Progress = ...,
     home: PathLike | None = ...,
 ) -> tuple[Verdict, ...]: ...
@@ -102,6 +108,9 @@ def add(
     metrics: Metrics | None = None,
     probes: PathLike | Sequence[Any] | None = None,
     measure: bool = True,
+    trust_code: bool | str = False,
+    ignore_code: bool = False,
+    code: PathLike | None = None,
     progress: Progress = silent,
     home: PathLike | None = None,
 ) -> Added | tuple[Verdict, ...]:
@@ -115,6 +124,9 @@ def add(
     "prompt": ...}. With measure=False none of that is done, and torch is not needed.
     tokenizer is a folder whose tokenizer files are taken, or the word "parent";
     lengths and sides stay those of the folder.
+    trust_code approves the custom code of the folder, or only the code of that digest;
+    ignore_code uses the classes of the library instead; code is a folder with the files
+    of other repositories that the model refers to.
 
     One folder takes `name`; several take `prefix`, and are named prefix + folder's name. Raises for one folder what is
     wrong with it; for several the errors are in the verdicts.
@@ -139,6 +151,9 @@ def add(
             metrics=metrics,
             probes=probes,
             measure=measure,
+            trust_code=trust_code,
+            ignore_code=ignore_code,
+            code=code,
             progress=progress,
         )
 
@@ -163,6 +178,22 @@ def annotate(
     """Set notes of a version; None removes one."""
     with Registry(home) as registry:
         return registry.annotate(version, notes)
+
+
+def approve(
+    version: VersionLike,
+    *,
+    message: str | None = None,
+    undo: bool = False,
+    home: PathLike | None = None,
+) -> Approval:
+    """Approve the custom code of a version, or a code digest; or withdraw the approval.
+
+    An approval is for the code digest: every version with the same code may run it.
+    Raises ForeignCode for a version without custom code.
+    """
+    with Registry(home) as registry:
+        return registry.approve(version, message=message, undo=undo)
 
 
 def audit(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from registry.core import settings as _settings
+from registry.core.code_permission import set_permission
 from registry.core.progress import Progress, silent
 from registry.core.recordable import recordable
 from registry.core.reference import path_of
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from registry.results.diff import Difference
     from registry.results.hub import Pulled, Pushed, State, Synced
     from registry.results.queries import Details, Found, Lineage, TokenHistory
-    from registry.results.registration import Added, AliasMove, DemoResult, Saved, Verdict
+    from registry.results.registration import Added, AliasMove, Approval, DemoResult, Saved, Verdict
     from registry.results.storage import Bundled, Checkout, Collected, Deleted, Unbundled, Usage
 
 VersionLike: TypeAlias = "str | Version"
@@ -54,6 +55,9 @@ class Registry:
             from registry.home.home import Home
 
             self._home = Home.open(self.settings)
+        from registry.operations.shared.custom_code import permission_of
+
+        set_permission(permission_of(self._home))  # what the code of models may do here
         return self._home
 
     @property
@@ -97,6 +101,9 @@ class Registry:
         metrics: Metrics | None = ...,
         probes: PathLike | Sequence[Any] | None = ...,
         measure: bool = ...,
+        trust_code: bool | str = ...,
+        ignore_code: bool = ...,
+        code: PathLike | None = ...,
         progress: Progress = ...,
     ) -> Added: ...
     @overload
@@ -121,6 +128,9 @@ class Registry:
         metrics: Metrics | None = ...,
         probes: PathLike | Sequence[Any] | None = ...,
         measure: bool = ...,
+        trust_code: bool | str = ...,
+        ignore_code: bool = ...,
+        code: PathLike | None = ...,
         progress: Progress = ...,
     ) -> tuple[Verdict, ...]: ...
 
@@ -145,6 +155,9 @@ class Registry:
         metrics: Metrics | None = None,
         probes: PathLike | Sequence[Any] | None = None,
         measure: bool = True,
+        trust_code: bool | str = False,
+        ignore_code: bool = False,
+        code: PathLike | None = None,
         progress: Progress = silent,
     ) -> Added | tuple[Verdict, ...]:
         """Register a folder, or several, parents first; or what `hf://org/repo` has, as pull does.
@@ -157,12 +170,16 @@ class Registry:
         "prompt": ...}. With measure=False none of that is done, and torch is not needed.
         tokenizer is a folder whose tokenizer files are taken, or the word "parent";
         lengths and sides stay those of the folder.
+        trust_code approves the custom code of the folder, or only the code of that digest;
+        ignore_code uses the classes of the library instead; code is a folder with the files
+        of other repositories that the model refers to.
 
         One folder takes `name`; several take `prefix`, and are named prefix + folder's name. Raises for one folder what is
         wrong with it; for several the errors are in the verdicts.
         """
         from registry.operations.registration.add import add, add_several
         from registry.operations.registration.pipeline import AddOptions
+        from registry.operations.shared.custom_code import CodeOptions
 
         forced = ([force] if isinstance(force, str) else [*force]) + (
             ["adapter-trained", "adapter-effect"] if allow_no_effect else []
@@ -186,6 +203,7 @@ class Registry:
             metrics=metrics_of(metrics),
             probes=probes,
             measured=measure,
+            code=CodeOptions(trust_code, ignore_code, path_of(code) if code is not None else None),
         )
         if isinstance(folder, str) and folder.startswith("hf://"):
             from registry.operations.hub.pull import add_from_hub
@@ -684,6 +702,31 @@ class Registry:
 
         recordable(reason, "the reason")
         return yank(self.home, version, reason=reason, undo=undo)
+
+    def approve(
+        self, version: VersionLike, *, message: str | None = None, undo: bool = False
+    ) -> Approval:
+        """Approve the custom code of a version, or a code digest; or withdraw the approval.
+
+        An approval is for the code digest: every version with the same code may run it.
+        Raises ForeignCode for a version without custom code.
+        """
+        from registry.operations.labels.approve import approve
+
+        return approve(self.home, version, message=message, undo=undo)
+
+    def code_in(
+        self, folder: PathLike, *, code: PathLike | None = None, model_class: str | None = None
+    ) -> Approval | None:
+        """Return the custom code that `add` with trust_code would approve, or None."""
+        from registry.operations.labels.approve import code_in
+
+        return code_in(
+            self.home,
+            path_of(folder),
+            code=path_of(code) if code is not None else None,
+            model_class=model_class,
+        )
 
     def delete(
         self,

@@ -32,6 +32,7 @@ SECTIONS = {
         "resolve": "inspect",
     },
     "Name": {"alias": "labels", "annotate": "labels", "yank": "labels", "delete": "labels"},
+    "Trust": {"approve": "approve"},
     "Files": {"checkout": "load", "merge": "register", "bundle": "maintain"},
     "House": {
         "init": "maintain",

@@ -20,6 +20,11 @@ BLOCK = 4 << 20
 _is_digest = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII).fullmatch
 
 
+def is_digest(text: str) -> bool:
+    """Return whether a text is a whole digest."""
+    return _is_digest(text) is not None
+
+
 class Digest(str):
     """The SHA-256 of some content, as `sha256:` and 64 lower-case hex digits."""
 

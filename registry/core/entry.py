@@ -22,7 +22,7 @@ from .json_types import written
 FORMAT = 2
 """The format in which entries are written. Format 1 has no `login`, `uid`, Facts, Approve and Format."""
 
-FEATURES: frozenset[str] = frozenset()
+FEATURES: frozenset[str] = frozenset({"code"})
 """Features that this package implements, of those that a Format entry can demand."""
 
 EVIDENCE = ("witnessed", "hub", "path", "given")

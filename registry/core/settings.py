@@ -25,6 +25,7 @@ KEYS = {
     "user.name": "who is at work, as entries record it; a claim, not a proof",
     "load.device": "where registry load runs a model, if --device does not say",
     "load.probes": "what registry load does where a recorded text encodes otherwise, if --probes does not say: refuse, warn or skip",
+    "load.code": "never refuses all custom code of models on this machine, approved or not",
     "push.parents-to": "whose repositories registry push sends parents to, if --parents-to does not say",
 }
 """What can be set for a home. Defaults are the command line's: a program says what it wants."""

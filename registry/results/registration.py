@@ -124,3 +124,14 @@ class Said:
     source: Mapping[str, Any]
     """Arguments and data sets, as values of JSON without real numbers."""
     run: str | None = None
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Custom code, and whether its approval was changed just now."""
+
+    code: Digest
+    """The code digest."""
+    files: tuple[tuple[str, Digest], ...]
+    """(path, digest) of its files; none where only the digest was given."""
+    changed: bool

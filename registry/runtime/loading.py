@@ -15,8 +15,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
-from registry.errors import ForeignCode, Invalid, InvalidReference, MissingExtra, NotLoadable
+from registry.errors import (
+    ForeignCode,
+    Invalid,
+    InvalidReference,
+    MissingExtra,
+    NotLoadable,
+    RegistryError,
+)
 
+from .custom_code import running_code, verify_classes
 from .verify_loaded import ask, questions, refuse_no_row, rows
 
 __all__ = ["CLASSES", "ask", "encode", "load", "questions", "quiet", "rows"]
@@ -60,8 +68,8 @@ def load(folder: Path, model_class: str, **kwargs: Any) -> Any:
             hint=f"install sentence-transformers[{backend}]",
         )
     _check_device(kwargs.get("device"))
-    kwargs |= {"local_files_only": True, "trust_remote_code": False}
-    with quiet():
+    with quiet(), running_code(folder.absolute()) as has_code:
+        kwargs |= {"local_files_only": True, "trust_remote_code": has_code}
         if any(
             True for pattern in ("", "*/") for _ in folder.glob(f"{pattern}adapter_config.json")
         ):
@@ -76,9 +84,14 @@ def load(folder: Path, model_class: str, **kwargs: Any) -> Any:
                 hint="install a newer version",
             )
         try:
-            return made(str(folder.absolute()), **kwargs)
+            model = made(str(folder.absolute()), **kwargs)
+        except RegistryError:
+            raise
         except Exception as error:  # the libraries raise whatever they like, and each means the same: it cannot be loaded
             raise NotLoadable(f"{model_class} cannot load {folder}: {first_line(error)}") from error
+        if has_code:
+            verify_classes(model, folder.absolute())
+        return model
 
 
 def encode(model: Any, inputs: Iterable[Any]) -> Iterator[Any]:

@@ -85,6 +85,11 @@ def surround(adapter: Path, base: Path, out: Path) -> None:
     for name in (*_TRANSFORMER_FILES, *names):
         if (base / name).is_file():
             shutil.copyfile(base / name, out / name)
+    for path in base.rglob("*.py"):  # custom code of the model
+        inside = path.relative_to(base)
+        if ".registry" not in inside.parts and not (out / inside).exists():
+            (out / inside).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, out / inside)
     if not weights_files(out):
         raise NotLoadable(f"{base.name} has no model.safetensors to merge into")
 

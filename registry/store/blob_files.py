@@ -15,6 +15,9 @@ from .blobs import Blobs
 class StoredFiles:
     """facts.Files over the blobs of one manifest. Content is trusted to have the name's digest; Blobs.read checks."""
 
+    code_is_decided = True
+    """Whether custom code is kept was decided when the version was registered."""
+
     def __init__(self, manifest: Manifest, blobs: Blobs) -> None:
         self._files = {file.path: file for file in manifest.files}
         self._blobs = blobs

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .history import as_of, from_time, head, log, skipped, time_of
+from .history import as_of, from_time, head, log, registry_wide, skipped, time_of
 from .hub_copies import copies
 from .reachability import Needs, needs
 from .resolve import resolve
@@ -45,6 +45,7 @@ __all__ = [
     "models",
     "needs",
     "numbers_called",
+    "registry_wide",
     "resolve",
     "skipped",
     "spelled",

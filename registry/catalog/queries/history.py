@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
@@ -80,6 +81,20 @@ def _with_moves(connection: Connection, rows: list[LogRow]) -> list[LogRow]:
     return [
         replace(row, before=before.get(row.entry)) if row.kind == "Alias" else row for row in rows
     ]
+
+
+def registry_wide(connection: Connection, kind: str) -> list[dict[str, Any]]:
+    """Return the bodies of all entries of a kind that concerns no model, oldest first.
+
+    Such entries have no name, so the index of names finds them.
+    """
+    return list(
+        connection.scalars(
+            select(t.entries.c.body)
+            .where(t.entries.c.name.is_(None), t.entries.c.kind == kind)
+            .order_by(t.entries.c.number)
+        )
+    )
 
 
 def head(connection: Connection) -> int:

@@ -7,12 +7,18 @@ something else. It is refused by name, before any library sees it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from registry.core.code_permission import is_permitted
 from registry.core.facts import Files
 from registry.errors import ForeignCode, NotLoadable
+from registry.model_files.code.analysis import code_of
+from registry.model_files.code.packages import library_names
+from registry.model_files.code.references import CodeReference, references_of
 from registry.model_files.config.parse import read_object
+
+from .file_list import join
 
 _TORCH = re.compile(r"torch\.nn(\.[A-Za-z_]\w*)+", re.ASCII)
 _ACTIVATIONS = ("activation_fn", "sbert_ce_default_activation_function")
@@ -63,8 +69,60 @@ def refuse_foreign_code(files: Files, paths: Sequence[str]) -> None:
                 _refuse_tokenizer(path, value)
 
 
+def decide_code(
+    files: Files, paths: Sequence[str], config: Mapping[str, Any], folder: str
+) -> tuple[str, ...]:
+    """Return the Python files that belong to a model, given its other paths.
+
+    config is config.json of the transformer in the folder. A folder whose code was
+    decided upon (`code_is_decided`) has the files that references reach, if any. In any
+    other folder, code must be unnecessary or permitted. Raises ForeignCode.
+    """
+    references = references_of(files, paths)
+    if not references:
+        return ()
+    has_code = any(path.endswith(".py") for path in files.paths())
+    if getattr(files, "code_is_decided", False) and not has_code:
+        return ()
+    if is_native(references, config, folder):
+        return ()
+    code = code_of(files, references)
+    if getattr(files, "code_is_decided", False) or is_permitted(code.digest):
+        return tuple(path for path, _ in code.files)
+    raise ForeignCode(
+        f"{why_custom(references[0], config)} (code digest {code.digest})",
+        hint="read the Python files, then add --trust-code to approve exactly these, "
+        "or --ignore-code if the installed library has the same model",
+    )
+
+
+def is_native(references: Sequence[CodeReference], config: Mapping[str, Any], folder: str) -> bool:
+    """Return whether the installed transformers has the model that `auto_map` was for.
+
+    A repository that names its own AutoConfig was published before the library had the
+    model type. Without AutoConfig, auto_map replaces classes of a known model type.
+    """
+    names, architectures = library_names(), config.get("architectures")
+    return (
+        all(r.path == join(folder, "config.json") for r in references)
+        and any(r.key == "AutoConfig" for r in references)
+        and config.get("model_type") in names
+        and isinstance(architectures, list)
+        and bool(architectures)
+        and all(isinstance(name, str) and name in names for name in architectures)
+    )
+
+
+def why_custom(reference: CodeReference, config: Mapping[str, Any]) -> str:
+    """Return why a reference needs code, for a message."""
+    kind = config.get("model_type")
+    is_known = reference.key != "type" and isinstance(kind, str) and kind in library_names()
+    replaced = f" in place of the classes that transformers has for {kind!r}" if is_known else ""
+    return f"{reference}: the model needs custom code{replaced}"
+
+
 def _refuse_field(path: str, key: str, value: Any) -> None:
-    if key in ("auto_map", "custom_pipelines") and value:
+    if key == "custom_pipelines" and value:
         raise ForeignCode(
             f"{path} has {key!r} ({_named(value)}): "
             "the model needs custom code, which is never run",

@@ -152,6 +152,23 @@ def of_module(files: Files, there: set[str], module: Module) -> Belonging:
     return _with_weights(paths, module.folder, [_module_weights(there, module)])
 
 
+def of_custom(all_paths: set[str], module: Module) -> Belonging:
+    """Return all files of a module with a custom class, but pickles and Python files.
+
+    Which of them its class reads is not known. In the root it has none of its own.
+    """
+    inside = f"{module.folder}/"
+    paths = [
+        path
+        for path in all_paths
+        if module.folder
+        and path.startswith(inside)
+        and not path.endswith((".py", ".bin", ".pt", ".pth", ".pkl", ".ckpt", *OTHER_LIBRARIES))
+    ]
+    weights = [path for path in paths if path.endswith(".safetensors")]
+    return Belonging(tuple(paths), tuple((path, inside) for path in weights))
+
+
 def of_plain_folder(there: set[str]) -> Belonging:
     """What a folder of transformers alone has besides: the settings of a Stanford ColBERT."""
     return Belonging(tuple({"artifact.metadata"} & there))

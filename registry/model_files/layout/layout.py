@@ -13,9 +13,17 @@ from registry.core.facts import Files
 from registry.errors import NotLoadable, UnsafeFile
 from registry.model_files.config.parse import read_if_there
 
-from .custom_code import refuse_foreign_code
+from .custom_code import decide_code, refuse_foreign_code
 from .excluded import is_pickle, left_out
-from .file_list import ROOT, Belonging, join, of_module, of_plain_folder, of_transformer
+from .file_list import (
+    ROOT,
+    Belonging,
+    join,
+    of_custom,
+    of_module,
+    of_plain_folder,
+    of_transformer,
+)
 from .model_class import class_of
 from .modules import MODULES, ROUTERS, TRANSFORMERS, Module, read_modules
 
@@ -61,8 +69,8 @@ def layout(
     modules = read_modules(files, there)
     if not modules and not there & {"config.json", _ADAPTER}:
         raise _no_model(there, files)
-    main = _main(modules)
-    is_adapter = join(main.folder, _ADAPTER) in there and main.type in TRANSFORMERS
+    main = _main(modules, files, there)
+    is_adapter = join(main.folder, _ADAPTER) in there and is_transformer(files, there, main)
     if is_adapter:
         _refuse_odd_adapter(modules, main, there)
     found = [_belonging(files, there, module) for module in modules or (main,)]
@@ -71,6 +79,7 @@ def layout(
     belongs = {path for part in found for path in part.paths} | there & set(ROOT)
     refuse_foreign_code(files, sorted(belongs))
     config = read_if_there(files, join(main.folder, "config.json"), there)
+    belongs |= set(decide_code(files, sorted(belongs), config, main.folder))
     named = config.get("architectures")
     architecture = (
         named[0] if isinstance(named, list) and named and isinstance(named[0], str) else None
@@ -108,21 +117,27 @@ def layout(
     )
 
 
-def _main(modules: Sequence[Module]) -> Module:
+def _main(modules: Sequence[Module], files: Files, all_paths: set[str]) -> Module:
     """The transformer, else the first module that has a vocabulary. Without modules.json the root is a transformer."""
     if not modules:
         return Module("Transformer", "")
-    transformers = [module for module in modules if module.type in TRANSFORMERS]
+    transformers = [module for module in modules if is_transformer(files, all_paths, module)]
     others = [module for module in modules if module.type not in ROUTERS]
     return [*transformers, *others, *modules][0]
 
 
 def _belonging(files: Files, there: set[str], module: Module) -> Belonging:
-    return (
-        of_transformer(files, there, module.folder)
-        if module.type in TRANSFORMERS
-        else of_module(files, there, module)
-    )
+    if is_transformer(files, there, module):
+        return of_transformer(files, there, module.folder)
+    return of_custom(there, module) if module.is_custom else of_module(files, there, module)
+
+
+def is_transformer(files: Files, all_paths: set[str], module: Module) -> bool:
+    """Return whether a module is a transformer, by its type or its config.json."""
+    if not module.is_custom:
+        return module.type in TRANSFORMERS
+    config = read_if_there(files, module.at("config.json"), all_paths)
+    return "model_type" in config or module.at(_ADAPTER) in all_paths
 
 
 def _only(indexes: Iterable[str]) -> str | None:
@@ -151,7 +166,7 @@ def _refuse_odd_adapter(modules: Sequence[Module], main: Module, there: set[str]
     if "config.json" in there:
         raise NotLoadable(
             "the folder contains adapter_config.json and config.json "
-            "(loaders cannot distinguish an adapter and a full model in one folder)",
+            "(loaders take the weights of the base from this folder, not from the base)",
             hint="move them into two folders and add both",
         )
 

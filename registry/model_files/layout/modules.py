@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from registry.core.facts import Files, read
-from registry.errors import ForeignCode, NotLoadable, UnsafeFile
+from registry.errors import NotLoadable, UnsafeFile
 from registry.model_files.config.parse import parse, read_object
 
 MODULES = "modules.json"
@@ -30,6 +30,8 @@ class Module:
     folder: str
     is_pylate: bool = field(default=False, compare=False)
     """Whether modules.json names the class of PyLate."""
+    is_custom: bool = False
+    """Whether its class is not part of sentence-transformers."""
 
     def at(self, name: str) -> str:
         """The path of a file of this module."""
@@ -39,7 +41,7 @@ class Module:
 def read_modules(files: Files, there: set[str]) -> tuple[Module, ...]:
     """The modules of modules.json in order, the parts of a Router behind it; none if there is no modules.json.
 
-    Raises NotLoadable, UnsafeFile for a folder outside, ForeignCode for a type that is not of sentence-transformers.
+    Raises NotLoadable, and UnsafeFile for a folder outside.
     """
     if MODULES not in there:
         _refuse_lost_modules(there)
@@ -51,8 +53,7 @@ def read_modules(files: Files, there: set[str]) -> tuple[Module, ...]:
     for item in value:
         if not isinstance(item, dict) or not isinstance(item.get("path"), str):
             raise NotLoadable(f"{MODULES} has a malformed module: {item!r:.80}")
-        kind = _last_part(item.get("type"), MODULES)
-        module = Module(kind, _folder(item["path"], MODULES), item["type"] in _PYLATE)
+        module = _module(item.get("type"), _folder(item["path"], MODULES), MODULES)
         found += [module, *_parts(files, there, module)]
     twice = {
         module.folder
@@ -75,7 +76,7 @@ def _parts(files: Files, there: set[str], router: Module) -> Iterator[Module]:
     if not isinstance(types, dict) or not types or len(types) > _PARTS_LIMIT:
         raise NotLoadable(f"{path} names no types of modules")
     for name, kind in types.items():
-        part = Module(_last_part(kind, path), router.at(_folder(name, path)))
+        part = _module(kind, router.at(_folder(name, path)), path)
         if part.type in ROUTERS:
             raise NotLoadable(
                 f"{path} has a {part.type} within a {router.type}, which cannot be registered"
@@ -83,18 +84,14 @@ def _parts(files: Files, there: set[str], router: Module) -> Iterator[Module]:
         yield part
 
 
-def _last_part(kind: object, path: str) -> str:
-    """The class name of a module's type. Raises ForeignCode for one outside sentence-transformers."""
+def _module(kind: object, folder: str, path: str) -> Module:
+    """Return the module with this type, whose last part is the name of the class."""
     if not isinstance(kind, str):
         raise NotLoadable(f"{path} has a module without a type")
     if kind in _PYLATE:
-        return _PYLATE[kind]
-    if not _OURS.fullmatch(kind):
-        raise ForeignCode(
-            f"{path} has a module of type {kind!r}, code that is not part of sentence-transformers; only models "
-            "that need no code of their own can be registered"
-        )
-    return kind.rsplit(".", 1)[1]
+        return Module(_PYLATE[kind], folder, is_pylate=True)
+    name = kind.rpartition("--")[2].rpartition(".")[2]
+    return Module(name, folder, is_custom=not _OURS.fullmatch(kind))
 
 
 def _folder(path: str, where: str) -> str:

@@ -27,6 +27,8 @@ def config(
         raise Invalid(
             f"{value!r} cannot be the value of {key}", hint=f"use one of {', '.join(PROBES)}"
         )
+    if key == "load.code" and value is not None and value != "never":
+        raise Invalid(f"{value!r} cannot be the value of {key}", hint="use never, or --unset")
     if value is not None:
         known[key] = value
     elif key not in known:

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from registry.core import reference as _reference
+from registry.core.code_permission import permitting
 from registry.core.digest import Digest
 from registry.core.facts import Files
 from registry.core.progress import Progress
@@ -18,6 +19,14 @@ from registry.core.text import shell_word
 from registry.errors import Invalid, InvalidName, ParentNotFound, RegistryError
 from registry.home.home import Home
 from registry.hub import cache
+from registry.operations.shared.custom_code import (
+    Decided,
+    FolderWithCode,
+    code_of_version,
+    decide,
+    record_approval,
+    refuse_if_never,
+)
 from registry.operations.shared.examine import open_folder
 from registry.operations.shared.resolve import facts_of, stored
 from registry.results.registration import Added, Verdict
@@ -69,21 +78,37 @@ def add(
             metrics=options.metrics,
         )  # git is asked while files are read
         parent = said
-        if parent is None and is_adapter(files, options.model_class):
-            parent = _find_or_add_parent(home, folder, name, files, options, progress)
+        hidden = FolderWithCode(files, {})
+        if parent is None and is_adapter(hidden, options.model_class):
+            parent = _find_or_add_parent(home, folder, name, hidden, options, progress)
         if options.tokenizer == PARENT and not options.fix:
             files = _on_parents_tokenizer(home, files, parent, options)
-        prepared = prepare(
-            home,
+        decided = decide(
             files,
-            parent,
+            options.code,
             model_class=options.model_class,
-            write=not options.dry_run,
-            progress=progress,
-            forced=options.forced,
-            asks_library=options.measured,
+            measured=options.measured,
+            parent=code_of_version(home, parent.version) if parent else None,
         )
-        probes, prepared = _measured(home, name, files, prepared, parent, options, progress)
+        with approved(home, decided, options):
+            prepared = prepare(
+                home,
+                decided.files,
+                parent,
+                model_class=options.model_class,
+                write=not options.dry_run,
+                progress=progress,
+                forced=options.forced,
+                asks_library=options.measured,
+            )
+            probes, prepared = _measured(
+                home, name, decided.files, prepared, parent, options, progress
+            )
+        prepared = replace(
+            prepared,
+            warnings=(*decided.warnings, *prepared.warnings),
+            forced=(*prepared.forced, *decided.forced),
+        )
         if parent is not None and parent.warning:
             prepared = replace(prepared, warnings=(parent.warning, *prepared.warnings))
         added = replace(
@@ -91,7 +116,9 @@ def add(
                 home,
                 name,
                 prepared,
-                source=with_overridden_evidence(came.result(), parent, prepared.forced),
+                source=_with_code_sources(
+                    with_overridden_evidence(came.result(), parent, prepared.forced), decided
+                ),
                 options=options,
                 folder=folder,
                 probes=probes,
@@ -99,6 +126,31 @@ def add(
             fixed=fixed,
         )
     return _with_warning(added, options.metrics)
+
+
+@contextlib.contextmanager
+def approved(home: Home, decided: Decided, options: AddOptions) -> Iterator[None]:
+    """Record the approval of trusted code before it runs; a dry run only permits it."""
+    if decided.code is None:
+        yield
+        return
+    refuse_if_never(home)
+    if options.code.trust and not options.dry_run:
+        record_approval(home, decided.code.digest, message=options.message)
+    with permitting(decided.code.digest) if options.code.trust else contextlib.nullcontext():
+        yield
+
+
+def _with_code_sources(source: dict[str, Any], decided: Decided) -> dict[str, Any]:
+    """Return the source of a version with the originals and packages of its code."""
+    if decided.converted:
+        source = {**source, "converted": decided.converted}
+    if decided.code is not None:
+        from registry.model_files.code.packages import versions_of
+
+        libraries = {**versions_of(decided.code.packages), **source.get("libraries", {})}
+        source = {**source, "libraries": libraries}
+    return source
 
 
 def _measured(

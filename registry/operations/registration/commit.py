@@ -21,6 +21,7 @@ from registry.errors import (
     VersionNotFound,
 )
 from registry.home.home import Home
+from registry.operations.shared.custom_code import record_feature
 from registry.operations.shared.resolve import resolve
 from registry.operations.shared.source_log import remember
 from registry.results.registration import Added
@@ -102,6 +103,8 @@ def register(
             source=source,
         )
 
+    if any(path.endswith(".py") for path in prepared.manifest.paths):
+        record_feature(home)
     entry = home.record(decide)
     version = _registered(home, name, digest, number)
     if version is None:

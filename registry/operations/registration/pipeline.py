@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from registry.core.manifest import Manifest, Parent
 from registry.core.progress import Progress
 from registry.errors import InvalidPath
 from registry.home.home import Home
+from registry.operations.shared.custom_code import CodeOptions
 from registry.operations.shared.resolve import VersionLike
 from registry.operations.shared.tokenizer_decision import TokenizerDecider, base_type_of
 
@@ -46,6 +47,8 @@ class AddOptions:
     """Ids of checks of judgement that may fail."""
     fix: bool = False
     """Put an adapter folder right that no library loads."""
+    code: CodeOptions = field(default_factory=CodeOptions)
+    """What the user decided about custom code of the model."""
     trained_rows: bool = False
     """With fix: the old rows that an adapter carries may be others than its base's."""
     metrics: dict[str, str] | None = None

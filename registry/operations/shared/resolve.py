@@ -51,13 +51,13 @@ def entry_at(connection: Connection, at: When | None) -> int | None:
                 f"there is no entry {parsed} (entries are numbered from 1 to {head})"
             )
         return parsed
-    found = queries.as_of(connection, parsed)
-    if found == 0:
+    number = queries.as_of(connection, parsed)
+    if number == 0:
         raise EntryNotFound(
             f"this registry did not exist at {parsed} (its first entry is of "
             f"{queries.time_of(connection, 1)})"
         )
-    return found
+    return number
 
 
 def look_up(connection: Connection, version: VersionLike, at: int | None = None) -> Version:

@@ -1,0 +1,376 @@
+"""Decide on the custom code of a folder, and approve code by its digest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from registry.core import entry as _entry
+from registry.core.code_permission import is_permitted
+from registry.core.digest import Digest, digest_of
+from registry.core.facts import Files, read
+from registry.errors import ForeignCode, Invalid, NotLoadable
+from registry.home.home import Home
+from registry.hub import cache
+from registry.operations.shared.resolve import stored
+
+if TYPE_CHECKING:
+    from registry.core.version import Version
+    from registry.model_files.code import Code, CodeReference
+
+FEATURE = "code"
+"""The feature that a Format entry demands before the first version with custom code."""
+
+
+@dataclass(frozen=True)
+class CodeOptions:
+    """What the user decided about custom code."""
+
+    trust: bool | str = False
+    """Approve the code of the folder; a code digest approves only this code."""
+    ignore: bool = False
+    """Use the classes of the installed library although auto_map replaces them."""
+    folder: Path | None = None
+    """A folder with the files of other repositories that references name."""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A folder and what was decided about its code."""
+
+    files: Files
+    code: Code | None = None
+    converted: dict[str, Any] = field(default_factory=dict)
+    """`source.converted`: original files that are not stored, or not in their form."""
+    forced: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class FolderWithCode:
+    """Files of a folder whose code was decided upon, with some contents replaced.
+
+    Python files are hidden unless they are among `replaced`.
+    """
+
+    code_is_decided = True
+
+    def __init__(self, under: Files, replaced: Mapping[str, bytes]) -> None:
+        self._under = under
+        self.path: Path | None = getattr(under, "path", None)
+        self._replaced: dict[str, Path] = {}
+        visible = {path for path in under.paths() if not path.endswith(".py")}
+        self._paths = sorted(visible | replaced.keys())
+        if replaced:
+            scratch = Path(tempfile.mkdtemp(prefix="registry-code-"))
+            weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
+            for path, content in replaced.items():
+                copy = scratch / path
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(content)
+                self._replaced[path] = copy
+
+    def paths(self) -> Sequence[str]:
+        """Return relative paths, sorted."""
+        return self._paths
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file, from its copy if its content was replaced."""
+        copy = self._replaced.get(path)
+        return self._under.open(path) if copy is None else copy.open("rb")
+
+    def place(self, path: str) -> Path | None:
+        """Return the file on disk, if that is known."""
+        locate: Callable[[str], Path | None] = getattr(self._under, "place", lambda path: None)
+        return self._replaced.get(path) or locate(path)
+
+    def size(self, path: str) -> int:
+        """Return the size in bytes."""
+        copy = self._replaced.get(path)
+        return self._under.size(path) if copy is None else copy.stat().st_size
+
+
+def decide(
+    files: Files,
+    options: CodeOptions,
+    *,
+    model_class: str | None,
+    measured: bool,
+    parent: Code | None = None,
+) -> Decided:
+    """Decide what becomes of the code that a folder refers to.
+
+    parent is the code of an adapter's base: the adapter needs no approval for the same.
+    Raises ForeignCode if the model needs code that is neither permitted nor trusted.
+    """
+    from registry.model_files.code import references_of
+    from registry.model_files.config.parse import read_if_there
+    from registry.model_files.layout import layout as layout_of
+    from registry.model_files.layout.custom_code import is_native
+    from registry.model_files.layout.file_list import join
+
+    if options.trust and options.ignore:
+        raise Invalid("--trust-code and --ignore-code contradict each other")
+    hidden = FolderWithCode(files, {})
+    layout = layout_of(hidden, class_hint=model_class, parent_class="SentenceTransformer")
+    references = references_of(hidden, layout.belongs)
+    if not references:
+        return Decided(files)
+    config = read_if_there(hidden, join(layout.transformer, "config.json"), set(hidden.paths()))
+    if is_native(references, config, layout.transformer) and not options.trust:
+        return _without_code(files, hidden, references, measured=measured)
+    if options.ignore:
+        if any(reference.key == "type" for reference in references):
+            module = next(reference for reference in references if reference.key == "type")
+            raise ForeignCode(f"--ignore-code cannot leave out a module: {module}")
+        ignoring = _without_code(files, hidden, references, measured=measured)
+        return Decided(
+            hidden,
+            converted=ignoring.converted,
+            forced=("custom-code",),
+            warnings=("forced custom-code: auto_map is ignored (--ignore-code)",),
+        )
+    return _with_code(files, references, options, config, layout.belongs, parent)
+
+
+def _without_code(
+    files: Files, hidden: Files, references: Sequence[CodeReference], *, measured: bool
+) -> Decided:
+    if not measured:
+        raise ForeignCode(
+            f"{references[0]}: whether the library has the same model is not known without "
+            "loading it",
+            hint="omit --no-measure",
+        )
+    return Decided(
+        hidden,
+        converted=_converted([_original(files, reference) for reference in references]),
+        warnings=("auto_map is ignored: the installed library has this model",),
+    )
+
+
+def _with_code(
+    files: Files,
+    references: Sequence[CodeReference],
+    options: CodeOptions,
+    config: dict[str, Any],
+    belongs: Sequence[str],
+    parent: Code | None,
+) -> Decided:
+    from registry.model_files.code import code_of, references_of, rewritten
+    from registry.model_files.layout.custom_code import why_custom
+
+    replaced = {path: read(files, path) for path in files.paths() if path.endswith(".py")}
+    originals: list[dict[str, Any]] = []
+    repositories = sorted({r.repository for r in references if r.repository is not None})
+    if repositories and not options.trust:
+        raise ForeignCode(
+            f"{why_custom(references[0], config)} of another repository",
+            hint="add --trust-code to approve it, or --ignore-code if the installed library "
+            "has the same model",
+        )
+    for repository in repositories:
+        contents, commit = _repository(repository, options.folder)
+        replaced |= _reached(repository, references, contents, commit, originals)
+    for path in sorted({r.path for r in references if r.repository is not None}):
+        content = read(files, path)
+        replaced[path] = rewritten(content, path)
+        originals.append({"path": path, "size": len(content), "digest": digest_of(content)})
+    decided = FolderWithCode(files, replaced)
+    code = code_of(decided, references_of(decided, belongs))
+    reached = {path for path, _ in code.files}
+    replaced = {
+        path: content
+        for path, content in replaced.items()
+        if path in reached or not path.endswith(".py")
+    }
+    if isinstance(options.trust, str) and options.trust != code.digest:
+        raise ForeignCode(
+            f"custom code has the digest {code.digest}, expected {options.trust!r} "
+            "(a file was changed)"
+        )
+    is_the_parents = parent is not None and is_permitted(parent.digest) and parent.contains(code)
+    if not (options.trust or is_the_parents or is_permitted(code.digest)):
+        raise ForeignCode(
+            f"{why_custom(references[0], config)} (code digest {code.digest})",
+            hint="read the Python files, then add --trust-code to approve exactly these, "
+            "or --ignore-code if the installed library has the same model",
+        )
+    return Decided(FolderWithCode(files, replaced), code=code, converted=_converted(originals))
+
+
+def _reached(
+    repository: str,
+    references: Sequence[CodeReference],
+    contents: dict[str, bytes],
+    commit: str | None,
+    originals: list[dict[str, Any]],
+) -> dict[str, bytes]:
+    """Return the reached files of another repository, by their new paths."""
+    from registry.model_files.code import CodeReference, code_of, repository_folder
+
+    inside = [
+        CodeReference(reference.path, reference.key, reference.name)
+        for reference in references
+        if reference.repository == repository
+    ]
+    code = code_of(FolderWithCode(_Nothing(), contents), inside)
+    for path, digest in code.files:
+        pinned = {"commit": commit} if commit is not None else {}
+        originals.append(
+            {
+                "path": path,
+                "size": len(contents[path]),
+                "digest": digest,
+                "repository": repository,
+                **pinned,
+            }
+        )
+    return {f"{repository_folder(repository)}/{path}": contents[path] for path, _ in code.files}
+
+
+class _Nothing:
+    """An empty folder."""
+
+    def paths(self) -> Sequence[str]:
+        """Return no paths."""
+        return ()
+
+    def open(self, path: str) -> BinaryIO:
+        """Raise KeyError."""
+        raise KeyError(path)
+
+    def size(self, path: str) -> int:
+        """Raise KeyError."""
+        raise KeyError(path)
+
+
+def _repository(repository: str, folder: Path | None) -> tuple[dict[str, bytes], str | None]:
+    """Return the Python files of another repository, and the commit they are of.
+
+    Taken from the folder that the user names, else from the cache of the Hub.
+    """
+    from registry.model_files.folder import Folder
+
+    source, commit = folder, None
+    if folder is not None:
+        parts = (repository.replace("/", "__"), repository, repository.rpartition("/")[2])
+        source = next((folder / part for part in parts if (folder / part).is_dir()), folder)
+        snapshot = cache.repository_of(Path(os.path.abspath(source)))
+        commit = snapshot[1] if snapshot is not None and snapshot[0] == repository else None
+    else:
+        source = cache.snapshot(repository)
+        commits = cache.commits(repository)
+        if source is None and len(commits) == 1:
+            source = cache.snapshot(repository, commits[0])
+        if source is None:
+            raise ForeignCode(
+                f"the code of {repository!r} is not in the cache of the Hub at one commit "
+                f"(commits there: {', '.join(commits) or 'none'})",
+                hint=f"hf download {repository} --include '*.py', or give its folder with "
+                "--code DIR",
+            )
+        commit = source.name
+    assert source is not None
+    files = Folder(source, links_into=[cache.cache_folder()])
+    contents = {path: read(files, path) for path in files.paths() if path.endswith(".py")}
+    if not contents:
+        raise NotLoadable(f"{str(source)!r} contains no Python files of {repository!r}")
+    return contents, commit
+
+
+def _original(files: Files, reference: CodeReference) -> dict[str, Any]:
+    """Return the record of a Python file that is not stored."""
+    path = reference.file
+    if reference.repository is not None:
+        return {"path": path, "repository": reference.repository}
+    if path not in files.paths():
+        return {"path": path}
+    content = read(files, path)
+    return {"path": path, "size": len(content), "digest": digest_of(content)}
+
+
+def _converted(originals: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    unique = {(file.get("repository", ""), file["path"]): file for file in originals}
+    files = [unique[key] for key in sorted(unique)]
+    return {"format": 1, "files": files, "libraries": {}} if files else {}
+
+
+def code_of_version(home: Home, version: Version) -> Code | None:
+    """Return the custom code of a registered version, None if it has none."""
+    from registry.model_files.code import code_of, references_of
+
+    files = stored(home, version)
+    paths = files.paths()
+    if not any(path.endswith(".py") for path in paths):
+        return None
+    return code_of(files, references_of(files, paths))
+
+
+def approvals(home: Home) -> frozenset[Digest]:
+    """Return the code digests that are approved in this registry now."""
+    from registry.catalog import queries
+
+    with home.reading() as connection:
+        bodies = queries.registry_wide(connection, "Approve")
+    approved: set[Digest] = set()
+    for body in bodies:
+        digest = Digest(body["code"])
+        (approved.discard if body.get("undo") else approved.add)(digest)
+    return frozenset(approved)
+
+
+def permission_of(home: Home) -> Callable[[Digest], bool]:
+    """Return the permission that the approvals and settings of a registry give."""
+    return lambda digest: not is_refused(home) and digest in approvals(home)
+
+
+def is_refused(home: Home) -> bool:
+    """Return whether this machine or registry refuses all custom code."""
+    from registry.core.settings import read_config
+
+    setting = os.environ.get("REGISTRY_CODE") or read_config(home.root).get("load.code")
+    return setting == "never"
+
+
+def refuse_if_never(home: Home) -> None:
+    """Raise ForeignCode where custom code is refused on this machine."""
+    if is_refused(home):
+        raise ForeignCode(
+            "custom code is refused on this machine (load.code or REGISTRY_CODE is 'never')",
+            hint="registry config --unset load.code, and unset REGISTRY_CODE",
+        )
+
+
+def record_approval(
+    home: Home, code: Digest, *, message: str | None = None, undo: bool = False
+) -> bool:
+    """Record an approval or its withdrawal; return False if nothing changes."""
+
+    def decide_entry() -> _entry.Body | None:
+        if (code in approvals(home)) != undo:
+            return None
+        return _entry.Approve(code, message, undo)
+
+    return home.record(decide_entry) is not None
+
+
+def record_feature(home: Home) -> None:
+    """Demand, once, that readers of this registry know versions with custom code.
+
+    Older packages then refuse the registry instead of loading other classes.
+    """
+    from registry.catalog import queries
+
+    def decide_entry() -> _entry.Body | None:
+        with home.reading() as connection:
+            bodies = queries.registry_wide(connection, "Format")
+        present = any(FEATURE in body["features"] for body in bodies)
+        return None if present else _entry.Format((FEATURE,))
+
+    home.record(decide_entry)

@@ -13,6 +13,7 @@ from registry.model_files.adapter.config import is_part
 from registry.results.diff import Advice, Effect, SettingChange, TensorChange, TokenChange
 
 from .model_view import Side
+from .settings import SPELLING
 
 _NAMED = 5
 _SAID = 3
@@ -116,7 +117,7 @@ def _by_settings(settings: Sequence[SettingChange]) -> Iterator[str]:
             or change.key.endswith(_ROUNDED)
         ):
             continue
-        if change.area == "tokenizer" and change.key.partition(".")[0] == "decoder":
+        if change.area == "tokenizer" and change.key.partition(".")[0] in ("decoder", SPELLING):
             continue  # it makes texts of ids
         both = change.before is not None and change.after is not None
         if change.area == "configuration" and not both:

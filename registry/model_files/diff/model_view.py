@@ -32,6 +32,7 @@ from registry.model_files.facts import EMBEDDINGS
 from registry.model_files.layout.file_list import join
 from registry.model_files.layout.layout import Layout
 from registry.model_files.parent_diff import BUFFERS
+from registry.model_files.tokenizer.pipeline import Pipeline, model_type_of, read_pipeline
 from registry.model_files.tokenizer.vocabulary import Tokenizer, parse_vocabulary, read_vocabulary
 from registry.model_files.weights.safetensors import read_header
 
@@ -150,6 +151,14 @@ class Side:
     def tokenizer(self) -> Tokenizer:
         """The tokenizer as its files say it."""
         return read_vocabulary(self.files, self.layout.tokenizer)
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The canonical form of its tokenizer files."""
+        base_type = None
+        if self.base is not None:
+            base_type = model_type_of(self.base.files, self.base.layout)
+        return read_pipeline(self.files, self.layout, base_type)
 
     @cached_property
     def tokens(self) -> tuple[Token, ...]:

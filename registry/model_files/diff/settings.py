@@ -65,6 +65,9 @@ _ADAPTER_SILENT = (
     "monteclora_config",
     "velora_config",
 )
+SPELLING = "spelling"
+"""Key of the one change that equivalent tokenizers with other files have."""
+_LENGTHS_AND_SIDES = ("truncation_side", "padding_side", "model_input_names")
 _DTYPE = (".dtype", ".torch_dtype")
 _TEXT_LIMIT = 1 << 20
 
@@ -79,7 +82,15 @@ def compare(before: Side, after: Side) -> list[SettingChange]:
     ]
     if before.tokenizer_digest != after.tokenizer_digest:
         found += _tokenizer_json(before, after)
+        if before.pipeline.digest == after.pipeline.digest:
+            spelling = SettingChange("tokenizer", SPELLING, "same tokens", "other spelling")
+            return [spelling, *(change for change in found if not _is_spelling(change))]
     return found
+
+
+def _is_spelling(change: SettingChange) -> bool:
+    """Return whether a change of equivalent tokenizers is one of their spelling."""
+    return change.area == "tokenizer" and change.key not in _LENGTHS_AND_SIDES
 
 
 def texts(before: Side, after: Side) -> list[TextChange]:

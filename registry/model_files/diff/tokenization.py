@@ -70,7 +70,10 @@ def counts(tokenizer: Any, texts: Iterable[str]) -> Counter[int]:
 
 def changed(before: Side, after: Side, texts: Iterable[str]) -> list[PiecesChange]:
     """Words of the texts that fall into other pieces, the most frequent first."""
-    if before.tokenizer_digest == after.tokenizer_digest:
+    if (
+        before.tokenizer_digest == after.tokenizer_digest
+        or before.pipeline.digest == after.pipeline.digest
+    ):
         return []
     tokenizers = [backend(side.files, side.layout.tokenizer) for side in (before, after)]
     if None in tokenizers:

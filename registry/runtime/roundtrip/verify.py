@@ -11,6 +11,7 @@ from typing import Any
 from registry.core.facts import Facts
 from registry.errors import NotLoadable
 from registry.model_files.checks.base import Problem
+from registry.model_files.tokenizer.canonical_form import canonical_backend
 from registry.runtime.active_adapters import fast_tokenizer
 from registry.runtime.introspect import (
     Live,
@@ -40,8 +41,6 @@ _VOLATILE = (
     "_attn_implementation",
 )
 """Of config.json: what another save of the same model may write otherwise."""
-_LENGTHS = ("truncation", "padding")
-"""Of tokenizer.json: how the last texts were cut and filled up."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +114,7 @@ def _same_base(live: Live, folder: Path, facts: Facts) -> Any | None:
     parts = take_apart(back)
     if type(parts.inner) is not type(live.inner) or _settings(parts.inner) != _settings(live.inner):
         return None
-    mine, theirs = (
-        {key: value for key, value in _tokenizer_json(model).items() if key not in _LENGTHS}
-        for model in (live.model, back)
-    )
-    if mine != theirs:
+    if _canonical(live.model) != _canonical(back):
         return None
     apart = {
         name.replace(".base_layer.", ".")
@@ -190,6 +185,10 @@ def _ways_to_ids(mine: Any, back: Any) -> Iterator[Problem]:
     """What of the tokenizer decides into which ids a text falls, and how many of them
     are read."""
     own, other = (_of_the_tokenizer(model) for model in (mine, back))
+    if _canonical(mine) == _canonical(back):  # the same tokenizer in another spelling
+        for settings in (own, other):
+            for name in _PARTS:
+                settings.pop(name, None)
     yield from (Problem(f"the tokenizer's {difference}") for difference in differing(own, other))
 
 
@@ -222,6 +221,13 @@ def _of_the_tokenizer(model: Any) -> dict[str, Any]:
         **said,
         **{name: whole.get(name) for name in _PARTS},
     }
+
+
+def _canonical(model: Any) -> dict[str, Any]:
+    """Return the canonical form of the tokenizer in memory; empty without a fast
+    one."""
+    tokenizer = _tokenizer_json(model)
+    return canonical_backend(tokenizer) if tokenizer else {}
 
 
 def _tokenizer_json(model: Any) -> dict[str, Any]:

@@ -290,6 +290,9 @@ def _parameters(
         found = files.named(name, tensor)
         if not found and files is own and parents is not own:
             files, found = parents, parents.named(name, tensor)
+        if is_replaced and not found:
+            # the head that an adapter brings replaces one that a headless base lacks
+            continue
         if not is_adapters and name.endswith(
             ".bias"
         ):  # an adapter may carry biases of its base, which it trained in place
@@ -320,10 +323,8 @@ def _parameters(
             continue
         elif found:
             yield f"parameter {name} is not what lies in {found[0].path.name}"
-        elif not is_replaced and (
-            "pooler." not in name or any("pooler." in item.name for item in files.all)
-        ):
-            # some classes have a pooler that nothing reads, and make one up; an encoder has no head for the adapter's to replace
+        elif "pooler." not in name or any("pooler." in item.name for item in files.all):
+            # some classes have a pooler that nothing reads, and make one up
             yield f"parameter {name} comes from no file: it was made up while loading"
 
 

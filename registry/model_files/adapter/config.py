@@ -56,6 +56,8 @@ PARTS = (
 """How the names of an adapter's own parts begin, of every kind that loaders put into a model. Source: peft 0.21, PEFT_TYPE_TO_PREFIX_MAPPING."""
 OWN_TENSOR = re.compile(rf"\.(?:{'|'.join(PARTS)}|modules_to_save\.)")
 """In the name of a tensor that is an adapter's and not its base's."""
+WRAPPERS = re.compile(r"(?<![^.])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+"""What torch.compile, FSDP and activation checkpointing put into names, at any depth."""
 LEARN_A_PROMPT = (
     "PROMPT_TUNING",
     "MULTITASK_PROMPT_TUNING",

@@ -13,6 +13,7 @@ from registry.model_files.adapter.config import (
     LEARN_A_PROMPT,
     SHARE_TENSORS,
     WEIGHTS,
+    WRAPPERS,
     AdapterConfig,
     is_part,
 )
@@ -115,7 +116,9 @@ def tensors_have_the_names_that_loaders_look_for(candidate: Candidate) -> Proble
     wrapped = [
         name
         for name in names
-        if _IN_A_WRAPPER.match(name.removeprefix(_PREFIX)) or _IN_MEMORY.search(name)
+        if _IN_A_WRAPPER.match(name.removeprefix(_PREFIX))
+        or _IN_MEMORY.search(name)
+        or WRAPPERS.search(name)
     ]
     return (
         Problem(
@@ -408,7 +411,8 @@ def modules_json_is_there(candidate: Candidate) -> Problem | None:
     return Problem(
         f"the adapter's folder has no modules.json, but {parent.reference} has the modules {kinds} "
         "(a loader would create default modules after the transformer)",
-        "save the whole model with save_pretrained",
+        f"to take the modules of {parent.reference}: registry add --fix, "
+        "or save the whole model with save_pretrained",
     )
 
 

@@ -6,7 +6,7 @@ import re
 
 from registry.core.text import counted
 from registry.errors import NotLoadable, RegistryError, UnsafeFile
-from registry.model_files.adapter.config import OWN_TENSOR
+from registry.model_files.adapter.config import OWN_TENSOR, WRAPPERS
 from registry.model_files.config.parse import read_if_there
 from registry.model_files.layout.file_list import join
 from registry.model_files.weights.safetensors import names, shards
@@ -58,6 +58,27 @@ def shard_index_is_whole(candidate: Candidate) -> Problem | None:
 
 
 @check(
+    "empty-tensors",
+    "tensors have values",
+    "protects from the placeholders that a sharded training saves instead of weights",
+    NotLoadable,
+)
+def tensors_have_values(candidate: Candidate) -> Problem | None:
+    """No tensor has an axis of length 0."""
+    tensors = candidate.inspection.facts.weights.tensors
+    empty = [tensor for tensor in tensors if 0 in tensor.shape]
+    if not empty:
+        return None
+    return Problem(
+        f"{counted(len(empty), 'tensor is', 'tensors are')} empty (first: {empty[0].name!r} with "
+        f"the shape {list(empty[0].shape)}), as DeepSpeed ZeRO-3 saves weights that were not "
+        "gathered",
+        "set stage3_gather_16bit_weights_on_model_save to true and save again, "
+        "or collect the weights of the checkpoint with zero_to_fp32.py",
+    )
+
+
+@check(
     "finite",
     "values are finite",
     "protects from embeddings that are no numbers",
@@ -70,9 +91,12 @@ def values_are_finite(candidate: Candidate) -> Problem | None:
     if not found:
         return None
     count = sum(item.count for item in found)
+    weights = candidate.inspection.facts.weights
+    is_float16 = candidate.layout.is_adapter and weights.dtype == "F16"
     return Problem(
         f"{counted(count, 'value')} of {names(found)} {'is' if count == 1 else 'are'} not finite "
-        "(the training diverged)"
+        "(the training diverged)",
+        "train the adapter in float32 or bfloat16" if is_float16 else None,
     )
 
 
@@ -89,13 +113,13 @@ def no_wrapper_names(candidate: Candidate) -> Problem | None:
     wrapped = [
         tensor.name
         for tensor in candidate.inspection.facts.weights.tensors
-        if _WRAPPED.search(tensor.name)
+        if _WRAPPED.search(tensor.name) or WRAPPERS.search(tensor.name)
     ]
     if not wrapped:
         return None
     adapters = any(OWN_TENSOR.search(name) for name in wrapped)
     return Problem(
-        f"{counted(len(wrapped), 'tensor has a name', 'tensors have names')} of an adapter's "
+        f"{counted(len(wrapped), 'tensor has a name', 'tensors have names')} of a "
         f"wrapper (first: {wrapped[0]!r}), so a loader would initialize random tensors instead",
         "merge with PeftModel.merge_and_unload() and save that model"
         if adapters

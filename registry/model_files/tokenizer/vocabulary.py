@@ -24,6 +24,7 @@ from registry.util.gc_pause import uncollected
 
 TOKENIZER, CONFIG, WORDS = "tokenizer.json", "tokenizer_config.json", "vocab.txt"
 _SPECIAL_MAP = "special_tokens_map.json"
+ADAPTER = "adapter_config.json"
 ID_LIMIT = 10_000_000
 """Ids above this are a fault of the file, not a vocabulary; every row would have to be in memory."""
 
@@ -121,8 +122,9 @@ def _read(files: Files, folder: str) -> tuple[Tokenizer, dict[str, Any] | None]:
     else:
         raise NotLoadable(
             f"the tokenizer is missing: found neither {path} nor {words}",
-            hint="use the tokenizer of the parent with --tokenizer parent, "
-            "or of another folder with --tokenizer DIR",
+            hint="to take that of its parent: registry add --fix, or add --tokenizer parent"
+            if (f"{folder}/{ADAPTER}" if folder else ADAPTER) in there
+            else "use the tokenizer of another folder with --tokenizer DIR",
         )
     blob = vocabulary_bytes(tokens)
     digest = digest_of(blob)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from registry.core.facts import Files, Tensor
 from registry.core.text import counted
 from registry.errors import NotLoadable, ParentMismatch
-from registry.model_files.adapter.config import WEIGHTS, AdapterConfig, read_config
+from registry.model_files.adapter.config import WEIGHTS, WRAPPERS, AdapterConfig, read_config
 from registry.model_files.adapter.structure import ends_with, faults
 from registry.model_files.adapter.targets import base_prefix, check_patterns
 from registry.model_files.checks.base import ParentView
@@ -121,9 +121,10 @@ def _without_wrappers(names: list[str]) -> tuple[dict[str, str], set[str]]:
 
 
 def _strip(name: str) -> str:
-    """The name without the wrappers that stand before peft's own, and without that."""
-    while name.startswith((PREFIX, "module.", "_orig_mod.")):
-        name = name.removeprefix(PREFIX).removeprefix("module.").removeprefix("_orig_mod.")
+    """Return the name without PEFT's prefix and without wrappers, at any depth."""
+    name = WRAPPERS.sub("", name)
+    while name.startswith((PREFIX, "module.")):
+        name = name.removeprefix(PREFIX).removeprefix("module.")
     return name
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from registry.errors import NotLoadable
-from registry.model_files.adapter.config import OWN_TENSOR
+from registry.model_files.adapter.config import OWN_TENSOR, WRAPPERS
 from registry.model_files.weights.grow import tables
 from registry.model_files.weights.rewrite import rewrite
 
@@ -28,7 +28,9 @@ def unwrap(folder: Path) -> list[str]:
     weights = folder / "model.safetensors"
     names = (
         {
-            name: _WITHIN.sub("", _BEGINNING.sub(lambda found: found[1] or "", name))
+            name: _WITHIN.sub(
+                "", _BEGINNING.sub(lambda found: found[1] or "", WRAPPERS.sub("", name))
+            )
             for name in tables(weights)
         }
         if weights.is_file()
@@ -48,5 +50,5 @@ def unwrap(folder: Path) -> list[str]:
     (folder / "model.safetensors.new").replace(weights)
     first = next(iter(renamed))
     return [
-        f"renamed {len(renamed)} of {len(names)} tensors, {first!r} to {renamed[first]!r}: they had the names of an adapter's wrapper"
+        f"renamed {len(renamed)} of {len(names)} tensors, {first!r} to {renamed[first]!r}: they had the names of a wrapper"
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -31,6 +32,7 @@ TEXTS = (
     "word " * 600,
 )
 """Special tokens of the common families stand in one of them. The last one is longer than what most models read, so it shows where they cut."""
+_POSITIONS = re.compile(r"(position_embeddings?|embed_positions|wpe)$")
 _EMBEDDED = 64
 """Added tokens whose bare text is encoded; ids are recorded for all."""
 _VARIED = 64
@@ -180,6 +182,9 @@ def _probe(
     except (
         Exception
     ) as error:  # the libraries raise whatever they like, and each means the same: it cannot encode
+        if isinstance(item, str) and not item and not prompt:
+            return Probe(kept, prompt, ids)  # some models need more than their special tokens
+        _refuse_beyond_positions(model, len(ids), error)
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise NotLoadable(
             f"it loads and cannot encode {kept[-1]!r:.60}: {type(error).__name__}: {first}"
@@ -190,6 +195,22 @@ def _probe(
     return Probe(
         kept, prompt, ids, values.shape, values[places].tobytes().hex(), tuple(places.tolist())
     )
+
+
+def _refuse_beyond_positions(model: Any, length: int, error: Exception) -> None:
+    """Raise NotLoadable if the model has a table of fewer positions than tokens."""
+    for name, module in model.named_modules():
+        count = getattr(module, "num_embeddings", None)
+        if count is None or not _POSITIONS.search(name):
+            continue
+        padding = getattr(module, "padding_idx", None)
+        usable = count if padding is None else count - padding - 1
+        if usable < length:
+            raise NotLoadable(
+                f"max_seq_length {model.max_seq_length} exceeds the position table {name!r} "
+                f"({count} positions, {usable} of them usable)",
+                hint=f"set max_seq_length in sentence_bert_config.json to {usable} or less",
+            ) from error
 
 
 def ids_of(model: Any, text: str) -> tuple[int, ...]:

@@ -57,7 +57,7 @@ PARTS = (
 OWN_TENSOR = re.compile(rf"\.(?:{'|'.join(PARTS)}|modules_to_save\.)")
 """In the name of a tensor that is an adapter's and not its base's."""
 WRAPPERS = re.compile(r"(?<![^.])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
-"""What torch.compile, FSDP and activation checkpointing put into names, at any depth."""
+"""Names that torch.compile, FSDP and activation checkpointing insert, at any depth."""
 LEARN_A_PROMPT = (
     "PROMPT_TUNING",
     "MULTITASK_PROMPT_TUNING",

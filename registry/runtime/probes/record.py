@@ -183,7 +183,7 @@ def _probe(
         Exception
     ) as error:  # the libraries raise whatever they like, and each means the same: it cannot encode
         if isinstance(item, str) and not item and not prompt:
-            return Probe(kept, prompt, ids)  # some models need more than their special tokens
+            return Probe(kept, prompt, ids)  # too short for some models
         _refuse_beyond_positions(model, len(ids), error)
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise NotLoadable(

@@ -124,9 +124,9 @@ def add(
     "prompt": ...}. With measure=False none of that is done, and torch is not needed.
     tokenizer is a folder whose tokenizer files are taken, or the word "parent";
     lengths and sides stay those of the folder.
-    trust_code approves the custom code of the folder, or only the code of that digest;
-    ignore_code uses the classes of the library instead; code is a folder with the files
-    of other repositories that the model refers to.
+    trust_code approves the custom code of the folder, or only that of a digest;
+    ignore_code uses the classes of the library instead; code is a folder with
+    files of other repositories that the model refers to.
 
     One folder takes `name`; several take `prefix`, and are named prefix + folder's name. Raises for one folder what is
     wrong with it; for several the errors are in the verdicts.
@@ -187,7 +187,7 @@ def approve(
     undo: bool = False,
     home: PathLike | None = None,
 ) -> Approval:
-    """Approve the custom code of a version, or a code digest; or withdraw the approval.
+    """Approve the custom code of a version, or a code digest; or withdraw that.
 
     An approval is for the code digest: every version with the same code may run it.
     Raises ForeignCode for a version without custom code.

@@ -219,7 +219,7 @@ def _reached(
         for reference in references
         if reference.repository == repository
     ]
-    code = code_of(FolderWithCode(_Nothing(), contents), inside)
+    code = code_of(FolderWithCode(_EmptyFolder(), contents), inside)
     for path, digest in code.files:
         pinned = {"commit": commit} if commit is not None else {}
         originals.append(
@@ -234,7 +234,7 @@ def _reached(
     return {f"{repository_folder(repository)}/{path}": contents[path] for path, _ in code.files}
 
 
-class _Nothing:
+class _EmptyFolder:
     """An empty folder."""
 
     def paths(self) -> Sequence[str]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from tokenizers import Tokenizer
 
-from registry.model_files.tokenizer.canonical_form import canonical_backend, differing
+from registry.model_files.tokenizer.canonical_form import (
+    canonical_backend,
+    differing,
+    digest_of_json,
+)
 
 LETTERS = "abcdefg"
 WORDPIECE = {
@@ -252,3 +257,12 @@ def test_other_ids_are_another_form(first, second):
     )
 
     assert not differ or canonical_backend(first) != canonical_backend(second)
+
+
+def test_the_form_of_stored_tokenizers_never_changes():
+    """Facts of stored versions have digests of these forms."""
+    files = [whole(**parts) for old, new in SPELLINGS for parts in (old, new)]
+
+    assert [digest_of_json(canonical_backend(file)) for file in files] == json.loads(
+        Path(__file__).with_name("canonical_forms.json").read_text()
+    )

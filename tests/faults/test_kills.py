@@ -16,7 +16,7 @@ REFUSED = (
     if FULL
     else [("add", "ENOSPC"), ("checkout at home", "EIO"), ("config", "EIO")]
 )
-CASES = 20 if FULL else 2
+CASES = 10 if FULL else 2
 """System calls of each command at which it is killed or refused."""
 
 

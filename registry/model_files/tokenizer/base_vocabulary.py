@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import unicodedata
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
 _LONE_PREFIXES = frozenset({"▁", "Ġ", "##", "</w>"})
+
+
+@contextlib.contextmanager
+def whole_texts(backend: Any) -> Iterator[None]:
+    """Restore the truncation and padding that a Lexicon switches off."""
+    truncation, padding = backend.truncation, backend.padding
+    try:
+        yield
+    finally:
+        if truncation is not None:
+            backend.enable_truncation(**truncation)
+        if padding is not None:
+            backend.enable_padding(**padding)
 
 
 class Lexicon:
@@ -19,9 +34,13 @@ class Lexicon:
         self.ids: dict[str, int] = backend.get_vocab(with_added_tokens=True)
         self.size = len(self.ids)
         """The number of entries, and where they have no holes the id of the next one."""
-        self.contents = {id: content for content, id in self.ids.items()}
         self.added = dict(backend.get_added_tokens_decoder())
         self._byte_level = "ByteLevel" in f"{backend.pre_tokenizer}{backend.decoder}"
+
+    @cached_property
+    def contents(self) -> dict[int, str]:
+        """The entries by id."""
+        return {id: content for content, id in self.ids.items()}
 
     def holes(self) -> str | None:
         """What is wrong with the ids, where they are not 0, 1, 2 and so on: the library would give a new token an id in use."""

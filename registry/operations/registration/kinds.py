@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from registry.core.digest import Digest
 from registry.core.facts import Facts, Files, Token
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from registry.model_files.checks import ParentView
     from registry.model_files.facts import Inspection
     from registry.model_files.layout import Layout
+
+
+_TOKENS: WeakValueDictionary[tuple[Path, Digest], Sequence[Token]] = WeakValueDictionary()
+"""Token lists in use, by registry and digest."""
 
 
 def parent_view(
@@ -36,10 +42,17 @@ def parent_view(
 
 
 def tokens_of(home: Home, vocabulary: Digest) -> Sequence[Token]:
-    """The token list of that digest, read when it is first looked into."""
+    """Return the token list of that digest, read when it is first looked into.
+
+    The list of a parent that is the root ancestor is needed twice, and read once.
+    """
     from registry.model_files.tokenizer.vocabulary import StoredTokens
 
-    return StoredTokens(lambda: home.blobs.read(vocabulary))
+    key = (home.root, vocabulary)
+    tokens = _TOKENS.get(key)
+    if tokens is None:
+        tokens = _TOKENS[key] = StoredTokens(lambda: home.blobs.read(vocabulary))
+    return tokens
 
 
 def parent_candidate(

@@ -170,9 +170,14 @@ def measure(
 
 def keep_probes(home: Home, model: Any, added: Sequence[Token]) -> Digest:
     """What a model in hand encodes, as a blob for the version that it becomes."""
+    return home.blobs.add(record_probes(model, added))
+
+
+def record_probes(model: Any, added: Sequence[Token]) -> bytes:
+    """Return what a model encodes, as the bytes of a blob."""
     from registry.runtime import probes
 
-    return home.blobs.add(probes.record(model, added).to_bytes())
+    return probes.record(model, added).to_bytes()
 
 
 @contextlib.contextmanager

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from registry.core import reference as _reference
-from registry.core.digest import Digest
 from registry.core.facts import Token
 from registry.core.progress import Progress
 from registry.core.provenance import FORMAT
@@ -25,7 +23,7 @@ from registry.operations.shared.staging import staging
 from registry.results.registration import Added
 
 from .commit import register
-from .measure import keep_probes
+from .measure import record_probes
 from .parents import Known
 from .pipeline import AddOptions, Prepared, prepare
 from .provenance import provenance
@@ -81,6 +79,12 @@ def _resize(
 
     source = home_checkout(home, parent, progress=progress).folder
     with staging(home, "resize-") as work:
+        measured: list[bytes] = []
+
+        def measure(model: Any, added: Sequence[Token]) -> None:
+            progress("measuring", 0, None)
+            measured.append(record_probes(model, added))
+
         report = _artifacts.resize(
             source,
             tokens,
@@ -94,6 +98,7 @@ def _resize(
             skip_existing=options.skip_existing,
             literal=options.literal,
             say=lambda plan: progress(plan, 0, None),
+            measure=None if options.dry_run else measure,
         )
         prepared = prepare(
             home,
@@ -105,11 +110,7 @@ def _resize(
             linted=True,
         )
         _refuse_changed_rows(parent, prepared)
-        probes = (
-            None
-            if options.dry_run
-            else _measure(home, work / "model", parent.model_class, report.tokens, progress)
-        )
+        probes = home.blobs.add(measured[0]) if measured else None
         record = provenance(
             run=options.run, how="resize", recipe={"format": FORMAT, **report.recipe()}
         )
@@ -126,15 +127,6 @@ def _resize(
             warnings=report.warnings,
             probes=probes,
         )
-
-
-def _measure(
-    home: Home, folder: Path, model_class: str, added: Sequence[Token], progress: Progress
-) -> Digest:
-    from registry.runtime import loading
-
-    progress("measuring", 0, None)
-    return keep_probes(home, loading.load(folder, model_class, device="cpu"), added)
 
 
 def _read_tokens(

@@ -8,6 +8,7 @@ every old row and every other parameter is bit-equal to the parent's. A table is
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,9 +146,11 @@ def resize(
     skip_existing: bool = False,
     literal: bool = False,
     say: Callable[[str], object] = lambda line: None,
+    measure: Callable[[Any, tuple[Token, ...]], object] | None = None,
 ) -> ResizeReport:
     """Write the model of source_folder with the tokens added into out_folder, a new or empty one, complete and loadable.
 
+    measure gets the model as loaded from out_folder, and the new tokens.
     say gets the plan, a sentence, before anything is written. Raises InvalidTokens, NotLoadable, FolderNotFound or NotEmpty;
     then out_folder is as it was.
     """
@@ -196,6 +199,7 @@ def resize(
             if len(added) > 1
             else "the new row is the mean of all rows, so it says nothing of its token until it is trained"
         )
+    names = tuple(sorted({table.name for _, tables in grown for table in tables}))
     there = out_folder.exists()
     try:
         copies, growths = _new_rows(grown, linted, chosen, init, seed)
@@ -210,14 +214,16 @@ def resize(
             chosen,
             sparse_poolings(parent, source_folder),
         )
-        prove(out_folder, parent, added, model_class, first)
+        child = prove(out_folder, parent, added, model_class, first)
+        output = (
+            (chosen.old_rows, chosen.new_rows) if _encodes_vocabulary(parent, model_class) else None
+        )
+        del parent, held, grown[:]  # measuring needs memory, and no parent
+        if measure is not None:
+            measure(child, added)
     except BaseException:
         _clear(out_folder, keep=there)
         raise
-    output = (
-        (chosen.old_rows, chosen.new_rows) if _encodes_vocabulary(parent, model_class) else None
-    )
-    names = tuple(sorted({table.name for _, tables in grown for table in tables}))
     return ResizeReport(
         added,
         chosen,
@@ -235,7 +241,12 @@ def resize(
 def _refuse_early(
     source: Path, asked: tuple[Wanted, ...], *, skip_existing: bool, init: str
 ) -> None:
-    """What tokenizer.json alone tells is told without the seconds that importing torch takes."""
+    """Refuse what tokenizer.json alone shows, before torch is imported.
+
+    If it is imported already, the loaded tokenizer decides soon enough.
+    """
+    if "torch" in sys.modules:
+        return
     found = [
         path for pattern in ("tokenizer.json", "*/tokenizer.json") for path in source.glob(pattern)
     ]

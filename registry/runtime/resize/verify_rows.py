@@ -9,15 +9,17 @@ from typing import Any
 from registry.core.facts import Token
 from registry.core.text import counted
 from registry.errors import InvalidTokens, NotLoadable
-from registry.model_files.tokenizer.base_vocabulary import Lexicon
+from registry.model_files.tokenizer.base_vocabulary import Lexicon, whole_texts
 from registry.model_files.weights.grow import same_name, tables
 from registry.runtime.loading import load, quiet
 
 from .embedding_modules import holders
 
 
-def prove(folder: Path, parent: Any, added: Sequence[Token], model_class: str, first: int) -> None:
-    """Load the folder and compare. `first` is the number of tokens that the parent has.
+def prove(folder: Path, parent: Any, added: Sequence[Token], model_class: str, first: int) -> Any:
+    """Load the folder, compare it and return it as loaded.
+
+    `first` is the number of tokens that the parent has.
 
     Raises InvalidTokens where a token is not one id with its flags, NotLoadable where an old row or another parameter differs
     from the parent's: then the libraries did something that this package does not know, and the result must not be kept.
@@ -25,7 +27,8 @@ def prove(folder: Path, parent: Any, added: Sequence[Token], model_class: str, f
     child = load(folder, model_class, device="cpu")
     growing: set[int] = set()
     for holder in holders(child, folder):
-        _prove_tokens(Lexicon(holder.backend), added, first)
+        with whole_texts(holder.backend):
+            _prove_tokens(Lexicon(holder.backend), added, first)
         with quiet():
             growing |= {id(table) for table in holder.live_tables()}
     before = dict(parent.named_parameters()) | dict(parent.named_buffers())
@@ -43,6 +46,7 @@ def prove(folder: Path, parent: Any, added: Sequence[Token], model_class: str, f
             raise NotLoadable(
                 f"parameter {name} changed in the resize, and nothing may but the new rows"
             )
+    return child
 
 
 def _prove_tokens(lexicon: Lexicon, added: Sequence[Token], first: int) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies
 from tokenizers import AddedToken, normalizers
 
 from registry.errors import InvalidTokens
-from registry.model_files.tokenizer.base_vocabulary import Lexicon
+from registry.model_files.tokenizer.base_vocabulary import Lexicon, whole_texts
 from registry.model_files.tokenizer.token_list import Wanted, lint, parse_tokens
 from tests.support import small
 from tests.support.refusals import raises
@@ -319,3 +319,15 @@ def test_comments_and_quoted_words_are_refused_unless_literal(word: str) -> None
         parse_tokens([word])
     assert parse_tokens([word], literal=True) == (Wanted(word),)
     assert parse_tokens([{"content": word}]) == (Wanted(word),)
+
+
+def test_looking_at_whole_words_leaves_truncation_and_padding_as_they_were() -> None:
+    backend = small.word_piece().backend_tokenizer
+    backend.enable_truncation(4, stride=1, direction="left")
+    backend.enable_padding(pad_id=0, pad_token="[PAD]", length=6)
+    before = backend.to_str()
+
+    with whole_texts(backend):
+        assert len(Lexicon(backend).pieces("the cat sat on the mat")) == 6
+
+    assert backend.to_str() == before

@@ -48,6 +48,7 @@ def add(  # type: ignore[overload-overlap]
     allow_no_effect: bool = ...,
     fix: bool = ...,
     trained_rows: bool = ...,
+    accept_lost_rows: bool = ...,
     metrics: Metrics | None = ...,
     probes: PathLike | Sequence[Any] | None = ...,
     measure: bool = ...,
@@ -77,6 +78,7 @@ def add(
     allow_no_effect: bool = ...,
     fix: bool = ...,
     trained_rows: bool = ...,
+    accept_lost_rows: bool = ...,
     metrics: Metrics | None = ...,
     probes: PathLike | Sequence[Any] | None = ...,
     measure: bool = ...,
@@ -105,6 +107,7 @@ def add(
     allow_no_effect: bool = False,
     fix: bool = False,
     trained_rows: bool = False,
+    accept_lost_rows: bool = False,
     metrics: Metrics | None = None,
     probes: PathLike | Sequence[Any] | None = None,
     measure: bool = True,
@@ -118,7 +121,8 @@ def add(
 
     force names checks of judgement that may fail (`registry check --list` names all); the version says for ever that they
     did. allow_no_effect is for an adapter that is meant to be untrained. fix puts right an adapter folder that no library
-    loads any more, trained_rows lets the token rows it carries be others than its base's. metrics are numbers by name, or a
+    loads any more, trained_rows lets the token rows it carries be others than its base's.
+    accept_lost_rows lets lost token rows be replaced by spare rows of the base. metrics are numbers by name, or a
     JSON or CSV file of an evaluator. The model is loaded once, an adapter must change something, and what the model encodes
     is kept, also for the texts in `probes`: a file (a path), or a sequence of texts, pairs and mappings {"text": ...,
     "prompt": ...}. With measure=False none of that is done, and torch is not needed.
@@ -148,6 +152,7 @@ def add(
             allow_no_effect=allow_no_effect,
             fix=fix,
             trained_rows=trained_rows,
+            accept_lost_rows=accept_lost_rows,
             metrics=metrics,
             probes=probes,
             measure=measure,
@@ -399,6 +404,7 @@ def load(
     *,
     adapters: Mapping[str, VersionLike] | None = None,
     probes: Probes = "refuse",
+    verify: bool = False,
     at: When | None = None,
     progress: Progress = silent,
     home: PathLike | None = None,
@@ -406,12 +412,20 @@ def load(
 ) -> Any:
     """The model, as an object of its class, exactly as registered. Keywords go through to the class.
 
+    With verify all files are hashed while the model is built.
+
     With adapters, {"a": "x@2", …}, version is the base that all of them stand on; the first one acts, `activate` switches.
     With at it is what the references meant then; it must not have been deleted since.
     """
     with Registry(home) as registry:
         return registry.load(
-            version, adapters=adapters, probes=probes, at=at, progress=progress, **kwargs
+            version,
+            adapters=adapters,
+            probes=probes,
+            verify=verify,
+            at=at,
+            progress=progress,
+            **kwargs,
         )
 
 

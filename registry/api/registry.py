@@ -98,6 +98,7 @@ class Registry:
         allow_no_effect: bool = ...,
         fix: bool = ...,
         trained_rows: bool = ...,
+        accept_lost_rows: bool = ...,
         metrics: Metrics | None = ...,
         probes: PathLike | Sequence[Any] | None = ...,
         measure: bool = ...,
@@ -125,6 +126,7 @@ class Registry:
         allow_no_effect: bool = ...,
         fix: bool = ...,
         trained_rows: bool = ...,
+        accept_lost_rows: bool = ...,
         metrics: Metrics | None = ...,
         probes: PathLike | Sequence[Any] | None = ...,
         measure: bool = ...,
@@ -152,6 +154,7 @@ class Registry:
         allow_no_effect: bool = False,
         fix: bool = False,
         trained_rows: bool = False,
+        accept_lost_rows: bool = False,
         metrics: Metrics | None = None,
         probes: PathLike | Sequence[Any] | None = None,
         measure: bool = True,
@@ -164,7 +167,8 @@ class Registry:
 
         force names checks of judgement that may fail (`registry check --list` names all); the version says for ever that they
         did. allow_no_effect is for an adapter that is meant to be untrained. fix puts right an adapter folder that no library
-        loads any more, trained_rows lets the token rows it carries be others than its base's. metrics are numbers by name, or a
+        loads any more, trained_rows lets the token rows it carries be others than its base's.
+        accept_lost_rows lets lost token rows be replaced by spare rows of the base. metrics are numbers by name, or a
         JSON or CSV file of an evaluator. The model is loaded once, an adapter must change something, and what the model encodes
         is kept, also for the texts in `probes`: a file (a path), or a sequence of texts, pairs and mappings {"text": ...,
         "prompt": ...}. With measure=False none of that is done, and torch is not needed.
@@ -200,6 +204,7 @@ class Registry:
             forced=tuple(forced),
             fix=fix,
             trained_rows=trained_rows,
+            accept_lost_rows=accept_lost_rows,
             metrics=metrics_of(metrics),
             probes=probes,
             measured=measure,
@@ -336,11 +341,14 @@ class Registry:
         *,
         adapters: Mapping[str, VersionLike] | None = None,
         probes: Probes = "refuse",
+        verify: bool = False,
         at: When | None = None,
         progress: Progress = silent,
         **kwargs: Any,
     ) -> Any:
         """The model, as an object of its class, exactly as registered. Keywords go through to the class.
+
+        With verify all files are hashed while the model is built.
 
         With adapters, {"a": "x@2", …}, version is the base that all of them stand on; the first one acts, `activate` switches.
         With at it is what the references meant then; it must not have been deleted since.
@@ -355,7 +363,13 @@ class Registry:
                 else None
             )
         return load(
-            self.home, version, adapters=adapters, probes=probes, progress=progress, **kwargs
+            self.home,
+            version,
+            adapters=adapters,
+            probes=probes,
+            verify=verify,
+            progress=progress,
+            **kwargs,
         )
 
     def training(

@@ -5,11 +5,11 @@ Nothing is checked here that an action checks: a reference goes to it as typed, 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from registry.core.settings import seconds
 from registry.errors import Invalid
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     Number = click.ParamType[float]
 else:
     Text = Number = click.ParamType  # older releases of click cannot say what a type gives
-
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class VersionReference(Text):
@@ -148,12 +146,7 @@ class Duration(Number):
         """In seconds."""
         if isinstance(value, float):
             return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", value.strip(), re.ASCII)
-        if match is None:
-            raise Invalid(
-                f"invalid duration {value!r}", hint="write 0, 90 (seconds), 30m, 1h or 7d"
-            )
-        return float(match[1]) * _UNITS[match[2]]
+        return seconds(value)
 
 
 def notes(texts: tuple[str, ...], removed: tuple[str, ...]) -> dict[str, str | None]:

@@ -25,8 +25,8 @@ FORMAT = 2
 FEATURES: frozenset[str] = frozenset({"code"})
 """Features that this package implements, of those that a Format entry can demand."""
 
-EVIDENCE = ("witnessed", "hub", "path", "given")
-"""How a parent is known, strongest first."""
+EVIDENCE = ("witnessed", "hub", "path", "given", "rebuilt")
+"""How a parent is known, strongest first; `rebuilt`: lost rows were replaced."""
 
 _KEYS = {"format", "number", "id", "time", "by", "kind", "body", "previous", "digest"}
 _OPTIONAL_KEYS = {"login", "uid"}

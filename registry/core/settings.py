@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,9 +27,23 @@ KEYS = {
     "load.device": "where registry load runs a model, if --device does not say",
     "load.probes": "what registry load does where a recorded text encodes otherwise, if --probes does not say: refuse, warn or skip",
     "load.code": "never refuses all custom code of models on this machine, approved or not",
+    "load.verify-age": "after how long a load hashes weights again, e.g. 12h or 7d (the default); 0 is always",
     "push.parents-to": "whose repositories registry push sends parents to, if --parents-to does not say",
 }
 """What can be set for a home. Defaults are the command line's: a program says what it wants."""
+
+VERIFY_AGE = 7.0 * 24 * 60 * 60
+"""Seconds, the default of load.verify-age."""
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)", re.ASCII)
+
+
+def seconds(text: str) -> float:
+    """Return a duration in seconds. Raises Invalid."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise Invalid(f"invalid duration {text!r}", hint="write 0, 90 (seconds), 30m, 1h or 7d")
+    return float(match[1]) * _UNITS[match[2] or "s"]
 
 
 _MEND = "correct that file; to set it aside: registry repair"

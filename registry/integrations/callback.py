@@ -75,9 +75,10 @@ class Recorder:
     def on_save(self, args: Any, state: Any, control: Any, *, model: Any, **more: Any) -> None:
         """Register the checkpoint that was just saved, where all are kept."""
         if self.keep == "all" and state.is_world_process_zero:
-            self.checkpoints.append(
-                self._training.checkpoint(_whole(model), self._said(args, state, state.global_step))
-            )
+            facts = self._said(args, state, state.global_step)
+            checkpoint = self._training.checkpoint(_whole(model), facts)
+            if checkpoint is not None:
+                self.checkpoints.append(checkpoint)
 
     def on_train_end(self, args: Any, state: Any, control: Any, *, model: Any, **more: Any) -> None:
         """Register the result. The library has reloaded the best by now, or has failed to and has said so in its log."""

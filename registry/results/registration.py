@@ -101,7 +101,8 @@ class Saved:
     """What a live model became."""
 
     versions: tuple[Version, ...]
-    """One, or one for each of several adapters, in the order in which they were put on."""
+    """One, or one for each of several adapters: the first active one, then the others in
+    the order in which they were put on. An adapter that was not trained is left out."""
     base: Version | None
     """The full model that the adapters stand on; None for a model without adapters."""
     added: tuple[Added, ...]
@@ -111,7 +112,7 @@ class Saved:
 
     @property
     def version(self) -> Version:
-        """The version, of a model that became one."""
+        """The version of the model; of several adapters, that of the first active one."""
         return self.versions[0]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
+from registry.core.facts import Facts
+from registry.core.filenames import ADAPTER_CONFIG
 from registry.errors import (
     ForeignCode,
     Invalid,
@@ -47,6 +50,18 @@ _ELSEWHERE = {
     "ignore_mismatched_sizes": ("weights that do not fit would be initialized randomly", None),
 }
 """Keywords that would load something else: why they are refused, and the hint."""
+_NEUTRAL = frozenset(
+    {"device", "cache_folder", "token", "use_auth_token", "local_files_only", "trust_remote_code"}
+    | {"revision", "model_card_data"}
+)
+"""Keywords that change nothing of a model."""
+_DEFAULT_BACKEND = ("backend", "torch")
+_COMPUTATION = frozenset(
+    {"dtype", "torch_dtype", "attn_implementation", "use_cache", "return_dict", "device_map"}
+    | {"output_attentions", "output_hidden_states", "quantization_config", "low_cpu_mem_usage"}
+    | {"tp_plan", "use_safetensors", "file_name", "provider", "export"}
+)
+"""Settings of a configuration that leave the layers as they are."""
 
 
 def load(folder: Path, model_class: str, **kwargs: Any) -> Any:
@@ -70,6 +85,7 @@ def load(folder: Path, model_class: str, **kwargs: Any) -> Any:
     _check_device(kwargs.get("device"))
     with quiet(), running_code(folder.absolute()) as has_code:
         kwargs |= {"local_files_only": True, "trust_remote_code": has_code}
+        _refuse_other_structure(folder, kwargs)
         if any(
             True for pattern in ("", "*/") for _ in folder.glob(f"{pattern}adapter_config.json")
         ):
@@ -92,6 +108,25 @@ def load(folder: Path, model_class: str, **kwargs: Any) -> Any:
         if has_code:
             verify_classes(model, folder.absolute())
         return model
+
+
+def changing_keywords(kwargs: Mapping[str, Any], facts: Facts) -> Iterator[str]:
+    """Yield the keywords of a load that make the model another one than its version."""
+    settings = facts.settings
+    prompts = {
+        key.removeprefix("prompt."): text
+        for key, text in settings.items()
+        if key.startswith("prompt.")
+    }
+    for key, setting in kwargs.items():
+        registered = prompts if key == "prompts" else settings.get(key)
+        if (
+            key in _NEUTRAL
+            or setting in (None, {}, registered)
+            or (key, setting) == _DEFAULT_BACKEND
+        ):
+            continue
+        yield f"{key}={setting!r:.80}"
 
 
 def encode(model: Any, inputs: Iterable[Any]) -> Iterator[Any]:
@@ -221,6 +256,42 @@ def _check_device(device: object) -> None:
         raise Invalid(
             f"unknown device: {device!r:.80}", hint="use cpu, cuda, cuda:1 or mps"
         ) from None
+
+
+def _refuse_other_structure(folder: Path, kwargs: Mapping[str, Any]) -> None:
+    """Raise Invalid for a setting that would build other layers than the version's."""
+    wishes = {
+        key: wish
+        for argument in ("config_kwargs", "model_kwargs")
+        for key, wish in (kwargs.get(argument) or {}).items()
+        if key not in _COMPUTATION and "dropout" not in key
+    }
+    if kwargs.get("num_labels") is not None:
+        wishes["num_labels"] = kwargs["num_labels"]
+    if not wishes:
+        return
+    from transformers import AutoConfig
+
+    adapter = folder / ADAPTER_CONFIG
+    if adapter.is_file():
+        folder = folder / json.loads(adapter.read_text("utf-8"))["base_model_name_or_path"]
+    paths = [folder / "config.json", *sorted(folder.glob("*/config.json"))]
+    config_folder = next((path.parent for path in paths if _names_a_type(path)), None)
+    if config_folder is None:
+        return
+    config = AutoConfig.from_pretrained(str(config_folder), local_files_only=True)
+    for key, wish in wishes.items():
+        if hasattr(config, key) and getattr(config, key) != wish:
+            raise Invalid(
+                f"{key}={wish!r:.80} would build another model than the version, which has "
+                f"{getattr(config, key)!r:.80}",
+                hint=f"leave out {key}",
+            )
+
+
+def _names_a_type(path: Path) -> bool:
+    """Return whether a file is the configuration of a transformers model."""
+    return path.is_file() and "model_type" in json.loads(path.read_text("utf-8"))
 
 
 def _refuse_elsewhere(kwargs: Mapping[str, Any]) -> None:

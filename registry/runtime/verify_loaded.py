@@ -65,18 +65,6 @@ def refuse_no_row(model: Any, inputs: Iterable[Any], cause: BaseException) -> No
             raise no_row(pair[-1], lacking) from cause
 
 
-def mark(model: Any) -> tuple[object, ...]:
-    """What changes when a model is trained, resized or taken apart: how often each parameter was written, and the tokens there are.
-
-    Moving it to another device or dtype leaves it as it was.
-    """
-    backend = _backend(model)
-    written = tuple(
-        (tuple(parameter.shape), parameter._version) for parameter in model.parameters()
-    )
-    return (*written, backend.get_vocab_size(True) if backend is not None else None)
-
-
 def ask(
     model: Any,
     facts: Facts,

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from registry.core.digest import Digest, canonical, digest_of, digest_of_stream, parse_json
-from registry.core.filenames import LEFT_BY_DESKTOPS
+from registry.core.filenames import LEFT_BY_DESKTOPS, WEIGHTS
 from registry.errors import (
     BlobNotFound,
     DigestMismatch,
@@ -230,7 +230,7 @@ def verify(folder: Path, *, trust_stamps: bool = True) -> list[str]:
         place = folder / path
         try:
             now = _stamp_of(place)
-            if trust_stamps and stamp is not None and stamp == now:
+            if trust_stamps and stamp is not None and stamp == now and is_large(path, now[0]):
                 continue
             found = _hash(place)
         except OSError:
@@ -245,6 +245,49 @@ def verify(folder: Path, *, trust_stamps: bool = True) -> list[str]:
     if not problems and stamped != marker.files:
         _try_marker(folder, changed(marker, files=stamped, hashed_at=hashed_at))
     return problems
+
+
+def is_large(path: str, size: int) -> bool:
+    """Return whether a file's stamp is trusted: only for weights of a full model.
+
+    All other files are hashed at each load, which takes milliseconds.
+    """
+    name = path.rpartition("/")[2]
+    return name.endswith(WEIGHTS) and not name.startswith("adapter_model") and size >= LARGE
+
+
+def due(folder: Path, age: float) -> list[str]:
+    """Return the files with a trusted stamp whose last hash is at least `age` seconds old.
+
+    A marker of format 1 does not hold the times; it was written after the last hash.
+    """
+    marker = read_marker(folder)
+    if marker is None:
+        return []
+    written, now = (folder / MARKER).stat().st_mtime, time.time()
+    return [
+        path
+        for path, (_, stamp) in marker.files.items()
+        if stamp is not None
+        and is_large(path, stamp[0])
+        and now - marker.hashed_at.get(path, written) >= age
+    ]
+
+
+def hash_again(folder: Path, paths: Sequence[str]) -> list[str]:
+    """Return which of these files have other bytes than the marker names."""
+    marker = read_marker(folder)
+    if marker is None:
+        return list(paths)
+    hashed_at, damaged = dict(marker.hashed_at), []
+    for path in paths:
+        if _is_one_of(folder / path, {marker.files[path][0]}):
+            hashed_at[path] = int(time.time())
+        else:
+            damaged.append(path)
+    if not damaged:
+        _try_marker(folder, changed(marker, hashed_at=hashed_at))
+    return damaged
 
 
 def holds_other(folder: Path, own: Mapping[str, Digest], *, trust_stamps: bool) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 import registry
 from registry.core.provenance import check_source
-from registry.errors import DigestMismatch, Invalid, InvalidName
+from registry.errors import DigestMismatch, Invalid, InvalidName, NotFound
 from registry.integrations import RegistryCallback, said
 from registry.operations.registration.metrics import metrics_of
 from tests.integrations import trainings
@@ -176,15 +176,16 @@ def test_an_adapter_that_only_stands_beside_the_trained_one_does_not_cost_the_tr
     model = naive.grow(naive.plain(small.dense(tmp_path / "base")))
     model.add_adapter(lora(), "idle")
     model.add_adapter(lora(r=3), "busy")
-    callback = RegistryCallback("medical", home=tmp_path / "home")
+    callback = RegistryCallback("medical", home=tmp_path / "home", alias="prod")
 
     trainings.train(model, tmp_path / "out", [callback])
 
-    idle, busy = callback.saved.versions
-    assert (idle.reference, idle.forced) == (
-        "medical-idle@1",
-        ("adapter-trained", "adapter-effect"),
-    )
+    [busy] = callback.saved.versions
+    assert callback.saved.version == busy
+    assert any("'idle'" in line for line in callback.saved.warnings)
+    assert reg.resolve("medical-busy@prod").reference == "medical-busy@1"
+    with pytest.raises(NotFound):
+        reg.resolve("medical-idle")
     assert (busy.reference, busy.forced, busy.source["training"]["reloaded"]) == (
         "medical-busy@1",
         (),

@@ -47,6 +47,11 @@ if TYPE_CHECKING:
     type=click.Choice(PROBES),
     help="What to do if a recorded text encodes otherwise here. Default: registry config load.probes, else refuse.",
 )
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Hash all files. Default: small ones, and weights after config load.verify-age.",
+)
 @at_option()
 @click.pass_obj
 def load(
@@ -57,6 +62,7 @@ def load(
     texts: tuple[str, ...],
     device: str | None,
     probes: Probes | None,
+    verify: bool,
     at: str | None,
 ) -> None:
     """Load a version, prove that it is what was registered, and print its folder.
@@ -87,6 +93,7 @@ def load(
             found,
             adapters=dict(adapters) or None,
             probes=probes,
+            verify=verify,
             at=at,
             progress=progress,
             **({"device": device} if device else {}),

@@ -77,6 +77,11 @@ SPOKEN = {
     help="With --fix: the old token rows that the adapter carries were trained.",
 )
 @click.option(
+    "--accept-lost-rows",
+    is_flag=True,
+    help="With --fix: use spare rows of the base in place of lost rows of tokens.",
+)
+@click.option(
     "--metrics",
     "file",
     metavar="FILE",

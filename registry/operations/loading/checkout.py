@@ -94,14 +94,29 @@ def checkout(
     return Checkout(target, found, True)
 
 
-def home_checkout(home: Home, version: Version, *, progress: Progress = silent) -> Checkout:
+def home_checkout(
+    home: Home, version: Version, *, progress: Progress = silent, trust_stamps: bool = True
+) -> Checkout:
     """The home's checkout of a version, its base's beside it; made, or made anew where something was changed on disk."""
     base = _base_of(home, version)
     base_folder, base_fresh = (
-        _ready(home, base, None, progress) if base is not None else (None, False)
+        _ready(home, base, None, progress, trust_stamps=trust_stamps)
+        if base is not None
+        else (None, False)
     )
-    folder, fresh = _ready(home, version, base_folder, progress, base=base)
+    folder, fresh = _ready(
+        home, version, base_folder, progress, base=base, trust_stamps=trust_stamps
+    )
     return Checkout(folder, version, fresh or base_fresh)
+
+
+def folders_of(home: Home, version: Version) -> list[Path]:
+    """Return the folders that a load of the version reads: its checkout, and its
+    base's.
+    """
+    base = _base_of(home, version)
+    versions = [version] if base is None else [version, base]
+    return [checkout_folder(home, stage) for stage in versions]
 
 
 def _base_of(home: Home, version: Version) -> Version | None:
@@ -147,11 +162,13 @@ def _ready(
     base_folder: Path | None,
     progress: Progress,
     base: Version | None = None,
+    *,
+    trust_stamps: bool,
 ) -> tuple[Path, bool]:
     """(folder, whether it was made just now)."""
     folder = checkout_folder(home, version)
     there = folder.exists()
-    problems = _store.verify(folder) if there else []
+    problems = _store.verify(folder, trust_stamps=trust_stamps) if there else []
     if there and not problems:
         return folder, False
     is_cached = folder.parent == home.settings.cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from registry.core.settings import KEYS, PROBES, read_config, write_config
+from registry.core.settings import KEYS, PROBES, read_config, seconds, write_config
 from registry.errors import Invalid, InvalidName, NotFound
 from registry.home.home import Home
 
@@ -29,6 +29,8 @@ def config(
         )
     if key == "load.code" and value is not None and value != "never":
         raise Invalid(f"{value!r} cannot be the value of {key}", hint="use never, or --unset")
+    if key == "load.verify-age" and value is not None:
+        seconds(value)
     if value is not None:
         known[key] = value
     elif key not in known:

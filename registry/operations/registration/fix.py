@@ -276,7 +276,12 @@ def _mend(
     model_class = options.model_class or parent.version.model_class
     ways = fix.renamings(open_folder(home, model), view)
     renamed, landed = _rename(home, model, work, parent, ways, model_class, progress)
-    split = fix.split_of(open_folder(home, model), view, trained_rows=options.trained_rows)
+    split = fix.split_of(
+        open_folder(home, model),
+        view,
+        trained_rows=options.trained_rows,
+        accept_lost_rows=options.accept_lost_rows,
+    )
     if split is None and ways and not landed:
         raise ParentMismatch(
             f"the adapter's tensors were renamed to fit {parent.version.reference} "
@@ -390,7 +395,7 @@ def _part(
         probes=measured,
     )
     assert added.version is not None
-    return Known(added.version, "witnessed"), [
+    return Known(added.version, "rebuilt" if split.is_rebuilt else "witnessed"), [
         *said,
         f"registered the base as {added.version.reference}",
     ]

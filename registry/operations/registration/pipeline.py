@@ -51,6 +51,8 @@ class AddOptions:
     """What the user decided about custom code of the model."""
     trained_rows: bool = False
     """With fix: the old rows that an adapter carries may be others than its base's."""
+    accept_lost_rows: bool = False
+    """With fix: lost rows of tokens may be replaced by spare rows of the base."""
     metrics: dict[str, str] | None = None
     """Metrics of the version, each a number as its text."""
     probes: Texts | None = None

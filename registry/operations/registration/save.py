@@ -18,7 +18,7 @@ from registry.core.digest import Digest
 from registry.core.entry import Edge
 from registry.core.progress import Progress
 from registry.core.version import Version
-from registry.errors import Invalid, NotFound, NotLoadable, ParentMismatch, RegistryError
+from registry.errors import Invalid, NoEffect, NotFound, NotLoadable, ParentMismatch, RegistryError
 from registry.home.home import Home
 from registry.model_files.checks import Problem, refusal
 from registry.operations.loading.checkout import base_of, home_checkout, transformer_folder
@@ -93,23 +93,35 @@ def save(home: Home, model: Any, name: str, *, options: SaveOptions, progress: P
             full = _register_same(home, live, name, origins, options) or _register_full(
                 home, live, name, work, origins, options, progress
             )
+            versions: dict[str, Version] = {}
             saved = Saved((_version(full),), None, (full,))
         else:
             base, added = _base(
                 home, live, options.base_name or f"{name}-base", work, origins, options, progress
             )
-            parts = [
-                _register_adapter(
-                    home, live, adapter, names[adapter], work, base, options, progress
-                )
-                for adapter in live.adapters
-            ]
-            versions = {
-                adapter: _version(part) for adapter, part in zip(live.adapters, parts, strict=True)
-            }
-            adapter_notes = remarks(home, live, acting, base, versions, progress)
+            parts: dict[str, Added] = {}
+            skipped = []
+            for adapter in sorted(live.adapters, key=lambda name: name != acting[0]):
+                is_result = adapter == acting[0]
+                part_options = options if is_result else replace(options, alias=None)
+                try:
+                    parts[adapter] = _register_adapter(
+                        home, live, adapter, names[adapter], work, base, part_options, progress
+                    )
+                except NoEffect as error:
+                    if is_result:
+                        raise
+                    skipped.append(
+                        f"the adapter {adapter!r} is not registered: {error.with_hint()}"
+                    )
+            versions = {adapter: _version(part) for adapter, part in parts.items()}
+            active = tuple(adapter for adapter in acting if adapter in versions)
+            adapter_notes = remarks(home, live, active, base, versions, progress)
             saved = Saved(
-                tuple(versions.values()), base, (*([added] if added else []), *parts), adapter_notes
+                tuple(versions.values()),
+                base,
+                (*([added] if added else []), *parts.values()),
+                (*adapter_notes, *skipped),
             )
     more = (_MIXED,) if mixed else ()
     saved = replace(
@@ -124,7 +136,7 @@ def save(home: Home, model: Any, name: str, *, options: SaveOptions, progress: P
         home,
         model,
         saved.base or saved.version,
-        dict(zip(live.adapters, saved.versions, strict=False)) if live.adapters else {},
+        versions,
     )
     return saved
 

@@ -12,15 +12,12 @@ from typing import Any
 from registry.core import reference as _reference
 from registry.core.progress import silent
 from registry.core.version import Version
-from registry.errors import DigestMismatch, NotLoadable
+from registry.errors import DigestMismatch, NoEffect, NotLoadable
 from registry.home.home import Home
 from registry.operations.loading.checkout import transformer_folder
 from registry.results.registration import Said, Saved
 
 from .save import SaveOptions, save, save_base
-
-UNTRAINED = ("adapter-trained", "adapter-effect")
-"""What a checkpoint may fail: it may have been taken before anything had moved."""
 
 
 class Training:
@@ -64,9 +61,16 @@ class Training:
             config.base_model_name_or_path, config.revision = place, None
         return base
 
-    def checkpoint(self, model: Any, said: Said) -> Saved:
-        """Register the model as it is at a step; such a version is never `latest`."""
-        return self._save(model, said, "checkpoint", checkpoint=True)
+    def checkpoint(self, model: Any, said: Said) -> Saved | None:
+        """Register the model as it is at a step; such a version is never `latest`.
+
+        None is returned for a checkpoint that was taken before anything was trained.
+        """
+        try:
+            return self._save(model, said, "checkpoint", checkpoint=True)
+        except NoEffect as error:
+            self.home.warn(f"step {said.step} is not registered: {error}")
+            return None
 
     def end(self, model: Any, said: Said, best: Path | None) -> Saved:
         """Register the result: what is in memory, or the best checkpoint, which is put in where the library failed to.
@@ -81,17 +85,12 @@ class Training:
     def _save(
         self, model: Any, said: Said, kept: str, *, checkpoint: bool = False, mended: bool = False
     ) -> Saved:
-        from registry.runtime.introspect import take_apart
-
-        # an adapter that only stands beside the trained one may be as it began; that must not cost the training its version
-        beside = len(take_apart(model).adapters) > 1
         training = {
             **said.source,
             "step": said.step,
             "kept": kept,
             **({"reloaded": "registry"} if mended else {}),
         }
-        forced = UNTRAINED if checkpoint or beside else ()
         options = SaveOptions(
             base_name=self.base_name,
             alias=None if checkpoint else self.alias,
@@ -99,7 +98,6 @@ class Training:
             metrics=said.metrics,
             source={"training": training},
             checkpoint=checkpoint,
-            forced=forced,
             message=f"step {said.step} of a training" if checkpoint else None,
         )
         return save(self.home, model, self.name, options=options, progress=silent)

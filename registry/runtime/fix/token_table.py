@@ -51,11 +51,15 @@ class Split:
     tokens: tuple[Token, ...]
     """Those that the parent lacks."""
     said: tuple[str, ...]
+    is_rebuilt: bool = False
+    """Whether rows of the base are lost, and others stand in for them."""
     trained: int = 0
     """How many of the old rows are not the parent's."""
 
 
-def split_of(files: Files, parent: ParentView, *, trained_rows: bool) -> Split | None:
+def split_of(
+    files: Files, parent: ParentView, *, trained_rows: bool, accept_lost_rows: bool = False
+) -> Split | None:
     """How adapter and base come apart; None where the adapter stands on the parent as it is.
 
     trained_rows lets old rows be others than the parent's. Raises ParentMismatch where rows are lost, or old ones differ.
@@ -85,7 +89,15 @@ def split_of(files: Files, parent: ParentView, *, trained_rows: bool) -> Split |
             f"made a base of {parent.reference} and the {counted(len(more), 'token')} that it lacks, which found spare rows of its table "
             f"({known} to {more[-1].id}); these are the parent's, and whether they were begun anew before the training is not known",
         )
-        return Split(parent.facts.rows, known, {}, (), more, said)
+        if not accept_lost_rows:
+            raise ParentMismatch(
+                f"the rows of {counted(len(more), 'token')} that {parent.reference} lacks are in "
+                f"no file; they are rows {known} to {more[-1].id} of its table, and may have had "
+                f"other values in the training: {_words(more)}",
+                hint="train again on a base with these tokens, or, to use the spare rows of "
+                f"{parent.reference} as they are, --accept-lost-rows",
+            )
+        return Split(parent.facts.rows, known, {}, (), more, said, is_rebuilt=True)
     raise ParentMismatch(
         f"the rows of {counted(len(more), 'token')} that {parent.reference} lacks are in no file "
         f"and permanently lost, with what the adapter learned of these tokens: {_words(more)}",

@@ -12,11 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import save_file
 
 import registry
 from registry.errors import AmbiguousParent, Invalid, ParentMismatch, ParentNotFound
 from tests.operations.conftest import ADDED
-from tests.support import plain
+from tests.support import hand, plain
 from tests.support.refusals import raises
 
 
@@ -329,3 +330,16 @@ def test_a_base_that_was_resized_in_memory_is_no_evidence(reg, tmp_path):
     reg.add(adapter, "medical", parent="resized", measure=False)
 
     assert parent_of(reg) == ("resized@1", "given")
+
+
+def test_a_half_precision_adapter_on_a_float32_base_is_reported(versions, adapter):
+    named(adapter, versions.checkout("res@1").folder)
+    whole = versions.add(adapter, "medical", measure=False)
+    assert not any("F16" in line for line in whole.warnings)
+    values = hand.tensors(adapter / "adapter_model.safetensors")
+    half = {name: value.astype("float16") for name, value in values.items()}
+    save_file(half, adapter / "adapter_model.safetensors")
+
+    added = versions.add(adapter, "half", parent="res@1", measure=False)
+
+    assert any("F16" in line and "registry.save" in line for line in added.warnings)

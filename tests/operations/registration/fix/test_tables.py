@@ -175,9 +175,15 @@ def test_tokens_in_spare_rows_get_a_base_that_has_them(reg, tmp_path):
     live = lively.encodings(model)
     lively.save(model, tmp_path / "adapter")
     reg.add(base, "minilm", measure=False)
+    adapter = tmp_path / "adapter"
+    with raises(ParentMismatch, "minilm@1", "--accept-lost-rows", *map(repr, NEW[:1])):
+        reg.add(adapter, "medical", parent="minilm@1", fix=True, measure=False)
 
-    added = reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True, measure=False)
+    added = reg.add(
+        adapter, "medical", parent="minilm@1", fix=True, accept_lost_rows=True, measure=False
+    )
 
+    assert reg.resolve("medical@1").parents[0].evidence == "rebuilt"
     assert lively.encodings(reg.load("medical@1", device="cpu")) == live
     assert [token.content for token in reg.tokens("medical-base@1")] == NEW
     assert any(line.startswith("not proved") for line in added.fixed)

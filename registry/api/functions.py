@@ -49,6 +49,7 @@ def add(  # type: ignore[overload-overlap]
     fix: bool = ...,
     trained_rows: bool = ...,
     accept_lost_rows: bool = ...,
+    convert: bool = ...,
     metrics: Metrics | None = ...,
     probes: PathLike | Sequence[Any] | None = ...,
     measure: bool = ...,
@@ -79,6 +80,7 @@ def add(
     fix: bool = ...,
     trained_rows: bool = ...,
     accept_lost_rows: bool = ...,
+    convert: bool = ...,
     metrics: Metrics | None = ...,
     probes: PathLike | Sequence[Any] | None = ...,
     measure: bool = ...,
@@ -108,6 +110,7 @@ def add(
     fix: bool = False,
     trained_rows: bool = False,
     accept_lost_rows: bool = False,
+    convert: bool = False,
     metrics: Metrics | None = None,
     probes: PathLike | Sequence[Any] | None = None,
     measure: bool = True,
@@ -132,6 +135,9 @@ def add(
     ignore_code uses the classes of the library instead; code is a folder with
     files of other repositories that the model refers to.
 
+    convert reads pickled weights in a child process that runs none of their code,
+    stores them as safetensors, and writes tokenizer.json where it is missing.
+
     One folder takes `name`; several take `prefix`, and are named prefix + folder's name. Raises for one folder what is
     wrong with it; for several the errors are in the verdicts.
     """
@@ -153,6 +159,7 @@ def add(
             fix=fix,
             trained_rows=trained_rows,
             accept_lost_rows=accept_lost_rows,
+            convert=convert,
             metrics=metrics,
             probes=probes,
             measure=measure,
@@ -478,6 +485,7 @@ def pull(
     from_any: bool = False,
     parent: VersionLike | None = None,
     model_class: str | None = None,
+    convert: bool = False,
     message: str | None = None,
     progress: Progress = silent,
     home: PathLike | None = None,
@@ -485,7 +493,7 @@ def pull(
     """Register what `hf://org/repo@revision`, or a bundle, has, its line with it, under the names and numbers it has there.
 
     A path that is no `hf://` is a bundle's; one of a whole home is restored into a place that holds none, or only its past.
-    parent_as gives parents other names, old to new; parent and model_class are for a repository that no registry made.
+    parent_as gives parents other names, old to new; parent, model_class and convert are for a repository that no registry made.
     """
     with Registry(home) as registry:
         return registry.pull(
@@ -497,6 +505,7 @@ def pull(
             from_any=from_any,
             parent=parent,
             model_class=model_class,
+            convert=convert,
             message=message,
             progress=progress,
         )

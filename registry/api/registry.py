@@ -99,6 +99,7 @@ class Registry:
         fix: bool = ...,
         trained_rows: bool = ...,
         accept_lost_rows: bool = ...,
+        convert: bool = ...,
         metrics: Metrics | None = ...,
         probes: PathLike | Sequence[Any] | None = ...,
         measure: bool = ...,
@@ -127,6 +128,7 @@ class Registry:
         fix: bool = ...,
         trained_rows: bool = ...,
         accept_lost_rows: bool = ...,
+        convert: bool = ...,
         metrics: Metrics | None = ...,
         probes: PathLike | Sequence[Any] | None = ...,
         measure: bool = ...,
@@ -155,6 +157,7 @@ class Registry:
         fix: bool = False,
         trained_rows: bool = False,
         accept_lost_rows: bool = False,
+        convert: bool = False,
         metrics: Metrics | None = None,
         probes: PathLike | Sequence[Any] | None = None,
         measure: bool = True,
@@ -177,6 +180,9 @@ class Registry:
         trust_code approves the custom code of the folder, or only that of a digest;
         ignore_code uses the classes of the library instead; code is a folder with
         files of other repositories that the model refers to.
+
+        convert reads pickled weights in a child process that runs none of their code,
+        stores them as safetensors, and writes tokenizer.json where it is missing.
 
         One folder takes `name`; several take `prefix`, and are named prefix + folder's name. Raises for one folder what is
         wrong with it; for several the errors are in the verdicts.
@@ -205,6 +211,7 @@ class Registry:
             fix=fix,
             trained_rows=trained_rows,
             accept_lost_rows=accept_lost_rows,
+            convert=convert,
             metrics=metrics_of(metrics),
             probes=probes,
             measured=measure,
@@ -557,19 +564,26 @@ class Registry:
         from_any: bool = False,
         parent: VersionLike | None = None,
         model_class: str | None = None,
+        convert: bool = False,
         message: str | None = None,
         progress: Progress = silent,
     ) -> Pulled | Unbundled:
         """Register what `hf://org/repo@revision`, or a bundle, has, its line with it, under the names and numbers it has there.
 
         A path that is no `hf://` is a bundle's; one of a whole home is restored into a place that holds none, or only its past.
-        parent_as gives parents other names, old to new; parent and model_class are for a repository that no registry made.
+        parent_as gives parents other names, old to new; parent, model_class and convert are for a repository that no registry made.
         """
         if not repository.startswith("hf://"):
             from registry.operations.bundle import UnbundleOptions, unbundle
             from registry.operations.hub.repositories import refuse_repository
 
-            if aliases or parent is not None or model_class is not None or message is not None:
+            if (
+                aliases
+                or convert
+                or parent is not None
+                or model_class is not None
+                or message is not None
+            ):
                 raise Invalid(
                     f"{repository!r} is a bundle, and what it records of its versions cannot be "
                     "changed",
@@ -594,6 +608,7 @@ class Registry:
             from_any=from_any,
             parent=parent,
             model_class=model_class,
+            convert=convert,
             message=recordable(message, "the message"),
         )
         return pull(self.home, repository, options=options, progress=progress)

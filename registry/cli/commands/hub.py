@@ -131,6 +131,11 @@ def push(session: Session, /, version: str, **options: Any) -> None:
     help=f"Which class loads it, where that cannot be told: {', '.join(CLASSES)}.",
 )
 @click.option(
+    "--convert",
+    is_flag=True,
+    help="Convert pickled weights to safetensors; write a missing tokenizer.json.",
+)
+@click.option(
     "--message",
     "-m",
     metavar="TEXT",

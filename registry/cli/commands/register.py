@@ -82,6 +82,11 @@ SPOKEN = {
     help="With --fix: use spare rows of the base in place of lost rows of tokens.",
 )
 @click.option(
+    "--convert",
+    is_flag=True,
+    help="Convert pickled weights to safetensors; write a missing tokenizer.json.",
+)
+@click.option(
     "--metrics",
     "file",
     metavar="FILE",
@@ -125,6 +130,7 @@ def add(session: Session, /, folder: tuple[str, ...], **options: Any) -> None:
       registry add ./medical-minilm --as medical --alias prod
       registry add ./runs/a ./runs/b --prefix runs/
       registry add ./old-adapter --as medical --fix --parent minilm@1
+      registry add ./bge-m3 --as bge-m3 --convert
       registry add ./medical --as medical --metric eval_dev_spearman_cosine=0.861
     """
     options["metrics"] = _metrics(options.pop("file"), options.pop("numbers"))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from registry.core.facts import Files
+from registry.core.text import shell_word
 from registry.errors import InvalidManifest, NotLoadable, UnsafeFile
 from registry.model_files.config.parse import read_if_there, read_object
 from registry.model_files.weights import safetensors as _weights
@@ -74,7 +75,7 @@ _SETTINGS_ONLY = (
     "BoW",
     "WordWeights",
 )
-_WITH_WEIGHTS = {
+WITH_WEIGHTS = {
     "Dense": "config.json",
     "LayerNorm": "config.json",
     "WeightedLayerPooling": "config.json",
@@ -109,7 +110,9 @@ def of_transformer(files: Files, there: set[str], folder: str) -> Belonging:
     ]
     if join(folder, "adapter_config.json") in there:
         return _with_weights(
-            [*paths, join(folder, "adapter_config.json")], folder, [_adapter_weights(there, folder)]
+            [*paths, join(folder, "adapter_config.json")],
+            folder,
+            [_adapter_weights(files, there, folder)],
         )
     if join(folder, "config.json") not in there:
         raise NotLoadable(
@@ -134,13 +137,13 @@ def of_module(files: Files, there: set[str], module: Module) -> Belonging:
         )
     if module.type in _SETTINGS_ONLY:
         return Belonging(tuple({module.at("config.json")} & there))
-    if module.type not in _WITH_WEIGHTS:
+    if module.type not in WITH_WEIGHTS:
         raise NotLoadable(
             f"{MODULES} has a module of type {module.type!r}, "
             "which this version of st-registry does not support",
             hint="update st-registry",
         )
-    name = _WITH_WEIGHTS[module.type]
+    name = WITH_WEIGHTS[module.type]
     paths = [path for path in ([module.at(name)] if name else []) if path in there]
     if module.type == "StaticEmbedding":
         paths += [path for path in (module.at("tokenizer.json"),) if path in there]
@@ -149,7 +152,7 @@ def of_module(files: Files, there: set[str], module: Module) -> Belonging:
         paths += _tokenizer(files, there, module.folder)
     elif module.type == "WordEmbeddings":
         paths += [path for own in _WORD_TOKENIZERS if (path := module.at(own)) in there]
-    return _with_weights(paths, module.folder, [_module_weights(there, module)])
+    return _with_weights(paths, module.folder, [_module_weights(files, there, module)])
 
 
 def of_custom(all_paths: set[str], module: Module) -> Belonging:
@@ -177,6 +180,14 @@ def of_plain_folder(there: set[str]) -> Belonging:
 def join(folder: str, name: str) -> str:
     """A path in a folder of the model; the root is the empty text."""
     return f"{folder}/{name}" if folder else name
+
+
+def convert_command(files: Files) -> str:
+    """Return the command that registers the folder or the repository of these files."""
+    repository, path = getattr(files, "repository", None), getattr(files, "path", None)
+    if repository is not None:
+        return f"registry pull {repository}"
+    return f"registry add {shell_word(str(path)) if path is not None else 'FOLDER'} --as NAME"
 
 
 def _with_weights(
@@ -214,10 +225,10 @@ def _tokenizer(files: Files, there: set[str], folder: str) -> list[str]:
     return found
 
 
-def _adapter_weights(there: set[str], folder: str) -> str:
+def _adapter_weights(files: Files, there: set[str], folder: str) -> str:
     path = join(folder, ADAPTER_WEIGHTS)
     if path not in there:
-        _refuse_pickle(there, join(folder, "adapter_model.bin"))
+        _refuse_pickle(files, there, join(folder, "adapter_model.bin"))
         raise NotLoadable(f"the adapter has no weights: {path} is missing")
     return path
 
@@ -244,7 +255,7 @@ def _model_weights(files: Files, there: set[str], folder: str) -> tuple[str | No
         return None, [join(folder, WEIGHTS)]
     if join(folder, INDEX) in there:
         return _shards(files, join(folder, INDEX))
-    _refuse_pickle(there, join(folder, "pytorch_model.bin"), join(folder, SHARDED_PICKLE))
+    _refuse_pickle(files, there, join(folder, "pytorch_model.bin"), join(folder, SHARDED_PICKLE))
     other = sorted(
         path for path in there if _parent(path) == folder and path.endswith(OTHER_LIBRARIES)
     )
@@ -264,22 +275,21 @@ def _shards(files: Files, index: str) -> tuple[str, list[str]]:
         raise UnsafeFile(str(error), hint=error.hint) from None
 
 
-def _module_weights(there: set[str], module: Module) -> str:
+def _module_weights(files: Files, there: set[str], module: Module) -> str:
     path = module.at(WEIGHTS)
     if path not in there:
-        _refuse_pickle(there, module.at("pytorch_model.bin"))
+        _refuse_pickle(files, there, module.at("pytorch_model.bin"))
         raise NotLoadable(f"the module {module.type} has no weights: {path} is missing")
     return path
 
 
-def _refuse_pickle(there: set[str], *paths: str) -> None:
+def _refuse_pickle(files: Files, there: set[str], *paths: str) -> None:
     """Refuse a pickle where no safetensors file stands in its place, since there a loader would read it."""
     for path in paths:
         if path in there:
             raise UnsafeFile(
                 f"the weights {path!r} are a pickle, which can run code when it is read",
-                hint="load the model where you trust it, save it with save_pretrained, "
-                "which writes safetensors, and add that folder",
+                hint=f"{convert_command(files)} --convert",
             )
 
 

@@ -140,6 +140,10 @@ class Quarantine:
             self._here[path] = self._bring(path, self._source(path))
         return self._here[path]
 
+    def place(self, path: str) -> Path | None:
+        """Where the file is on disk, None if it was not fetched."""
+        return self._here.get(path)
+
     def settle(self) -> None:
         """Let the disk write what was fetched, so that giving it to the store need not wait for that. Raises StoreUnavailable."""
         for whole in [*self._whole.values()]:

@@ -1,13 +1,15 @@
-"""A repository that no registry made, as a version: what it is and what it stands on is found out as `add` does, and no path is believed.
+"""A repository that no registry made, as a version: what it is and what it stands on is
+found out as `add` does, and no path is believed.
 
-The listing says what its files must be: the SHA-256 of large ones, git's id of small ones. Only files that belong to the model are
-fetched.
+The listing says what its files must be: the SHA-256 of large ones, git's id of small
+ones. Only files that belong to the model are fetched.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from registry.core import reference as _reference
 from registry.core.digest import Digest
@@ -25,6 +27,7 @@ from registry.operations.registration.parents import Known, declared_parent, evi
 from registry.operations.registration.pipeline import AddOptions, prepare
 from registry.operations.registration.provenance import provenance
 from registry.operations.shared.resolve import resolve
+from registry.operations.shared.staging import staging
 from registry.results.hub import Received
 
 from .download_area import Quarantine, Source, take_all
@@ -75,28 +78,30 @@ def register_foreign(
         received.append(Received(known.reference, tree.repository, tree.commit, "already"))
         return known, True
     quarantine = Quarantine(home, remote, tree.repository, tree.commit, _sources(tree), bytes_)
-    with quarantine.kept():
+    with quarantine.kept(), contextlib.ExitStack() as stack:
         declared = resolve(home, options.parent) if options.parent is not None else None
+        files, converted = _converted(home, name, quarantine, options, bytes_, stack, progress)
         layout = layout_of(
-            quarantine,
+            files,
             class_hint=options.model_class,
             parent_class=declared.model_class if declared else "SentenceTransformer",
         )
         parent = None
         if layout.is_adapter and declared is None:
-            parent = _parent(home, tree, quarantine, layout.transformer, layout.tokenizer)
-        quarantine.expect(layout.belongs)
-        take_all([quarantine], bytes_, layout.belongs)
+            parent = _parent(home, tree, files, layout.transformer, layout.tokenizer)
+        if converted is None:
+            quarantine.expect(layout.belongs)
+            take_all([quarantine], bytes_, layout.belongs)
         if options.parent is not None:
             evidence = None
             if layout.is_adapter:
-                config = read_config(quarantine, layout.transformer)
+                config = read_config(files, layout.transformer)
                 evidence = evidence_of(home, None, config.base, config.revision)
-            is_parent = fits(home, quarantine, options.model_class)
+            is_parent = fits(home, files, options.model_class)
             parent = declared_parent(home, options.parent, evidence, is_parent)
         prepared = prepare(
             home,
-            quarantine,
+            files,
             parent,
             model_class=options.model_class,
             write=True,
@@ -104,7 +109,10 @@ def register_foreign(
             given=quarantine,
         )
         source = provenance(
-            run=options.run, how="pull", hub={"repository": tree.repository, "commit": tree.commit}
+            run=options.run,
+            how="pull",
+            hub={"repository": tree.repository, "commit": tree.commit},
+            converted=converted,
         )
         added = register(
             home, name, prepared, source=source, options=AddOptions(message=options.message)
@@ -122,6 +130,50 @@ def register_foreign(
     return added.version, added.already
 
 
+def _converted(
+    home: Home,
+    name: str,
+    quarantine: Quarantine,
+    options: PullOptions,
+    bytes_: Bytes,
+    stack: contextlib.ExitStack,
+    progress: Progress,
+) -> tuple[Files, dict[str, Any] | None]:
+    """Return the files, converted if that was asked for, and the record of the
+    originals.
+
+    The converted files exist until `stack` is closed. Raises UnsafeFile for pickles
+    that were not to be converted.
+    """
+    from registry.model_files.layout.convertible import convertible, refuse_unconverted
+
+    plan = convertible(quarantine)
+    if not plan:
+        return quarantine, None
+    if not options.convert:
+        command = f"registry pull {quarantine.repository}"
+        refuse_unconverted(plan, command if options.name is None else f"{command} --as {name}")
+        return quarantine, None
+    from registry.operations.registration.convert import converted_files, planned_belongs
+
+    _, belongs = planned_belongs(
+        quarantine, plan, model_class=options.model_class, parent_class="SentenceTransformer"
+    )
+    paths = list(dict.fromkeys((*belongs, *plan.originals)))
+    quarantine.expect(paths)
+    take_all([quarantine], bytes_, paths)
+    return converted_files(
+        home,
+        name,
+        quarantine,
+        plan,
+        stack.enter_context(staging(home, "convert-")),
+        model_class=options.model_class,
+        measured=True,
+        progress=progress,
+    )
+
+
 def _sources(tree: Tree) -> Mapping[str, Source]:
     return {
         path: Source(
@@ -136,7 +188,8 @@ def _sources(tree: Tree) -> Mapping[str, Source]:
 
 
 def _parent(home: Home, tree: Tree, files: Files, transformer: str, tokenizer: str) -> Known:
-    """The base of an adapter, known only where a full commit of it is recorded. A path names a place on somebody else's machine."""
+    """The base of an adapter, known only where a full commit of it is recorded. A path
+    names a place on somebody else's machine."""
     from registry.catalog import queries
     from registry.model_files.adapter.config import read_config
     from registry.model_files.tokenizer.vocabulary import read_vocabulary

@@ -143,6 +143,7 @@ def add_from_hub(
         name=name,
         parent=options.parent,
         model_class=options.model_class,
+        convert=options.convert,
         message=options.message,
         run=options.run,
     )

@@ -23,6 +23,7 @@ class PullOptions:
     from_any: bool = False
     parent: VersionLike | None = None
     model_class: str | None = None
-    """These two for a repository that no registry made."""
+    convert: bool = False
+    """These three for a repository that no registry made."""
     message: str | None = None
     run: str | None = None

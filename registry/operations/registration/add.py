@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from registry.core import reference as _reference
 from registry.core.code_permission import permitting
@@ -29,6 +29,7 @@ from registry.operations.shared.custom_code import (
 )
 from registry.operations.shared.examine import open_folder
 from registry.operations.shared.resolve import facts_of, stored
+from registry.operations.shared.staging import staging
 from registry.results.registration import Added, Verdict
 from registry.store.blob_files import StoredFiles
 
@@ -65,7 +66,12 @@ def add(
     with (
         home.adding(),
         ThreadPoolExecutor(1, "git") as aside,
-        opened(home, folder, name, options, progress, register_base) as (folder_files, said, fixed),
+        opened(home, folder, name, options, progress, register_base) as (
+            folder_files,
+            said,
+            fixed,
+            converted,
+        ),
     ):
         files = folder_files
         came = aside.submit(
@@ -75,6 +81,7 @@ def add(
             folder=_last_part(folder),
             hub=_hub_source(folder),
             fix=list(fixed),
+            converted=converted,
             metrics=options.metrics,
         )  # git is asked while files are read
         parent = said
@@ -144,7 +151,9 @@ def approved(home: Home, decided: Decided, options: AddOptions) -> Iterator[None
 def _with_code_sources(source: dict[str, Any], decided: Decided) -> dict[str, Any]:
     """Return the source of a version with the originals and packages of its code."""
     if decided.converted:
-        source = {**source, "converted": decided.converted}
+        earlier = source.get("converted", {})
+        files = [*earlier.get("files", ()), *decided.converted["files"]]
+        source = {**source, "converted": {**earlier, **decided.converted, "files": files}}
     if decided.code is not None:
         from registry.model_files.code.packages import versions_of
 
@@ -299,6 +308,18 @@ def _hub_source(folder: Path) -> dict[str, str] | None:
     return {"repository": known[0], "commit": known[1]} if known else None
 
 
+class OpenedFolder(NamedTuple):
+    """A folder that is to be registered."""
+
+    files: Files
+    parent: Known | None
+    """The parent that is known without looking for it."""
+    fixed: tuple[str, ...] = ()
+    """What --fix changed."""
+    converted: dict[str, Any] | None = None
+    """The record of the files that --convert replaced."""
+
+
 @contextlib.contextmanager
 def opened(
     home: Home,
@@ -307,18 +328,50 @@ def opened(
     options: AddOptions,
     progress: Progress,
     register_base: RegisterBase,
-) -> Iterator[tuple[Files, Known | None, tuple[str, ...]]]:
-    """(the folder's files, the parent that is known without looking, what was put right)."""
-    if options.fix:
-        from .fix import mended
+) -> Iterator[OpenedFolder]:
+    """Open a folder, converted, repaired or with another tokenizer if asked for."""
+    from registry.model_files.layout.convertible import convertible, refuse_unconverted
 
-        with mended(home, folder, name, options, progress, register_base) as found:
-            yield found
-        return
     files: Files = open_folder(home, folder)
-    if isinstance(options.tokenizer, Path):
-        files = with_tokenizer(files, open_folder(home, options.tokenizer))
-    yield files, _declared(home, folder, files, options), ()
+    plan = convertible(FolderWithCode(files, {}))
+    converted = None
+    with contextlib.ExitStack() as stack:
+        if plan and options.convert:
+            from .convert import converted_files
+
+            files, converted = converted_files(
+                home,
+                name,
+                files,
+                plan,
+                stack.enter_context(staging(home, "convert-")),
+                model_class=options.model_class,
+                measured=options.measured,
+                progress=progress,
+            )
+        elif plan.weights or options.tokenizer is None:
+            refuse_unconverted(plan, _command(folder, name, options))
+        if options.fix:
+            from .fix import mended
+
+            parts = stack.enter_context(
+                mended(home, folder, files, name, options, progress, register_base)
+            )
+            yield OpenedFolder(*parts, converted)
+            return
+        if isinstance(options.tokenizer, Path):
+            files = with_tokenizer(files, open_folder(home, options.tokenizer))
+        yield OpenedFolder(files, _declared(home, folder, files, options), (), converted)
+
+
+def _command(folder: Path, name: str, options: AddOptions) -> str:
+    """Return the command that adds this folder with these options."""
+    words = ["registry", "add", shell_word(str(folder)), "--as", name]
+    if options.model_class is not None:
+        words += ["--class", options.model_class]
+    if options.parent is not None:
+        words += ["--parent", shell_word(str(options.parent))]
+    return " ".join(words)
 
 
 def _declared(home: Home, folder: Path, files: Files, options: AddOptions) -> Known | None:

@@ -62,6 +62,7 @@ RegisterBase = Callable[[Path, str, AddOptions], Added]
 def mended(
     home: Home,
     folder: Path,
+    files: Files,
     name: str,
     options: AddOptions,
     progress: Progress,
@@ -69,7 +70,6 @@ def mended(
 ) -> Iterator[tuple[Files, Known | None, tuple[str, ...]]]:
     """(the folder put right, its parent, what was done); the copy is gone afterwards. Raises what stands against it."""
     with staging(home, "fix-") as work:
-        files: Files = open_folder(home, folder)
         model = work / "model"
         _copy(files, model)
         if isinstance(options.tokenizer, Path):

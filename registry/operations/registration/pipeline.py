@@ -53,6 +53,8 @@ class AddOptions:
     """With fix: the old rows that an adapter carries may be others than its base's."""
     accept_lost_rows: bool = False
     """With fix: lost rows of tokens may be replaced by spare rows of the base."""
+    convert: bool = False
+    """Convert pickled weights and tokenizer sources to the forms that are stored."""
     metrics: dict[str, str] | None = None
     """Metrics of the version, each a number as its text."""
     probes: Texts | None = None

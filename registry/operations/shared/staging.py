@@ -18,7 +18,7 @@ from registry.home.location import make_private
 
 LARGE = 1 << 20
 """Bytes from which a file is linked instead of copied."""
-PREFIXES = ("fix-", "measure-", "merge-", "resize-", "save-")
+PREFIXES = ("convert-", "fix-", "measure-", "merge-", "resize-", "save-")
 _NAME = re.compile(
     rf"[0-9a-f]{{32}}|pull-[0-9a-f]{{16}}(\.lock)?|restore-[0-9a-f]{{16}}|repair|({'|'.join(PREFIXES)})[a-z0-9_]{{8}}",
     re.ASCII,

@@ -141,7 +141,7 @@ def test_a_pickle_is_refused_where_a_loader_would_read_it(tmp_path, there, inste
     folder = plain.base(tmp_path / "base")
     (folder / there).rename(folder / instead)
 
-    with raises(UnsafeFile, f"'{instead}'", "pickle", "save_pretrained"):
+    with raises(UnsafeFile, f"'{instead}'", "pickle", "--convert"):
         lay(folder)
 
 
@@ -156,7 +156,7 @@ def test_the_pickle_of_an_adapter_is_refused(tmp_path):
     folder = plain.adapter(tmp_path / "medical", "/training/base")
     (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
 
-    with raises(UnsafeFile, "'adapter_model.bin'", "pickle", "save_pretrained"):
+    with raises(UnsafeFile, "'adapter_model.bin'", "pickle", "--convert"):
         lay(folder)
 
 
@@ -172,7 +172,7 @@ def test_the_pickle_of_a_module_is_refused_where_it_would_be_read(tmp_path):
     folder = add_dense(plain.base(tmp_path / "base"))
     (folder / "3_Dense" / "pytorch_model.bin").write_bytes(PICKLE)
 
-    with raises(UnsafeFile, "'3_Dense/pytorch_model.bin'", "pickle", "save_pretrained"):
+    with raises(UnsafeFile, "'3_Dense/pytorch_model.bin'", "pickle", "--convert"):
         lay(folder)
 
 

@@ -171,7 +171,8 @@ class Registry:
         force names checks of judgement that may fail (`registry check --list` names all); the version says for ever that they
         did. allow_no_effect is for an adapter that is meant to be untrained. fix puts right an adapter folder that no library
         loads any more, trained_rows lets the token rows it carries be others than its base's.
-        accept_lost_rows lets lost token rows be replaced by spare rows of the base. metrics are numbers by name, or a
+        accept_lost_rows lets lost token rows be replaced by spare rows of the base.
+        metrics are numbers by name, or a
         JSON or CSV file of an evaluator. The model is loaded once, an adapter must change something, and what the model encodes
         is kept, also for the texts in `probes`: a file (a path), or a sequence of texts, pairs and mappings {"text": ...,
         "prompt": ...}. With measure=False none of that is done, and torch is not needed.

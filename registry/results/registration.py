@@ -101,8 +101,10 @@ class Saved:
     """What a live model became."""
 
     versions: tuple[Version, ...]
-    """One, or one for each of several adapters: the first active one, then the others in
-    the order in which they were put on. An adapter that was not trained is left out."""
+    """One, or one for each of several adapters: the first active one, then the others.
+
+    An adapter that was not trained is left out.
+    """
     base: Version | None
     """The full model that the adapters stand on; None for a model without adapters."""
     added: tuple[Added, ...]

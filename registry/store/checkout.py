@@ -257,7 +257,7 @@ def is_large(path: str, size: int) -> bool:
 
 
 def due(folder: Path, age: float) -> list[str]:
-    """Return the files with a trusted stamp whose last hash is at least `age` seconds old.
+    """Return the files with a trusted stamp, last hashed at least `age` seconds ago.
 
     A marker of format 1 does not hold the times; it was written after the last hash.
     """

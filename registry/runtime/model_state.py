@@ -204,7 +204,7 @@ def _settings(model: Any) -> Iterator[tuple[str, str]]:
         classes.add(type(module))
         yield label, _name_of(type(module))
         for key, attribute in module.__dict__.items():
-            if key in _IGNORED or (not attribute and key.endswith("_hooks")):
+            if key in _IGNORED or (key.endswith("_hooks") and not attribute):
                 continue
             if type(attribute) in _PLAIN:
                 yield f"{label}.{key}", repr(attribute)

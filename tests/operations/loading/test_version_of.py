@@ -90,6 +90,7 @@ CHANGES = {
     "two rows exchanged": swap_rows,
     "a training step": train_step,
     "a buffer": lambda model: model.transformers_model.embeddings.position_ids.add_(1),
+    "an attribute": lambda model: setattr(layer(model), "scale", torch.ones(2)),
     "a forward hook": lambda model: layer(model).register_forward_hook(lambda *a: None),
     "a hook before": lambda model: model[0].register_forward_pre_hook(lambda *a: None),
     "a forward of its own": lambda model: setattr(layer(model), "forward", lambda *a, **k: a),

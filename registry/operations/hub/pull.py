@@ -55,6 +55,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
+PROPOSALS = "refs/pr/"
+"""Where the Hub keeps the heads of pull requests."""
+
+
 @dataclass
 class _Run:
     """One pull: what it knows so far."""
@@ -90,6 +94,10 @@ def pull(home: Home, repository: str, *, options: PullOptions, progress: Progres
     if is_commit(wanted.revision) and tree.commit != wanted.revision:
         raise RemoteMoved(
             f"the Hub answers with commit {tree.commit} of hf://{tree.repository}, asked for was {wanted.revision}"
+        )
+    if wanted.revision is not None and wanted.revision.startswith(PROPOSALS):
+        home.warn(
+            f"hf://{tree.repository}@{wanted.revision} is a proposal, which main may never contain"
         )
     members = line_at(remote, tree)
     refs = _known_history(home, remote, tree, wanted.revision, members)

@@ -170,7 +170,11 @@ def _opened(run: Run, version: Version, repository: str) -> Tree | None:
 
 
 def _already(run: Run, version: Version, manifest: Manifest, tree: Tree, refs: Refs) -> str | None:
-    """The commit at which the repository has the version already. Raises NumberTaken where its tag is another model's."""
+    """Return the commit at which the repository has the version.
+
+    Raises NumberTaken where its tag names another model, except for a proposal, which
+    makes no tag.
+    """
     tag = _plan.tag_of(version.number)
     tagged = refs.tags.get(tag)
     known = [
@@ -184,10 +188,12 @@ def _already(run: Run, version: Version, manifest: Manifest, tree: Tree, refs: R
         there = run.remote.tree(tree.repository, tagged)
         if holds(run.home, there, manifest):
             return there.commit
+        if run.options.pr:
+            return None
         raise NumberTaken(
             f"the tag {tag} of hf://{tree.repository} points to {tagged[:12]}, which is another "
             f"model than {version.reference} ({version.digest.short})",
-            hint=f"compare the two: registry status {version.name}",
+            hint=f"compare the two: registry status {version.name}, or propose it: --pr",
         )
     for commit in known:
         try:
@@ -205,7 +211,8 @@ def _commit(
     version, repository, options = line[0], tree.repository, run.options
     there = _on_main(run, tree)
     _refuse_strange(run, version, tree, refs, there)
-    older = there is not None and there.number > version.number
+    # a proposal goes to main: nothing changes before its owner merges it
+    older = there is not None and there.number > version.number and not options.pr
     target = _side(run, version, tree, refs) if older and not options.dry_run else tree
     uploads = uploads_of(
         run,
@@ -283,9 +290,13 @@ def _refuse_strange(
     run: Run, version: Version, tree: Tree, refs: Refs, there: _line.Member | None
 ) -> None:
     """Raises unless the repository is the known one, and holds this model or nothing yet."""
-    if there is not None and there.number == version.number and there.digest != version.digest:
+    is_taken = (
+        there is not None and there.number == version.number and there.digest != version.digest
+    )
+    if there is not None and is_taken and not run.options.pr:
         raise NumberTaken(
-            f"hf://{tree.repository} has another {version.reference} on main: {there.digest.short}, this one is {version.digest.short}"
+            f"hf://{tree.repository} has another {version.reference} on main: {there.digest.short}, this one is {version.digest.short}",
+            hint="propose it: --pr",
         )
     if run.options.break_others:
         return

@@ -31,6 +31,7 @@ from registry.model_files.layout.layout import Layout
 from registry.model_files.layout.modules import TRANSFORMERS
 from registry.model_files.tokenizer.canonical_form import canonical_backend, differing
 from registry.model_files.tokenizer.equivalence import Decision, differences
+from registry.model_files.tokenizer.prefix_tokens import legacy_prefixes, tokens_to_register
 from registry.model_files.tokenizer.vocabulary import SPECIAL_NAMES, TOKENIZER
 from registry.util.gc_pause import uncollected
 
@@ -126,6 +127,7 @@ def load_tokenizer(files: Files, layout: Layout) -> LoadedTokenizer:
         try:
             is_static = kind is not None and kind not in TRANSFORMERS
             tokenizer = (_static if is_static else _of_a_transformer)(folder)
+            _register_prefixes(tokenizer, legacy_prefixes(files, layout))
             form = form_of(tokenizer)
         except NotLoadable:
             raise
@@ -185,6 +187,20 @@ def _of_a_transformer(folder: Path) -> Any:
         if settings.get("do_lower_case") and tokenizer.is_fast:
             _lowercase(tokenizer.backend_tokenizer)
     return tokenizer
+
+
+def _register_prefixes(tokenizer: Any, prefixes: Sequence[str]) -> None:
+    """Register prefix tokens as MultiVectorEncoder does."""
+    if not prefixes:
+        return
+    from tokenizers import AddedToken
+
+    tokens = tokens_to_register(
+        prefixes, tokenizer.get_vocab(), lambda content: tokenizer.tokenize(content) == [content]
+    )
+    if tokens:
+        registered = [AddedToken(content, normalized=False, special=True) for content in tokens]
+        tokenizer.add_special_tokens({"additional_special_tokens": registered})
 
 
 def _sentence_settings(folder: Path) -> Mapping[str, Any]:

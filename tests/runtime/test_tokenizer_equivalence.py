@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from peft import LoraConfig
 from transformers import AutoTokenizer
 
+import registry
 from registry.model_files.folder import Folder
 from registry.model_files.layout import layout
 from registry.model_files.tokenizer.pipeline import read_pipeline
-from registry.runtime.tokenizer_equivalence import decide, load_tokenizer
-from tests.support import plain
+from registry.runtime.tokenizer_equivalence import decide, form_of, load_tokenizer
+from tests.support import lively, plain, small
 from tests.support.hand import edit
 
 
@@ -118,11 +120,67 @@ def test_a_setting_that_no_text_shows_is_reported_without_a_text(base, tmp_path)
 def test_the_emulation_loads_what_sentence_transformers_loads(base):
     from sentence_transformers import SentenceTransformer
 
-    from registry.runtime.tokenizer_equivalence import form_of
-
     (base / "sentence_bert_config.json").write_text('{"do_lower_case": true, "max_seq_length": 8}')
     edit(base / "tokenizer_config.json", lambda config: config.update(do_lower_case=False))
     real = SentenceTransformer(str(base), device="cpu")
 
     assert form_of(real.tokenizer) == load_tokenizer(*side(base)).form
     assert json.dumps(form_of(real.tokenizer))
+
+
+def prefixed(folder: Path, **flags: Any) -> Path:
+    """A late-interaction model of PyLate: its prefixes are an added and an old token."""
+    tokenizer = small.word_piece()
+    tokenizer.add_tokens(["[Q] "])
+    small.multi_vector(folder, tokenizer)
+    edit(
+        folder / "config_sentence_transformers.json",
+        lambda config: config.update(query_prefix="[Q] ", document_prefix="cat "),
+    )
+
+    def set_flags(tokenizer: dict[str, Any]) -> None:
+        token = next(t for t in tokenizer["added_tokens"] if t["content"] == "[Q] ")
+        token.update(flags)
+
+    edit(folder / "tokenizer.json", set_flags)
+    return folder
+
+
+def test_prefix_tokens_are_registered_as_the_library_does(tmp_path):
+    folder = prefixed(tmp_path / "model", normalized=True, special=False)
+    files = Folder(folder)
+
+    real = lively.loaded(folder, "MultiVectorEncoder")
+    emulated = load_tokenizer(files, layout(files))
+
+    token = real.tokenizer.added_tokens_decoder[real.tokenizer.get_vocab()["[Q] "]]
+    assert (token.special, token.normalized) == (True, False)
+    assert form_of(real.tokenizer) == emulated.form
+    assert "prefix tokens" in read_pipeline(files, layout(files)).components
+
+
+def test_a_prefix_that_is_one_piece_is_not_part_of_the_pipeline(tmp_path):
+    folder = prefixed(tmp_path / "model", normalized=False, special=True)
+    edit(
+        folder / "config_sentence_transformers.json",
+        lambda config: config.update(document_prefix="search: "),
+    )
+    files = Folder(folder)
+
+    assert "prefix tokens" not in read_pipeline(files, layout(files)).components
+    real = lively.loaded(folder, "MultiVectorEncoder")
+    assert form_of(real.tokenizer) == load_tokenizer(files, layout(files)).form
+
+
+def test_an_adapter_saved_with_registered_prefixes_is_added(tmp_path):
+    folder = prefixed(tmp_path / "model", normalized=True, special=False)
+    with registry.init(tmp_path / "home") as reg:
+        reg.add(folder, "late")
+        checkout = Path(reg.checkout("late@1").folder)
+        config = LoraConfig(r=2, target_modules=["query"])
+        model = lively.adapted(checkout, "MultiVectorEncoder", config)
+        expected = lively.encodings(model)
+
+        reg.add(lively.save(model, tmp_path / "adapter"), "tuned")
+
+        assert lively.encodings(reg.load("tuned@1")) == expected

@@ -27,6 +27,7 @@ from .canonical_form import (
     digest_of_json,
     is_lowercasing_normalizer,
 )
+from .prefix_tokens import is_surely_piece, legacy_prefixes, tokens_to_register
 from .vocabulary import CONFIG, SPECIAL_NAMES, TOKENIZER, WORDS, settings_of
 
 _CLASS, _TYPE = "class", "class of model_type"
@@ -284,6 +285,7 @@ def pipeline_of(
     }
     choice = _choice(files, layout, paths, config, name)
     choice |= _sentence_settings(files, layout, paths, components, settings)
+    choice |= _prefix_tokens(content, files, layout, components)
     pipeline = Pipeline(components | settings | choice)
     return pipeline.on_base(base_type) if layout.is_adapter else pipeline
 
@@ -388,6 +390,27 @@ def _sentence_settings(
     if config.get("do_lower_case") and not lowercases:
         collected["do_lower_case of Sentence Transformers"] = True
     return collected
+
+
+def _prefix_tokens(
+    content: Mapping[str, Any] | None,
+    files: Files,
+    layout: Layout,
+    components: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the tokens that MultiVectorEncoder may register while loading."""
+    prefixes = legacy_prefixes(files, layout)
+    if not prefixes or content is None:
+        return {"prefix tokens": list(prefixes)} if prefixes else {}
+    model, listed = content.get("model"), components.get("added_tokens")
+    vocabulary = model.get("vocab") if isinstance(model, Mapping) else None
+    if isinstance(vocabulary, list):
+        vocabulary = {entry[0] for entry in vocabulary if isinstance(entry, list) and entry}
+    contents = {token["content"] for token in listed or () if _has_content(token)}
+    tokens = tokens_to_register(
+        prefixes, {*(vocabulary or ()), *contents}, is_surely_piece(components)
+    )
+    return {"prefix tokens": tokens} if tokens else {}
 
 
 def _settings(

@@ -28,6 +28,11 @@ from registry.operations.shared.custom_code import (
     refuse_if_never,
 )
 from registry.operations.shared.examine import open_folder
+from registry.operations.shared.other_tokenizer import (
+    PARENT,
+    with_parents_tokenizer,
+    with_tokenizer,
+)
 from registry.operations.shared.resolve import facts_of, stored
 from registry.operations.shared.staging import staging
 from registry.results.registration import Added, Verdict
@@ -35,7 +40,6 @@ from registry.store.blob_files import StoredFiles
 
 from .commit import register
 from .kinds import fits
-from .other_tokenizer import PARENT, with_parents_tokenizer, with_tokenizer
 from .parents import Known, declared_parent, evidence_of, find_parent
 from .pipeline import AddOptions, Prepared, prepare
 from .provenance import provenance, with_overridden_evidence

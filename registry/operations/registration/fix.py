@@ -28,6 +28,7 @@ from registry.errors import (
 from registry.home.home import Home
 from registry.operations.loading.checkout import home_checkout
 from registry.operations.shared.examine import open_folder
+from registry.operations.shared.other_tokenizer import PARENT, parents_contents, tokenizer_contents
 from registry.operations.shared.resolve import facts_of, resolve, stored
 from registry.operations.shared.staging import staging
 from registry.operations.shared.tokenizer_decision import TokenizerDecider, base_type_of
@@ -37,7 +38,6 @@ from registry.util import regular_file
 from .commit import register
 from .kinds import parent_candidate
 from .measure import keep_probes
-from .other_tokenizer import PARENT, parents_contents, tokenizer_contents
 from .parents import Known, declared_parent, evidence_of, find_parent, place_of
 from .pipeline import AddOptions, Prepared, prepare
 from .provenance import provenance

@@ -229,7 +229,7 @@ def _carried(
     )
     said.append(f"left out {', '.join(repr(name) for name, _, _ in whole)}, which the base has now")
     return Split(
-        count, first, begun, tuple(name for name, _, _ in whole), more, tuple(said), changed
+        count, first, begun, tuple(name for name, _, _ in whole), more, tuple(said), changed > 0
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 import registry
 from registry.errors import Invalid, ParentMismatch
 from registry.model_files.folder import Folder
-from registry.operations.registration.other_tokenizer import with_tokenizer
+from registry.operations.shared.other_tokenizer import with_tokenizer
 from tests.support import plain
 from tests.support.hand import edit
 from tests.support.refusals import raises

@@ -23,7 +23,7 @@ _UNICODE_FORMS = ({"type": "NFC"}, {"type": "NFD"}, {"type": "NFKC"}, {"type": "
 
 
 def legacy_prefixes(files: Files, layout: Layout) -> tuple[str, ...]:
-    """Return the prefixes of a folder in the order in which the library handles them."""
+    """Return the prefixes of a folder in the order of the library."""
     if layout.model_class != "MultiVectorEncoder":
         return ()
     paths = set(files.paths())
@@ -51,7 +51,7 @@ def tokens_to_register(
 
 
 def is_surely_piece(components: Mapping[str, Any]) -> Callable[[str], bool]:
-    """Return a test whether the files alone show that a token is one piece of itself."""
+    """Return a test whether the files show that a token is one piece of itself."""
     normalizers = components.get("normalizer")
     has_plain_text = isinstance(normalizers, list) and all(
         part in _UNICODE_FORMS for part in normalizers

@@ -54,7 +54,12 @@ def test_the_shell_completes_options(bash):
 
 
 def test_the_shell_completes_settings(bash):
-    assert bash("registry config load.") == ["load.device", "load.probes"]
+    assert sorted(bash("registry config load.")) == [
+        "load.code",
+        "load.device",
+        "load.probes",
+        "load.verify-age",
+    ]
 
 
 def test_the_shell_completes_the_names_of_models(bash):

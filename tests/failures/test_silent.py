@@ -204,7 +204,7 @@ def test_an_alpha_that_changed_is_another_model_and_the_registered_one_stays(
             lambda folder: [path.unlink() for path in folder.glob("tokenizer*")],
             ValueError,
             NotLoadable,
-            ["tokenizer.json", "vocab.txt", "--tokenizer DIR"],
+            ["tokenizer.json", "vocab.txt", "--tokenizer parent"],
             None,
         ),
         (
@@ -234,7 +234,7 @@ def test_a_lost_list_of_tokens_of_which_the_library_makes_one_of_five(reg, copie
     assert len(lively.loaded(copied, "SentenceTransformer").tokenizer) < 110
     assert library(copied) > 1e-3
 
-    with raises(NotLoadable, "tokenizer.json", "vocab.txt", "--tokenizer DIR"):
+    with raises(NotLoadable, "tokenizer.json", "vocab.txt", "--tokenizer parent"):
         reg.add(copied, "medical")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from registry.errors import ParentMismatch
 
-from .base import IDENTITY, Candidate, Problem, checks
+from .base import Candidate, Problem, checks
 from .helpers import own_tensors, parent_of, within
 
 CHECKS, check = checks()
@@ -15,7 +15,6 @@ CHECKS, check = checks()
     "the declared parent is the one that evidence names",
     "protects from an adapter on another version of its base, which encodes wrongly",
     ParentMismatch,
-    net=IDENTITY,
     judgement=True,
 )
 def declared_parent_is_the_evident_one(candidate: Candidate) -> Problem | None:
@@ -31,7 +30,7 @@ def declared_parent_is_the_evident_one(candidate: Candidate) -> Problem | None:
 @check(
     "adapter-precision",
     "the adapter has the precision of its base",
-    "reports an adapter that was trained on a base that was cast in memory",
+    "warns of an adapter that was trained on a base that was cast in memory",
     None,
 )
 def adapter_is_as_precise_as_its_base(candidate: Candidate) -> Problem | None:

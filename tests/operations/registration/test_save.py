@@ -398,7 +398,7 @@ def test_of_several_adapters_each_is_a_version(tmp_path):
     saved = reg.save(model, "medical")
 
     assert naive.state(model) == before
-    assert [version.name for version in saved.versions] == ["medical-drugs", "medical-genes"]
+    assert [version.name for version in saved.versions] == ["medical-genes", "medical-drugs"]
     assert {version.parents[0].reference for version in saved.versions} == {"medical-base@1"}
     model.set_adapter("drugs")
     assert naive.encodings(reg.load("medical-drugs@1", device="cpu")) == naive.encodings(model)

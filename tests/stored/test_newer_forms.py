@@ -21,6 +21,7 @@ from registry.core.digest import Digest, canonical, digest_of
 from registry.core.entry import Approve, Entry, FactsUpdate, Format
 from registry.errors import NewerFormat
 from registry.store.checkout import MARKER
+from tests.support.custom_code import model_with_code
 from tests.support.refusals import raises
 
 REFERENCE = "minilm@1"
@@ -184,6 +185,20 @@ def test_version_0_1_refuses_entries_of_format_2_without_writing(
     assert completed.code == 2, completed.err
     assert json.loads(completed.err)["error"]["kind"] == "NewerFormat"
     assert _durable(contents(stored.home)) == _durable(before)
+
+
+def test_version_0_1_refuses_a_registry_with_custom_code(copy_of, old_package, tmp_path) -> None:
+    stored = copy_of("lineage")
+    folder = model_with_code(tmp_path / "coded")
+    with registry.open(stored.home) as reg:
+        reg.add(folder, "coded", trust_code=True, measure=False)
+        features = [row.body["features"] for row in reg.log() if row.kind == "Format"]
+
+    completed = old_package.run("checkout", "coded@1", "--json", home=stored.home)
+
+    assert features == [["code"]]
+    assert completed.code == 2, completed.err
+    assert json.loads(completed.err)["error"]["kind"] == "NewerFormat"
 
 
 def _durable(files: dict[str, bytes]) -> dict[str, bytes]:

@@ -131,6 +131,9 @@ def add(session: Session, /, folder: tuple[str, ...], **options: Any) -> None:
       registry add ./runs/a ./runs/b --prefix runs/
       registry add ./old-adapter --as medical --fix --parent minilm@1
       registry add ./bge-m3 --as bge-m3 --convert
+      registry add ./jina-v3 --as jina --trust-code
+      registry add ./nomic-v1 --as nomic --trust-code --code ./nomic-bert-2048
+      registry add ./stella --as stella --ignore-code
       registry add ./medical --as medical --metric eval_dev_spearman_cosine=0.861
     """
     options["metrics"] = _metrics(options.pop("file"), options.pop("numbers"))

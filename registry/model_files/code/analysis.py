@@ -114,7 +114,8 @@ def _file_of(reference: CodeReference, paths: set[str]) -> str:
     if reference.repository is not None:
         raise ForeignCode(
             f"{where}, code of another repository that is not in the folder",
-            hint="add --trust-code and, if it is not in the cache of the Hub, --code DIR",
+            hint="registry add FOLDER --as NAME --trust-code (with --code DIR if the cache of the "
+            "Hub does not have it)",
         )
     module, _, name = reference.name.rpartition(".")
     if not module or not name.isidentifier():

@@ -7,6 +7,7 @@ from typing import Any
 
 from registry.core.facts import Files, read
 from registry.errors import NotLoadable
+from registry.model_files.lfs_pointer import is_pointer, pointer_error
 
 LIMIT = 64 << 20
 """Bytes of one configuration."""
@@ -14,6 +15,8 @@ LIMIT = 64 << 20
 
 def parse(content: bytes, path: str) -> Any:
     """The value of a JSON file as the loaders would read it. Raises NotLoadable naming the place of the fault."""
+    if is_pointer(content):
+        raise pointer_error(path)
     try:
         return json.loads(content.decode("utf-8"), object_pairs_hook=_once)
     except UnicodeDecodeError as error:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from registry.core.facts import Files
 from registry.errors import NotLoadable, UnsafeFile
 from registry.model_files.config.parse import read_if_there, read_object
+from registry.model_files.lfs_pointer import refuse_pointers
 
 from .file_list import (
     ADAPTER_WEIGHTS,
@@ -85,7 +86,10 @@ class Convertible:
 
 
 def convertible(files: Files) -> Convertible:
-    """Return what `--convert` converts. Raises what reading modules.json raises."""
+    """Return what `--convert` converts.
+
+    Raises what reading modules.json raises, and NotLoadable for a Git LFS pointer.
+    """
     present = set(files.paths())
     modules = read_modules(files, present) or (Module("Transformer", ""),)
     weights: list[PickledWeights] = []
@@ -99,7 +103,9 @@ def convertible(files: Files) -> Convertible:
             tokenizers += _of_tokenizer(present, module.folder)
         elif module.type in WITH_WEIGHTS:
             weights += _single(present, module.at(WEIGHTS), module.at(PICKLE))
-    return Convertible(tuple(weights), tuple(tokenizers), is_adapter, transformer)
+    plan = Convertible(tuple(weights), tuple(tokenizers), is_adapter, transformer)
+    refuse_pointers(files, plan.originals)
+    return plan
 
 
 def refuse_unconverted(plan: Convertible, command: str) -> None:

@@ -91,8 +91,7 @@ def decide_code(
         return tuple(path for path, _ in code.files)
     raise ForeignCode(
         f"{why_custom(references[0], config)} (code digest {code.digest})",
-        hint="read the Python files, then add --trust-code to approve exactly these, "
-        "or --ignore-code if the installed library has the same model",
+        hint=f"read the Python files, then: registry approve {code.digest}",
     )
 
 

@@ -56,7 +56,7 @@ def _by_name(path: str, name: str, there: set[str]) -> str:
     if name.endswith(OTHER_LIBRARIES):
         return "for another library"
     if name.endswith(".py"):
-        return "code; none of a model is kept or run"
+        return "Python code that the model does not need"
     vocabulary = name in SLOW_TOKENIZER or name.endswith((".model", ".spm"))
     if vocabulary and join(path.rpartition("/")[0], "tokenizer.json") in there:
         return "tokenizer.json has what it says"

@@ -87,7 +87,7 @@ WITH_WEIGHTS = {
     "StaticEmbedding": None,
 }
 """Module to the name of its configuration; all of them read model.safetensors too."""
-_WORD_TOKENIZERS = ("whitespacetokenizer_config.json", "phrasetokenizer_config.json")
+WORD_TOKENIZERS = ("whitespacetokenizer_config.json", "phrasetokenizer_config.json")
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def of_module(files: Files, there: set[str], module: Module) -> Belonging:
         _refuse_table_elsewhere(files, there, module)
         paths += _tokenizer(files, there, module.folder)
     elif module.type == "WordEmbeddings":
-        paths += [path for own in _WORD_TOKENIZERS if (path := module.at(own)) in there]
+        paths += [path for own in WORD_TOKENIZERS if (path := module.at(own)) in there]
     return _with_weights(paths, module.folder, [_module_weights(files, there, module)])
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from registry.core.facts import Files
 from registry.errors import NotLoadable, UnsafeFile
 from registry.model_files.config.parse import read_if_there
+from registry.model_files.lfs_pointer import refuse_pointers
 
 from .custom_code import decide_code, refuse_foreign_code
 from .excluded import is_pickle, left_out
@@ -77,6 +78,7 @@ def layout(
     if not modules:
         found.append(of_plain_folder(there))
     belongs = {path for part in found for path in part.paths} | there & set(ROOT)
+    refuse_pointers(files, belongs)
     refuse_foreign_code(files, sorted(belongs))
     config = read_if_there(files, join(main.folder, "config.json"), there)
     belongs |= set(decide_code(files, sorted(belongs), config, main.folder))

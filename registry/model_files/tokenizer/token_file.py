@@ -19,6 +19,7 @@ from typing import Any
 
 from registry.core.text import counted, plain, shell_word
 from registry.errors import InvalidTokens
+from registry.model_files.lfs_pointer import is_pointer
 
 LITERAL = "or --literal, to register the lines as typed"
 _TABLES = {".csv": ",", ".tsv": "\t"}
@@ -32,7 +33,6 @@ _MARKS = {
 }
 """Byte order marks; that of UTF-32 begins with that of UTF-16, so it comes first."""
 _ICONV = {"utf-16-le": "UTF-16LE", "utf-16-be": "UTF-16BE", "cp1252": "WINDOWS-1252"}
-_LFS_POINTER = re.compile(r"version https://(git-lfs|hawser)\.github\.com/spec/")
 _COLUMN_NAME = re.compile(r"[^\W\d][\w .()-]*")
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?%?\s*")
 _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "„": "“", "‘": "’", "«": "»", "»": "«"}
@@ -58,7 +58,7 @@ def read_token_file(
         return _column(text, path, column)
     if literal:
         return lines_of(text)
-    if _LFS_POINTER.match(text):
+    if is_pointer(content):
         folder, name = shell_word(str(path.parent)), shell_word(path.name)
         raise InvalidTokens(
             f"the token list {str(path)!r} is a Git LFS pointer",

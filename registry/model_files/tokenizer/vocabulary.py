@@ -120,6 +120,14 @@ def _read(files: Files, folder: str) -> tuple[Tokenizer, dict[str, Any] | None]:
         tokens = _by_id(_plain(lines, range(len(lines))), words)
         described = lines
     else:
+        from registry.model_files.layout.file_list import WORD_TOKENIZERS, join
+
+        splitter = next((p for name in WORD_TOKENIZERS if (p := join(folder, name)) in there), None)
+        if splitter is not None:
+            raise NotLoadable(
+                f"the model is a table of word vectors: {splitter} "
+                "(only models with a tokenizer.json or vocab.txt can be registered)"
+            )
         raise NotLoadable(
             f"the tokenizer is missing: found neither {path} nor {words}",
             hint="to take that of its parent: registry add --fix, or add --tokenizer parent"

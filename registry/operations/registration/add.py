@@ -101,7 +101,7 @@ def add(
             measured=options.measured,
             parent=code_of_version(home, parent.version) if parent else None,
         )
-        with approved(home, decided, options):
+        with _permitting(home, decided, options):
             prepared = prepare(
                 home,
                 decided.files,
@@ -136,20 +136,23 @@ def add(
             ),
             fixed=fixed,
         )
+        if decided.code is not None and options.code.trust and not options.dry_run:
+            record_approval(home, decided.code.digest, message=options.message)
     return _with_warning(added, options.metrics)
 
 
-@contextlib.contextmanager
-def approved(home: Home, decided: Decided, options: AddOptions) -> Iterator[None]:
-    """Record the approval of trusted code before it runs; a dry run only permits it."""
-    if decided.code is None:
-        yield
-        return
-    refuse_if_never(home)
-    if options.code.trust and not options.dry_run:
-        record_approval(home, decided.code.digest, message=options.message)
-    with permitting(decided.code.digest) if options.code.trust else contextlib.nullcontext():
-        yield
+def _permitting(
+    home: Home, decided: Decided, options: AddOptions
+) -> contextlib.AbstractContextManager[None]:
+    """Return a context in which trusted code may run; its approval is recorded later.
+
+    So a folder that is refused afterwards leaves no approval behind.
+    """
+    if decided.code is not None:
+        refuse_if_never(home)
+        if options.code.trust:
+            return permitting(decided.code.digest)
+    return contextlib.nullcontext()
 
 
 def _with_code_sources(source: dict[str, Any], decided: Decided) -> dict[str, Any]:

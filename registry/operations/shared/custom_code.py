@@ -326,24 +326,32 @@ def approvals(home: Home) -> frozenset[Digest]:
 
 
 def permission_of(home: Home) -> Callable[[Digest], bool]:
-    """Return the permission that the approvals and settings of a registry give."""
-    return lambda digest: not is_refused(home) and digest in approvals(home)
+    """Return the permission that the approvals and settings of a registry give.
 
+    It raises ForeignCode where a setting refuses all code.
+    """
 
-def is_refused(home: Home) -> bool:
-    """Return whether this machine or registry refuses all custom code."""
-    from registry.core.settings import read_config
+    def is_approved(code: Digest) -> bool:
+        refuse_if_never(home)
+        return code in approvals(home)
 
-    setting = os.environ.get("REGISTRY_CODE") or read_config(home.root).get("load.code")
-    return setting == "never"
+    return is_approved
 
 
 def refuse_if_never(home: Home) -> None:
-    """Raise ForeignCode where custom code is refused on this machine."""
-    if is_refused(home):
+    """Raise ForeignCode, naming the setting, where a setting refuses all code."""
+    from registry.core.settings import read_config
+
+    variable = os.environ.get("REGISTRY_CODE")
+    if variable == "never":
         raise ForeignCode(
-            "custom code is refused on this machine (load.code or REGISTRY_CODE is 'never')",
-            hint="registry config --unset load.code, and unset REGISTRY_CODE",
+            "custom code is refused on this machine (REGISTRY_CODE is 'never')",
+            hint="unset REGISTRY_CODE",
+        )
+    if not variable and read_config(home.root).get("load.code") == "never":
+        raise ForeignCode(
+            "custom code is refused in this registry (the setting load.code is 'never')",
+            hint="registry config --unset load.code",
         )
 
 

@@ -161,7 +161,7 @@ def _refuse_unpermitted(codes: Mapping[Path, Code]) -> None:
             raise ForeignCode(
                 f"the model runs custom code that is not approved: {code.digest} "
                 f"({', '.join(path for path, _ in code.files)})",
-                hint="read the files, then: registry approve REF",
+                hint=f"read the files, then: registry approve {code.digest}",
             )
 
 

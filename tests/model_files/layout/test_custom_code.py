@@ -191,4 +191,4 @@ def test_code_that_nothing_asks_for_is_left_out(tmp_path):
     folder = plain.base(tmp_path / "base")
     (folder / "train_script.py").write_text("raise SystemExit")
 
-    assert ("train_script.py", "code; none of a model is kept or run") in lay(folder).left_out
+    assert ("train_script.py", "Python code that the model does not need") in lay(folder).left_out

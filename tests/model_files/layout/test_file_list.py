@@ -112,7 +112,7 @@ def test_what_a_training_leaves_is_left_out_with_a_reason(tmp_path):
         "rng_state_0.pth": "state of the training",
         "training_args.bin": "record of the training",
         "trainer_state.json": "record of the training",
-        "train.py": "code; none of a model is kept or run",
+        "train.py": "Python code that the model does not need",
         "notes.weird": "a pickle, which no loader reads here",
         "onnx/model.onnx": "for another back end, which can export it anew",
         "openvino/openvino_model.xml": "for another back end, which can export it anew",

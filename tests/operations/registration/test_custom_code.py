@@ -15,59 +15,15 @@ import registry
 from registry.api.registry import Registry
 from registry.errors import ForeignCode, NotLoadable
 from tests.support import plain
+from tests.support.custom_code import MODEL, change, model_with_code
 from tests.support.refusals import raises
 
 TEXTS = ["the patient takes one dose a day", "new doses"]
-CONFIGURATION = """from transformers.models.bert.configuration_bert import BertConfig
-
-class OwnConfig(BertConfig):
-    model_type = "own_type"
-"""
-MODEL = """from transformers.models.bert.modeling_bert import BertModel
-from .configuration_own import OwnConfig
-
-class OwnModel(BertModel):
-    config_class = OwnConfig
-
-    def forward(self, *args, **kwargs):
-        output = super().forward(*args, **kwargs)
-        output.last_hidden_state = output.last_hidden_state * {scale}
-        return output
-"""
 REGISTERING = """
 from transformers import AutoConfig, AutoModel
 AutoConfig.register("own_type", OwnConfig)
 AutoModel.register(OwnConfig, OwnModel)
 """
-
-
-def change(path: Path, **fields: Any) -> None:
-    """Set fields of a JSON file."""
-    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
-
-
-def model_with_code(
-    folder: Path, *, scale: str = "2.0", more: str = "", repository: str | None = None
-) -> Path:
-    """Make a model whose class multiplies the states of a BERT; code beside it or apart."""
-    plain.base(folder)
-    modules = json.loads((folder / "modules.json").read_text())[:2]
-    (folder / "modules.json").write_text(json.dumps(modules))
-    prefix = f"{repository}--" if repository else ""
-    change(
-        folder / "config.json",
-        model_type="own_type",
-        architectures=["OwnModel"],
-        auto_map={
-            "AutoConfig": f"{prefix}configuration_own.OwnConfig",
-            "AutoModel": f"{prefix}modeling_own.OwnModel",
-        },
-    )
-    code = folder if repository is None else folder.parent / "code"
-    code.mkdir(exist_ok=True)
-    (code / "configuration_own.py").write_text(CONFIGURATION)
-    (code / "modeling_own.py").write_text(MODEL.format(scale=scale) + more)
-    return folder
 
 
 def plain_encodings(folder: Path) -> Any:
@@ -96,12 +52,15 @@ def test_code_is_refused_without_a_decision_and_nothing_of_it_runs(
     """Commands that only look at a folder or a version compile and import none of its files."""
     folder = model_with_code(tmp_path / "model", more=f"\nopen({str(tmp_path / 'ran')!r}, 'w')\n")
     seen: list[str] = []
+    is_active = True
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in ("compile", "import"):
+        if is_active and event in ("compile", "import"):
             seen.extend(str(argument) for argument in arguments if isinstance(argument, str))
 
-    sys.addaudithook(hook)
+    import sentence_transformers  # noqa: F401  (imports thousands of modules)
+
+    sys.addaudithook(hook)  # it cannot be removed
     with raises(ForeignCode, "configuration_own.OwnConfig"):
         home.add(folder, "model")
     assert not any("modeling_own" in argument for argument in seen)
@@ -109,9 +68,11 @@ def test_code_is_refused_without_a_decision_and_nothing_of_it_runs(
     assert version is not None
     home.show("model@1")
     home.diff("model@1", "model@1")
-    home.audit()
+    home.audit(full=True)
+    home.check("model@1", measure=False)
     assert not (tmp_path / "ran").exists()
-    assert not any(argument.endswith("modeling_own.py") for argument in seen)
+    assert not any("modeling_own" in argument for argument in seen)
+    is_active = False
     home.load("model@1")
     assert (tmp_path / "ran").exists()
 
@@ -127,7 +88,7 @@ def test_approved_code_loads_exactly(home: Registry, tmp_path: Path) -> None:
     assert (home.load("resized").encode(TEXTS) == expected).all()
     assert [row.kind for row in home.log()].count("Approve") == 1
     kinds = [row.kind for row in home.log()]
-    assert kinds[::-1][:4] == ["Init", "Approve", "Format", "Register"]
+    assert kinds[::-1][:4] == ["Init", "Format", "Register", "Approve"]
 
 
 def test_code_of_another_repository_is_stored(home: Registry, tmp_path: Path) -> None:
@@ -143,6 +104,86 @@ def test_code_of_another_repository_is_stored(home: Registry, tmp_path: Path) ->
     assert recorded["modeling_own.py"]["repository"] == "acme/impl.v1"
     assert recorded["config.json"]["size"] == (folder / "config.json").stat().st_size
     assert (plain_encodings(checkout) == home.load("model@1").encode(TEXTS)).all()
+
+
+MODULE_WITH_KWARGS = """from sentence_transformers.base.modules import Module
+from .first_part import factor_of
+
+class Scale(Module):
+    config_keys = ["factor"]
+
+    def __init__(self, factor=1.0):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, features, boost=1.0):
+        scaled = features["sentence_embedding"] * factor_of(self) * boost
+        return {**features, "sentence_embedding": scaled}
+
+    def save(self, output_path, *args, **kwargs):
+        self.save_config(output_path)
+"""
+FIRST_PART = """from .second_part import SECOND
+
+def factor_of(module):
+    return module.factor * SECOND
+"""
+OLD_MODULE = """import json, os
+import torch
+from .first_part import factor_of
+
+class Scale(torch.nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, features):
+        features["sentence_embedding"] = features["sentence_embedding"] * factor_of(self)
+        return features
+
+    def save(self, output_path):
+        with open(os.path.join(output_path, "config.json"), "w") as file:
+            json.dump({"factor": self.factor}, file)
+
+    @staticmethod
+    def load(input_path):
+        with open(os.path.join(input_path, "config.json")) as file:
+            return Scale(**json.load(file))
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "kwargs"),
+    [(MODULE_WITH_KWARGS, ["boost"]), (OLD_MODULE, None)],
+    ids=["module with kwargs", "old module"],
+)
+def test_a_module_type_with_code_two_files_deep_loads_exactly(
+    home: Registry, tmp_path: Path, module: str, kwargs: list[str] | None
+) -> None:
+    """The entry of modules.json, its keyword arguments and all reached files are kept."""
+    folder = plain.base(tmp_path / "model")
+    modules = json.loads((folder / "modules.json").read_text())[:2]
+    entry = {"idx": 2, "name": "2", "path": "2_Scale", "type": "scaling.Scale"}
+    modules.append(entry if kwargs is None else {**entry, "kwargs": kwargs})
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "2_Scale").mkdir()
+    (folder / "2_Scale" / "config.json").write_text('{"factor": 4.0}')
+    (folder / "scaling.py").write_text(module)
+    (folder / "first_part.py").write_text(FIRST_PART)
+    (folder / "second_part.py").write_text("SECOND = 2.0\n")
+    with raises(ForeignCode, "scaling.Scale"):
+        home.add(folder, "model")
+    home.add(folder, "model", trust_code=True)
+    expected = plain_encodings(folder)
+    model = home.load("model@1")
+    assert (model.encode(TEXTS) == expected).all()
+    checkout = home.checkout("model@1").folder
+    assert (checkout / "second_part.py").is_file()
+    assert (plain_encodings(checkout) == expected).all()
+    if kwargs is not None:
+        assert abs(model.encode(TEXTS, boost=3.0) - 3 * expected).max() < 1e-5
+        home.resize("model@1", "resized", ["zorvaxin"])
+        assert (home.load("resized").encode(TEXTS) == expected).all()
 
 
 def test_two_versions_with_equal_names_run_their_own_code(home: Registry, tmp_path: Path) -> None:
@@ -169,12 +210,14 @@ def test_an_approval_is_withdrawn_or_overruled(
     home.approve(approval.code)
     home.load("model@1")
     monkeypatch.setenv("REGISTRY_CODE", "never")
-    with pytest.raises(ForeignCode):
+    with raises(ForeignCode, "REGISTRY_CODE", "'never'"):
         home.load("model@1")
     monkeypatch.delenv("REGISTRY_CODE")
     home.config("load.code", "never")
-    with pytest.raises(ForeignCode):
+    with raises(ForeignCode, "'never'", "registry config --unset load.code"):
         home.load("model@1")
+    monkeypatch.setenv("REGISTRY_CODE", "ask")
+    home.load("model@1")
 
 
 def test_one_changed_byte_needs_another_approval(home: Registry, tmp_path: Path) -> None:
@@ -315,3 +358,4 @@ def test_a_class_of_an_unapproved_file_is_refused(home: Registry, tmp_path: Path
     folder = model_with_code(tmp_path / "model", more=more)
     with raises(NotLoadable, "elsewhere.Elsewhere"):
         home.add(folder, "model", trust_code=True)
+    assert [row.kind for row in home.log()] == ["Init"]  # no approval stays

@@ -1,0 +1,1 @@
+"""Tests of proposals (pull requests) on the Hub."""

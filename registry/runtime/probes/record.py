@@ -165,6 +165,7 @@ def _probe(
     kept = tuple(item) if pair else (item,)
     import numpy as np
 
+    ids: tuple[int, ...] = ()
     try:
         ids = tuple(_ids(model, item, prompt or ""))
         if (
@@ -182,7 +183,7 @@ def _probe(
     except (
         Exception
     ) as error:  # the libraries raise whatever they like, and each means the same: it cannot encode
-        if isinstance(item, str) and not item and not prompt:
+        if ids and isinstance(item, str) and not item and not prompt:
             return Probe(kept, prompt, ids)  # too short for some models
         _refuse_beyond_positions(model, len(ids), error)
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]

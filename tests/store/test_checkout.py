@@ -88,11 +88,21 @@ def test_a_stamped_file_is_not_read_again(blobs, tmp_path):
     folder = made(blobs, tmp_path / "out")
     settled(folder)
     marker = json.loads((folder / checkout.MARKER).read_text())
-    marker["files"]["config.json"]["digest"] = str(digest_of(b"another"))
+    marker["files"]["model.safetensors"]["digest"] = str(digest_of(b"another"))
     (folder / checkout.MARKER).write_text(json.dumps(marker))
 
     assert checkout.verify(folder) == []
-    assert checkout.verify(folder, trust_stamps=False) == ["config.json was changed"]
+    assert checkout.verify(folder, trust_stamps=False) == ["model.safetensors was changed"]
+
+
+def test_a_stamped_small_file_is_read_again(blobs, tmp_path):
+    folder = made(blobs, tmp_path / "out")
+    settled(folder)
+    marker = json.loads((folder / checkout.MARKER).read_text())
+    marker["files"]["config.json"]["digest"] = str(digest_of(b"another"))
+    (folder / checkout.MARKER).write_text(json.dumps(marker))
+
+    assert checkout.verify(folder) == ["config.json was changed"]
 
 
 def test_a_missing_and_an_extra_file_are_noticed(blobs, tmp_path):

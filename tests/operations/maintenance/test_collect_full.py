@@ -88,7 +88,7 @@ def test_a_full_disk_is_no_damage_and_said_by_who_wants_to_write(small_disk, tmp
         assert reg.audit().findings == ()
         with raises(
             StoreUnavailable,
-            str(small_disk / "home" / "staging"),
+            str(small_disk / "home" / "catalog"),
             os.strerror(errno.ENOSPC).lower(),
         ):
             reg.alias("one@1", "prod")

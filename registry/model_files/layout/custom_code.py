@@ -95,6 +95,18 @@ def decide_code(
     )
 
 
+def refuse_missing_modules(files: Files, paths: Sequence[str]) -> None:
+    """Raise ForeignCode for a module outside the libraries if the model has no code.
+
+    No decision leaves out the code of a module, so such files were changed.
+    """
+    if any(path.endswith(".py") for path in files.paths()):
+        return
+    module = next((r for r in references_of(files, paths) if r.key == "type"), None)
+    if module is not None:
+        raise ForeignCode(f"{module} (its file {module.file!r} is missing)")
+
+
 def is_native(references: Sequence[CodeReference], config: Mapping[str, Any], folder: str) -> bool:
     """Return whether the installed transformers has the model that `auto_map` was for.
 

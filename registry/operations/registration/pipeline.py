@@ -106,6 +106,7 @@ def prepare(
     from registry.model_files.checks import Candidate, run_checks
     from registry.model_files.facts import inspect
     from registry.model_files.layout import layout as layout_of
+    from registry.model_files.layout.custom_code import refuse_missing_modules
 
     layout = layout_of(
         files, class_hint=model_class, parent_class=parent.version.model_class if parent else None
@@ -116,6 +117,7 @@ def prepare(
                 f"no file of a version can have the path {path!r}: it contains U+"
                 f"{ord(hidden[0]):04X}, which changes how a terminal shows text"
             )
+    refuse_missing_modules(files, layout.belongs)
     root, parent_files, parent_facts = parent_view(home, parent)
     parent_model = parent_candidate(home, parent, parent_files, parent_facts)
     decider = TokenizerDecider()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.core.settings import seconds
 from registry.errors import Invalid
 
 if TYPE_CHECKING:
@@ -146,6 +145,8 @@ class Duration(Number):
         """In seconds."""
         if isinstance(value, float):
             return value
+        from registry.core.settings import seconds
+
         return seconds(value)
 
 

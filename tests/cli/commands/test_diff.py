@@ -1,6 +1,5 @@
 import json
 import os
-import threading
 
 import pytest
 
@@ -126,19 +125,43 @@ def test_encodings_are_told_for_people_and_as_json_and_as_a_page(run, filled, tm
     assert {"measure", "moved", "median", "histogram", "pieces", "plane", "sentence"} <= set(found)
 
 
-def test_texts_can_come_by_a_pipe(process, filled, tmp_path):
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    writer = threading.Thread(target=lambda: pipe.write_text("the new dose\nof zorvaxin\n"))
-    writer.start()
-
-    ran = process("diff", "minilm@1", "minilm-medical@1", "--texts", pipe, "--json", home=filled)
-    writer.join()
+def test_texts_can_come_by_a_pipe(process, filled):
+    ran = process(
+        "diff",
+        "minilm@1",
+        "minilm-medical@1",
+        "--texts",
+        "/dev/stdin",
+        "--json",
+        home=filled,
+        text="the new dose\nof zorvaxin\n",
+    )
 
     assert [item["text"] for item in ran.json["encodings"]["texts"]] == [
         "the new dose",
         "of zorvaxin",
     ]
+
+
+def test_a_pipe_of_the_shell_is_read(run, filled):
+    reader, writer = os.pipe()
+    os.write(writer, b"of zorvaxin\n")
+    os.close(writer)
+
+    ran = run("tokens", "medical@1", "--texts", f"/dev/fd/{reader}", "--json", home=filled)
+    os.close(reader)
+
+    assert ran.code == 0, ran.err
+    assert "zorvaxin" in ran.out
+
+
+def test_a_named_pipe_is_refused_without_waiting_for_a_writer(run, filled, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    ran = run("diff", "minilm@1", "medical@1", "--texts", tmp_path / "pipe", home=filled)
+
+    assert (ran.code, ran.out) == (3, "")
+    assert missing(ran.err, str(tmp_path / "pipe")) == []
 
 
 def test_texts_that_cannot_be_read_are_wrong_use(run, filled, tmp_path):

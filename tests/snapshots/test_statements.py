@@ -105,13 +105,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             model = plain.base(root / f"resized-{number}", seed=number, added=ADDED)
             opened.add(model, "resized", parent=f"minilm@{number}", measure=False)
         for number in range(1, 11):
+            parent = number % 4 + 1
             model = plain.adapter(
-                root / f"medical-{number}", root / "resized-1", seed=number, added=ADDED
+                root / f"medical-{number}", root / f"resized-{parent}", seed=number, added=ADDED
             )
             opened.add(
                 model,
                 "medical",
-                parent=f"resized@{number % 4 + 1}",
+                parent=f"resized@{parent}",
                 metrics={"eval_loss": number / 20},
                 measure=False,
             )

@@ -124,6 +124,18 @@ def children(connection: Connection, digest: str, at: int | None = None) -> list
     return load(connection, there.correlate(v).exists(), at=at)
 
 
+def with_evidence(connection: Connection, evidence: str, at: int | None = None) -> list[Version]:
+    """Return the versions not deleted with a parent of this evidence."""
+    e, v = t.edges, t.versions
+    edge_exists = select(e.c.name).where(
+        e.c.evidence == evidence,
+        e.c.name == v.c.name,
+        e.c.number == v.c.number,
+        e.c.since == v.c.since,
+    )
+    return load(connection, edge_exists.correlate(v).exists(), at=at)
+
+
 def with_manifest(
     connection: Connection, digest: str, at: int | None = None, *, deleted: bool = False
 ) -> list[Version]:

@@ -35,8 +35,7 @@ def check_evidence(home: Home, connection: Connection) -> list[Finding]:
 
     declared = {
         version.digest: version
-        for model in queries.models(connection)
-        for version in queries.versions(connection, model.name)
+        for version in queries.with_evidence(connection, "given")
         if version.kind == "adapter"
         and version.parents
         and version.parents[0].evidence == "given"

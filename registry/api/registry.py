@@ -18,6 +18,7 @@ from registry.core.reference import path_of
 from registry.errors import Invalid
 
 if TYPE_CHECKING:
+    from registry.core.digest import Digest
     from registry.core.point_in_time import When
     from registry.core.version import LogRow, Model, Version
     from registry.home.home import Home
@@ -55,10 +56,14 @@ class Registry:
             from registry.home.home import Home
 
             self._home = Home.open(self.settings)
-        from registry.operations.shared.custom_code import permission_of
-
-        set_permission(permission_of(self._home))  # what the code of models may do here
+        set_permission(self._permits)
         return self._home
+
+    def _permits(self, code: Digest) -> bool:
+        """Return whether custom code with this digest is approved here."""
+        from registry.operations.shared.custom_code import permits
+
+        return self._home is not None and permits(self._home, code)
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -325,17 +325,13 @@ def approvals(home: Home) -> frozenset[Digest]:
     return frozenset(approved)
 
 
-def permission_of(home: Home) -> Callable[[Digest], bool]:
-    """Return the permission that the approvals and settings of a registry give.
+def permits(home: Home, code: Digest) -> bool:
+    """Return whether custom code is approved in a registry.
 
-    It raises ForeignCode where a setting refuses all code.
+    Raises ForeignCode where a setting refuses all code.
     """
-
-    def is_approved(code: Digest) -> bool:
-        refuse_if_never(home)
-        return code in approvals(home)
-
-    return is_approved
+    refuse_if_never(home)
+    return code in approvals(home)
 
 
 def refuse_if_never(home: Home) -> None:

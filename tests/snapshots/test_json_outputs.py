@@ -24,6 +24,7 @@ from tests.snapshots.json_form import form_of
 from tests.snapshots.package import command_names, module_names
 from tests.snapshots.snapshot import assert_same_json
 from tests.support import plain, small
+from tests.support.custom_code import model_with_code
 from tests.support.hub import lines
 from tests.support.hub.fixtures import environment_of
 from tests.support.hub_server import HubServer
@@ -135,6 +136,7 @@ def run_without_hub(scenario: Scenario) -> Scenario:
     inspect_models(scenario)
     compare_models(scenario)
     edit_labels(scenario)
+    approve_code(scenario)
     transfer_models(scenario)
     reach_exit_codes(scenario)
     maintain_registry(scenario)
@@ -278,6 +280,16 @@ def edit_labels(scenario: Scenario) -> None:
     run("list", "list")
     run("log", "log")
     run("log NAME@ALIAS", "log", "medical@prod")
+
+
+def approve_code(scenario: Scenario) -> None:
+    """Approve and withdraw, in a registry of its own, which then demands a feature."""
+    run, folder = scenario.run, scenario.folder
+    model, home = model_with_code(folder / "own"), folder / "coded"
+    run("init", "init", home)
+    run("add", "add", model, "--as", "own", "--trust-code", "--no-measure", home=home)
+    withdrawn = run("approve", "approve", "own@1", "--undo", home=home)
+    run("approve", "approve", withdrawn["code"], "--message", "read by Anna", home=home)
 
 
 def transfer_models(scenario: Scenario) -> None:

@@ -55,9 +55,15 @@ _IGNORED = frozenset(
         "_forward_hooks_always_called",
         "_forward_pre_hooks_with_kwargs",
         "_version",
+        "_prompt_length_mapping",
+        "_method_signature_cache",
+        "_chat_template_suffix_cache",
     }
 )
-"""Attributes that do not change what is computed, or that are described separately."""
+"""Attributes that do not change what is computed, or that are described separately.
+
+The last three are caches of Sentence Transformers' Transformer, filled while it encodes.
+"""
 _OF_TOKENIZER = (
     "padding_side",
     "truncation_side",

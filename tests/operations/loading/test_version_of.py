@@ -185,6 +185,7 @@ def test_using_a_model_is_not_a_change(reg, reference, tmp_path):
     model = reg.load(reference, device="cpu")
 
     model.encode(["the patient", "the patient takes one a day " * 9])
+    model.encode(["the"], prompt="query: ")
     model.encode_query(["the"], batch_size=1)
     model.similarity(model.encode(["the"]), model.encode(["a"]))
     model.to("cpu").eval()

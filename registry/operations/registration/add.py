@@ -340,7 +340,8 @@ def opened(
     from registry.model_files.layout.convertible import convertible, refuse_unconverted
 
     files: Files = open_folder(home, folder)
-    plan = convertible(FolderWithCode(files, {}))
+    # --fix may restore a lost modules.json, without which no module can be listed.
+    plan = convertible(FolderWithCode(files, {})) if options.convert or not options.fix else None
     converted = None
     with contextlib.ExitStack() as stack:
         if plan and options.convert:
@@ -356,7 +357,7 @@ def opened(
                 measured=options.measured,
                 progress=progress,
             )
-        elif plan.weights or options.tokenizer is None:
+        elif plan is not None and (plan.weights or options.tokenizer is None):
             refuse_unconverted(plan, _command(folder, name, options))
         if options.fix:
             from .fix import mended

@@ -62,7 +62,7 @@ _IGNORED = frozenset(
 )
 """Attributes that do not change what is computed, or that are described separately.
 
-The last three are caches of Sentence Transformers' Transformer, filled while it encodes.
+The last three are caches that Sentence Transformers fills while it encodes.
 """
 _OF_TOKENIZER = (
     "padding_side",

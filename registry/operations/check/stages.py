@@ -14,7 +14,7 @@ from registry.core.version import Version
 from registry.errors import ParentNotFound
 from registry.home.home import Home
 from registry.operations.registration.kinds import (
-    fits,
+    compared_with_evidence,
     loaded_shapes_of,
     parent_candidate,
     tokens_of,
@@ -22,8 +22,6 @@ from registry.operations.registration.kinds import (
 from registry.operations.registration.parents import (
     Known,
     Unregistered,
-    declared_parent,
-    evidence_of,
     find_parent,
 )
 from registry.operations.shared.examine import open_folder
@@ -153,11 +151,7 @@ def of_folder(
     if parent is not None:
         view, evidence, known = _given(home, parent)
         if home is not None and known is not None and not isinstance(parent, os.PathLike):
-            proof = None
-            if layout.is_adapter:
-                config = read_config(files, layout.transformer)
-                proof = evidence_of(home, folder, config.base, config.revision)
-            declared = declared_parent(home, parent, proof, fits(home, files, None))
+            declared = compared_with_evidence(home, folder, files, layout, parent, None)
             view, evidence = _registered(home, declared.version), declared.evidence
             known, contrary = declared.version, declared.contrary
     elif layout.is_adapter:

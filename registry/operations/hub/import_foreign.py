@@ -21,9 +21,9 @@ from registry.errors import ParentNotFound
 from registry.home.home import Home
 from registry.hub.protocol import Remote, Tree
 from registry.operations.registration.commit import register
-from registry.operations.registration.kinds import fits
+from registry.operations.registration.kinds import compared_with_evidence
 from registry.operations.registration.name_conflicts import from_repository, refuse_name
-from registry.operations.registration.parents import Known, declared_parent, evidence_of
+from registry.operations.registration.parents import Known
 from registry.operations.registration.pipeline import AddOptions, prepare
 from registry.operations.registration.provenance import provenance
 from registry.operations.shared.resolve import resolve
@@ -51,7 +51,6 @@ def register_foreign(
 ) -> tuple[Version, bool]:
     """(the version, whether it was here already)."""
     from registry.catalog import queries
-    from registry.model_files.adapter.config import read_config
     from registry.model_files.layout import layout as layout_of
 
     name = options.name or _reference.check_name(tree.repository.rsplit("/", 1)[-1])
@@ -93,12 +92,9 @@ def register_foreign(
             quarantine.expect(layout.belongs)
             take_all([quarantine], bytes_, layout.belongs)
         if options.parent is not None:
-            evidence = None
-            if layout.is_adapter:
-                config = read_config(files, layout.transformer)
-                evidence = evidence_of(home, None, config.base, config.revision)
-            is_parent = fits(home, files, options.model_class)
-            parent = declared_parent(home, options.parent, evidence, is_parent)
+            parent = compared_with_evidence(
+                home, None, files, layout, options.parent, options.model_class
+            )
         prepared = prepare(
             home,
             files,

@@ -39,8 +39,8 @@ from registry.results.registration import Added, Verdict
 from registry.store.blob_files import StoredFiles
 
 from .commit import register
-from .kinds import fits
-from .parents import Known, declared_parent, evidence_of, find_parent
+from .kinds import compared_with_evidence
+from .parents import Known, find_parent
 from .pipeline import AddOptions, Prepared, prepare
 from .provenance import provenance, with_overridden_evidence
 
@@ -386,19 +386,13 @@ def _declared(home: Home, folder: Path, files: Files, options: AddOptions) -> Kn
     """Return the parent that --parent names, compared with what the folder itself
     proves.
     """
-    from registry.model_files.adapter.config import read_config
-    from registry.model_files.layout import layout
+    from registry.model_files.layout import layout as layout_of
 
     if options.parent is None:
         return None
-    evidence = None
-    if is_adapter(files, options.model_class):
-        transformer = layout(
-            files, class_hint=options.model_class, parent_class="SentenceTransformer"
-        ).transformer
-        config = read_config(files, transformer)
-        evidence = evidence_of(home, folder, config.base, config.revision)
-    return declared_parent(home, options.parent, evidence, fits(home, files, options.model_class))
+    model_class = options.model_class
+    layout = layout_of(files, class_hint=model_class, parent_class="SentenceTransformer")
+    return compared_with_evidence(home, folder, files, layout, options.parent, model_class)
 
 
 def _on_parents_tokenizer(

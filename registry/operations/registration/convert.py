@@ -2,64 +2,18 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from registry.core.facts import Files
 from registry.core.progress import Progress
 from registry.home.home import Home
+from registry.operations.shared.overlay import Overlay
 
 from .store_files import refuse_changed, stamps
 
 if TYPE_CHECKING:
-    from registry.model_files.folder import Folder
     from registry.model_files.layout.convertible import Convertible
-
-
-class _Planned:
-    """Files of a folder as they will be after the conversion, written ones empty."""
-
-    def __init__(self, files: Files, targets: Sequence[str]) -> None:
-        self._files, self._targets = files, set(targets)
-
-    def paths(self) -> Sequence[str]:
-        return sorted({*self._files.paths(), *self._targets})
-
-    def open(self, path: str) -> BinaryIO:
-        return io.BytesIO() if path in self._targets else self._files.open(path)
-
-    def size(self, path: str) -> int:
-        return 0 if path in self._targets else self._files.size(path)
-
-
-class _WithConverted:
-    """Files of a folder with the converted ones among them."""
-
-    def __init__(self, files: Files, converted: Folder) -> None:
-        self._files, self._converted = files, converted
-        self._written = frozenset(converted.paths())
-
-    def paths(self) -> Sequence[str]:
-        """Relative paths, sorted."""
-        return sorted({*self._files.paths(), *self._written})
-
-    def open(self, path: str) -> BinaryIO:
-        """Open the file."""
-        return self._source(path).open(path)
-
-    def place(self, path: str) -> Path | None:
-        """Location of the file on disk, None if it is not known."""
-        location: Path | None = getattr(self._source(path), "place", lambda _: None)(path)
-        return location
-
-    def size(self, path: str) -> int:
-        """Bytes of the file."""
-        return self._source(path).size(path)
-
-    def _source(self, path: str) -> Files:
-        return self._converted if path in self._written else self._files
 
 
 def planned_belongs(
@@ -70,7 +24,11 @@ def planned_belongs(
     from registry.model_files.layout import layout as layout_of
 
     targets = [part.target for part in plan.weights]
-    layout = layout_of(_Planned(files, targets), class_hint=model_class, parent_class=parent_class)
+    layout = layout_of(
+        Overlay(files, dict.fromkeys(targets, b"")),
+        class_hint=model_class,
+        parent_class=parent_class,
+    )
     return layout.model_class, tuple(path for path in layout.belongs if path not in targets)
 
 
@@ -108,7 +66,8 @@ def converted_files(
         earlier=_earlier(home, name, files, plan),
     )
     refuse_changed(before, files, plan.originals)
-    return _WithConverted(files, converted.folder), converted.record
+    written = {path: converted.folder.place(path) for path in converted.folder.paths()}
+    return Overlay(files, written), converted.record
 
 
 def _earlier(home: Home, name: str, files: Files, plan: Convertible) -> dict[str, list[Path]]:

@@ -13,9 +13,9 @@ from registry.core.facts import Facts, Files, Token
 from registry.core.version import Version
 from registry.errors import ParentMismatch, RegistryError
 from registry.home.home import Home
-from registry.operations.shared.resolve import facts_of, line_here, stored
+from registry.operations.shared.resolve import VersionLike, facts_of, line_here, stored
 
-from .parents import Known
+from .parents import Known, declared_parent, evidence_of
 
 if TYPE_CHECKING:
     from registry.model_files.checks import ParentView
@@ -125,6 +125,28 @@ def fits(home: Home, files: Files, model_class: str | None) -> Callable[[Version
         return tokens == extended and view.facts.width == inspection.facts.width
 
     return is_parent
+
+
+def compared_with_evidence(
+    home: Home,
+    folder: Path | None,
+    files: Files,
+    layout: Layout,
+    declared: VersionLike,
+    model_class: str | None,
+) -> Known:
+    """Return the declared parent, compared with what an adapter's own files prove.
+
+    folder is None for files that another machine made. Raises what `declared_parent`
+    raises.
+    """
+    from registry.model_files.adapter.config import read_config
+
+    evidence = None
+    if layout.is_adapter:
+        config = read_config(files, layout.transformer)
+        evidence = evidence_of(home, folder, config.base, config.revision)
+    return declared_parent(home, declared, evidence, fits(home, files, model_class))
 
 
 def kind_of(

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,6 +16,8 @@ from registry.errors import ForeignCode, Invalid, NotLoadable
 from registry.home.home import Home
 from registry.hub import cache
 from registry.operations.shared.resolve import stored
+
+from .overlay import Overlay
 
 if TYPE_CHECKING:
     from registry.core.version import Version
@@ -52,7 +51,7 @@ class Decided:
     warnings: tuple[str, ...] = ()
 
 
-class FolderWithCode:
+class FolderWithCode(Overlay):
     """Files of a folder whose code was decided upon, with some contents replaced.
 
     Python files are hidden unless they are among `replaced`.
@@ -60,39 +59,10 @@ class FolderWithCode:
 
     code_is_decided = True
 
-    def __init__(self, under: Files, replaced: Mapping[str, bytes]) -> None:
-        self._under = under
-        self.path: Path | None = getattr(under, "path", None)
-        self._replaced: dict[str, Path] = {}
-        visible = {path for path in under.paths() if not path.endswith(".py")}
-        self._paths = sorted(visible | replaced.keys())
-        if replaced:
-            scratch = Path(tempfile.mkdtemp(prefix="registry-code-"))
-            weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
-            for path, content in replaced.items():
-                copy = scratch / path
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                copy.write_bytes(content)
-                self._replaced[path] = copy
-
-    def paths(self) -> Sequence[str]:
-        """Return relative paths, sorted."""
-        return self._paths
-
-    def open(self, path: str) -> BinaryIO:
-        """Open a file, from its copy if its content was replaced."""
-        copy = self._replaced.get(path)
-        return self._under.open(path) if copy is None else copy.open("rb")
-
-    def place(self, path: str) -> Path | None:
-        """Return the file on disk, if that is known."""
-        locate: Callable[[str], Path | None] = getattr(self._under, "place", lambda path: None)
-        return self._replaced.get(path) or locate(path)
-
-    def size(self, path: str) -> int:
-        """Return the size in bytes."""
-        copy = self._replaced.get(path)
-        return self._under.size(path) if copy is None else copy.stat().st_size
+    def __init__(self, files: Files, replaced: Mapping[str, bytes]) -> None:
+        hidden = {path: None for path in files.paths() if path.endswith(".py")}
+        super().__init__(files, {**hidden, **replaced})
+        self.path: Path | None = getattr(files, "path", None)
 
 
 def decide(

@@ -8,13 +8,13 @@ tokenizer.
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections.abc import Mapping
+from typing import Any
 
 from registry.core.facts import Facts, Files, read
 from registry.core.filenames import TOKENIZER_FILES
+
+from .overlay import Overlay
 
 PARENT = "parent"
 """The word for the tokenizer of the parent."""
@@ -34,43 +34,9 @@ _CUT = ("truncation", "padding")
 """Parts of tokenizer.json for lengths and sides."""
 
 
-class Replaced:
-    """facts.Files: a folder in which some files have other content, or none (None)."""
-
-    def __init__(self, files: Files, contents: Mapping[str, bytes | None]) -> None:
-        self._files, self._changed = files, frozenset(contents)
-        # Storing hashes a file by its descriptor, so the contents are files too.
-        self._folder = tempfile.TemporaryDirectory(prefix="registry-tokenizer-")
-        self._new: dict[str, Path] = {}
-        for number, (path, content) in enumerate(contents.items()):
-            if content is not None:
-                self._new[path] = Path(self._folder.name, str(number))
-                self._new[path].write_bytes(content)
-
-    def paths(self) -> Sequence[str]:
-        """Relative paths, sorted."""
-        merged = (path for path in self._files.paths() if path not in self._changed)
-        return sorted({*merged, *self._new})
-
-    def open(self, path: str) -> BinaryIO:
-        """Open the file, its new content where it has one."""
-        return self._new[path].open("rb") if path in self._new else self._files.open(path)
-
-    def place(self, path: str) -> Path | None:
-        """Location of the file on disk, None if it is not known."""
-        if path in self._new:
-            return self._new[path]
-        location: Path | None = getattr(self._files, "place", lambda _: None)(path)
-        return location
-
-    def size(self, path: str) -> int:
-        """Bytes of the file."""
-        return self._new[path].stat().st_size if path in self._new else self._files.size(path)
-
-
 def with_tokenizer(model: Files, tokenizer: Files) -> Files:
     """Return a model with the tokenizer of another folder."""
-    return Replaced(model, tokenizer_contents(model, "", tokenizer, ""))
+    return Overlay(model, tokenizer_contents(model, "", tokenizer, ""))
 
 
 def with_parents_tokenizer(
@@ -78,7 +44,7 @@ def with_parents_tokenizer(
 ) -> Files:
     """Return a model with the tokenizer files of its parent. Raises what reading
     raises."""
-    return Replaced(model, parents_contents(model, parent, parent_facts, model_class))
+    return Overlay(model, parents_contents(model, parent, parent_facts, model_class))
 
 
 def parents_contents(

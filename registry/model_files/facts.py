@@ -61,9 +61,8 @@ def inspect(
     class of a tokenizer.
 
     parent is what is known of the parent's token list: where the folder has that very
-    list, it has the same added tokens, and
-    the root's is not read. The weights come first: they are hashed beside whoever
-    copies them, while the vocabulary holds the
+    list, it has the same added tokens, and the root's is not read. The weights come
+    first: they are hashed beside whoever copies them, while the vocabulary holds the
     interpreter, best when the copy waits for the disk. Raises what the readers raise:
     UnsafeFile, NotLoadable, InvalidManifest.
     """

@@ -1,11 +1,9 @@
 """Decide with the installed library whether two tokenizers give equal ids.
 
 Both are built as Sentence Transformers builds them from a whole folder: AutoTokenizer
-with the
-arguments of sentence_bert_config.json, then its rule for `do_lower_case`. The canonical
-forms
-of the two backends are compared. No code of a model runs, and torch is not imported
-here.
+with the arguments of sentence_bert_config.json, then its rule for `do_lower_case`. The
+canonical forms of the two backends are compared. No code of a model runs, and torch is
+not imported here.
 
 Source: sentence-transformers 6, base/modules/transformer.py, Transformer.__init__.
 """
@@ -25,8 +23,8 @@ from typing import Any
 
 from registry.core.facts import Files
 from registry.errors import NotLoadable
-from registry.model_files.config.parse import parse
-from registry.model_files.layout.file_list import SENTENCE_CONFIGS
+from registry.model_files.folder import Folder
+from registry.model_files.layout.file_list import sentence_settings
 from registry.model_files.layout.layout import Layout
 from registry.model_files.layout.modules import TRANSFORMERS
 from registry.model_files.tokenizer.canonical_form import canonical_backend, differing
@@ -171,7 +169,8 @@ def _of_a_transformer(folder: Path) -> Any:
     with quiet():
         from transformers import AutoTokenizer
 
-        settings = _sentence_settings(folder)
+        files = Folder(folder)
+        settings = sentence_settings(files, "", set(files.paths()))
         arguments = dict(settings.get("tokenizer_args") or {})
         arguments |= settings.get("processor_kwargs") or {}
         for key in _NOT_HANDED_ON:
@@ -201,15 +200,6 @@ def _register_prefixes(tokenizer: Any, prefixes: Sequence[str]) -> None:
     if tokens:
         registered = [AddedToken(content, normalized=False, special=True) for content in tokens]
         tokenizer.add_special_tokens({"additional_special_tokens": registered})
-
-
-def _sentence_settings(folder: Path) -> Mapping[str, Any]:
-    for name in SENTENCE_CONFIGS:
-        path = folder / name
-        settings = parse(path.read_bytes(), name) if path.is_file() else {}
-        if isinstance(settings, dict) and settings:
-            return settings
-    return {}
 
 
 def _lowercase(backend: Any) -> None:

@@ -20,9 +20,8 @@ def unproved(folder: Path, written: Sequence[Path]) -> str | None:
     None is returned only if the order is proved. A modification time proves nothing,
     since `mv`, `cp -a`, `rsync -a` and `tar x` keep it. The kernel sets the change time
     of a file, and of a folder that is renamed, to the present, and no program can set
-    it
-    back. The earlier of both times counts for `written`, so a copy of these files that
-    keeps their modification times counts as old as the original.
+    it back. The earlier of both times counts for `written`, so a copy of these files
+    that keeps their modification times counts as old as the original.
     """
     try:
         stats = [path.stat() for path in written]
@@ -110,8 +109,7 @@ def _renamed(folder: Path, since: int) -> bool:
     """Return whether the folder may have been renamed after `since`.
 
     A rename changes the folder's change time alone; a new entry changes both of its
-    times
-    and can hide an earlier rename, which the folder above then shows.
+    times and can hide an earlier rename, which the folder above then shows.
     """
     status = folder.stat()
     if status.st_ctime_ns <= since:

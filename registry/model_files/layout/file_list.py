@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from registry.core.facts import Files
 from registry.core.text import shell_word
@@ -196,6 +197,18 @@ def _with_weights(
     return Belonging(
         (*paths, *weights), tuple((path, join(folder, "")) for path in weights), indexes
     )
+
+
+def sentence_settings(files: Files, folder: str, paths: set[str]) -> dict[str, Any]:
+    """Return the settings of the first sentence_*_config.json that has any.
+
+    Source: sentence-transformers 6, Transformer.load_config.
+    """
+    for name in SENTENCE_CONFIGS:
+        settings = read_if_there(files, join(folder, name), paths)
+        if settings:
+            return settings
+    return {}
 
 
 def _sentence_config(files: Files, there: set[str], folder: str) -> Iterator[str]:

@@ -1,10 +1,8 @@
 """Pipeline of a tokenizer: what decides on ids, read from the files of its folder.
 
 It is the canonical form of tokenizer.json, what chooses the class, and the settings
-that the
-class reads. Equal pipelines give equal ids with any version of the library; of unequal
-ones
-nothing is known before the library has built both tokenizers.
+that the class reads. Equal pipelines give equal ids with any version of the library; of
+unequal ones nothing is known before the library has built both tokenizers.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from registry.core.digest import Digest, digest_of
 from registry.core.facts import Files, read
 from registry.errors import NotLoadable
 from registry.model_files.config.parse import read_if_there, read_object
-from registry.model_files.layout.file_list import SENTENCE_CONFIGS, join
+from registry.model_files.layout.file_list import join, sentence_settings
 from registry.model_files.layout.layout import Layout
 
 from .canonical_form import (
@@ -155,8 +153,7 @@ _OVERRIDING: Mapping[str, str] = {
 """Model types whose class is taken in spite of tokenizer_config.json.
 
 Source: transformers 5.23, tokenization_auto.py: TOKENIZER_MAPPING_NAMES with
-TokenizersBackend,
-and MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS.
+TokenizersBackend, and MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS.
 """
 _NEUTRAL = frozenset(
     [
@@ -239,8 +236,7 @@ class Pipeline:
 
         The folder of an adapter has no config.json. Its class is that of its own
         tokenizer_config.json, which is the one of its base unless the model type
-        overrides it
-        there.
+        overrides it there.
         """
         name = self.components.get(_CLASS)
         if base_type is None or name is None or _TYPE in self.components:
@@ -373,11 +369,7 @@ def _sentence_settings(
     settings: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return what Sentence Transformers adds: Lowercase, and arguments."""
-    config: Mapping[str, Any] = {}
-    for name in SENTENCE_CONFIGS:
-        config = read_if_there(files, join(layout.transformer, name), paths)
-        if config:
-            break
+    config = sentence_settings(files, layout.transformer, paths)
     collected = {f"argument {key}": config[key] for key in _ARGUMENTS if config.get(key)}
     normalizers = components.get("normalizer")
     # Lowercasing twice changes nothing, where file and class lowercase already.

@@ -251,8 +251,7 @@ def declared_parent(
     A bare name means the version of that name that evidence names. Without evidence it
     means the only version (not yanked, not a checkpoint) that fits the folder. What
     contradicts evidence that fits is reported in `contrary`, which the check parent-
-    evidence
-    refuses. Raises AmbiguousParent for a bare name that several versions fit.
+    evidence refuses. Raises AmbiguousParent for a bare name that several versions fit.
     """
     reference = parse(declared) if isinstance(declared, str) else None
     if reference is None or not reference.bare or reference.up:

@@ -1,4 +1,4 @@
-"""Files of a folder of which some are replaced, added or left out, without changing it."""
+"""A folder with some files replaced, added or left out, without changing it."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Overlay:
 
     def open(self, path: str) -> BinaryIO:
         """Open a file, with its new content if it has one."""
-        place = self._places.get(path)
-        return self._files.open(path) if place is None else place.open("rb")
+        replacement = self._places.get(path)
+        return self._files.open(path) if replacement is None else replacement.open("rb")
 
     def place(self, path: str) -> Path | None:
         """Return the file on disk, if that is known."""
@@ -54,5 +54,5 @@ class Overlay:
 
     def size(self, path: str) -> int:
         """Return the size in bytes."""
-        place = self._places.get(path)
-        return self._files.size(path) if place is None else place.stat().st_size
+        replacement = self._places.get(path)
+        return self._files.size(path) if replacement is None else replacement.stat().st_size

@@ -4,8 +4,7 @@ The library copies a model's Python files into a modules cache, imports them the
 lets them register classes. Here the cache is a private folder (0700) of this process
 with verified bytes, bytecode is neither read nor written, and the automatic registries
 of the library are restored. Once code runs it can do anything; the guard ensures which
-code runs.
-Source: transformers 5.23, dynamic_module_utils and models/auto.
+code runs. Source: transformers 5.23, dynamic_module_utils and models/auto.
 """
 
 from __future__ import annotations

@@ -26,10 +26,8 @@ def check_evidence(home: Home, connection: Connection) -> list[Finding]:
     """Return a finding for each adapter whose declared base is not the recorded one.
 
     Earlier versions of this package registered these without a check. The evidence is
-    what
-    the adapter's configuration named when it was added: a registry's own checkout,
-    whose
-    path holds a digest, or a commit of a registered repository.
+    what the adapter's configuration named when it was added: a registry's own checkout,
+    whose path holds a digest, or a commit of a registered repository.
     """
     from registry.catalog import queries
 

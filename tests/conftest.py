@@ -55,6 +55,25 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("house")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow all but an even sample of the cases of each test that is marked `sampled`."""
+    cases: dict[tuple[object, str], list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("sampled"):
+            name = item.originalname if isinstance(item, pytest.Function) else item.name
+            cases.setdefault((item.parent, name), []).append(item)
+    for of_one_test in cases.values():
+        marker = of_one_test[0].get_closest_marker("sampled")
+        assert marker is not None
+        (count,) = marker.args
+        of_one_test.sort(key=lambda item: item.nodeid)
+        kept = {number * len(of_one_test) // count for number in range(count)}
+        for position, item in enumerate(of_one_test):
+            if position not in kept:
+                item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def _nothing_leaves_this_machine() -> Iterator[None]:
     """A look-up or a connection to elsewhere fails, and fails the test even where the code swallows that."""

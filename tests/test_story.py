@@ -19,6 +19,8 @@ import pytest
 
 from tests.support.warm import Warm
 
+pytestmark = pytest.mark.slow
+
 WORDS = (
     "zorvaxin",
     "quelora",

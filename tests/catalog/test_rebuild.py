@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from registry.catalog.compare import Snapshot, golden
@@ -75,6 +76,7 @@ def written(steps: list[tuple[object, str]], folder: Path) -> Journal:
     return journal
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(st.lists(st.tuples(STEPS, CLOCKS), max_size=25))
 def test_a_catalog_that_followed_and_one_made_at_once_are_equal_row_for_row(steps):

@@ -64,6 +64,7 @@ def test_an_error_that_cannot_be_printed_keeps_its_exit_code(listed_home, redire
     assert (ran.returncode, ran.stderr) == (3, "")
 
 
+@pytest.mark.slow
 def test_no_file_of_a_registry_gets_the_number_of_a_closed_stream(tmp_path):
     ran = shell(f"$R init {tmp_path}/home <&- >&- 2>&-; $R --home {tmp_path}/home audit --json")
 

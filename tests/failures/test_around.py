@@ -43,6 +43,7 @@ def off(one: Path, other: Path, texts: tuple[str, ...] = lively.TEXTS) -> float:
     )
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("spoil", "texts", "quoted", "check"),
     [
@@ -101,6 +102,7 @@ def test_a_file_that_changes_the_base_under_an_adapter_is_refused(
         reg.add(copied, "medical")
 
 
+@pytest.mark.slow
 def test_what_is_meant_is_forced_by_name_and_said_for_ever(reg, copied):
     setting(SENTENCE, config_args={"num_attention_heads": 4})(copied)
 

@@ -114,6 +114,7 @@ def test_trained_layers_that_the_configuration_leaves_out_are_over(reg, saved, c
         reg.add(folder, "medical", measure=False)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("config", [adalora, lokr, block_diagonal, rows_and_places])
 def test_what_the_library_loads_right_is_kept_from_a_folder_and_from_memory(reg, saved, config):
     folder, model = saved(config())

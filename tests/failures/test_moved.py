@@ -88,6 +88,7 @@ def commands_for(base: Path, adapter: Path) -> tuple[str, str]:
     )
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "change",
     [rows(rotated), rows(reversed_rows), other_words, rows(inserted), rows(others)],
@@ -202,6 +203,7 @@ def test_the_base_before_it_was_resized_takes_the_adapter_and_splits_its_words(r
         reg.load("base@1", adapters={"a": "medical@1"})
 
 
+@pytest.mark.slow
 def test_a_table_of_which_spare_rows_were_taken(reg, tmp_path):
     padded, filled = small.dense(tmp_path / "padded", rows=110), tmp_path / "filled"
     model = lively.loaded(padded, "SentenceTransformer")
@@ -312,6 +314,7 @@ def test_tokens_for_which_the_table_was_never_resized(reg, tmp_path):
         reg.add(tmp_path / "forgotten", "forgotten", measure=False)
 
 
+@pytest.mark.slow
 def test_the_whole_table_trained_after_a_resize_in_memory_cannot_even_be_saved(reg, tmp_path):
     model = naive.adapt(
         naive.grow(naive.plain(small.dense(tmp_path / "base"))),
@@ -325,6 +328,7 @@ def test_the_whole_table_trained_after_a_resize_in_memory_cannot_even_be_saved(r
     assert lively.encodings(reg.load("medical@1", device="cpu")) == lively.encodings(model.eval())
 
 
+@pytest.mark.slow
 def test_what_the_library_advises_for_merging_is_not_there(reg, made):
     from sentence_transformers import SentenceTransformer
 

@@ -276,6 +276,7 @@ def test_names_of_another_architecture(reg, copied, library):
         reg.add(copied, "medical")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("beginning", ["model.", "encoder.", "roberta.", "wrapped."])
 def test_names_that_begin_otherwise_than_any_class_of_the_architecture(
     reg, copied, library, beginning

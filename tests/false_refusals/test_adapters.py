@@ -36,6 +36,7 @@ def trained(reg: Any, tmp_path: Path) -> tuple[Path, list[Any]]:
     return folder, lively.save_adapter(checkout, "SentenceTransformer", CONFIG, folder)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -122,6 +123,7 @@ def test_an_adapter_that_peft_alone_saved(
     assert lively.encodings(reg.load("adapter@1", device="cpu")) == right
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_a_trained_head_on_an_encoder_without_one(reg: Any, tmp_path: Path, layers: int) -> None:
     from sentence_transformers import CrossEncoder

@@ -41,6 +41,7 @@ def dtypes(folder: Path) -> set[str]:
     }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("encoder", "dense"), [("float16", "float32"), ("bfloat16", "float32"), ("float32", "float16")]
 )

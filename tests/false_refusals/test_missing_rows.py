@@ -39,6 +39,7 @@ def table(folder: Path) -> Any:
     return load_file(folder / "model.safetensors")[ROWS]
 
 
+@pytest.mark.slow
 def test_a_base_is_added_with_a_warning_and_resized_to_the_bit(reg: Any, tmp_path: Path) -> None:
     folder, rows = multimodal(tmp_path / "base", IMAGE, "<audio_soft_token>")
     plain = lively.loaded(folder, "SentenceTransformer")
@@ -72,6 +73,7 @@ def test_a_base_is_added_with_a_warning_and_resized_to_the_bit(reg: Any, tmp_pat
     assert lively.encodings(loaded, texts) == lively.encodings(bigger, texts)
 
 
+@pytest.mark.slow
 def test_an_adapter_on_the_base_and_on_the_resized_base(reg: Any, tmp_path: Path) -> None:
     folder, _ = multimodal(tmp_path / "base", IMAGE)
     reg.add(folder, "gemma")
@@ -90,6 +92,7 @@ def test_an_adapter_on_the_base_and_on_the_resized_base(reg: Any, tmp_path: Path
         assert lively.encodings(loaded, texts) == right
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("content", ["<mask>", "[SEP]x", "</s>"])
 def test_a_probe_text_with_such_a_token_is_recorded_by_its_ids(
     reg: Any, tmp_path: Path, content: str

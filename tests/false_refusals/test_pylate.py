@@ -52,6 +52,7 @@ def saved_by_pylate(folder: Path, dense: str, **settings: Any) -> Path:
     return folder
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("dense", "settings"),
     [

@@ -27,6 +27,7 @@ def complain(ran: Ran) -> str | None:
     return None
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("command", "block"), CASES)
 def test_a_command_does_all_or_nothing_and_reading_goes_on(tmp_path, template, put, block, command):
     """Nearly full disks: what is recorded is not reported as failed, and everyone can read it."""

@@ -68,6 +68,7 @@ def problems_after(arguments: list[str], folder: Path) -> list[str]:
     return problems + left_behind(folder)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", KILLED)
 def test_a_kill_at_any_system_call_leaves_nothing_behind_that_matters(
     tmp_path, template, begin, command
@@ -85,6 +86,7 @@ def test_a_kill_at_any_system_call_leaves_nothing_behind_that_matters(
         assert problems_after(arguments, tmp_path) == [], (call, number)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "error"), REFUSED)
 def test_an_error_of_any_system_call_is_reported_and_changes_nothing(
     tmp_path, template, begin, command, error
@@ -113,6 +115,7 @@ def complaint(ran: Ran) -> str | None:
     return None if is_orderly and "bug" not in ran.err else f"{ran.code}: {ran.err}"
 
 
+@pytest.mark.slow
 def test_init_that_was_killed_leaves_nothing_when_it_runs_again(tmp_path):
     require_strace()
     home = tmp_path / "home"

@@ -86,6 +86,7 @@ def test_the_catalog_deleted_is_rebuilt_row_for_row(tmp_path):
     assert fold(Home.open(home.settings)) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("catalog", ["lost", "behind"])
 def test_a_gap_in_the_journal_is_no_end_of_it_nothing_is_written_into_it_and_nothing_freed(
     tmp_path, catalog
@@ -159,6 +160,7 @@ def test_an_entry_of_a_newer_kind_is_refused_and_nothing_written(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_sixteen_processes_register_at_once_on_a_cold_home(tmp_path):
     folders = [plain.base(tmp_path / f"model-{number}", seed=number) for number in range(16)]
     code = "import registry, sys; print(registry.init(sys.argv[1]).add(sys.argv[2], 'shared', measure=False).version.number)"
@@ -216,6 +218,7 @@ def deleted(reg: registry.Registry) -> None:
     assert [version.number for version in reg.list("minilm")] == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
 def test_a_death_while_a_home_is_made_leaves_a_place_where_it_can_be_made(tmp_path, after):
     deaths = 0
@@ -234,6 +237,7 @@ def test_a_death_while_a_home_is_made_leaves_a_place_where_it_can_be_made(tmp_pa
     assert deaths > 2
 
 
+@pytest.mark.slow
 def test_a_death_after_any_step_of_a_resize_leaves_a_registry_that_works(tmp_path):
     home = a_full_home(tmp_path)
     home.close()
@@ -246,6 +250,7 @@ def test_a_death_after_any_step_of_a_resize_leaves_a_registry_that_works(tmp_pat
     )
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("command", "after"),
     [

@@ -51,6 +51,7 @@ def damaged(reg):
             path.write_bytes(b"no catalog at al" + path.read_bytes()[16:])
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("happens", [made_anew, taken_away, damaged])
 @pytest.mark.parametrize("before", ["asked", "written"])
 def test_it_can_still_write_and_everybody_sees_it(tmp_path, open_home, happens, before):
@@ -69,6 +70,7 @@ def test_it_can_still_write_and_everybody_sees_it(tmp_path, open_home, happens, 
         assert other.audit().findings == ()
 
 
+@pytest.mark.slow
 def test_a_child_process_writes_after_its_parent_s_catalog_was_made_anew(open_home):
     made_anew(open_home)
 

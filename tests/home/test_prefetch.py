@@ -141,6 +141,7 @@ def edited_row(reg):
     connection.close()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("damage", [damaged_blobs, exchanged_entries, edited_row])
 def test_what_is_damaged_is_found_in_the_same_words(reg, damage, helped):
     dump(reg)
@@ -207,6 +208,7 @@ sys.exit(main(["--home", sys.argv[1], "repair"]))
 """
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_helpers_end_with_who_started_them_by_control_c_too(reg, how, code):
     process = subprocess.Popen(

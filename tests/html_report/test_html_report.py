@@ -45,6 +45,7 @@ def axe() -> str:
     return Path(str(script.locate())).read_text("utf-8")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("name", "width", "dark"),
     [

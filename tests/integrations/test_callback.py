@@ -55,6 +55,7 @@ def with_words(model: Any) -> Any:
     return model
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("model_class", CLASSES)
 def test_the_naive_flow_ends_with_the_best_checkpoint_as_a_version(reg, tmp_path, model_class):
     model = naive.grow(naive.plain(CLASSES[model_class](tmp_path / "base"), model_class))
@@ -90,6 +91,7 @@ def test_the_naive_flow_ends_with_the_best_checkpoint_as_a_version(reg, tmp_path
     }
 
 
+@pytest.mark.slow
 def test_the_library_alone_leaves_checkpoints_that_nobody_can_load(tmp_path):
     model = naive.grow(naive.plain(small.dense(tmp_path / "base")))
     model.add_adapter(lora())
@@ -125,6 +127,7 @@ def over_an_encoder(folder: Any) -> Any:
     return model
 
 
+@pytest.mark.slow
 def test_a_head_that_the_library_makes_up_at_each_load_is_kept_with_the_base(reg, tmp_path):
     from transformers import TrainerCallback
 
@@ -151,6 +154,7 @@ def test_a_head_that_the_library_makes_up_at_each_load_is_kept_with_the_base(reg
     assert naive.encodings(model) == watching.seen[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrap", [named_foo, by_peft, with_magnitudes], ids=["another name", "get_peft_model", "DoRA"]
 )
@@ -170,6 +174,7 @@ def test_where_the_library_fails_to_reload_the_best_it_is_put_in(reg, tmp_path, 
     assert watching.seen[0] != watching.seen[1]
 
 
+@pytest.mark.slow
 def test_an_adapter_that_only_stands_beside_the_trained_one_does_not_cost_the_training(
     reg, tmp_path
 ):
@@ -194,6 +199,7 @@ def test_an_adapter_that_only_stands_beside_the_trained_one_does_not_cost_the_tr
     assert naive.encodings(reg.load("medical-busy@1", device="cpu")) == naive.encodings(model)
 
 
+@pytest.mark.slow
 def test_every_checkpoint_can_be_kept_and_none_is_latest(reg, tmp_path):
     reg.add(small.dense(tmp_path / "base"), "minilm")
     models = [with_words(naive.grow(reg.load("minilm@1", device="cpu"))) for _ in range(2)]
@@ -220,6 +226,7 @@ def test_every_checkpoint_can_be_kept_and_none_is_latest(reg, tmp_path):
     assert naive.encodings(models[1]) == naive.encodings(models[0])
 
 
+@pytest.mark.slow
 def test_without_a_best_the_last_step_is_kept_and_a_full_model_too(reg, tmp_path):
     reg.add(small.dense(tmp_path / "base"), "minilm")
     model = reg.load("minilm@1", device="cpu")
@@ -237,6 +244,7 @@ def test_without_a_best_the_last_step_is_kept_and_a_full_model_too(reg, tmp_path
     assert naive.encodings(reg.load("tuned@1", device="cpu")) == naive.encodings(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_class", ["SentenceTransformer", "CrossEncoder"])
 def test_a_training_in_mixed_precision_is_kept_as_what_it_trained(reg, tmp_path, model_class):
     model = naive.plain(CLASSES[model_class](tmp_path / "base"), model_class)
@@ -257,6 +265,7 @@ def test_a_training_in_mixed_precision_is_kept_as_what_it_trained(reg, tmp_path,
     )
 
 
+@pytest.mark.slow
 def test_a_best_checkpoint_that_was_damaged_is_not_called_best(reg, tmp_path):
     from safetensors.torch import load_file, save_file
     from transformers import TrainerCallback

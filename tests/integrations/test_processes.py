@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 import registry
 from tests.integrations import ranks
 from tests.support import naive, small
@@ -11,6 +13,7 @@ from tests.support import naive, small
 TRAINING = "import sys, pathlib; from tests.integrations import ranks; ranks.train(pathlib.Path(sys.argv[1]))"
 
 
+@pytest.mark.slow
 def test_of_two_processes_that_train_together_only_the_main_one_registers(
     tmp_path, processes_with_torch
 ):

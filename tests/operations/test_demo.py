@@ -25,6 +25,7 @@ def run(*words: str, temporary: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_story_is_told_on_the_real_model_and_leaves_nothing_behind(tmp_path: Path) -> None:
     done = run("demo", "--json", temporary=tmp_path)
 

@@ -110,6 +110,7 @@ def test_shapes_of_an_unknown_model_type_are_not_known(tmp_path: Path) -> None:
     assert parameter_shapes(Folder(folder), "") is None
 
 
+@pytest.mark.slow
 def test_an_adapter_on_a_converted_base_is_registered(tmp_path: Path) -> None:
     """Its modules are those that the library makes of the base's tensors; others are refused."""
     from peft import LoraConfig

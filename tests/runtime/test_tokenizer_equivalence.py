@@ -172,6 +172,7 @@ def test_a_prefix_that_is_one_piece_is_not_part_of_the_pipeline(tmp_path):
     assert form_of(real.tokenizer) == load_tokenizer(files, layout(files)).form
 
 
+@pytest.mark.slow
 def test_an_adapter_saved_with_registered_prefixes_is_added(tmp_path):
     folder = prefixed(tmp_path / "model", normalized=True, special=False)
     with registry.init(tmp_path / "home") as reg:

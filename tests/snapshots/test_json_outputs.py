@@ -30,6 +30,8 @@ from tests.support.hub.fixtures import environment_of
 from tests.support.hub_server import HubServer
 from tests.support.warm import Warm
 
+pytestmark = pytest.mark.slow
+
 ADDED = ("zorvaxin", "quelora")
 DATA_MAPS = ("aliases", "notes", "metrics", "libraries", "files", "kept")
 """Keys of maps whose own keys are data: names, distributions, paths, references."""

@@ -20,6 +20,8 @@ import pytest
 
 from tests.snapshots.snapshot import STORED
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 OLD: dict[str, dict[str, int]] = json.loads((STORED / "test_ids.json").read_text("utf-8"))
 MOVED: dict[str, str] = json.loads((STORED / "moved_tests.json").read_text("utf-8"))
@@ -56,7 +58,17 @@ def missing(today: Counter[str], moved: dict[str, str], merged: dict[str, str]) 
 def collected_ids() -> list[str]:
     """Collect all tests in a new process; takes about 20 seconds."""
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--collect-only",
+            "-q",
+            "-m",
+            "",
+            "-p",
+            "no:cacheprovider",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -71,7 +83,7 @@ def collected_ids() -> list[str]:
 def today(request: pytest.FixtureRequest) -> Counter[str]:
     """Return the tests of today; collect them unless this session has all old ones.
 
-    Under xdist each process collects every test, so its session is complete too.
+    A session that runs only some tests, as `make slow` does, has not all of them.
     """
     tests = parameter_sets(item.nodeid for item in request.session.items)
     return parameter_sets(collected_ids()) if missing(tests, MOVED, MERGED) else tests

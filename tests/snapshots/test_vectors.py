@@ -26,6 +26,8 @@ import registry
 from tests.snapshots.snapshot import assert_same_text
 from tests.support.warm import Warm
 
+pytestmark = pytest.mark.slow
+
 MODELS = ("base", "resized", "adapter", "merged", "cross", "splade", "autoencoder")
 FIXED_ARITHMETIC = {
     # Kernels of PyTorch without AVX. Changes the vectors.

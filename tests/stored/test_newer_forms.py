@@ -158,6 +158,7 @@ def test_the_new_kinds_of_entries_are_folded(copy_of) -> None:
         assert reg.audit().findings == ()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "command",
     [
@@ -219,6 +220,7 @@ def test_version_0_1_goes_on_where_nothing_new_was_written(copy_of, old_package)
         assert reg.resolve("minilm@again").reference == REFERENCE
 
 
+@pytest.mark.slow
 def test_a_checkout_has_the_marker_format_of_its_registry(copy_of, old_package) -> None:
     stored = copy_of("lineage")
     with registry.open(stored.home) as reg:

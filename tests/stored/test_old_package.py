@@ -6,6 +6,8 @@ import json
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from tests.stored.observe import json_of, observe_audit
 from tests.support.old_package import OldPackage
 
@@ -26,6 +28,7 @@ def test_a_process_imports_the_old_package_and_not_the_checkout(old_package: Old
     assert not package.is_relative_to(ROOT)
 
 
+@pytest.mark.slow
 def test_the_old_package_lists_and_audits_a_registry_that_it_made(old_package, copy_of):
     stored = copy_of("lineage")
     run = partial(old_package.run, home=stored.home)

@@ -70,6 +70,7 @@ def test_a_rebuilt_catalog_has_the_rows_of_the_stored_one(copy_of, name):
         assert reg.home.dump() == rows
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", UNDAMAGED)
 def test_every_version_loads_and_encodes_as_recorded(copy_of, name):
     stored = copy_of(name)
@@ -112,6 +113,7 @@ def assert_near(vectors: Any, recorded: Any) -> None:
     numpy.testing.assert_allclose(vectors, recorded, rtol=1e-4, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_a_full_audit_reports_the_recorded_damage(copy_of):
     stored = copy_of("damaged")
 
@@ -124,6 +126,7 @@ def test_a_full_audit_reports_the_recorded_damage(copy_of):
     assert observe_audit(stored.run) == stored.expected["audit"]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("source", ["lineage", "bundle", "nothing"])
 def test_repair_restores_what_it_restored_from_the_same_source(copy_of, unpacked, source):
     stored = copy_of("damaged")
@@ -141,6 +144,7 @@ def test_repair_restores_what_it_restored_from_the_same_source(copy_of, unpacked
     assert observe_audit(stored.run) == expected["audit"]
 
 
+@pytest.mark.slow
 def test_a_repaired_registry_equals_the_undamaged_one(copy_of, unpacked):
     stored, undamaged = copy_of("damaged"), copy_of("lineage")
 
@@ -154,6 +158,7 @@ def test_a_repaired_registry_equals_the_undamaged_one(copy_of, unpacked):
     assert ids == undamaged.expected["encodings"]["medical@2"]["ids"]
 
 
+@pytest.mark.slow
 def test_a_bundle_of_versions_is_imported_and_made_again_byte_for_byte(copy_of, unpacked, tmp_path):
     stored, bundle = copy_of("lineage"), unpacked("bundles") / "versions.tar"
     registry.init(tmp_path / "empty").close()
@@ -179,6 +184,7 @@ def test_a_bundle_of_versions_is_imported_and_made_again_byte_for_byte(copy_of, 
     assert (tmp_path / "again.tar").read_bytes() == bundle.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_bundle_of_the_whole_registry_restores_it(copy_of, unpacked, tmp_path):
     stored = copy_of("lineage")
     run = command_in_this_process(tmp_path / "restored")
@@ -193,6 +199,7 @@ def test_a_bundle_of_the_whole_registry_restores_it(copy_of, unpacked, tmp_path)
     assert audit["blobs"] < expected["blobs"]
 
 
+@pytest.mark.slow
 def test_a_stored_receipt_agrees_with_the_journal_and_an_edited_one_does_not(
     copy_of, unpacked, tmp_path
 ):
@@ -210,6 +217,7 @@ def test_a_stored_receipt_agrees_with_the_journal_and_an_edited_one_does_not(
     assert [finding["name"] for finding in differing["findings"]] == ["journal-rewritten"]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("repository", REPOSITORIES)
 def test_a_pull_from_a_stored_repository_registers_the_recorded_digests(
     copy_of, stored_hub, run_online, tmp_path, repository
@@ -233,6 +241,7 @@ def test_published_versions_have_the_recorded_state_and_are_not_sent_again(
     assert {request.method for request in stored_hub.requests} == {"GET"}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("name", "base", "adapter"),
     [

@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings, strategies as st
 from sqlalchemy import Connection
 
@@ -235,6 +236,7 @@ def _texts() -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(journals())
 def test_every_state_can_be_asked_for_as_it_was(wanted: list[Body]) -> None:
@@ -268,6 +270,7 @@ def test_every_state_can_be_asked_for_as_it_was(wanted: list[Body]) -> None:
         ]
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(journals())
 def test_any_journal_folds_to_the_same_rows_again(wanted: list[Body]) -> None:

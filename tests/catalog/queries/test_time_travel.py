@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, multiple, rule
 
@@ -189,5 +190,5 @@ class TimeTravel(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-TestTimeTravel = TimeTravel.TestCase
+TestTimeTravel = pytest.mark.slow(TimeTravel.TestCase)
 TestTimeTravel.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)

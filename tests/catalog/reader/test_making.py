@@ -88,6 +88,7 @@ def test_a_catalog_whose_filling_fails_is_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_sixteen_processes_open_a_cold_folder_at_once(tmp_path: Path) -> None:
     folder = tmp_path / "catalog"
     context = multiprocessing.get_context("fork")

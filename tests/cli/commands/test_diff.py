@@ -125,6 +125,7 @@ def test_encodings_are_told_for_people_and_as_json_and_as_a_page(run, filled, tm
     assert {"measure", "moved", "median", "histogram", "pieces", "plane", "sentence"} <= set(found)
 
 
+@pytest.mark.slow
 def test_texts_can_come_by_a_pipe(process, filled):
     ran = process(
         "diff",

@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tests.cli.conftest import process_environment
 from tests.support import plain
 
@@ -116,6 +118,7 @@ def test_on_a_terminal_delete_asks_and_no_is_no(home):
     assert "prod" in err
 
 
+@pytest.mark.slow
 def test_on_a_terminal_delete_goes_on_after_a_yes(run, home):
     run("alias", "--remove", "medical@prod", home=home)
 

@@ -1,3 +1,5 @@
+import pytest
+
 import registry
 from tests.cli.errors import is_one_error, missing
 from tests.support import plain
@@ -61,6 +63,7 @@ def test_config_forgets(run, home):
     assert run("config", "user.name", home=home).code == 3
 
 
+@pytest.mark.slow
 def test_collect_says_what_it_frees_and_what_it_keeps_and_why(run, home, tmp_path):
     run("add", plain.base(tmp_path / "second", seed=2), "--as", "minilm", home=home)
     run("delete", "minilm@2", "--yes", home=home)

@@ -71,6 +71,7 @@ def test_metrics_are_the_same_at_a_glance_and_the_long_way(run, scored):
     assert [item["metrics"] for item in glanced] == [dict(version.metrics) for version in versions]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -118,6 +118,7 @@ def test_what_is_no_file_is_written_by_no_command(run, filled, tmp_path, command
     assert missing(streamed.err, "error: ", what, "'-'", "./-") == []
 
 
+@pytest.mark.slow
 @WRITING
 def test_every_command_writes_through_a_link(run, filled, tmp_path, command, what):
     (tmp_path / "link").symlink_to("target")

@@ -54,6 +54,7 @@ def test_a_terminal_gets_headers_and_colour(filled):
     assert "\x1b[1mmedical@1\x1b[0m" in seen(filled, "lineage", "medical", NO_COLOR="")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "arguments", [["lineage", "medical"], ["list"], ["show", "medical@1"], ["log"], ["--help"]]
 )
@@ -69,6 +70,7 @@ def test_a_pipe_gets_no_colour_and_no_bars(home, process, arguments):
     assert "\x1b" not in ran.out + ran.err
 
 
+@pytest.mark.slow
 def test_a_message_cannot_write_to_the_terminal(home, process):
     process(
         "alias", "medical@1", "next", "--message", "harmless\x1b]0;owned\x07\n\u202e", home=home

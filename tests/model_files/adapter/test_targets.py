@@ -128,6 +128,7 @@ def test_a_field_of_another_form_is_refused_by_its_name(fields):
         check_patterns(config_of({"peft_type": "LORA", "target_modules": ["query"], **fields}))
 
 
+@pytest.mark.slow
 def test_what_a_class_with_a_head_calls_its_model_is_what_the_library_says():
     import transformers
     from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES as CLASSES

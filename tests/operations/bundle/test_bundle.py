@@ -55,6 +55,7 @@ def test_what_is_there_already_is_a_success_that_writes_nothing(other, medical):
     assert journal(other) == before
 
 
+@pytest.mark.slow
 def test_only_what_the_other_side_lacks_is_in_it(copied, other, medical, tmp_path):
     other.pull(str(medical))
     copied.add(
@@ -230,6 +231,7 @@ def test_sizes_beyond_eight_gigabytes_are_written_as_gnu_tar_does():
     assert shutil.which("tar")
 
 
+@pytest.mark.slow
 def test_a_parent_that_is_deleted_while_its_child_comes_is_not_stood_on(
     copied, other, medical, tmp_path
 ):

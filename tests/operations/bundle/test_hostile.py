@@ -16,6 +16,7 @@ from tests.operations.bundle.tampering import journal, rewritten, sealed, with_i
 from tests.support.refusals import raises
 
 
+@pytest.mark.slow
 def test_any_flipped_byte_of_a_bundle_is_refused_whole(other, medical):
     """Headers, index, lengths and padding: each byte; contents: a few of each."""
     content = medical.read_bytes()
@@ -111,6 +112,7 @@ def test_what_is_no_bundle_at_all_is_wrong_use(other, tmp_path, make, quoted):
     assert type(caught.value) is Invalid
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     "change",
     [
@@ -146,6 +148,7 @@ def test_a_bundle_with_anything_else_in_it_is_refused_whole(other, medical, tmp_
     assert not list(tmp_path.rglob("evil"))
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize(
     ("change", "error"),
     [

@@ -14,6 +14,7 @@ from tests.operations.maintenance.audit.damage import dump, names
 from tests.support.refusals import raises
 
 
+@pytest.mark.slow
 def test_a_whole_home_restored_into_an_empty_one_has_the_same_journal(copied, tmp_path):
     copied.alias("medical@1", "prod")
     copied.annotate("medical@1", {"owner": "anna"})

@@ -161,6 +161,7 @@ def test_what_was_let_pass_is_told_and_does_not_fail(reg, line):
     ]
 
 
+@pytest.mark.slow
 def test_the_stages_of_a_line_are_compared_bit_for_bit(registered):
     registered.merge("medical@1", "whole")
 
@@ -322,6 +323,7 @@ def test_probes_that_are_lost_fail_the_measurement_and_are_recorded_anew(registe
     assert again.recorded == digest and registered.check("medical@1").passed
 
 
+@pytest.mark.slow
 def test_drift_from_another_version_is_measured_and_has_a_limit(registered):
     free, tight = (
         registered.check("medical@1", against="minilm-medical@1", max_drift=limit)

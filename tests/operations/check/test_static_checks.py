@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 import registry
 from registry.operations.check.stages import Stage
 from registry.operations.check.static_checks import structure
@@ -11,6 +13,7 @@ from registry.operations.shared.resolve import named
 from tests.support import hand, plain
 
 
+@pytest.mark.slow
 def test_an_adapter_accepted_by_its_schema_1_digest_is_warned_of(tmp_path):
     base = plain.base(tmp_path / "base")
     hand.edit(base / "tokenizer_config.json", lambda config: config.update(do_lower_case=False))

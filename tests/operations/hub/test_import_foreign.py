@@ -77,6 +77,7 @@ def test_a_plain_adapter_with_a_full_commit_finds_its_base(pushed, there, hub, t
         ] == [("minilm-medical@1", "hub")]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("named", ["org/minilm-medical", "/home/somebody/base", None])
 def test_a_plain_adapter_without_a_commit_has_candidates_and_the_user_decides(
     pushed, there, hub, tmp_path, named

@@ -8,6 +8,8 @@ from tests.cli.errors import is_one_error, missing
 from tests.support import plain
 from tests.support.hub.lines import wait_for
 
+pytestmark = pytest.mark.slow
+
 STORY = """
 import sys
 import registry

@@ -65,6 +65,7 @@ def test_an_answer_that_was_lost_does_no_harm(here, hub, request_):
     ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "request_",
     ["GET /api/models/org", "GET /refs", "POST /preupload/", "PUT /__s3__/", "POST /tag/"],

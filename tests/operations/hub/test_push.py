@@ -27,6 +27,7 @@ with registry.Registry() as reg:
 """
 
 
+@pytest.mark.slow
 def test_where_a_model_goes_is_said_once(here, hub):
     asked = here.run("push", "minilm@1")
     here.ok("push", "minilm@1", "--to", "org/minilm")
@@ -286,6 +287,7 @@ def test_the_card_s_text_as_edited_on_the_hub_stays(pushed, hub, tmp_path):
     assert outside_the_markers(card) == outside_the_markers(edited)
 
 
+@pytest.mark.slow
 def test_a_large_file_goes_in_parts_and_one_that_breaks_is_sent_again(here, hub):
     hub.part_size = 3000
     broken = [
@@ -347,6 +349,7 @@ def test_what_names_no_repository_is_said_in_one_line(here, hub, to):
     assert (ran.code, ran.out) == (2, "") and is_one_error(ran.err) and "Traceback" not in ran.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["lfs", "xet"])
 def test_what_the_caller_s_own_progress_raises_is_no_fault_of_the_hub_s(here, hub, by, request):
     ran = request.getfixturevalue(by).run(code=CANCELLED, REGISTRY_HOME=str(here.root))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.cli.errors import missing
 from tests.operations.hub.faults.promises import broken_promises
 from tests.support.hub.lines import Place
@@ -32,6 +34,7 @@ print(len(made), made[-1] is get_session(), made[-1].headers["x-own"], made[-1].
 """
 
 
+@pytest.mark.slow
 def test_an_upload_that_is_met_by_silence_is_tried_once_more(here, hub):
     silence = hub.fault("PUT /__s3__/", hang=30.0, times=-1)
 
@@ -61,6 +64,7 @@ def test_by_xet_too_an_upload_that_is_met_by_silence_ends_after_four_tries_and_w
     assert broken_promises(hub, here.root, ran) == []
 
 
+@pytest.mark.slow
 def test_lines_that_break_are_no_silence(here, hub):
     broken = hub.fault("PUT /__s3__/", cut_upload=1000, times=2)
 

@@ -79,6 +79,7 @@ def test_a_tag_that_is_gone_and_a_repository_that_is_gone(pushed, hub):
     assert "v1" in tag["detail"] and "hf://org/minilm" in repository["detail"]
 
 
+@pytest.mark.slow
 def test_a_hub_that_does_not_answer_is_unreachable_and_an_error_to_sync_and_offline_nobody_is_asked(
     pushed, hub
 ):

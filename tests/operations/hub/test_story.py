@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 STRANGER = """
 import sys
 import numpy, registry
@@ -38,6 +40,7 @@ print(*({"sqlalchemy", "alembic", "torch", "transformers"} & sys.modules.keys())
 """
 
 
+@pytest.mark.slow
 def test_a_stranger_loads_a_published_line_with_the_plain_library_and_gets_the_same_bits(
     pushed, hub, lfs, tmp_path
 ):

@@ -200,6 +200,7 @@ def test_sync_goes_on_with_a_repository_that_was_renamed(pushed, there, hub, tmp
     ) == {"mine@2": "same"}
 
 
+@pytest.mark.slow
 def test_sync_takes_no_parent_of_a_stranger_s_under_a_name_that_is_here(
     pushed, there, hub, tmp_path
 ):

@@ -69,6 +69,7 @@ def cosine(one, other):
     return float(one @ other / numpy.linalg.norm(one) / numpy.linalg.norm(other))
 
 
+@pytest.mark.slow
 def test_dense_texts_move_by_the_cosine_of_their_vectors(reg, tmp_path):
     before = small.dense(tmp_path / "before")
     after = nudged(before, tmp_path / "after")
@@ -112,6 +113,7 @@ def test_the_plane_is_that_of_the_principal_components(reg, tmp_path):
     assert f"{values[::-1][:2].sum() / values.sum():.0%}" in found.plane
 
 
+@pytest.mark.slow
 def test_sparse_texts_are_compared_token_by_token_though_ids_moved(reg, tmp_path):
     before = small.sparse(tmp_path / "before")
     reg.add(before, "before")
@@ -133,6 +135,7 @@ def test_sparse_texts_are_compared_token_by_token_though_ids_moved(reg, tmp_path
     )
 
 
+@pytest.mark.slow
 def test_multi_vector_texts_are_compared_by_maxsim_both_ways(reg, tmp_path):
     before = small.multi_vector(tmp_path / "before")
     after = nudged(before, tmp_path / "after")
@@ -153,6 +156,7 @@ def test_multi_vector_texts_are_compared_by_maxsim_both_ways(reg, tmp_path):
     assert [item.value for item in found.texts] == pytest.approx(wanted, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_pairs_move_by_the_change_of_their_score(reg, tmp_path):
     before = small.cross(tmp_path / "before")
     after = nudged(before, tmp_path / "after")
@@ -343,6 +347,7 @@ def test_what_is_equal_to_the_bit_is_said_to_be(reg, tmp_path):
     assert told(prompted)[1].startswith("re-encode: texts encoded with the prompt 'query'")
 
 
+@pytest.mark.slow
 def test_vectors_that_only_grew_longer_are_not_as_before(reg, tmp_path):
     before = small.dense(tmp_path / "before")
 
@@ -368,6 +373,7 @@ def test_vectors_that_only_grew_longer_are_not_as_before(reg, tmp_path):
     assert "<h1>Every vector has another length</h1>" in (tmp_path / "page.html").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_advice_to_keep_says_so_where_texts_moved_by_more_than_noise(reg, tmp_path):
     # large weights, so that rounding to BF16 moves a text on any processor
     large = multiplied(small.dense(tmp_path / "dense"), tmp_path / "large", factor=10)
@@ -398,6 +404,7 @@ def test_pairs_that_are_scored_as_before_are_said_to_be(reg, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_vectors_of_two_widths_are_told_without_a_measure(reg, tmp_path):
     before = small.dense(tmp_path / "before")
 
@@ -414,6 +421,7 @@ def test_vectors_of_two_widths_are_told_without_a_measure(reg, tmp_path):
     assert "moved" not in str(found)
 
 
+@pytest.mark.slow
 def test_vectors_that_are_cut_shorter_are_cut_where_they_are_stored(reg, tmp_path):
     before = small.dense(tmp_path / "before")
     after = settled(before, tmp_path / "cut", "config_sentence_transformers.json", truncate_dim=8)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 import registry
 from registry.core import entry as _entry
 from registry.errors import DigestMismatch, ForeignCode, Invalid, ProbeMismatch, VersionNotFound
@@ -68,6 +70,7 @@ def test_what_lies_at_the_path_the_adapter_once_named_is_ignored(registered, lin
     assert encoded(registered.load("medical@1", device="cpu")) == before
 
 
+@pytest.mark.slow
 def test_two_processes_load_at_once_on_a_cold_checkout(registered, processes_with_torch):
     code = "import registry, sys; print(registry.load('medical@1', home=sys.argv[1], device='cpu').encode(['zorvaxin'])[0].tolist())"
     both = [processes_with_torch.start(registered.settings.home, code=code) for _ in range(2)]

@@ -39,6 +39,7 @@ def several(tmp_path_factory):
     reg.close()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "pair",
     [
@@ -130,6 +131,7 @@ def test_the_library_alone_cannot_say_which_acts_takes_no_name_twice_and_never_m
     assert naive.encodings(loaded) == encoded["wider"]
 
 
+@pytest.mark.slow
 def test_the_library_alone_saves_neither_two_nor_that_one_is_off(several, tmp_path):
     reg, encoded = several
     model = naive.plain(reg.checkout("grown@1").folder)

@@ -70,6 +70,7 @@ def test_small_files_are_hashed_at_each_load(reg, name):
     assert (folder / name).read_bytes() == whole
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("age", "days", "verify", "is_found"),
     [

@@ -49,6 +49,7 @@ def fill(place: Path) -> None:
                 continue
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["up to date", "behind", "lost"])
 def test_collect_frees_bytes_on_a_disk_without_a_free_one(small_disk, tmp_path, state):
     reg = registry.init(small_disk / "home")
@@ -150,6 +151,7 @@ print(count)
 """
 
 
+@pytest.mark.slow
 def test_writers_and_collect_in_processes_of_their_own_lose_nothing(tmp_path):
     """Each writer adds and deletes the same bytes again and again, which is what collect would take away under its hands."""
     home = tmp_path / "home"

@@ -146,6 +146,7 @@ def test_what_du_says_of_the_whole_is_what_collect_would_free_at_that_moment(cop
     assert whole.details["of it not yet an hour old"] == told.young > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hours", [0, 2])
 def test_delete_says_what_du_said_and_collect_frees(copied, hours):
     copied.checkout("medical@1")

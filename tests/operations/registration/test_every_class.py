@@ -91,6 +91,7 @@ def adapted(folder: Path, model_class: str, out: Path) -> list[Any]:
     return encodings(model)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", MODELS)
 def test_a_line_of_every_class_loads_as_it_was_trained(tmp_path, kind):
     build, model_class = MODELS[kind]
@@ -116,6 +117,7 @@ def test_a_line_of_every_class_loads_as_it_was_trained(tmp_path, kind):
     assert any("grow" in line for line in resized.warnings) == (model_class == "SparseEncoder")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("kind", [*MODELS, "static", "old layout"])
 def test_a_base_loads_bit_equal(tmp_path, kind):
     build, model_class = {
@@ -150,6 +152,7 @@ def test_a_resized_base_keeps_what_texts_without_new_tokens_encode_to(tmp_path, 
     assert after[1] != before[1]
 
 
+@pytest.mark.slow
 def test_an_adapter_on_a_base_in_the_old_layout_loads(tmp_path):
     reg = registry.init(tmp_path / "home")
     reg.add(old_layout(tmp_path / "base"), "base")
@@ -164,6 +167,7 @@ def test_an_adapter_on_a_base_in_the_old_layout_loads(tmp_path):
     assert encodings(loaded(tmp_path / "out", "SentenceTransformer")) == trained
 
 
+@pytest.mark.slow
 def test_the_packaged_splade_is_a_sparse_encoder_when_that_is_said(tmp_path, splade_folder):
     reg = registry.init(tmp_path / "home")
     with raises(

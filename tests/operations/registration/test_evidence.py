@@ -245,6 +245,7 @@ def link_folder(source: Path, target: Path) -> None:
     target.symlink_to(source)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "replace",
     [move, copy, unpack, move_file, link_files, move_above, move_far_above, link_folder],

@@ -103,6 +103,7 @@ def trained(reg: registry.Registry, model_class: str, kind: str, out: Path) -> l
     return lively.save_adapter(base, model_class, adapters(rows)[kind], out)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("model_class", "kind"), CASES)
 def test_a_merged_model_encodes_as_the_adapter_on_its_base(copied, tmp_path, model_class, kind):
     reg = copied(model_class)
@@ -148,6 +149,7 @@ def test_the_weights_file_is_the_bases_but_for_what_changed(copied, tmp_path):
     assert reg.read("whole@1:tokenizer.json") == reg.read("tuned@1:tokenizer.json")
 
 
+@pytest.mark.slow
 def test_a_merged_model_has_its_place_everywhere(copied, tmp_path):
     reg = copied("SentenceTransformer")
     trained(reg, "SentenceTransformer", "lora", tmp_path / "adapter")
@@ -242,6 +244,7 @@ def test_a_merge_beyond_the_tolerance_gets_no_version(copied, tmp_path, monkeypa
     assert list((tmp_path / "home" / "staging").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_trained_dense_module_goes_along(tmp_path):
     import torch
     from peft import LoraConfig
@@ -303,6 +306,7 @@ def test_the_library_drops_the_bias_of_an_output_over_trained_tokens(homes):
     assert torch.equal(computed, torch.zeros_like(bias))
 
 
+@pytest.mark.slow
 def test_the_real_minilm_merges_and_plain_sentence_transformers_loads_it(tmp_path, minilm_folder):
     from peft import LoraConfig
 

@@ -214,6 +214,7 @@ def bases(tmp_path_factory):
     reg.close()
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_live_model_comes_back_bit_for_bit_and_stays_as_it_was(bases, shape):
     build, model_class, change = SHAPES[shape]
@@ -250,6 +251,7 @@ def test_the_library_alone_loses_what_save_keeps(tmp_path):
     assert naive.encodings(reg.load("medical@1", device="cpu")) == naive.encodings(model)
 
 
+@pytest.mark.slow
 def test_a_base_that_did_not_change_is_the_version_it_was(tmp_path):
     reg = registry.init(tmp_path / "home")
     reg.add(small.dense(tmp_path / "base"), "minilm", measure=False)
@@ -312,6 +314,7 @@ def test_an_encoder_that_became_a_cross_encoder_keeps_its_head(tmp_path):
     assert naive.encodings(reg.load("reranker@1", device="cpu")) == naive.encodings(model)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_becomes_the_result_is_latest_under_a_number_of_its_own(tmp_path):
     reg = registry.init(tmp_path / "home")
     model = naive.adapt(naive.plain(small.dense(tmp_path / "base")), lora())
@@ -339,6 +342,7 @@ def test_saving_again_says_already_and_writes_nothing(tmp_path):
     assert (again.versions, len(reg.log())) == (first.versions, entries)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("way", "begin", "base"),
     [

@@ -287,6 +287,7 @@ REFUSED: dict[str, tuple[Any, str, tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("state", REFUSED)
 def test_a_state_that_no_load_gives_back_is_refused_by_what_differs(reg, state):
     change, base, quoted = REFUSED[state]
@@ -309,6 +310,7 @@ def test_the_training_is_refused_at_its_begin_with_an_adapter_switched_off(reg):
         reg.training("trained").begin(model)
 
 
+@pytest.mark.slow
 def test_two_that_act_together_are_two_versions_and_it_says_how_they_are_loaded_together(reg):
     model = two(reg.load("minilm@1", device="cpu"))
     model.set_adapter(["genes", "drugs"])
@@ -347,6 +349,7 @@ def test_two_that_act_together_and_cannot_be_loaded_so_are_said_to_be(reg):
     )
 
 
+@pytest.mark.slow
 def test_of_several_it_says_which_acts(reg):
     model = two(reg.load("minilm@1", device="cpu"))
     model.set_adapter("drugs")
@@ -443,6 +446,7 @@ def test_a_compiled_model_is_saved_as_it_is_without_that(reg, way):
         reg.save(torch.compile(model, backend="eager"), "whole")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "change",
     [

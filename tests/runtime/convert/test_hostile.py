@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from registry.errors import UnsafeFile
 from registry.runtime.convert import child, sandbox
 from tests.runtime.convert import hostile
@@ -40,6 +42,7 @@ print(json.dumps(results))
 """
 
 
+@pytest.mark.slow
 def test_fifty_hostile_pickles_run_nothing(tmp_path):
     folder, canary = tmp_path / "hostile", tmp_path / "canary"
     folder.mkdir()

@@ -101,6 +101,7 @@ MODELS: dict[str, tuple[Callable[[Path], Path], str, list[Any]]] = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("kind", MODELS)
 def test_plain_texts_encode_bit_equal_and_the_new_ones_encode(kind: str, tmp_path: Path) -> None:
     build, model_class, inputs = MODELS[kind]
@@ -217,6 +218,7 @@ def rows_of_the_library(folder: Path) -> str:
     return hashlib.sha256(table[30522:].detach().numpy().tobytes()).hexdigest()
 
 
+@pytest.mark.slow
 def test_new_rows_have_the_same_bytes_in_a_process_that_adds_otherwise_and_those_of_the_library_do_not(
     minilm_folder: Path, minilm_resized: tuple[Path, ResizeReport], tmp_path: Path
 ) -> None:

@@ -83,6 +83,7 @@ def on_a_full_disk(
     return int(first), int(second)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("pages", [0, 1, 2, 4, 8, 16, 24, 32])
 def test_a_pull_onto_a_full_disk_is_finished_when_there_is_room(
     published, warm, empty, filled, pages

@@ -66,6 +66,7 @@ def killed_at(
     return running.wait().code
 
 
+@pytest.mark.slow
 def test_a_push_that_is_killed_at_every_step_again_and_again_arrives(hub, lfs, xet, home):
     push = ("push", "medical@1", "--to", "org/medical", "--parents-to", "org")
     places = [
@@ -98,6 +99,7 @@ PLACES = [("request", number, "lfs") for number in range(1, 21, 2)] + [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("where", "number", "warm"), PLACES, indirect=["warm"])
 def test_a_pull_that_is_killed_is_finished_by_the_same_command(
     published, warm, empty, filled, where, number
@@ -124,6 +126,7 @@ def test_a_pull_that_is_killed_is_finished_by_the_same_command(
     assert not list((empty / "staging").iterdir())
 
 
+@pytest.mark.slow
 def test_a_killed_pull_of_a_large_file_goes_on_where_it_was(
     hub, lfs, tmp_path, minilm_folder, empty
 ):

@@ -136,6 +136,7 @@ def test_tags_that_make_no_sense_end_a_push_and_a_sync(published, run, home, bod
     assert entries(home, "Publish") == []
 
 
+@pytest.mark.slow
 def test_a_history_that_goes_on_for_ever_is_not_read_for_ever(published, run, empty):
     run(empty, "pull", "hf://org/minilm")
     published.commit("org/minilm", {"notes.txt": b"mine"})

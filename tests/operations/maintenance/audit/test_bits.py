@@ -123,6 +123,7 @@ def is_found(snapshot: Snapshot, expected: Tally) -> bool:
         return True
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_of_a_catalog_is_found_or_changes_no_row(plain_catalog):
     content, expected = plain_catalog, tally_of(plain_catalog)
     assert not is_found(looked_at(content), expected)

@@ -77,6 +77,7 @@ def executed_lines(act: Callable[[], object]) -> int:
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [register_without_files, strew_files])
 def test_four_times_as_many_findings_cost_four_times_as_much(tmp_path, damage):
     lines = {}

@@ -44,6 +44,7 @@ def test_a_newer_entry_is_called_newer_and_not_set_aside(copied):
     assert "repair" not in finding.mend
 
 
+@pytest.mark.slow
 def test_damage_elsewhere_is_found_beside_a_newer_entry(copied):
     flip(blob(copied, "adapter_model.safetensors"))
     write_newer(copied)

@@ -25,6 +25,7 @@ def elsewhere(request, copied, tmp_path):
         yield opened
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("path", "version"),
     [

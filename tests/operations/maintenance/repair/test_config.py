@@ -14,6 +14,7 @@ def make_fifo(path):
     os.mkfifo(path)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "damage",
     [

@@ -35,6 +35,7 @@ FORGED = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("catalog", ["behind", "lost"])
 @pytest.mark.parametrize(("forged", "costs"), FORGED.values(), ids=FORGED)
 def test_a_forged_last_entry_is_set_aside_by_the_command_that_every_other_names(

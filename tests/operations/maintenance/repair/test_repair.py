@@ -179,6 +179,7 @@ def test_what_nobody_has_is_listed_with_all_versions_that_it_costs(alone):
     assert names(alone) == ["blob-missing"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_a_lost_or_damaged_entry_comes_back_from_the_catalog(alone, number):
     content = entry_file(alone, number).read_bytes()

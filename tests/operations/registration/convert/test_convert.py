@@ -37,6 +37,7 @@ def test_a_refusal_names_the_command_that_converts(reg, pickled):
         reg.add(pickled, "old")
 
 
+@pytest.mark.slow
 def test_pickled_shards_are_the_safetensors_model(reg, pickled, tmp_path):
     added = reg.add(pickled, "old", convert=True)
 
@@ -55,6 +56,7 @@ def test_pickled_shards_are_the_safetensors_model(reg, pickled, tmp_path):
     assert not any(name.startswith("pytorch_model") for name in stored)
 
 
+@pytest.mark.slow
 def test_the_file_depends_on_the_tensors_alone(reg, pickled, tmp_path):
     import torch
     from safetensors.torch import load_file
@@ -68,6 +70,7 @@ def test_the_file_depends_on_the_tensors_alone(reg, pickled, tmp_path):
     assert first.digest == second.digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["optimizer", "epoch"])
 def test_keys_that_are_not_tensors_are_named(reg, pickled, key):
     import torch
@@ -79,6 +82,7 @@ def test_keys_that_are_not_tensors_are_named(reg, pickled, key):
         reg.add(pickled, "old", convert=True, measure=False)
 
 
+@pytest.mark.slow
 def test_a_pickle_that_calls_something_is_named(reg, pickled, tmp_path):
     for path in pickled.glob("pytorch_model*"):
         path.unlink()

@@ -34,6 +34,7 @@ NAIVE = [
 ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("model_class", "configure"), NAIVE, ids=lambda item: getattr(item, "__name__", item)
 )
@@ -189,6 +190,7 @@ def test_tokens_in_spare_rows_get_a_base_that_has_them(reg, tmp_path):
     assert any(line.startswith("not proved") for line in added.fixed)
 
 
+@pytest.mark.slow
 def test_the_real_minilm_resized_in_memory_comes_apart_into_base_and_adapter(
     reg, tmp_path, minilm_folder
 ):

@@ -487,6 +487,9 @@ def pull(
     parent: VersionLike | None = None,
     model_class: str | None = None,
     convert: bool = False,
+    trust_code: bool | str = False,
+    ignore_code: bool = False,
+    code: PathLike | None = None,
     message: str | None = None,
     progress: Progress = silent,
     home: PathLike | None = None,
@@ -495,6 +498,8 @@ def pull(
 
     A path that is no `hf://` is a bundle's; one of a whole home is restored into a place that holds none, or only its past.
     parent_as gives parents other names, old to new; parent, model_class and convert are for a repository that no registry made.
+    trust_code approves the custom code of the models, or only that of a digest;
+    ignore_code and code are those of `add`, for a repository that no registry made.
     """
     with Registry(home) as registry:
         return registry.pull(
@@ -507,6 +512,9 @@ def pull(
             parent=parent,
             model_class=model_class,
             convert=convert,
+            trust_code=trust_code,
+            ignore_code=ignore_code,
+            code=code,
             message=message,
             progress=progress,
         )

@@ -571,6 +571,9 @@ class Registry:
         parent: VersionLike | None = None,
         model_class: str | None = None,
         convert: bool = False,
+        trust_code: bool | str = False,
+        ignore_code: bool = False,
+        code: PathLike | None = None,
         message: str | None = None,
         progress: Progress = silent,
     ) -> Pulled | Unbundled:
@@ -578,6 +581,8 @@ class Registry:
 
         A path that is no `hf://` is a bundle's; one of a whole home is restored into a place that holds none, or only its past.
         parent_as gives parents other names, old to new; parent, model_class and convert are for a repository that no registry made.
+        trust_code approves the custom code of the models, or only that of a digest;
+        ignore_code and code are those of `add`, for a repository that no registry made.
         """
         if not repository.startswith("hf://"):
             from registry.operations.bundle import UnbundleOptions, unbundle
@@ -589,6 +594,9 @@ class Registry:
                 or parent is not None
                 or model_class is not None
                 or message is not None
+                or trust_code
+                or ignore_code
+                or code is not None
             ):
                 raise Invalid(
                     f"{repository!r} is a bundle, and what it records of its versions cannot be "
@@ -605,6 +613,7 @@ class Registry:
             )
         from registry.operations.hub.pull import pull
         from registry.operations.hub.pull_options import PullOptions
+        from registry.operations.shared.custom_code import CodeOptions
 
         options = PullOptions(
             name=name,
@@ -616,6 +625,7 @@ class Registry:
             model_class=model_class,
             convert=convert,
             message=recordable(message, "the message"),
+            code=CodeOptions(trust_code, ignore_code, path_of(code) if code is not None else None),
         )
         return pull(self.home, repository, options=options, progress=progress)
 
@@ -753,7 +763,19 @@ class Registry:
     def code_in(
         self, folder: PathLike, *, code: PathLike | None = None, model_class: str | None = None
     ) -> Approval | None:
-        """Return the custom code that `add` with trust_code would approve, or None."""
+        """Return the custom code that `add` with trust_code would approve, or None.
+
+        The folder may be `hf://org/repo@revision`, as for `pull`.
+        """
+        if isinstance(folder, str) and folder.startswith("hf://"):
+            from registry.operations.hub.pulled_code import code_at
+
+            return code_at(
+                self.home,
+                folder,
+                code=path_of(code) if code is not None else None,
+                model_class=model_class,
+            )
         from registry.operations.labels.approve import code_in
 
         return code_in(

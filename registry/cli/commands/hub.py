@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from registry.cli.code_options import code_options, print_code
 from registry.cli.command import command, version_argument
 from registry.cli.output.tables import table
 from registry.cli.output.text import Name, size
@@ -135,6 +136,7 @@ def push(session: Session, /, version: str, **options: Any) -> None:
     is_flag=True,
     help="Convert pickled weights to safetensors; write a missing tokenizer.json.",
 )
+@code_options
 @click.option(
     "--message",
     "-m",
@@ -153,10 +155,14 @@ def pull(session: Session, /, repository: str, parent_as: tuple[str, ...], **opt
     Examples:
       registry pull hf://org/medical
       registry pull hf://org/medical@v3 --as medical-eu --parent-as minilm=org-minilm
+      registry pull hf://BAAI/bge-m3 --convert
+      registry pull hf://jinaai/jina-embeddings-v3 --trust-code
       registry pull ./handover.tar
     """
     from registry.results.hub import Pulled
 
+    if options["trust_code"] and repository.startswith("hf://"):
+        options["trust_code"] = print_code(session, repository, options)
     with session.progress() as progress:
         done = session.registry.pull(
             repository, parent_as=_pairs(parent_as), progress=progress, **options

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from registry.cli.code_options import code_options, print_code
 from registry.cli.command import command, recording_options, version_argument
 from registry.cli.output import json_output
 from registry.cli.params import Folder, VersionReference
@@ -111,13 +112,7 @@ SPOKEN = {
     default=True,
     help="Load the model once: an adapter must change something, and what it encodes is kept. --no-measure is for many at once.",
 )
-@click.option(
-    "--trust-code", is_flag=True, help="Approve the model's Python files, after printing them."
-)
-@click.option(
-    "--ignore-code", is_flag=True, help="Use the library's classes although auto_map differs."
-)
-@click.option("--code", metavar="DIR", type=Folder(), help="Python files of other repositories.")
+@code_options
 @recording_options
 @click.pass_obj
 def add(session: Session, /, folder: tuple[str, ...], **options: Any) -> None:
@@ -140,26 +135,13 @@ def add(session: Session, /, folder: tuple[str, ...], **options: Any) -> None:
     if options["trust_code"] and len(folder) > 1:
         raise WrongUsage("--trust-code accepts one folder", hint="add the folders one by one")
     if options["trust_code"]:
-        options["trust_code"] = _print_code(session, folder[0], options)
+        options["trust_code"] = print_code(session, folder[0], options)
     if len(folder) == 1:
         with session.progress() as progress:
             result = session.registry.add(folder[0], progress=progress, **options)
         _put_added(session, result, dry_run=options["dry_run"])
     else:
         _add_several(session, folder, options)
-
-
-def _print_code(session: Session, folder: str, options: dict[str, Any]) -> str | bool:
-    """Print the files that would be approved; return their code digest."""
-    code = session.registry.code_in(
-        folder, code=options["code"], model_class=options["model_class"]
-    )
-    if code is None:
-        return False
-    for path, digest in code.files:
-        session.note(f"code: {path} {digest}")
-    session.note(f"code digest: {code.code}")
-    return str(code.code)
 
 
 @command("resize")

@@ -124,10 +124,16 @@ def is_native(references: Sequence[CodeReference], config: Mapping[str, Any], fo
     )
 
 
+def is_known_type(config: Mapping[str, Any]) -> bool:
+    """Return whether the installed transformers has the model type of a config.json."""
+    kind = config.get("model_type")
+    return isinstance(kind, str) and kind in library_names()
+
+
 def why_custom(reference: CodeReference, config: Mapping[str, Any]) -> str:
     """Return why a reference needs code, for a message."""
     kind = config.get("model_type")
-    is_known = reference.key != "type" and isinstance(kind, str) and kind in library_names()
+    is_known = reference.key != "type" and is_known_type(config)
     replaced = f" in place of the classes that transformers has for {kind!r}" if is_known else ""
     return f"{reference}: the model needs custom code{replaced}"
 

@@ -23,9 +23,10 @@ from registry.home.home import Home
 from registry.home.location import make_private
 from registry.hub import download
 from registry.hub.download import Fetched, Wanted
-from registry.hub.protocol import Remote, git_blob_of
+from registry.hub.protocol import Remote, Tree, git_blob_of
 from registry.operations.shared.examine import REWRITTEN_LIMIT, is_rewritten
 from registry.store.lock import Lock
+from registry.transfer import line_json as _line
 
 from .repositories import as_registered
 from .transfer_progress import Bytes
@@ -53,6 +54,8 @@ LEFT_OUT = (
     ".gz",
 )
 """Files that no version holds; of a large one only the beginning is fetched, to tell what it is."""
+IGNORED = (".git", ".cache", ".registry")
+"""Folders of a repository that hold no files of its model."""
 HEAD = 4096
 AT_ONCE = 4
 """Files that are fetched at the same time: of small ones most of the time is waiting."""
@@ -76,6 +79,9 @@ class Source:
 
 class Quarantine:
     """facts.Files of one version in a repository at a commit."""
+
+    code_is_decided = False
+    """Whether the files include exactly the custom code that the model may run."""
 
     def __init__(
         self,
@@ -259,6 +265,30 @@ class Quarantine:
                 f"hf://{self._repository}@{self._commit[:12]} has no file {path!r}"
             )
         return self._files[path]
+
+
+def sources(tree: Tree) -> Mapping[str, Source]:
+    """Return the files of a repository that no registry made."""
+    return {
+        path: Source(
+            path,
+            file.size,
+            Digest(f"sha256:{file.oid}") if file.lfs else None,
+            git=None if file.lfs else file.oid,
+        )
+        for path, file in tree.files.items()
+        if path.split("/")[0] not in IGNORED and not path.startswith(".git")
+    }
+
+
+def member_sources(member: _line.Member) -> Mapping[str, Source]:
+    """Return the files of one version of a line."""
+    return {
+        file.path: Source(
+            member.place_of(file.path), file.size, file.digest, plain=member.rendered is None
+        )
+        for file in member.manifest.files
+    }
 
 
 def take_all(

@@ -8,7 +8,7 @@ ones. Only files that belong to the model are fetched.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from registry.core import reference as _reference
@@ -24,19 +24,28 @@ from registry.operations.registration.commit import register
 from registry.operations.registration.kinds import compared_with_evidence
 from registry.operations.registration.name_conflicts import from_repository, refuse_name
 from registry.operations.registration.parents import Known
-from registry.operations.registration.pipeline import AddOptions, prepare
+from registry.operations.registration.pipeline import AddOptions, Prepared, prepare
 from registry.operations.registration.provenance import provenance
+from registry.operations.shared.custom_code import (
+    Decided,
+    FolderWithCode,
+    code_of_version,
+    decide,
+    loaded_completely,
+    permitting_decided,
+    with_code_sources,
+)
 from registry.operations.shared.resolve import resolve
 from registry.operations.shared.staging import staging
 from registry.results.hub import Received
+from registry.store.blob_files import StoredFiles
 
-from .download_area import Quarantine, Source, take_all
+from .download_area import Quarantine, sources, take_all
 from .transfer_progress import Bytes
 
 if TYPE_CHECKING:
     from .pull_options import PullOptions
 
-IGNORED = (".git", ".cache", ".registry")
 CANDIDATES_SHOWN = 5
 
 
@@ -44,12 +53,16 @@ def register_foreign(
     home: Home,
     remote: Remote,
     tree: Tree,
+    command: str,
     options: PullOptions,
     bytes_: Bytes,
     received: list[Received],
     progress: Progress,
 ) -> tuple[Version, bool]:
-    """(the version, whether it was here already)."""
+    """Return the version, and whether it was registered already.
+
+    command is the pull that was asked for, for hints.
+    """
     from registry.catalog import queries
     from registry.model_files.layout import layout as layout_of
 
@@ -76,34 +89,53 @@ def register_foreign(
     if known is not None:
         received.append(Received(known.reference, tree.repository, tree.commit, "already"))
         return known, True
-    quarantine = Quarantine(home, remote, tree.repository, tree.commit, _sources(tree), bytes_)
+    quarantine = Quarantine(home, remote, tree.repository, tree.commit, sources(tree), bytes_)
     with quarantine.kept(), contextlib.ExitStack() as stack:
         declared = resolve(home, options.parent) if options.parent is not None else None
-        files, converted = _converted(home, name, quarantine, options, bytes_, stack, progress)
-        layout = layout_of(
-            files,
-            class_hint=options.model_class,
-            parent_class=declared.model_class if declared else "SentenceTransformer",
+        files, converted = _converted(
+            home, name, quarantine, options, command, bytes_, stack, progress
         )
+        hidden = FolderWithCode(files, {})
+        parent_class = declared.model_class if declared else "SentenceTransformer"
+        layout = layout_of(hidden, class_hint=options.model_class, parent_class=parent_class)
         parent = None
         if layout.is_adapter and declared is None:
-            parent = _parent(home, tree, files, layout.transformer, layout.tokenizer)
+            parent = _parent(home, tree, hidden, layout.transformer, layout.tokenizer)
+            declared = parent.version
+        decided = decide(
+            files,
+            options.code,
+            model_class=options.model_class,
+            measured=True,
+            command=command,
+            parent=code_of_version(home, declared) if declared is not None else None,
+        )
+        files = decided.files
+        layout = layout_of(files, class_hint=options.model_class, parent_class=parent_class)
         if converted is None:
-            quarantine.expect(layout.belongs)
-            take_all([quarantine], bytes_, layout.belongs)
+            fetched = [path for path in layout.belongs if path in tree.files]
+            quarantine.expect(fetched)
+            take_all([quarantine], bytes_, fetched)
         if options.parent is not None:
             parent = compared_with_evidence(
                 home, None, files, layout, options.parent, options.model_class
             )
-        prepared = prepare(
-            home,
-            files,
-            parent,
-            model_class=options.model_class,
-            write=True,
-            progress=progress,
-            given=quarantine,
+        with permitting_decided(home, decided.code, options.code.trust):
+            prepared = prepare(
+                home,
+                files,
+                parent,
+                model_class=options.model_class,
+                write=True,
+                progress=progress,
+                given=quarantine,
+            )
+        prepared = replace(
+            prepared,
+            warnings=(*decided.warnings, *prepared.warnings),
+            forced=(*prepared.forced, *decided.forced),
         )
+        probes = _probes(home, name, decided, prepared, parent, command, progress)
         source = provenance(
             run=options.run,
             how="pull",
@@ -111,8 +143,15 @@ def register_foreign(
             converted=converted,
         )
         added = register(
-            home, name, prepared, source=source, options=AddOptions(message=options.message)
+            home,
+            name,
+            prepared,
+            source=with_code_sources(source, decided),
+            options=AddOptions(message=options.message),
+            probes=probes,
         )
+        for warning in decided.warnings:
+            home.warn(warning)
     assert added.version is not None
     received.append(
         Received(
@@ -131,6 +170,7 @@ def _converted(
     name: str,
     quarantine: Quarantine,
     options: PullOptions,
+    command: str,
     bytes_: Bytes,
     stack: contextlib.ExitStack,
     progress: Progress,
@@ -143,17 +183,17 @@ def _converted(
     """
     from registry.model_files.layout.convertible import convertible, refuse_unconverted
 
-    plan = convertible(quarantine)
+    hidden = FolderWithCode(quarantine, {})
+    plan = convertible(hidden)
     if not plan:
         return quarantine, None
     if not options.convert:
-        command = f"registry pull {quarantine.repository}"
-        refuse_unconverted(plan, command if options.name is None else f"{command} --as {name}")
+        refuse_unconverted(plan, command)
         return quarantine, None
     from registry.operations.registration.convert import converted_files, planned_belongs
 
     _, belongs = planned_belongs(
-        quarantine, plan, model_class=options.model_class, parent_class="SentenceTransformer"
+        hidden, plan, model_class=options.model_class, parent_class="SentenceTransformer"
     )
     paths = list(dict.fromkeys((*belongs, *plan.originals)))
     quarantine.expect(paths)
@@ -170,17 +210,42 @@ def _converted(
     )
 
 
-def _sources(tree: Tree) -> Mapping[str, Source]:
-    return {
-        path: Source(
-            path,
-            file.size,
-            Digest(f"sha256:{file.oid}") if file.lfs else None,
-            git=None if file.lfs else file.oid,
+def _probes(
+    home: Home,
+    name: str,
+    decided: Decided,
+    prepared: Prepared,
+    parent: Known | None,
+    command: str,
+    progress: Progress,
+) -> Digest | None:
+    """Return probes of a model whose code is ignored, None for any other.
+
+    Only loading it shows whether the installed library has the same model. Raises
+    ForeignCode if it has not.
+    """
+    if decided.native is None:
+        return None
+    from registry.operations.registration.measure import Folder, measured
+
+    folder = Folder(
+        StoredFiles(prepared.manifest, home.blobs),
+        prepared.manifest,
+        prepared.facts,
+        parent.version if parent else None,
+    )
+    with loaded_completely(decided, command):
+        probes, _, _ = measured(
+            home,
+            name,
+            folder,
+            given=None,
+            forced=(),
+            overruled=prepared.forced,
+            write=True,
+            progress=progress,
         )
-        for path, file in tree.files.items()
-        if path.split("/")[0] not in IGNORED and not path.startswith(".git")
-    }
+    return probes
 
 
 def _parent(home: Home, tree: Tree, files: Files, transformer: str, tokenizer: str) -> Known:

@@ -30,15 +30,17 @@ from registry.operations.registration.name_conflicts import (
 from registry.operations.registration.parents import Known
 from registry.operations.registration.pipeline import AddOptions, Prepared, prepare
 from registry.operations.registration.provenance import provenance
+from registry.operations.shared.custom_code import code_of_version, permitting_decided
 from registry.operations.shared.resolve import resolve
 from registry.results.hub import Pulled, Received
 from registry.results.registration import Added
 from registry.transfer import line_json as _line
 
 from .background import READING, import_ahead
-from .download_area import Quarantine, Source, take_all
+from .download_area import Quarantine, member_sources, take_all
 from .import_foreign import register_foreign
 from .pull_options import PullOptions
+from .pulled_code import approve_line, decide_members
 from .remote_edits import warn_of_changes
 from .repositories import (
     copies_at,
@@ -68,6 +70,8 @@ class _Run:
     tree: Tree
     options: PullOptions
     bytes: Bytes
+    command: str
+    """The pull that was asked for, for hints."""
     received: list[Received] = field(default_factory=list)
 
 
@@ -101,11 +105,13 @@ def pull(home: Home, repository: str, *, options: PullOptions, progress: Progres
         )
     members = line_at(remote, tree)
     refs = _known_history(home, remote, tree, wanted.revision, members)
-    run = _Run(home, remote, tree, options, Bytes(progress))
+    revision = f"@{wanted.revision}" if wanted.revision is not None else ""
+    command = options.command(f"hf://{tree.repository}{revision}")
+    run = _Run(home, remote, tree, options, Bytes(progress), command)
     with home.adding():
         if members is None:
             version, already = register_foreign(
-                home, remote, tree, options, run.bytes, run.received, progress
+                home, remote, tree, command, options, run.bytes, run.received, progress
             )
         else:
             version, already = _register_line(run, members, progress)
@@ -120,6 +126,8 @@ def pull(home: Home, repository: str, *, options: PullOptions, progress: Progres
                 members[0].manifest,
                 numbers(refs).get(members[0].number),
             )
+        if options.code.trust:
+            approve_line(home, version, options.code.trust, message=options.message)
     aliases = (
         _aliases(home, version, tree, refs or remote.refs(tree.repository))
         if options.aliases
@@ -154,6 +162,7 @@ def add_from_hub(
         convert=options.convert,
         message=options.message,
         run=options.run,
+        code=options.code,
     )
     done = pull(home, repository, options=said, progress=progress)
     version = done.version
@@ -226,8 +235,16 @@ def _register_line(
         if member not in coming and member is not first
     ]
     run.bytes.total = sum(member.manifest.size for member in coming)
+    home = run.home
     with contextlib.ExitStack() as stack:
         fetched = [(member, _quarantine(run, member, stack)) for member in coming]
+        codes = decide_members(
+            fetched,
+            run.options.code,
+            run.command,
+            line=members,
+            present=lambda: [code_of_version(home, version) for version in here.values()],
+        )
         take_all([quarantine for _, quarantine in fetched], run.bytes)
         for member, quarantine in fetched:
             named = (
@@ -235,7 +252,8 @@ def _register_line(
                 if member is first
                 else (_parent_name(run, member), member.number)
             )
-            here[member.digest] = _register(run, member, quarantine, *named, here, progress)
+            with permitting_decided(home, codes.get(member.digest), run.options.code.trust):
+                here[member.digest] = _register(run, member, quarantine, *named, here, progress)
     if own is not None:
         run.received.append(
             Received(own.reference, run.tree.repository, run.tree.commit, "already")
@@ -323,12 +341,7 @@ def _place(run: _Run, member: _line.Member) -> tuple[str, str]:
 
 def _quarantine(run: _Run, member: _line.Member, stack: contextlib.ExitStack) -> Quarantine:
     """A place for the files of one version of the line: nothing of a line is registered before all of it is here."""
-    files = {
-        file.path: Source(
-            member.place_of(file.path), file.size, file.digest, plain=member.rendered is None
-        )
-        for file in member.manifest.files
-    }
+    files = member_sources(member)
     quarantine = Quarantine(run.home, run.remote, *_place(run, member), files, run.bytes)
     stack.enter_context(quarantine.kept())
     return quarantine

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from registry.core.text import shell_word
+from registry.core.version import Version
+from registry.operations.shared.custom_code import CodeOptions
 from registry.operations.shared.resolve import VersionLike
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,3 +26,25 @@ class PullOptions:
     """These three for a repository that no registry made."""
     message: str | None = None
     run: str | None = None
+    code: CodeOptions = field(default_factory=CodeOptions)
+    """What the user decided about custom code of the models."""
+
+    def command(self, repository: str) -> str:
+        """Return the command that pulls a repository with these options, except for
+        those about code."""
+        words = ["registry", "pull", shell_word(repository)]
+        if self.name is not None:
+            words += ["--as", self.name]
+        words += ["--renumber"] * self.renumber
+        for old_name, new_name in self.parent_as.items():
+            words += ["--parent-as", f"{old_name}={new_name}"]
+        words += ["--from-any"] * self.from_any
+        if self.model_class is not None:
+            words += ["--class", self.model_class]
+        if self.parent is not None:
+            parent = self.parent.reference if isinstance(self.parent, Version) else self.parent
+            words += ["--parent", shell_word(str(parent))]
+        words += ["--convert"] * self.convert
+        if self.code.folder is not None:
+            words += ["--code", shell_word(str(self.code.folder))]
+        return " ".join(words)

@@ -47,6 +47,7 @@ def code_in(
         CodeOptions(trust=True, folder=code),
         model_class=model_class,
         measured=True,
+        command=f"registry add {folder} --as NAME",
     )
     if decided.code is None:
         return None

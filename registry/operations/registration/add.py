@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from registry.core import reference as _reference
-from registry.core.code_permission import permitting
 from registry.core.digest import Digest
 from registry.core.facts import Files
 from registry.core.progress import Progress
@@ -20,12 +19,13 @@ from registry.errors import Invalid, InvalidName, ParentNotFound, RegistryError
 from registry.home.home import Home
 from registry.hub import cache
 from registry.operations.shared.custom_code import (
-    Decided,
     FolderWithCode,
     code_of_version,
     decide,
+    loaded_completely,
+    permitting_decided,
     record_approval,
-    refuse_if_never,
+    with_code_sources,
 )
 from registry.operations.shared.examine import open_folder
 from registry.operations.shared.other_tokenizer import (
@@ -66,6 +66,7 @@ def add(
         )
 
     name = _name_for(folder, name, prefix)
+    command = _command(folder, name, options)
     _check_said(options)
     with (
         home.adding(),
@@ -99,9 +100,13 @@ def add(
             options.code,
             model_class=options.model_class,
             measured=options.measured,
+            command=command,
             parent=code_of_version(home, parent.version) if parent else None,
         )
-        with _permitting(home, decided, options):
+        with (
+            permitting_decided(home, decided.code, options.code.trust),
+            loaded_completely(decided, command),
+        ):
             prepared = prepare(
                 home,
                 decided.files,
@@ -127,7 +132,7 @@ def add(
                 home,
                 name,
                 prepared,
-                source=_with_code_sources(
+                source=with_code_sources(
                     with_overridden_evidence(came.result(), parent, prepared.forced), decided
                 ),
                 options=options,
@@ -139,34 +144,6 @@ def add(
         if decided.code is not None and options.code.trust and not options.dry_run:
             record_approval(home, decided.code.digest, message=options.message)
     return _with_warning(added, options.metrics)
-
-
-def _permitting(
-    home: Home, decided: Decided, options: AddOptions
-) -> contextlib.AbstractContextManager[None]:
-    """Return a context in which trusted code may run; its approval is recorded later.
-
-    So a folder that is refused afterwards leaves no approval behind.
-    """
-    if decided.code is not None:
-        refuse_if_never(home)
-        if options.code.trust:
-            return permitting(decided.code.digest)
-    return contextlib.nullcontext()
-
-
-def _with_code_sources(source: dict[str, Any], decided: Decided) -> dict[str, Any]:
-    """Return the source of a version with the originals and packages of its code."""
-    if decided.converted:
-        earlier = source.get("converted", {})
-        files = [*earlier.get("files", ()), *decided.converted["files"]]
-        source = {**source, "converted": {**earlier, **decided.converted, "files": files}}
-    if decided.code is not None:
-        from registry.model_files.code.packages import versions_of
-
-        libraries = {**versions_of(decided.code.packages), **source.get("libraries", {})}
-        source = {**source, "libraries": libraries}
-    return source
 
 
 def _measured(
@@ -379,6 +356,8 @@ def _command(folder: Path, name: str, options: AddOptions) -> str:
         words += ["--class", options.model_class]
     if options.parent is not None:
         words += ["--parent", shell_word(str(options.parent))]
+    if options.convert:
+        words.append("--convert")
     return " ".join(words)
 
 

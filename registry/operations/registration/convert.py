@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from registry.core.facts import Files
 from registry.core.progress import Progress
 from registry.home.home import Home
+from registry.operations.shared.custom_code import FolderWithCode
 from registry.operations.shared.overlay import Overlay
 
 from .store_files import refuse_changed, stamps
@@ -48,14 +49,19 @@ def converted_files(
 
     Nothing is written outside `work`. Raises UnsafeFile, NotLoadable, MissingExtra.
     """
+    from registry.model_files.code import references_of
     from registry.runtime.convert import convert
     from registry.runtime.convert.convert import require_libraries
 
     require_libraries(plan)
     progress("converting", 0, None)
+    hidden = FolderWithCode(files, {})
     loaded_by, belongs = planned_belongs(
-        files, plan, model_class=model_class, parent_class="SentenceTransformer"
+        hidden, plan, model_class=model_class, parent_class="SentenceTransformer"
     )
+    if references_of(hidden, belongs):
+        # the child process runs no code of the model; it is loaded when it is measured
+        measured = False
     before = stamps(files, plan.originals)
     converted = convert(
         files,

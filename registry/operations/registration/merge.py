@@ -19,6 +19,7 @@ from registry.errors import ParentMismatch
 from registry.home.home import Home
 from registry.operations.loading.checkout import base_of, home_checkout
 from registry.operations.loading.load import load
+from registry.operations.shared.custom_code import derived_folder
 from registry.operations.shared.examine import open_folder
 from registry.operations.shared.resolve import VersionLike, facts_of, line_here, resolve
 from registry.operations.shared.staging import staging
@@ -96,7 +97,7 @@ def _merge(
         )
         prepared = prepare(
             home,
-            open_folder(home, work / "model"),
+            derived_folder(home, work / "model", base),
             Known(base, "witnessed"),
             model_class=adapter.model_class,
             write=not options.dry_run,

@@ -16,7 +16,7 @@ from registry.errors import InvalidTokens, ParentMismatch
 from registry.home.home import Home
 from registry.model_files.tokenizer.token_file import read_token_file
 from registry.operations.loading.checkout import home_checkout
-from registry.operations.shared.examine import open_folder
+from registry.operations.shared.custom_code import derived_folder
 from registry.operations.shared.input_file import input_bytes
 from registry.operations.shared.resolve import VersionLike, resolve
 from registry.operations.shared.staging import staging
@@ -102,7 +102,7 @@ def _resize(
         )
         prepared = prepare(
             home,
-            open_folder(home, work / "model"),
+            derived_folder(home, work / "model", parent),
             Known(parent, "witnessed"),
             model_class=parent.model_class,
             write=not options.dry_run,

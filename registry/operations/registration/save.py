@@ -24,6 +24,7 @@ from registry.model_files.checks import Problem, refusal
 from registry.operations.loading.checkout import base_of, home_checkout, transformer_folder
 from registry.operations.loading.load import is_version, load, loaded_as
 from registry.operations.loading.multi_adapter import activate
+from registry.operations.shared.custom_code import derived_folder
 from registry.operations.shared.examine import open_folder
 from registry.operations.shared.resolve import (
     VersionLike,
@@ -400,7 +401,7 @@ def _prepare_full(
         try:
             return prepare(
                 home,
-                files,
+                derived_folder(home, folder, parent.version),
                 parent,
                 model_class=live.model_class,
                 write=True,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from registry.core import entry as _entry
-from registry.core.code_permission import is_permitted
+from registry.core.code_permission import is_permitted, permitting
 from registry.core.digest import Digest, digest_of
 from registry.core.facts import Files, read
-from registry.errors import ForeignCode, Invalid, NotLoadable
+from registry.errors import ForeignCode, HubUnavailable, Invalid, NotLoadable, RemoteNotFound
 from registry.home.home import Home
 from registry.hub import cache
+from registry.operations.shared.examine import open_folder
 from registry.operations.shared.resolve import stored
 
 from .overlay import Overlay
@@ -49,6 +51,8 @@ class Decided:
     """`source.converted`: original files that are not stored, or not in their form."""
     forced: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    native: CodeReference | None = None
+    """A reference that is ignored if the library loads the model completely."""
 
 
 class FolderWithCode(Overlay):
@@ -71,11 +75,13 @@ def decide(
     *,
     model_class: str | None,
     measured: bool,
+    command: str,
     parent: Code | None = None,
 ) -> Decided:
     """Decide what becomes of the code that a folder refers to.
 
     parent is the code of an adapter's base: the adapter needs no approval for the same.
+    command registers the folder without a decision; hints add an option to it.
     Raises ForeignCode if the model needs code that is neither permitted nor trusted.
     """
     from registry.model_files.code import references_of
@@ -92,20 +98,20 @@ def decide(
     if not references:
         return Decided(files)
     config = read_if_there(hidden, join(layout.transformer, "config.json"), set(hidden.paths()))
-    if is_native(references, config, layout.transformer) and not options.trust:
+    is_ignored = is_native(references, config, layout.transformer) and not options.trust
+    if is_ignored and not options.ignore:
         return _without_code(files, hidden, references, measured=measured)
     if options.ignore:
         if any(reference.key == "type" for reference in references):
             module = next(reference for reference in references if reference.key == "type")
             raise ForeignCode(f"--ignore-code cannot leave out a module: {module}")
-        ignoring = _without_code(files, hidden, references, measured=measured)
         return Decided(
             hidden,
-            converted=ignoring.converted,
+            converted=_converted([_original(files, reference) for reference in references]),
             forced=("custom-code",),
             warnings=("forced custom-code: auto_map is ignored (--ignore-code)",),
         )
-    return _with_code(files, references, options, config, layout.belongs, parent)
+    return _with_code(files, references, options, config, layout.belongs, command, parent)
 
 
 def _without_code(
@@ -121,7 +127,46 @@ def _without_code(
         hidden,
         converted=_converted([_original(files, reference) for reference in references]),
         warnings=("auto_map is ignored: the installed library has this model",),
+        native=references[0],
     )
+
+
+@contextlib.contextmanager
+def loaded_completely(decided: Decided, command: str) -> Iterator[None]:
+    """Require that the library's own class loads a model whose auto_map is ignored.
+
+    The model is loaded inside the block. Raises ForeignCode if that fails, or if a
+    tensor of the files is unused or a parameter is not in the files.
+    """
+    if decided.native is None:
+        yield
+        return
+    from registry.runtime.loading_report import collecting
+
+    why = f"{decided.native}: the model needs custom code"
+    hint = f"{trusting(command)}, or to keep the library's class: {command} --ignore-code"
+    with collecting() as problems:
+        try:
+            yield
+        except NotLoadable as error:
+            reason = problems[0] if problems else str(error)
+            raise ForeignCode(f"{why} ({reason})", hint=hint) from error
+    if problems:
+        raise ForeignCode(f"{why} ({problems[0]})", hint=hint)
+
+
+def trusting(command: str) -> str:
+    """Return the hint to approve the code of a folder."""
+    return f"read the Python files, then: {command} --trust-code"
+
+
+def _hint(command: str, config: Mapping[str, Any]) -> str:
+    """Return the hint of a refusal; only a known model type loads without code."""
+    from registry.model_files.layout.custom_code import is_known_type
+
+    if not is_known_type(config):
+        return trusting(command)
+    return f"{trusting(command)}, or with the library's class: {command} --ignore-code"
 
 
 def _with_code(
@@ -130,35 +175,33 @@ def _with_code(
     options: CodeOptions,
     config: dict[str, Any],
     belongs: Sequence[str],
+    command: str,
     parent: Code | None,
 ) -> Decided:
     from registry.model_files.code import code_of, references_of, rewritten
     from registry.model_files.layout.custom_code import why_custom
 
-    replaced = {path: read(files, path) for path in files.paths() if path.endswith(".py")}
+    replaced: dict[str, bytes] = {}
     originals: list[dict[str, Any]] = []
     repositories = sorted({r.repository for r in references if r.repository is not None})
     if repositories and not options.trust:
         raise ForeignCode(
             f"{why_custom(references[0], config)} of another repository",
-            hint="add --trust-code to approve it, or --ignore-code if the installed library "
-            "has the same model",
+            hint=_hint(command, config),
         )
     for repository in repositories:
-        contents, commit = _repository(repository, options.folder)
-        replaced |= _reached(repository, references, contents, commit, originals)
+        reached_there = [
+            reference for reference in references if reference.repository == repository
+        ]
+        source = _repository(repository, reached_there, options.folder)
+        replaced |= _reached(source, reached_there, originals)
     for path in sorted({r.path for r in references if r.repository is not None}):
         content = read(files, path)
         replaced[path] = rewritten(content, path)
         originals.append({"path": path, "size": len(content), "digest": digest_of(content)})
-    decided = FolderWithCode(files, replaced)
-    code = code_of(decided, references_of(decided, belongs))
-    reached = {path for path, _ in code.files}
-    replaced = {
-        path: content
-        for path, content in replaced.items()
-        if path in reached or not path.endswith(".py")
-    }
+    complete = Overlay(files, replaced)
+    code = code_of(complete, references_of(complete, belongs))
+    replaced |= {path: read(complete, path) for path, _ in code.files}
     if isinstance(options.trust, str) and options.trust != code.digest:
         raise ForeignCode(
             f"custom code has the digest {code.digest}, expected {options.trust!r} "
@@ -168,90 +211,87 @@ def _with_code(
     if not (options.trust or is_the_parents or is_permitted(code.digest)):
         raise ForeignCode(
             f"{why_custom(references[0], config)} (code digest {code.digest})",
-            hint="read the Python files, then add --trust-code to approve exactly these, "
-            "or --ignore-code if the installed library has the same model",
+            hint=_hint(command, config),
         )
     return Decided(FolderWithCode(files, replaced), code=code, converted=_converted(originals))
 
 
+class _OtherRepository(NamedTuple):
+    """The files of a repository that references name, at a commit if that is known."""
+
+    name: str
+    files: Files
+    commit: str | None
+
+
 def _reached(
-    repository: str,
+    source: _OtherRepository,
     references: Sequence[CodeReference],
-    contents: dict[str, bytes],
-    commit: str | None,
     originals: list[dict[str, Any]],
 ) -> dict[str, bytes]:
     """Return the reached files of another repository, by their new paths."""
     from registry.model_files.code import CodeReference, code_of, repository_folder
 
     inside = [
-        CodeReference(reference.path, reference.key, reference.name)
-        for reference in references
-        if reference.repository == repository
+        CodeReference(reference.path, reference.key, reference.name) for reference in references
     ]
-    code = code_of(FolderWithCode(_EmptyFolder(), contents), inside)
+    code = code_of(source.files, inside)
+    contents = {path: read(source.files, path) for path, _ in code.files}
     for path, digest in code.files:
-        pinned = {"commit": commit} if commit is not None else {}
+        pinned = {"commit": source.commit} if source.commit is not None else {}
         originals.append(
             {
                 "path": path,
                 "size": len(contents[path]),
                 "digest": digest,
-                "repository": repository,
+                "repository": source.name,
                 **pinned,
             }
         )
-    return {f"{repository_folder(repository)}/{path}": contents[path] for path, _ in code.files}
+    return {f"{repository_folder(source.name)}/{path}": contents[path] for path in contents}
 
 
-class _EmptyFolder:
-    """An empty folder."""
+def _repository(
+    repository: str, references: Sequence[CodeReference], folder: Path | None
+) -> _OtherRepository:
+    """Return the files of another repository that references name.
 
-    def paths(self) -> Sequence[str]:
-        """Return no paths."""
-        return ()
-
-    def open(self, path: str) -> BinaryIO:
-        """Raise KeyError."""
-        raise KeyError(path)
-
-    def size(self, path: str) -> int:
-        """Raise KeyError."""
-        raise KeyError(path)
-
-
-def _repository(repository: str, folder: Path | None) -> tuple[dict[str, bytes], str | None]:
-    """Return the Python files of another repository, and the commit they are of.
-
-    Taken from the folder that the user names, else from the cache of the Hub.
+    Taken from the folder that the user names; else from the cache of the Hub, if it has
+    one commit or a main branch with these files; else from the Hub at the commit of
+    main.
     """
     from registry.model_files.folder import Folder
 
-    source, commit = folder, None
     if folder is not None:
         parts = (repository.replace("/", "__"), repository, repository.rpartition("/")[2])
         source = next((folder / part for part in parts if (folder / part).is_dir()), folder)
         snapshot = cache.repository_of(Path(os.path.abspath(source)))
         commit = snapshot[1] if snapshot is not None and snapshot[0] == repository else None
-    else:
-        source = cache.snapshot(repository)
-        commits = cache.commits(repository)
-        if source is None and len(commits) == 1:
-            source = cache.snapshot(repository, commits[0])
-        if source is None:
-            raise ForeignCode(
-                f"the code of {repository!r} is not in the cache of the Hub at one commit "
-                f"(commits there: {', '.join(commits) or 'none'})",
-                hint=f"hf download {repository} --include '*.py', or give its folder with "
-                "--code DIR",
-            )
-        commit = source.name
-    assert source is not None
-    files = Folder(source, links_into=[cache.cache_folder()])
-    contents = {path: read(files, path) for path in files.paths() if path.endswith(".py")}
-    if not contents:
-        raise NotLoadable(f"{str(source)!r} contains no Python files of {repository!r}")
-    return contents, commit
+        files = Folder(source, links_into=[cache.cache_folder()])
+        if not any(path.endswith(".py") for path in files.paths()):
+            raise NotLoadable(f"{str(source)!r} contains no Python files of {repository!r}")
+        return _OtherRepository(repository, files, commit)
+    commits = cache.commits(repository)
+    cached = cache.snapshot(repository)
+    if cached is None and len(commits) == 1:
+        cached = cache.snapshot(repository, commits[0])
+    if cached is not None:
+        files = Folder(cached, links_into=[cache.cache_folder()])
+        if {reference.file for reference in references} <= set(files.paths()):
+            return _OtherRepository(repository, files, cached.name)
+    from registry.hub.huggingface import HuggingFace
+    from registry.hub.remote_files import RemoteFiles
+
+    try:
+        remote = HuggingFace()
+        remote_files = RemoteFiles(remote, remote.tree(repository))
+    except (HubUnavailable, RemoteNotFound) as error:
+        raise ForeignCode(
+            f"the code of {repository!r} cannot be downloaded, and the cache of the Hub does not "
+            f"have it at one commit ({error})",
+            hint="give a folder with its Python files with --code DIR",
+        ) from error
+    return _OtherRepository(repository, remote_files, remote_files.tree.commit)
 
 
 def _original(files: Files, reference: CodeReference) -> dict[str, Any]:
@@ -280,6 +320,50 @@ def code_of_version(home: Home, version: Version) -> Code | None:
     if not any(path.endswith(".py") for path in paths):
         return None
     return code_of(files, references_of(files, paths))
+
+
+def permitting_decided(
+    home: Home, code: Code | None, trust: bool | str
+) -> contextlib.AbstractContextManager[None]:
+    """Return a context in which trusted code may run; its approval is recorded later.
+
+    So a model that is refused afterwards leaves no approval behind.
+    """
+    if code is not None:
+        refuse_if_never(home)
+        if trust:
+            return permitting(code.digest)
+    return contextlib.nullcontext()
+
+
+def with_code_sources(source: dict[str, Any], decided: Decided) -> dict[str, Any]:
+    """Return the source of a version with the originals and packages of its code."""
+    if decided.converted:
+        earlier = source.get("converted", {})
+        files = [*earlier.get("files", ()), *decided.converted["files"]]
+        source = {**source, "converted": {**earlier, **decided.converted, "files": files}}
+    if decided.code is not None:
+        from registry.model_files.code.packages import versions_of
+
+        libraries = {**versions_of(decided.code.packages), **source.get("libraries", {})}
+        source = {**source, "libraries": libraries}
+    return source
+
+
+def derived_folder(home: Home, folder: Path, parent: Version) -> Files:
+    """Open a folder that was made from a registered version.
+
+    Code that was ignored when its parent was registered is ignored in it, too.
+    """
+    from registry.model_files.code import references_of
+
+    files = open_folder(home, folder)
+    hidden, parent_files = FolderWithCode(files, {}), stored(home, parent)
+    references = {(r.key, r.text) for r in references_of(hidden, hidden.paths())}
+    if not references or any(path.endswith(".py") for path in parent_files.paths()):
+        return files
+    inherited = {(r.key, r.text) for r in references_of(parent_files, parent_files.paths())}
+    return hidden if references <= inherited else files
 
 
 def approvals(home: Home) -> frozenset[Digest]:

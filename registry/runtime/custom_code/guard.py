@@ -25,17 +25,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO
+from typing import Any
 
 from registry.core.code_permission import is_permitted
 from registry.core.digest import digest_of
 from registry.errors import ForeignCode, NotLoadable
 from registry.model_files.code import Code, code_of, references_of
-from registry.model_files.code.references import is_configuration
+from registry.model_files.folder import Folder
 
 PACKAGE = "transformers_modules"
 _LOCK = threading.RLock()
-_SKIPPED = frozenset({".registry", "onnx", "openvino", "__pycache__", ".git"})
+_OTHER_BACKENDS = frozenset({"onnx", "openvino"})
+"""Folders that the torch backend does not read."""
 _LIBRARIES = frozenset(
     {"transformers", "sentence_transformers", "peft", "torch", "tokenizers", "builtins"}
 )
@@ -49,39 +50,6 @@ class _Source:
     folder: Path
     code: Code
     package: str
-
-
-class _FolderFiles:
-    """The small files of a folder on disk, without hidden folders."""
-
-    code_is_decided = True
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._paths = sorted(self._walk(folder, ""))
-
-    def _walk(self, folder: Path, prefix: str, depth: int = 4) -> Iterator[str]:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir():
-                    if depth and entry.name not in _SKIPPED:
-                        yield from self._walk(
-                            folder / entry.name, f"{prefix}{entry.name}/", depth - 1
-                        )
-                elif entry.name.endswith(".py") or is_configuration(entry.name):
-                    yield prefix + entry.name
-
-    def paths(self) -> Sequence[str]:
-        """Return relative paths, sorted."""
-        return self._paths
-
-    def open(self, path: str) -> BinaryIO:
-        """Open a file."""
-        return (self._folder / path).open("rb")
-
-    def size(self, path: str) -> int:
-        """Return the size in bytes."""
-        return (self._folder / path).stat().st_size
 
 
 @contextlib.contextmanager
@@ -143,8 +111,9 @@ def _base_folders(folder: Path) -> list[Path]:
 
 
 def _code_in(folder: Path) -> Code | None:
-    files = _FolderFiles(folder)
-    paths = files.paths()
+    # links may lead anywhere: the digests of the files decide
+    files = Folder(folder, links_into=[Path("/")])
+    paths = [path for path in files.paths() if not _OTHER_BACKENDS & set(path.split("/"))]
     if not any(path.endswith(".py") for path in paths):
         return None
     references = references_of(files, paths)

@@ -6,7 +6,6 @@ import pytest
 
 from tests.cli.errors import is_one_error, missing
 from tests.support import plain
-from tests.support.custom_code import model_with_code
 from tests.support.hub.lines import ADDED
 
 
@@ -29,28 +28,6 @@ def test_a_plain_base_is_recognised_and_remembered_with_its_commit(there, hub, t
             "commit": commit,
         }
         assert done["digest"] == reg.add(folder, "again", measure=False).digest
-
-
-def test_a_plain_base_with_code_is_pulled_after_the_approval_of_the_hint(there, hub, tmp_path):
-    folder = model_with_code(tmp_path / "coded")
-    hub.commit(
-        "org/coded",
-        {
-            str(path.relative_to(folder)): path.read_bytes()
-            for path in folder.rglob("*")
-            if path.is_file()
-        },
-    )
-
-    refused = there.run("pull", "hf://org/coded")
-
-    assert refused.code != 0
-    assert is_one_error(refused.err)
-    command = refused.err.strip().rpartition("registry approve ")[2]
-    there.ok("approve", command)
-    there.ok("pull", "hf://org/coded")
-    with there.registry as reg:
-        assert "modeling_own.py" in [file.path for file in reg.show("coded@1").files]
 
 
 def foreign_adapter(hub, tmp_path, base, revision):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from .config import PARTS, AdapterConfig
-from .targets import ends, is_targeted, live_names, rank_of
+from .targets import ends, has_token_rows, is_targeted, live_names, rank_of
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
@@ -230,7 +230,7 @@ def _trained_tokens(
         if adapter.config.type == "TRAINABLE_TOKENS"
         else "token_adapter.trainable_tokens_delta"
     )
-    named = [module for module in base.modules if name and ends(module, [name])] or (
+    named = [module for module in base.modules if name and has_token_rows(module, name)] or (
         [base.table] if base.table else []
     )
     stored = [

@@ -130,6 +130,15 @@ def ends(module: str, names: str | Iterable[str]) -> bool:
     return any(module == name or module.endswith(f".{name}") for name in names)
 
 
+def has_token_rows(module: str, name: str) -> bool:
+    """Return whether a name of trainable_token_indices selects a module.
+
+    A part of the last name is enough: `embeddings` selects `position_embeddings` too.
+    Source: peft 0.21, utils/other.py, `_set_trainable`.
+    """
+    return module.endswith(name)
+
+
 def rank_of(config: AdapterConfig, module: str) -> int | None:
     """The rank that the configuration gives a module."""
     patterns = config.fields.get("rank_pattern") or {}

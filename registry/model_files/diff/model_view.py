@@ -24,7 +24,7 @@ from registry.model_files.adapter.config import (
 from registry.model_files.adapter.targets import (
     base_prefix,
     check_patterns,
-    ends,
+    has_token_rows,
     live_names,
     rank_of,
 )
@@ -355,7 +355,7 @@ class Side:
                     (
                         ids
                         for named, ids in self.config.trainable_tokens.items()
-                        if not named or ends(module, [named])
+                        if not named or has_token_rows(module, named)
                     ),
                     (),
                 )

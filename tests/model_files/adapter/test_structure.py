@@ -79,6 +79,16 @@ def look(fields, own, base=BASE, table=TABLE):
         ),
         ({**QUERY, "modules_to_save": ["word_embeddings"]}, {**LORA, TABLE: (30, 8)}),
         (
+            {**QUERY, "trainable_token_indices": {"_embeddings": [5, 7]}},
+            {
+                **LORA,
+                **{
+                    f"embeddings.{name}.token_adapter.trainable_tokens_delta": (2, 8)
+                    for name in ("word_embeddings", "position_embeddings")
+                },
+            },
+        ),
+        (
             {**QUERY, "trainable_token_indices": [28, 29]},
             {**LORA, "embeddings.word_embeddings.token_adapter.trainable_tokens_delta": (2, 8)},
         ),

@@ -245,6 +245,8 @@ class HubUnavailable(Unavailable):
     """Hint of an error that interrupts a transfer which can be resumed."""
     momentary = False
     """Whether it may go away by waiting."""
+    unanswered = False
+    """Whether the endpoint did not answer at all, whatever was requested."""
     seconds: float | None = None
     """How long the Hub asks to wait, if it does."""
 

@@ -677,7 +677,10 @@ def status(
     progress: Progress = silent,
     home: PathLike | None = None,
 ) -> tuple[State, ...]:
-    """What each published version is to its repository: same, ahead, behind, diverged, changed there, gone, unreachable or unreadable."""
+    """Return the state of each published version, compared with its repository.
+
+    It is one of `registry.results.hub.STATES`.
+    """
     with Registry(home) as registry:
         return registry.status(version, offline=offline, progress=progress)
 

@@ -636,7 +636,10 @@ class Registry:
         offline: bool = False,
         progress: Progress = silent,
     ) -> tuple[State, ...]:
-        """What each published version is to its repository: same, ahead, behind, diverged, changed there, gone, unreachable or unreadable."""
+        """Return the state of each published version, compared with its repository.
+
+        It is one of `registry.results.hub.STATES`.
+        """
         from registry.operations.hub.status import status
 
         return status(self.home, version, offline=offline, progress=progress)

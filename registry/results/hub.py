@@ -12,12 +12,14 @@ STATES = (
     "behind",
     "diverged",
     "changed there",
+    "base changed",
     "gone",
     "unreachable",
     "unreadable",
 )
 """What a version is to its repository: there as it is here; here only; there only; another content under its number; edited in the
-repository since; not there any more; not to be asked now; what the repository says of itself is damaged, or of a newer package."""
+repository since; an adapter whose base has another model on main, which plain loaders
+take; not there any more; not to be asked now; what the repository says of itself is damaged, or of a newer package."""
 
 
 @dataclass(frozen=True)

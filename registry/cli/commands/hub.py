@@ -195,7 +195,7 @@ def pull(session: Session, /, repository: str, parent_as: tuple[str, ...], **opt
 def status(session: Session, /, version: str | None, offline: bool) -> None:
     """Say what each published version is to its repository.
 
-    same; ahead, here only; behind, there only; diverged, another model under its number; changed there; gone; unreachable; unreadable.
+    same; ahead, here only; behind, there only; diverged, another model under its number; changed there; base changed; gone; unreachable; unreadable.
 
     \b
     Examples:

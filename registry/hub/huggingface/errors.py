@@ -101,7 +101,9 @@ def _ours(error: Exception, repository: str, revision: str | None) -> RegistryEr
         else ""
     )
     if isinstance(error, (hf.HfHubHTTPError.__bases__[0], OSError)):
-        return momentary(f"the Hub cannot be reached for {at}: {said}")
+        unanswered = momentary(f"the Hub cannot be reached for {at}: {said}")
+        unanswered.unanswered = True
+        return unanswered
     return HubUnavailable(f"the Hub gives no sensible answer for {at}: {said}")
 
 

@@ -76,17 +76,19 @@ def warn_of_other_base(
     main = remote.tree(place.repository)
     if main.commit == place.commit:
         return
-    then = remote.tree(place.repository, place.commit)
-    other = [
-        path
-        for path in sorted({*main.files, *then.files})
-        if main.files.get(path) != then.files.get(path)
-    ]
-    if _plan.touches_loaders(other):
+    if is_replaced(main, remote.tree(place.repository, place.commit)):
         home.warn(
             f"plain loaders of {version.reference} take main of hf://{place.repository}, which is another model than {base.reference} by now; "
             f"registry pull and load are right"
         )
+
+
+def is_replaced(main: Tree, published: Tree) -> bool:
+    """Return whether main has other weights or tokens than a published commit."""
+    paths = {*main.files, *published.files}
+    return _plan.touches_loaders(
+        path for path in paths if main.files.get(path) != published.files.get(path)
+    )
 
 
 def readme_there(

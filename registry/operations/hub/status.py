@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from registry.core import reference as _reference
 from registry.core.progress import Progress
@@ -25,6 +25,7 @@ from registry.operations.shared.resolve import VersionLike, manifest_of, resolve
 from registry.results.hub import State
 from registry.transfer import line_json as _line
 
+from .base_protection import is_replaced
 from .repositories import line_at, the_hub
 from .repository_content import holds
 
@@ -51,6 +52,8 @@ def status(
         remote.check_settings()
     states: list[State] = []
     places = sorted({(copy.name, copy.repository) for copy in copies})
+    mains: dict[str, Tree] = {}
+    silence: HubUnavailable | None = None
     for number_of_place, (model, repository) in enumerate(places):
         if not offline:
             progress("asking", number_of_place, len(places))
@@ -60,27 +63,82 @@ def status(
                 State(model, copy.number, repository, copy.commit, None)
                 for copy in sorted(own, key=lambda copy: copy.number)
             ]
-        else:
-            states += states_of(home, remote, model, repository, own)
+            continue
+        if silence is not None:
+            # an endpoint that does not answer costs one wait, not one per repository
+            states += _failed(own, "unreachable", f"not asked ({silence})")
+            continue
+        try:
+            there = look(remote, repository)
+            mains[there.tree.repository] = there.tree
+            states += compared(home, there, model, repository, own)
+        except (RemoteNotFound, RemoteMoved, HubUnavailable, Invalid, Refused) as error:
+            states += _failed(own, _state_of(error), error.with_hint())
+            if isinstance(error, HubUnavailable) and error.unanswered:
+                silence = error
+    if silence is None:
+        states = [_with_base(home, remote, mains, state) for state in states]
     return tuple(state for state in states if number in (None, state.number))
 
 
-def states_of(
-    home: Home, remote: Remote, name: str, repository: str, copies: Sequence[Copy]
-) -> list[State]:
-    """By number the versions of a model that a repository has or had, and those here that are newer than all of these.
+def _failed(copies: Sequence[Copy], state: str, detail: str) -> list[State]:
+    """Return the known versions of a repository that could not be compared."""
+    return [
+        State(copy.name, number, copy.repository, copy.commit, state, detail)
+        for number, copy in sorted(_by_number(copies).items())
+    ]
 
-    copies are those known to be there. One that is yanked, or a checkpoint, is not counted as ahead. A repository that does not answer, or
-    makes no sense, is a state of what is known to be there, so that it ends no status of others.
+
+def _with_base(home: Home, remote: Remote, mains: dict[str, Tree], state: State) -> State:
+    """Return the state of a published adapter, in the light of its base's main branch.
+
+    Plain loaders take main of the base, whatever revision the adapter names. mains
+    contains the trees that are known; those of bases are added.
     """
-    known = _by_number(copies)
+    if state.state != "same" or state.commit is None:
+        return state
+    from registry.catalog import queries
+
+    with home.reading() as connection:
+        version = queries.version(connection, state.name, state.number)
+        if version is None or version.kind != "adapter":
+            return state
+        base = version.parents[0]
+        copies = queries.copies(connection, manifest=base.digest)
     try:
-        return compared(home, look(remote, repository), name, repository, copies)
+        if not any(_replaced(remote, mains, copy.repository, copy.commit) for copy in copies):
+            return state
+        members = line_at(remote, remote.tree(state.repository, state.commit)) or ()
+        member = next((part for part in members[1:] if part.digest == base.digest), None)
+        if member is None or member.commit is None:
+            return state
+        replaced = _replaced(remote, mains, member.repository, member.commit)
     except (RemoteNotFound, RemoteMoved, HubUnavailable, Invalid, Refused) as error:
-        return [
-            State(name, number, repository, copy.commit, _state_of(error), error.with_hint())
-            for number, copy in sorted(known.items())
-        ]
+        return replace(state, detail=f"its base was not compared ({error})")
+    if replaced is None:
+        return state
+    owner, _, name = state.repository.rpartition("/")
+    last = member.repository.rpartition("/")[2]
+    return replace(
+        state,
+        state="base changed",
+        detail=f"{replaced} (to mend: registry push {base.reference} --to "
+        f"{owner}/{last}-v{member.number}, then registry push {state.reference} --to "
+        f"{owner}/{name}-v{state.number})",
+    )
+
+
+def _replaced(remote: Remote, mains: dict[str, Tree], repository: str, commit: str) -> str | None:
+    """Return why plain loaders do not get the base at a commit, or None if they do."""
+    try:
+        if repository not in mains:
+            mains[repository] = remote.tree(repository)
+        main = mains[repository]
+        if main.commit == commit or not is_replaced(main, remote.tree(repository, commit)):
+            return None
+    except RemoteNotFound as error:
+        return f"plain loaders cannot load its base: {error}"
+    return f"plain loaders take main of hf://{repository}, which is another model than its base"
 
 
 def look(remote: Remote, repository: str) -> There:
@@ -101,6 +159,13 @@ def compared(
     tree, here = there.tree, _versions_here(home, name)
     tagged = _plan.numbers(there.refs)
     main = _number_on_main(there.remote, tree, name, known)
+    # a version that was pulled by its commit may have another number there, or no tag
+    tag_numbers = {
+        number: next((n for n, commit in tagged.items() if commit == copy.commit), None)
+        for number, copy in known.items()
+        if copy.tag is None and tagged.get(number) != copy.commit
+    }
+    renumbered = {n for n in tag_numbers.values() if n is not None and n not in here}
     highest = max(tagged, default=0)
     if known and _line.PATH not in tree.files and all(copy.tag is None for copy in known.values()):
         return [_plain(there, copy) for _, copy in sorted(known.items())]
@@ -110,7 +175,9 @@ def compared(
         if number > highest and not version.yanked and not version.checkpoint
     ]
     return [
-        _state(
+        _untagged(there, known[number], tag_numbers[number])
+        if number in tag_numbers
+        else _state(
             home,
             there,
             name,
@@ -121,7 +188,7 @@ def compared(
             tagged.get(number),
             main,
         )
-        for number in sorted({*tagged, *known, *ahead})
+        for number in sorted({*tagged, *known, *ahead} - renumbered)
     ]
 
 
@@ -148,6 +215,22 @@ def _plain(there: There, copy: Copy) -> State:
         _said(changed),
         changed,
     )
+
+
+def _untagged(there: There, copy: Copy, tag_number: int | None) -> State:
+    """Return the state of a version that was pulled from a commit without its tag."""
+    try:
+        there.remote.tree(there.tree.repository, copy.commit)
+    except RemoteNotFound as error:
+        return State(
+            copy.name, copy.number, copy.repository, copy.commit, "gone", error.with_hint()
+        )
+    detail = (
+        "pulled from a commit without a tag"
+        if tag_number is None
+        else f"it has the tag {_plan.tag_of(tag_number)} there"
+    )
+    return State(copy.name, copy.number, copy.repository, copy.commit, "same", detail)
 
 
 def _state(

@@ -125,6 +125,7 @@ def pull(home: Home, repository: str, *, options: PullOptions, progress: Progres
                 version,
                 members[0].manifest,
                 numbers(refs).get(members[0].number),
+                card_too=True,
             )
         if options.code.trust:
             approve_line(home, version, options.code.trust, message=options.message)

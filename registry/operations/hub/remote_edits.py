@@ -18,9 +18,10 @@ SHOWN = 3
 def changed_since(
     remote: Remote, now: Tree, published: str | None, manifest: Manifest
 ) -> tuple[str, ...]:
-    """Files of a version that are not as they were at the commit that published it, the card apart, and weights or tokens that came beside them.
+    """Return the files that were changed in a repository since a commit published a version.
 
-    None are, where the two commits have different versions. One request, and that only where something was committed since.
+    They are files of the version, its card, and added weights or tokens. Two commits with
+    different versions are not compared. One request, if anything was committed since.
     """
     if published is None or published == now.commit:
         return ()
@@ -28,7 +29,7 @@ def changed_since(
     if before.get(_line.MANIFEST) != now.files.get(_line.MANIFEST):
         return ()
     others = [path for path in now.files if path not in before and _plan.touches_loaders([path])]
-    own = [file.path for file in manifest.files if file.path != _card.PATH]
+    own = [_card.PATH, *(file.path for file in manifest.files)]
     return tuple(
         sorted({path for path in (*own, *others) if before.get(path) != now.files.get(path)})
     )
@@ -42,11 +43,24 @@ def warn_of_changes(
     version: Version,
     manifest: Manifest,
     published: str | None,
+    *,
+    card_too: bool = False,
 ) -> None:
-    """Keep a line where plain loaders get something else from a commit than the version that it should have."""
+    """Warn if plain loaders get something else from a commit than the version in it.
+
+    With card_too an edited card is reported too, since a pull does not take it over.
+    """
     if tree.commit in _plan.numbers(refs).values():
         return
-    files = changed_since(remote, tree, published, manifest)
+    changed = changed_since(remote, tree, published, manifest)
+    if card_too and _card.PATH in changed:
+        change = "edited" if _card.PATH in tree.files else "removed"
+        home.warn(
+            f"{_card.PATH} of hf://{tree.repository} was {change} there after "
+            f"{version.reference} was published; the README that was published is registered, "
+            "and later pushes keep the edit unless their version has another README"
+        )
+    files = [path for path in changed if path != _card.PATH]
     if files:
         home.warn(
             f"hf://{tree.repository}@{tree.commit[:12]} is not as {version.reference} was published, {named(files)} changed there; plain "
@@ -67,7 +81,9 @@ def warn_of_overwriting(
     touched = {upload.path for upload in changes.send} | set(changes.remove)
     published = refs.tags.get(_plan.tag_of(there.number))
     files = [
-        path for path in changed_since(remote, tree, published, there.manifest) if path in touched
+        path
+        for path in changed_since(remote, tree, published, there.manifest)
+        if path in touched and path != _card.PATH
     ]
     if files:
         home.warn(

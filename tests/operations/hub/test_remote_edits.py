@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support import plain
-from tests.support.hub.lines import ADDED
+from tests.support.hub.lines import ADDED, another
 
 BY_HAND = {"adapter_config.json": b"{}", "README.md": b"# Edited"}
 
@@ -28,12 +28,13 @@ def test_a_pull_registers_what_was_published_and_says_that_plain_loaders_get_som
     ran = there.run("pull", "hf://org/medical")
     again = there.run("pull", "hf://org/medical")
 
-    (line,) = warnings(ran)
+    card, line = warnings(ran)
+    assert "README.md of hf://org/medical was edited there after medical@1 was published" in card
     assert (
         f"hf://org/medical@{hub.head('org/medical')[:12]} is not as medical@1 was published, 1 file (adapter_config.json) changed there"
         in line
     )
-    assert warnings(again) == [line]
+    assert warnings(again) == [card, line]
     assert there.digests() == edited.digests()
     assert warnings(there.run("pull", "hf://org/medical@v1")) == []
 
@@ -81,3 +82,15 @@ def test_an_edited_card_is_no_change_and_weights_beside_the_model_are_one(pushed
     (line,) = warnings(pushed.run("push", "minilm@1"))
 
     assert card == [] and "4 files (a.bin, b.bin, c.bin, …) changed there" in line
+
+
+def test_a_pull_reports_an_edited_card_that_a_later_push_keeps(pushed, there, hub, tmp_path):
+    hub.commit("org/minilm", {"README.md": b"# Edited"})
+
+    (line,) = warnings(there.run("pull", "hf://org/minilm"))
+    assert "README.md of hf://org/minilm was edited there after minilm@1 was published" in line
+    assert there.digests()["minilm@1"] == pushed.digests()["minilm@1"]
+
+    another(there, tmp_path / "second")
+    assert warnings(there.run("push", "minilm@2")) == []
+    assert b"# Edited" in hub.files("org/minilm")["README.md"]

@@ -1,16 +1,28 @@
-"""The Hub's cache on this disk: which repository and commit a folder is, and where a repository lies. Never asks the Hub.
+"""Commits that the Hub's client recorded on this disk. Never asks the Hub.
 
-Layout: CACHE/models--org--name/{refs/<branch>, snapshots/<commit>/…, blobs/…}. Source: huggingface_hub, "Manage your cache".
+Its cache: CACHE/models--org--name/{refs/<branch>, snapshots/<commit>/…, blobs/…}. Source:
+huggingface_hub, "Manage your cache". Downloads into a folder (`hf download --local-dir`):
+FOLDER/.cache/huggingface/download/<path>.metadata, of three lines: commit, etag, time.
+The etag is the SHA-256 of a large file, else the id of a Git blob. Source:
+huggingface_hub 2.4, _local_folder.py.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from registry.core.digest import digest_of_stream
 from registry.core.reference import is_commit, path_of
 from registry.util import regular_file
+
+from .protocol import git_blob_of
+
+_METADATA_LIMIT = 4096
+"""Bytes of a metadata file that are read."""
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
@@ -32,6 +44,41 @@ def repository_of(folder: Path) -> tuple[str, str] | None:
     ):
         return None
     return repository.name.removeprefix("models--").replace("--", "/"), folder.name
+
+
+def commit_of_download(folder: Path, paths: Iterable[str]) -> str | None:
+    """Return the commit from which the client downloaded these files into a folder.
+
+    None if a file has no metadata, names another commit, or was changed since.
+    """
+    downloads = folder / ".cache" / "huggingface" / "download"
+    etags: dict[str, str] = {}
+    commits_named: set[str] = set()
+    for path in paths:
+        try:
+            with regular_file.stream_of(downloads / f"{path}.metadata") as stream:
+                lines = stream.read(_METADATA_LIMIT).decode("ascii", "replace").splitlines()
+        except OSError:
+            return None
+        if len(lines) < 2 or not is_commit(lines[0]) or not _HASH.fullmatch(lines[1]):
+            return None
+        commits_named.add(lines[0])
+        etags[path] = lines[1]
+    if len(commits_named) != 1 or not all(
+        _has_etag(folder / path, etag) for path, etag in etags.items()
+    ):
+        return None
+    return commits_named.pop()
+
+
+def _has_etag(path: Path, etag: str) -> bool:
+    try:
+        with regular_file.stream_of(path) as stream:
+            if len(etag) == 64:
+                return digest_of_stream(stream.read)[0].hex == etag
+            return git_blob_of(stream, os.fstat(stream.fileno()).st_size) == etag
+    except OSError:
+        return False
 
 
 def snapshot(repository: str, revision: str | None = None) -> Path | None:

@@ -8,7 +8,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-_IGNORED = ".registry"
+_IGNORED = {".registry", ".cache"}
+"""Folders at the top of a model that no loader reads."""
 _ONE_CLOCK = {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "overlay"}
 """File systems whose times come from the clock of this kernel."""
 
@@ -74,13 +75,13 @@ def _file_system(path: Path) -> str | None:
 
 
 def _entries(folder: Path, without: Path) -> Iterator[Path]:
-    """Yield the folder, the links in its path, and its contents except .registry and
-    `without`.
+    """Yield the folder, the links in its path, and its contents, without ignored
+    folders and `without`.
     """
     yield folder
     yield from (parent for parent in folder.parents if parent.is_symlink())
     for root, folders, files in os.walk(folder):
-        ignored = {_IGNORED} if Path(root) == folder else set()
+        ignored = _IGNORED if Path(root) == folder else set()
         folders[:] = [
             name for name in folders if name not in ignored and Path(root, name) != without
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select, true
 
 from registry.catalog import schema as t
 from registry.core.digest import Digest
@@ -168,16 +168,18 @@ def with_file(connection: Connection, digest: str, at: int | None = None) -> lis
 
 
 def from_hub(
-    connection: Connection, repository: str, commit: str, at: int | None = None
+    connection: Connection, repository: str | None, commit: str, at: int | None = None
 ) -> list[Version]:
-    """Versions that came from, or were published at, this commit of a Hub repository, the first registered first.
+    """Return the versions that came from, or were published at, a commit on the Hub.
 
-    Copies that later ones took the place of count too: what a commit has stays what it is.
+    The first registered comes first. None stands for any repository. Copies that later
+    ones replaced count too, since the content of a commit does not change.
     """
     c, v = t.copies, t.versions
     there = (
         select(c.c.name)
-        .where(c.c.repository == repository, c.c.commit == commit, c.c.since <= moment(at))
+        .where(c.c.commit == commit, c.c.since <= moment(at))
+        .where(c.c.repository == repository if repository is not None else true())
         .where(c.c.name == v.c.name, c.c.number == v.c.number)
         .correlate(v)
         .exists()

@@ -69,9 +69,9 @@ def status(
             states += _failed(own, "unreachable", f"not asked ({silence})")
             continue
         try:
-            there = look(remote, repository)
-            mains[there.tree.repository] = there.tree
-            states += compared(home, there, model, repository, own)
+            current = look(remote, repository)
+            mains[current.tree.repository] = current.tree
+            states += compared(home, current, model, repository, own)
         except (RemoteNotFound, RemoteMoved, HubUnavailable, Invalid, Refused) as error:
             states += _failed(own, _state_of(error), error.with_hint())
             if isinstance(error, HubUnavailable) and error.unanswered:

@@ -1,7 +1,8 @@
 """How a parent is known. An adapter names its base by a path or a Hub id; here that becomes a registered version, with evidence.
 
 witnessed: trained on an unchanged checkout of this registry; its marker, or the digest in its path, names the version.
-hub:       a full commit is known, and a version was registered from it.
+hub:       a full commit is known, and a version was registered from it. The adapter's
+configuration names it, or a folder downloaded by the Hub's client, as for `path`.
 path:      the folder at the absolute path is a registered version, and change times
 prove that it was in place before the adapter.
 given:     declared with --parent. Evidence comes first: see `declared_parent`.
@@ -156,7 +157,7 @@ def _at_path(
     reason = None if cache.repository_of(place) is not None else unproved(place, _written(folder))
     if reason is None:
         return Unregistered(place, str(place))
-    registered = _registered_at(home, place)
+    registered = _registered_at(home, place) or _downloaded(home, place)
     message = (
         f"base at {str(place)!r} was changed or moved there after {str(folder)!r} was saved, "
         f"or its age cannot be proved ({reason})"
@@ -234,6 +235,9 @@ def evidence_of(
             return None
         if recorded is not None:
             return _recorded(home, recorded, place)
+        downloaded = _downloaded(home, place)
+        if downloaded is not None:
+            return of_version(home, downloaded, "hub")
         return of_version(home, _registered_at(home, place), "hub" if is_cache else "path")
     if named and not named.startswith(".") and is_commit(revision):
         return of_version(home, _from_commit(home, named, str(revision)), "hub")
@@ -415,12 +419,29 @@ def _written(folder: Path) -> list[Path]:
     return [path for path in (folder / ADAPTER_CONFIG, *weights) if path.is_file()]
 
 
-def _from_commit(home: Home, repository: str, commit: str) -> Version | None:
+def _from_commit(home: Home, repository: str | None, commit: str) -> Version | None:
     from registry.catalog import queries
 
     with home.reading() as connection:
         found = queries.from_hub(connection, repository, commit)
     return found[0] if found else None
+
+
+def _downloaded(home: Home, place: Path) -> Version | None:
+    """Return the version of the commit from which the Hub's client filled a folder.
+
+    Its metadata does not name the repository.
+    """
+    from registry.model_files.layout import layout
+
+    try:
+        files = open_folder(home, place)
+        paths = layout(files, parent_class="SentenceTransformer").belongs
+    except RegistryError:
+        return None
+    commit = cache.commit_of_download(place, [path for path in paths if path != "README.md"])
+    version = _from_commit(home, None, commit) if commit is not None else None
+    return version if version is not None and version.kind != "adapter" else None
 
 
 def _registered_at(home: Home, place: Path) -> Version | None:

@@ -73,8 +73,10 @@ def inspect(
     adapter = read_config(files, layout.transformer).facts if layout.is_adapter else None
     if parent is not None and parent.digest == tokenizer.digest:
         added = parent.added
+    elif root is not None:
+        added = added_over(tokenizer, root)
     else:
-        added = added_over(tokenizer.tokens, root) if root is not None else ()
+        added = ()
     return Inspection(
         _facts(files, layout, tokenizer, tensors, added, adapter, pipeline.digest),
         tokenizer.blob,

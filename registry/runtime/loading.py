@@ -26,6 +26,7 @@ from registry.errors import (
     NotLoadable,
     RegistryError,
 )
+from registry.util.gc_pause import uncollected
 
 from .custom_code import running_code, verify_classes
 from .verify_loaded import ask, questions, refuse_no_row, rows
@@ -100,7 +101,9 @@ def load(folder: Path, model_class: str, **kwargs: Any) -> Any:
                 hint="install a newer version",
             )
         try:
-            model = made(str(folder.absolute()), **kwargs)
+            # A large vocabulary makes a million values that live on.
+            with uncollected():
+                model = made(str(folder.absolute()), **kwargs)
         except RegistryError:
             raise
         except Exception as error:  # the libraries raise whatever they like, and each means the same: it cannot be loaded

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from registry.core.facts import Token
 from registry.errors import NotLoadable
@@ -41,11 +41,15 @@ def with_numbers(text: str, changes: dict[tuple[str, ...], int], what: str) -> s
 
 
 def with_tokens(text: str, tokens: Sequence[Token], what: str) -> str:
-    """The text of a tokenizer.json with entries appended to its `added_tokens`."""
-    value = parse(text, what)
-    old = value.get("added_tokens") or []
-    value["added_tokens"] = [
-        *old,
+    """The text of a tokenizer.json with entries appended to its `added_tokens`.
+
+    The file is parsed once, member by member: it has megabytes, and only the text of
+    one member is replaced by JSON.
+    """
+    members = _members(text, what)
+    old = members.get("added_tokens")
+    listed = [
+        *((old.content if old is not None else None) or []),
         *(
             {
                 "id": token.id,
@@ -59,18 +63,14 @@ def with_tokens(text: str, tokens: Sequence[Token], what: str) -> str:
             for token in tokens
         ),
     ]
-    place = re.search(r'"added_tokens"\s*:\s*(?=\[)', text)
-    if place is None:
-        return _if_same(text, value)
-    _, end = json.JSONDecoder().raw_decode(text, place.end())
-    style = text[place.end() : end]
-    if "\n" in style or "\n" in text[: place.start()]:
-        array = json.dumps(value["added_tokens"], indent=2, ensure_ascii=False).replace(
-            "\n", "\n  "
-        )
+    if old is None or not isinstance(old.content, list):
+        value = {key: member.content for key, member in members.items()}
+        return _if_same(text, value | {"added_tokens": listed})
+    if "\n" in text[old.start : old.end] or "\n" in text[: old.key]:
+        array = json.dumps(listed, indent=2, ensure_ascii=False).replace("\n", "\n  ")
     else:
-        array = json.dumps(value["added_tokens"], ensure_ascii=False, separators=(",", ":"))
-    return _if_same(text[: place.end()] + array + text[end:], value)
+        array = json.dumps(listed, ensure_ascii=False, separators=(",", ":"))
+    return text[: old.start] + array + text[old.end :]
 
 
 def with_decoder(text: str, tokens: Sequence[Token], what: str) -> str:
@@ -95,6 +95,51 @@ def with_ids(text: str, tokens: Sequence[Token], what: str) -> str:
     """The text of an added_tokens.json (transformers 4) with entries appended."""
     value = parse(text, what) | {token.content: token.id for token in tokens}
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+class _Member(NamedTuple):
+    """A member of a JSON object: where its key and its value stand in the text."""
+
+    key: int
+    start: int
+    end: int
+    content: Any
+
+
+def _members(text: str, what: str) -> dict[str, _Member]:
+    """Return the members of a JSON object by key. Raises NotLoadable naming `what`."""
+    decode, members = json.JSONDecoder().raw_decode, dict[str, _Member]()
+    key = _token_at(text, 0)
+    separator = text[key : key + 1]
+    try:
+        while separator in ("{", ","):
+            key = _token_at(text, key + 1)
+            if separator == "{" and text[key : key + 1] == "}":
+                separator = "}"
+                break
+            name, end = decode(text, key)
+            colon = _token_at(text, end)
+            if not isinstance(name, str) or text[colon : colon + 1] != ":":
+                break
+            start = _token_at(text, colon + 1)
+            content, end = decode(text, start)
+            members[name] = _Member(key, start, end, content)
+            key = _token_at(text, end)
+            separator = text[key : key + 1]
+    except ValueError:
+        separator = ""
+    if separator == "}" and _token_at(text, key + 1) == len(text):
+        return members
+    parse(text, what)  # names the fault
+    raise NotLoadable(f"{what} is not a JSON object")
+
+
+def _token_at(text: str, position: int) -> int:
+    """Return the place of the next character that is not blank."""
+    return _BLANKS.match(text, position).end()  # type: ignore[union-attr]
+
+
+_BLANKS = re.compile(r"[ \t\n\r]*")
 
 
 def _if_same(text: str, value: dict[str, Any]) -> str:

@@ -31,11 +31,19 @@ class Lexicon:
         backend.no_truncation()
         backend.no_padding()
         self.backend = backend
-        self.ids: dict[str, int] = backend.get_vocab(with_added_tokens=True)
-        self.size = len(self.ids)
-        """The number of entries, and where they have no holes the id of the next one."""
         self.added = dict(backend.get_added_tokens_decoder())
         self._byte_level = "ByteLevel" in f"{backend.pre_tokenizer}{backend.decoder}"
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """The id of each entry."""
+        ids: dict[str, int] = self.backend.get_vocab(with_added_tokens=True)
+        return ids
+
+    @cached_property
+    def size(self) -> int:
+        """The number of entries, and if they have no holes the id of the next one."""
+        return int(self.backend.get_vocab_size(with_added_tokens=True))
 
     @cached_property
     def contents(self) -> dict[int, str]:
@@ -136,10 +144,14 @@ class Lexicon:
             special | {self.ids[prefix] for prefix in _LONE_PREFIXES if prefix in self.ids}
         )
 
+    @cached_property
+    def _continuing(self) -> str | None:
+        """The prefix of pieces inside a word; each access to the model builds it."""
+        return getattr(self.backend.model, "continuing_subword_prefix", None)
+
     def _word(self, entry: str) -> str:
         """What an entry spells, or nothing where it only continues a word."""
-        prefix = getattr(self.backend.model, "continuing_subword_prefix", None)
-        if prefix and entry.startswith(prefix):
+        if self._continuing and entry.startswith(self._continuing):
             return ""
         if self._byte_level:
             return _decoded(entry.removeprefix("Ġ"))

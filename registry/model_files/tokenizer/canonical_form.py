@@ -13,7 +13,7 @@ of old spellings with the form of what the library makes of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -49,10 +49,31 @@ _UNPROCESSED = {"type": "Template", "single": [_A], "pair": [_A, ["sequence", "B
 default_process."""
 
 
-def canonical_backend(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the canonical form of a parsed tokenizer.json, by component."""
+def compact_json(content: object) -> str:
+    """Return compact JSON with sorted keys."""
+    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def digest_of_text(text: str) -> Digest:
+    """Return the digest of a text, which may contain lone surrogates."""
+    return digest_of(text.encode("utf-8", "surrogatepass"))
+
+
+def digest_of_json(content: object) -> Digest:
+    """Return the digest of a content, as compact JSON with sorted keys."""
+    return digest_of_text(compact_json(content))
+
+
+def canonical_backend(
+    content: Mapping[str, Any], digest_of_table: Callable[[object], Digest] = digest_of_json
+) -> dict[str, Any]:
+    """Return the canonical form of a parsed tokenizer.json, by component.
+
+    digest_of_table returns the `digest_of_json` of a table of the model, which the
+    caller may have encoded already.
+    """
     components = {
-        "model": _model(content.get("model")),
+        "model": _model(content.get("model"), digest_of_table),
         "added_tokens": _added_tokens(content.get("added_tokens")),
         "normalizer": _normalizers(content.get("normalizer")),
         "pre_tokenizer": _pre_tokenizers(content.get("pre_tokenizer")),
@@ -67,12 +88,6 @@ def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[str,
     """Return the names of the components that differ, sorted."""
     names = sorted(first.keys() | second.keys())
     return tuple(name for name in names if first.get(name) != second.get(name))
-
-
-def digest_of_json(content: object) -> Digest:
-    """Return the digest of a content, as compact JSON with sorted keys."""
-    text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return digest_of(text.encode("utf-8", "surrogatepass"))
 
 
 def _flattened(content: object, key: str) -> list[Any]:
@@ -234,7 +249,7 @@ def _is(part: object, name: str, fields: Mapping[str, object]) -> bool:
     )
 
 
-def _model(content: object) -> Any:
+def _model(content: object, digest_of_table: Callable[[object], Digest]) -> Any:
     """Return the model with digests instead of its tables."""
     if not isinstance(content, dict):
         return content
@@ -242,8 +257,8 @@ def _model(content: object) -> Any:
     fields = {**_MODEL_DEFAULTS.get(str(name), {}), **content, "type": name}
     if name == "BPE":
         fields |= {key: None for key, entry in _ABSENT.items() if fields[key] == entry}
-        fields["merges"] = digest_of_json(_pairs(fields.get("merges")))
-    fields["vocab"] = digest_of_json(_table(fields.get("vocab")))
+        fields["merges"] = digest_of_table(_pairs(fields.get("merges")))
+    fields["vocab"] = digest_of_table(_table(fields.get("vocab")))
     return fields
 
 
@@ -260,8 +275,11 @@ def _type_of(content: Component) -> str | None:
 
 
 def _pairs(merges: object) -> object:
-    """Return merges as pairs; before tokenizers 0.20 each was one text."""
-    if not isinstance(merges, list):
+    """Return merges as pairs; before tokenizers 0.20 each was one text.
+
+    A list of pairs is returned itself.
+    """
+    if not isinstance(merges, list) or str not in set(map(type, merges)):
         return merges
     return [
         merge.split(" ") if isinstance(merge, str) and merge.count(" ") == 1 else merge
@@ -270,13 +288,16 @@ def _pairs(merges: object) -> object:
 
 
 def _table(vocabulary: object) -> object:
-    """Return a vocabulary as a list: entries by id, or pieces with scores."""
+    """Return a vocabulary as a list: entries by id, or pieces with scores.
+
+    A list whose scores are real numbers is returned itself.
+    """
     if isinstance(vocabulary, dict):
         try:
             return sorted(vocabulary.items(), key=itemgetter(1, 0))
         except TypeError:
             return vocabulary
-    if isinstance(vocabulary, list):
+    if isinstance(vocabulary, list) and not _has_real_scores(vocabulary):
         return [
             [entry[0], float(entry[1])]
             if isinstance(entry, list) and len(entry) == 2 and type(entry[1]) in (int, float)
@@ -284,6 +305,15 @@ def _table(vocabulary: object) -> object:
             for entry in vocabulary
         ]
     return vocabulary
+
+
+def _has_real_scores(vocabulary: list[Any]) -> bool:
+    """Return whether all entries are pairs whose second part is a real number."""
+    return (
+        set(map(type, vocabulary)) <= {list}
+        and set(map(len, vocabulary)) <= {2}
+        and set(map(type, map(itemgetter(1), vocabulary))) <= {float}
+    )
 
 
 def _added_tokens(tokens: object) -> Any:

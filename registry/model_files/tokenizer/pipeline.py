@@ -20,12 +20,12 @@ from registry.model_files.layout.file_list import join, sentence_settings
 from registry.model_files.layout.layout import Layout
 
 from .canonical_form import (
-    canonical_backend,
     differing,
     digest_of_json,
     is_lowercasing_normalizer,
 )
 from .prefix_tokens import is_surely_piece, legacy_prefixes, tokens_to_register
+from .tokenizer_json import TokenizerJson
 from .vocabulary import CONFIG, SPECIAL_NAMES, TOKENIZER, WORDS, settings_of
 
 _CLASS, _TYPE = "class", "class of model_type"
@@ -257,12 +257,12 @@ def read_pipeline(files: Files, layout: Layout, base_type: str | None = None) ->
     Raises what reading raises.
     """
     path = join(layout.tokenizer, TOKENIZER)
-    content = read_object(files, path) if path in files.paths() else None
-    return pipeline_of(content, files, layout, base_type)
+    parsed = TokenizerJson(read_object(files, path)) if path in files.paths() else None
+    return pipeline_of(parsed, files, layout, base_type)
 
 
 def pipeline_of(
-    content: Mapping[str, Any] | None, files: Files, layout: Layout, base_type: str | None
+    parsed: TokenizerJson | None, files: Files, layout: Layout, base_type: str | None
 ) -> Pipeline:
     """Return the pipeline of a folder whose tokenizer.json was parsed before, None
     without one."""
@@ -271,7 +271,7 @@ def pipeline_of(
     special_map, added = (
         _checked_elsewhere(files, join(layout.tokenizer, name), paths) for name in (_MAP, _ADDED)
     )
-    components = _backend(content, files, layout, paths)
+    components = _backend(parsed, files, layout, paths)
     listed = components.get("added_tokens")
     tokens = listed if isinstance(listed, list) else []
     name = _class_name(config.get("tokenizer_class"))
@@ -281,6 +281,7 @@ def pipeline_of(
     }
     choice = _choice(files, layout, paths, config, name)
     choice |= _sentence_settings(files, layout, paths, components, settings)
+    content = parsed.content if parsed is not None else None
     choice |= _prefix_tokens(content, files, layout, components)
     pipeline = Pipeline(components | settings | choice)
     return pipeline.on_base(base_type) if layout.is_adapter else pipeline
@@ -323,12 +324,12 @@ def class_for_adapters(files: Files, layout: Layout) -> str | None:
 
 
 def _backend(
-    content: Mapping[str, Any] | None, files: Files, layout: Layout, paths: set[str]
+    parsed: TokenizerJson | None, files: Files, layout: Layout, paths: set[str]
 ) -> dict[str, Any]:
-    if content is None:
+    if parsed is None:
         path = join(layout.tokenizer, WORDS)
         return {WORDS: digest_of(read(files, path)) if path in paths else None}
-    components = canonical_backend(content)
+    content, components = parsed.content, parsed.canonical()
     if content.get("post_processor") is None:  # then the class builds one from its special tokens
         components["post_processor"] = None
     # Classes that build their own normalizer take the character map from here alone.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import compress, pairwise, repeat
-from operator import itemgetter
+from operator import itemgetter, not_
 from typing import Any, overload
 
 from registry.core.digest import Digest, digest_of, parse_json
@@ -21,6 +21,9 @@ from registry.core.facts import Files, Token, read
 from registry.errors import InvalidManifest, NotLoadable, UnsafeFile
 from registry.model_files.config.parse import read_if_there, read_object
 from registry.util.gc_pause import uncollected
+
+from .canonical_form import compact_json, digest_of_text
+from .tokenizer_json import TokenizerJson
 
 TOKENIZER, CONFIG, WORDS = "tokenizer.json", "tokenizer_config.json", "vocab.txt"
 _SPECIAL_MAP = "special_tokens_map.json"
@@ -30,6 +33,7 @@ ID_LIMIT = 10_000_000
 
 _FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
 _ENTRY = itemgetter(0, 1)
+_FIRST, _SECOND = itemgetter(0), itemgetter(1)
 _token = partial(tuple.__new__, Token)
 _quoted = json.encoder.encode_basestring
 SPECIAL_NAMES = (
@@ -93,7 +97,7 @@ def read_vocabulary(files: Files, folder: str = "") -> Tokenizer:
     return read_tokenizer(files, folder)[0]
 
 
-def read_tokenizer(files: Files, folder: str = "") -> tuple[Tokenizer, dict[str, Any] | None]:
+def read_tokenizer(files: Files, folder: str = "") -> tuple[Tokenizer, TokenizerJson | None]:
     """Return the tokenizer in a folder, and its parsed tokenizer.json; None without
     that file.
 
@@ -103,22 +107,20 @@ def read_tokenizer(files: Files, folder: str = "") -> tuple[Tokenizer, dict[str,
         return _read(files, folder)
 
 
-def _read(files: Files, folder: str) -> tuple[Tokenizer, dict[str, Any] | None]:
+def _read(files: Files, folder: str) -> tuple[Tokenizer, TokenizerJson | None]:
     there = set(files.paths())
     path, words, config_path = (
         f"{folder}/{name}" if folder else name for name in (TOKENIZER, WORDS, CONFIG)
     )
     config = read_if_there(files, config_path, there)
-    value = read_object(files, path) if path in there else None
-    if value is not None:
-        tokens = _tokens(value, path)
-        described: object = _without_vocabulary(
-            {key: item for key, item in value.items() if key not in ("truncation", "padding")}
-        )
+    parsed = TokenizerJson(read_object(files, path)) if path in there else None
+    if parsed is not None:
+        tokens = _tokens(parsed.content, path)
+        described = parsed.without_vocabulary()
     elif words in there:
         lines = read(files, words).decode("utf-8", "replace").splitlines()
         tokens = _by_id(_plain(lines, range(len(lines))), words)
-        described = lines
+        described = compact_json(lines)
     else:
         from registry.model_files.layout.file_list import WORD_TOKENIZERS, join
 
@@ -136,22 +138,17 @@ def _read(files: Files, folder: str) -> tuple[Tokenizer, dict[str, Any] | None]:
         )
     blob = vocabulary_bytes(tokens)
     digest = digest_of(blob)
-    settings = settings_of(config)
-    whole = json.dumps(
-        {"tokenizer": described, "vocabulary": digest, "config": settings},
-        ensure_ascii=False,
-        sort_keys=True,
-        separators=(",", ":"),
-    )
+    settings = compact_json(settings_of(config))
+    whole = f'{{"config":{settings},"tokenizer":{described},"vocabulary":"{digest}"}}'
     length = config.get("model_max_length")
     tokenizer = Tokenizer(
         tokens,
         digest,
-        digest_of(whole.encode("utf-8", "surrogatepass")),
+        digest_of_text(whole),
         length if type(length) is int and 0 < length < ID_LIMIT else None,
         blob,
     )
-    return tokenizer, value
+    return tokenizer, parsed
 
 
 def vocabulary_bytes(tokens: Sequence[Token]) -> bytes:
@@ -199,8 +196,25 @@ class StoredTokens(Sequence[Token]):
         self._read = read
 
     @cached_property
+    def _blob(self) -> bytes:
+        return self._read()
+
+    @cached_property
     def _tokens(self) -> tuple[Token, ...]:
-        return parse_vocabulary(self._read())
+        return parse_vocabulary(self._blob)
+
+    def rows_behind(self, blob: bytes) -> int | None:
+        """Return how many tokens a vocabulary blob has behind those of this list.
+
+        None if the blob does not begin with this list; then only the tokens can tell
+        what differs.
+        """
+        before, end = self._blob[:-1], len(self._blob) - 1
+        if not self._blob.endswith(b"]") or not blob.startswith(before):
+            return None
+        if blob[end:] == b"]":
+            return 0
+        return len(json.loads(b"[" + blob[end + 1 :])) if blob[end : end + 1] == b"," else None
 
     @overload
     def __getitem__(self, index: int) -> Token: ...
@@ -218,27 +232,27 @@ class StoredTokens(Sequence[Token]):
         return iter(self._tokens)
 
 
-def added_over(tokens: Sequence[Token], root: Sequence[Token]) -> tuple[Token, ...]:
+def rows_behind(root: Sequence[Token], blob: bytes) -> int | None:
+    """Return `StoredTokens.rows_behind`; None for a list that is not stored."""
+    return root.rows_behind(blob) if isinstance(root, StoredTokens) else None
+
+
+def added_over(tokenizer: Tokenizer, root: Sequence[Token]) -> tuple[Token, ...]:
     """The entries that the root's vocabulary lacks, by id; an entry is what it contains, whatever its flags."""
+    tokens, count = tokenizer.tokens, rows_behind(root, tokenizer.blob)
+    if count is not None:  # compared as bytes, since the root may have 250,000 tokens
+        return tokens[len(tokens) - count :]
     with uncollected():
         known = set(map(_ENTRY, root))
         return tuple(token for token in tokens if _ENTRY(token) not in known)
-
-
-def _without_vocabulary(value: dict[str, Any]) -> dict[str, Any]:
-    """tokenizer.json without its table of ids, for which the vocabulary's digest stands; scores and merges stay."""
-    model = value.get("model")
-    if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict):
-        return value
-    return {**value, "model": {key: item for key, item in model.items() if key != "vocab"}}
 
 
 def _tokens(value: dict[str, Any], path: str) -> tuple[Token, ...]:
     model = value.get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
     ids: Sequence[Any]
-    if isinstance(vocabulary, list) and all(isinstance(item, list) and item for item in vocabulary):
-        words, ids = [item[0] for item in vocabulary], range(len(vocabulary))
+    if isinstance(vocabulary, list) and _types(vocabulary) <= {list} and all(vocabulary):
+        words, ids = list(map(_FIRST, vocabulary)), range(len(vocabulary))
     elif isinstance(vocabulary, dict):
         words, ids = list(vocabulary), list(vocabulary.values())
     else:
@@ -246,8 +260,8 @@ def _tokens(value: dict[str, Any], path: str) -> tuple[Token, ...]:
     added = value.get("added_tokens") or []
     if not isinstance(added, list) or not all(isinstance(item, dict) for item in added):
         raise UnsafeFile(f"{path} has added tokens that are no list of objects")
-    odd = next((word for word in words if type(word) is not str), None)
-    if odd is not None:
+    if _types(words) - {str}:
+        odd = next(word for word in words if type(word) is not str)
         raise UnsafeFile(f"{path} has a token that is no text: {odd!r:.80}")
     known = vocabulary if isinstance(vocabulary, dict) else dict(zip(words, ids, strict=True))
     for item in added:
@@ -255,7 +269,7 @@ def _tokens(value: dict[str, Any], path: str) -> tuple[Token, ...]:
         if isinstance(word, str) and known.get(word, index) != index:
             raise UnsafeFile(f"{path} gives the token {word!r} two ids, {known[word]} and {index}")
     marked = {item.get("content") for item in added if isinstance(item.get("content"), str)}
-    unmarked = [word not in marked for word in words]
+    unmarked = list(map(not_, map(marked.__contains__, words)))
     tokens = _plain(compress(words, unmarked), compress(ids, unmarked))
     tokens += [
         Token(
@@ -266,6 +280,10 @@ def _tokens(value: dict[str, Any], path: str) -> tuple[Token, ...]:
     return _by_id(tokens, path)
 
 
+def _types(values: Iterable[object]) -> set[type]:
+    return set(map(type, values))
+
+
 def _plain(words: Iterable[str], ids: Iterable[int]) -> list[Token]:
     """Tokens without flags, made as bare tuples are: there are tens of thousands."""
     return list(map(_token, zip(ids, words, *(repeat(False) for _ in _FLAGS), strict=False)))
@@ -273,10 +291,10 @@ def _plain(words: Iterable[str], ids: Iterable[int]) -> list[Token]:
 
 def _by_id(tokens: Sequence[Token], path: str) -> tuple[Token, ...]:
     """The tokens by id, each id and each content once. Raises UnsafeFile."""
-    ids = [token[0] for token in tokens]
+    ids = list(map(_FIRST, tokens))
     if (
-        set(map(type, ids)) - {int}
-        or {type(token[1]) for token in tokens} - {str}
+        _types(ids) - {int}
+        or _types(map(_SECOND, tokens)) - {str}
         or not 0 <= min(ids, default=0) <= max(ids, default=0) < ID_LIMIT
     ):
         odd = next(
@@ -287,7 +305,7 @@ def _by_id(tokens: Sequence[Token], path: str) -> tuple[Token, ...]:
             or type(token[1]) is not str
         )
         raise UnsafeFile(f"{path} has the token {odd.content!r} with the id {odd.id!r}")
-    ordered = sorted(tokens, key=itemgetter(0))
+    ordered = sorted(tokens, key=_FIRST)
     if len(set(ids)) < len(ids):
         one, other = next(pair for pair in pairwise(ordered) if pair[0][0] == pair[1][0])
         raise UnsafeFile(

@@ -169,17 +169,22 @@ def kind_of(
             hint="give the model that it was trained from",
         )
     from registry.model_files.parent_diff import compare_rows
+    from registry.model_files.tokenizer.vocabulary import rows_behind
 
-    own = {token.id: token.content for token in inspection.tokens}
-    lost = [token for token in root if own.get(token.id) != token.content]
-    if lost:
-        raise ParentMismatch(
-            f"the token list does not extend that of {parent.version.reference}: id {lost[0].id} is {own.get(lost[0].id)!r}, "
-            f"there it is {lost[0].content!r}, and {len(lost) - 1} more differ"
-        )
+    new_tokens = rows_behind(root, inspection.vocabulary)
+    if new_tokens is None:
+        own = {token.id: token.content for token in inspection.tokens}
+        lost = [token for token in root if own.get(token.id) != token.content]
+        if lost:
+            raise ParentMismatch(
+                f"the token list does not extend that of {parent.version.reference}: id "
+                f"{lost[0].id} is {own.get(lost[0].id)!r}, there it is {lost[0].content!r}, and "
+                f"{len(lost) - 1} more differ"
+            )
+        new_tokens = len(own) - len(root)
     report = compare_rows(
         files, inspection.facts, parent_files, parent_facts, parent_facts.vocabulary.size
     )
-    kind = "base" if len(own) == len(root) else "resized"
+    kind = "base" if new_tokens == 0 else "resized"
     role = "resized-from" if kind == "resized" and report.unchanged else "finetuned-from"
     return kind, role, report.sentence

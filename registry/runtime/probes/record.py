@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import groupby
 from typing import Any
 
 from registry.core.facts import Token
@@ -35,6 +36,8 @@ TEXTS = (
 _POSITIONS = re.compile(r"(position_embeddings?|embed_positions|wpe)$")
 _EMBEDDED = 64
 """Added tokens whose bare text is encoded; ids are recorded for all."""
+_BATCH = 128
+"""Texts tokenized together where only their ids are recorded."""
 _VARIED = 64
 """Added tokens that are also looked for capitalised, in the plural, inside a word, in brackets; by ids only."""
 
@@ -86,8 +89,9 @@ def record(model: Any, added_tokens: Sequence[Token] = (), given: Sequence[Given
         for _, prompt in sorted((getattr(model, "prompts", None) or {}).items()):
             if prompt:
                 probes.append(_probe(model, TEXTS[2], prompt, encoded=True))
-        for index, token in enumerate(added_tokens):
-            probes.append(_probe(model, token.content, None, encoded=index < _EMBEDDED))
+        contents = [token.content for token in added_tokens]
+        probes += [_probe(model, text, None, encoded=True) for text in contents[:_EMBEDDED]]
+        probes += _id_probes(model, contents[_EMBEDDED:], None)
         for token in added_tokens[:_VARIED]:
             word = token.content
             probes += [
@@ -111,9 +115,17 @@ def record(model: Any, added_tokens: Sequence[Token] = (), given: Sequence[Given
 def again(model: Any, recorded: Probes) -> Iterator[tuple[Probe, Probe]]:
     """(what was recorded, what the model makes of the same text now) of each probe, in their order."""
     with still(model):
-        for before in recorded.probes:
-            text = before.text if len(before.text) > 1 else before.text[0]
-            yield before, _probe(model, text, before.prompt, encoded=before.shape is not None)
+        for (encoded, prompt), group in groupby(
+            recorded.probes, lambda probe: (probe.shape is not None, probe.prompt)
+        ):
+            before = list(group)
+            texts = [
+                text if len(text) > 1 else text[0] for text in (probe.text for probe in before)
+            ]
+            after = _id_probes(model, texts, prompt)
+            if encoded:
+                after = (_probe(model, text, prompt, encoded=True) for text in texts)
+            yield from zip(before, after, strict=True)
 
 
 def probe(model: Any, text: str) -> Probe:
@@ -160,9 +172,8 @@ def _probe(
 
     A text with a token that has no row is not encoded; `strict` raises Invalid.
     """
-    pair = type(model).__name__ == "CrossEncoder"
-    item: Any = text if not pair else tuple(text) if isinstance(text, tuple) else (TEXTS[3], text)
-    kept = tuple(item) if pair else (item,)
+    item = _input_of(model, text)
+    kept = item if isinstance(item, tuple) else (item,)
     import numpy as np
 
     ids: tuple[int, ...] = ()
@@ -196,6 +207,45 @@ def _probe(
     return Probe(
         kept, prompt, ids, values.shape, values[places].tobytes().hex(), tuple(places.tolist())
     )
+
+
+def _input_of(model: Any, text: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """Return what the model encodes: for a CrossEncoder a pair, else the text."""
+    if type(model).__name__ == "CrossEncoder" and isinstance(text, str):
+        return (TEXTS[3], text)
+    return text
+
+
+def _id_probes(
+    model: Any, texts: Sequence[str | tuple[str, ...]], prompt: str | None
+) -> Iterator[Probe]:
+    """Yield the ids of each text, tokenized in batches: a list of words may be long."""
+    for start in range(0, len(texts), _BATCH):
+        batch = texts[start : start + _BATCH]
+        inputs = [_input_of(model, text) for text in batch]
+        rows = _unpadded(model, inputs, prompt or "") if len(inputs) > 1 else {}
+        for index, (text, encoded) in enumerate(zip(batch, inputs, strict=True)):
+            if index in rows:
+                parts = encoded if isinstance(encoded, tuple) else (encoded,)
+                yield Probe(parts, prompt, rows[index])
+            else:
+                yield _probe(model, text, prompt, encoded=False)
+
+
+def _unpadded(model: Any, inputs: Sequence[Any], prompt: str) -> dict[int, tuple[int, ...]]:
+    """Return the ids of the inputs that a batch does not pad, by position.
+
+    They are those of the input alone: rows are tokenized independently.
+    """
+    try:
+        features = model.preprocess(inputs, prompt=prompt)
+    except Exception:  # tokenized alone, the input that fails is named
+        return {}
+    ids, mask = features["input_ids"], features.get("attention_mask")
+    if ids.dim() != 2 or len(ids) != len(inputs) or mask is None:
+        return {}
+    is_full = mask.bool().all(dim=1).tolist()
+    return {index: tuple(row) for index, row in enumerate(ids.tolist()) if is_full[index]}
 
 
 def _refuse_beyond_positions(model: Any, length: int, error: Exception) -> None:

@@ -48,7 +48,7 @@ class Holder:
     @cached_property
     def size(self) -> int:
         """Entries of the vocabulary."""
-        return len(self.backend.get_vocab(with_added_tokens=True))
+        return int(self.backend.get_vocab_size(with_added_tokens=True))
 
     @cached_property
     def folded(self) -> Mapping[str, Table]:

@@ -222,6 +222,23 @@ def test_added_is_what_the_root_lacks(tmp_path):
     root = made(tmp_path / "root")
     grown = made(tmp_path / "grown", added=("zorvaxin",))
 
-    assert [token.content for token in vocabulary.added_over(grown.tokens, root.tokens)] == [
-        "zorvaxin"
-    ]
+    assert [token.content for token in vocabulary.added_over(grown, root.tokens)] == ["zorvaxin"]
+
+
+@pytest.mark.parametrize("added", [(), ("zorvaxin",), ("zorvaxin", "a],[b")])
+def test_a_stored_root_is_compared_as_bytes(tmp_path, added):
+    root = made(tmp_path / "root")
+    grown = made(tmp_path / "grown", added=added)
+    stored = vocabulary.StoredTokens(lambda: root.blob)
+
+    assert stored.rows_behind(grown.blob) == len(added)
+    assert vocabulary.added_over(grown, stored) == vocabulary.added_over(grown, root.tokens)
+
+
+def test_a_list_that_a_stored_root_does_not_begin_is_compared_by_tokens(tmp_path):
+    root, other = (made(tmp_path / word, added=(word,)) for word in ("zorvaxin", "zorvaxine"))
+    stored = vocabulary.StoredTokens(lambda: root.blob)
+
+    assert stored.rows_behind(other.blob) is None
+    assert stored.rows_behind(root.blob[:-40] + b"]") is None
+    assert [token.content for token in vocabulary.added_over(other, stored)] == ["zorvaxine"]

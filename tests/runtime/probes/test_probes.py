@@ -302,3 +302,20 @@ def test_probes_with_which_nothing_can_be_compared_are_refused_in_a_line(
         probes.parse(written(**changes))
 
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("build", "model_class"), [(small.dense, "SentenceTransformer"), (small.cross, "CrossEncoder")]
+)
+def test_ids_of_texts_in_batches_are_those_of_each_text(
+    build: Any, model_class: str, tmp_path: Path
+) -> None:
+    model = load(build(tmp_path / "model"), model_class, device="cpu")
+    texts = ["cat"] * (64 + 128) + ["the cat sat", "the " * 300, "cat", "dog"]
+    first = len(probes.record(model).probes)
+
+    recorded = probes.record(model, [Token(index, text) for index, text in enumerate(texts)])
+
+    ids = [probe.ids for probe in recorded.probes[first : first + len(texts)]]
+    assert ids == [probes.ids_of(model, text) for text in texts]
+    assert probes.compare(model, recorded) == ()

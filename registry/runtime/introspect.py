@@ -67,12 +67,28 @@ def take_apart(model: Any) -> Live:
         if isinstance(outer, PeftMixedModel)
         else outer
     )
-    return Live(
-        model,
-        module,
-        getattr(inner, "_orig_mod", inner),
-        dict(getattr(outer, "peft_config", None) or {}),
-    )
+    inner = getattr(inner, "_orig_mod", inner)
+    configs = dict(getattr(outer, "peft_config", None) or {})
+    if configs and next(_wrappers(inner), None) is None:
+        # its layers were merged or unwrapped in place, which leaves the configurations
+        configs = {name: config for name, config in configs.items() if _has_no_layers(config)}
+    return Live(model, module, inner, configs)
+
+
+def _has_no_layers(config: Any) -> bool:
+    """Return whether an adapter of this type works without layers in the transformer."""
+    kind = getattr(config.peft_type, "value", str(config.peft_type))
+    return kind in (*LEARN_A_PROMPT, *SHARE_TENSORS) or config.is_prompt_learning
+
+
+def _wrappers(inner: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the modules that adapters put around modules of a transformer, by name."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import AuxiliaryTrainingWrapper
+
+    for name, module in inner.named_modules():
+        if isinstance(module, (BaseTunerLayer, AuxiliaryTrainingWrapper)):
+            yield name, module
 
 
 def own_tensors(inner: Any, *, views: bool = True) -> dict[str, Any]:
@@ -285,17 +301,22 @@ def _refuse_strange_adapters(live: Live) -> None:
             "one PEFT model is nested in another, and no folder can store both",
             hint="add the second adapter to the first model with add_adapter",
         )
-    layers = (
-        name
-        for name, module in (live.inner.named_modules() if live.inner is not None else ())
-        if isinstance(module, BaseTunerLayer)
-    )
-    if not live.adapters and (name := next(layers, None)) is not None:
+    if live.adapters or live.inner is None:
+        return
+    for name, module in _wrappers(live.inner):
+        if isinstance(module, BaseTunerLayer) and not module.merged and not _adapters_of(module):
+            continue  # model.delete_adapter leaves a layer that does nothing
         raise NotLoadable(
             f"the model contains layers of an adapter ({name}), but no configuration of an adapter",
-            hint="add adapters with model.add_adapter(config), "
-            "or remove them with merge_and_unload() or unload()",
+            hint="add adapters with model.add_adapter(config) "
+            "and remove them with model.delete_adapter(name)",
         )
+
+
+def _adapters_of(layer: Any) -> set[str]:
+    """Return the names of the adapters that a layer has tensors of."""
+    parts = (getattr(layer, name, None) for name in layer.adapter_layer_names)
+    return {name for part in parts if hasattr(part, "keys") for name in part}
 
 
 def _refuse_merged(live: Live) -> None:
@@ -306,7 +327,9 @@ def _refuse_merged(live: Live) -> None:
             raise NotLoadable(
                 f"the adapter {', '.join(module.merged_adapters)} is merged into the base in "
                 f"memory ({name}), and unmerging it would change the base by rounding",
-                hint="load it again unmerged, or finish with merge_and_unload() and save that",
+                hint="finish with merge_and_unload() and save that"
+                if hasattr(live.module.model, "merge_and_unload")
+                else "load it again unmerged and save that, then: registry merge NAME@1 --as MERGED",
             )
 
 

@@ -144,9 +144,12 @@ def stands_on_a_full_model(candidate: Candidate) -> Problem | None:
     if parent is None or not candidate.layout.is_adapter:
         return None
     if parent.layout.is_adapter:
+        name = parent.reference.partition("@")[0]
         return Problem(
             f"the parent {parent.reference} is an adapter too",
-            "pass the model that both were trained on with --parent",
+            f"if it was trained after {parent.reference} was merged: registry merge "
+            f"{parent.reference} --as {name}-merged, then --parent {name}-merged; "
+            "if both were trained on one model: --parent with that model",
         )
     kinds = [module.type for module in parent.layout.modules]
     if kinds and not any(kind in TRANSFORMERS for kind in kinds):

@@ -13,7 +13,7 @@ to type. Structure excludes parents, it never chooses one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -269,7 +269,25 @@ def declared_parent(
         return Known(version, evidence.kind)
     if evidence.version is not None and not fits(evidence.version):
         return Known(version, "given")  # it was changed in memory before the training
+    if any(agrees(home, base, evidence) for base in merged_into(home, version)):
+        # merging an adapter in memory keeps the name of the base
+        warning = (
+            f"the adapter names the base {evidence}, and {version.reference} is that base with an "
+            "adapter merged into it: recorded as declared"
+        )
+        return Known(version, "given", warning)
     return Known(version, "given", contrary=str(evidence))
+
+
+def merged_into(home: Home, version: Version) -> Iterator[Version]:
+    """Yield the models into which adapters were merged to make a version, nearest first."""
+    while version.kind == "merged":
+        digest = next(parent.digest for parent in version.parents if parent.role == "base")
+        base = _with_manifest(home, digest)
+        if base is None:
+            return
+        yield base
+        version = base
 
 
 def agrees(home: Home, version: Version, evidence: Evidence) -> bool:

@@ -42,10 +42,12 @@ fault-tools:
 faults: $(STAMP) fault-tools ## make every fault: full disks, kills, errors and power cuts (8 min)
 	FAULTS=full $(BIN)/python -m pytest -n 2 --dist load tests/faults
 
+# Tests start processes of the package. Where the environment writes no bytecode, each would compile it.
 test: $(STAMP) browser fault-tools ## run ruff, mypy, the tests, and the check of the built wheel
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/python -m compileall -q registry migrations tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 	$(BIN)/python tests/wheel_check.py
 

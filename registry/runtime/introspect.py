@@ -76,7 +76,7 @@ def take_apart(model: Any) -> Live:
 
 
 def _has_no_layers(config: Any) -> bool:
-    """Return whether an adapter of this type works without layers in the transformer."""
+    """Return whether this type of adapter needs no layers in the transformer."""
     kind = getattr(config.peft_type, "value", str(config.peft_type))
     return kind in (*LEARN_A_PROMPT, *SHARE_TENSORS) or config.is_prompt_learning
 
@@ -315,7 +315,7 @@ def _refuse_strange_adapters(live: Live) -> None:
 
 def _adapters_of(layer: Any) -> set[str]:
     """Return the names of the adapters that a layer has tensors of."""
-    parts = (getattr(layer, name, None) for name in layer.adapter_layer_names)
+    parts: list[Any] = [getattr(layer, name, None) for name in layer.adapter_layer_names]
     return {name for part in parts if hasattr(part, "keys") for name in part}
 
 

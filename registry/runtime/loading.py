@@ -10,6 +10,7 @@ import contextlib
 import importlib.util
 import json
 import logging
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -18,6 +19,7 @@ from typing import Any, TextIO
 
 from registry.core.facts import Facts
 from registry.core.filenames import ADAPTER_CONFIG
+from registry.core.text import shell_word
 from registry.errors import (
     ForeignCode,
     Invalid,
@@ -65,6 +67,16 @@ _COMPUTATION = frozenset(
 """Settings of a configuration that leave the layers as they are."""
 
 
+_PIP_INSTALL = re.compile(r"pip3? install (?:-{1,2}[\w-]+ )*'?\"?([A-Za-z][\w.-]*(?:\[[\w,-]+\])?)")
+_REQUIRES = re.compile(
+    r"(?:requires|need to have|need to install) (?:the )?`?([a-z][\w-]+)`? "
+    r"(?:library|package|installed)"
+)
+_DEPENDENCIES = re.compile(r"Missing optional dependencies: ([\w-]+(?:, [\w-]+)*)\.")
+_DISTRIBUTIONS = {"PIL": "pillow", "cv2": "opencv-python", "sklearn": "scikit-learn"}
+"""Names of distributions that differ from their module."""
+
+
 def load(folder: Path, model_class: str, **kwargs: Any) -> Any:
     """The model that lies in the folder, as an object of the class; keywords go through to the class.
 
@@ -107,7 +119,11 @@ def load(folder: Path, model_class: str, **kwargs: Any) -> Any:
         except RegistryError:
             raise
         except Exception as error:  # the libraries raise whatever they like, and each means the same: it cannot be loaded
-            raise NotLoadable(f"{model_class} cannot load {folder}: {first_line(error)}") from error
+            cause = _cause(folder, error)
+            message = first_line(cause).replace(f"{folder.absolute()}", "the model")
+            raise NotLoadable(
+                f"{model_class} cannot load {folder}: {message}", hint=missing_package(cause)
+            ) from error
         if has_code:
             verify_classes(model, folder.absolute())
         return model
@@ -339,6 +355,43 @@ def _weights(model: Any, text: str) -> dict[str, float]:
         str(id) if name is None else name: weights[id]
         for id, name in zip(ordered, names, strict=True)
     }
+
+
+def _cause(folder: Path, error: Exception) -> Exception:
+    """Return why a tokenizer cannot be loaded, if AutoProcessor has hidden that."""
+    if "Unrecognized processing class" not in str(error):
+        return error
+    from transformers import AutoTokenizer
+
+    configs = [folder / "tokenizer_config.json", *sorted(folder.glob("*/tokenizer_config.json"))]
+    for config in configs:
+        if config.is_file():
+            try:
+                AutoTokenizer.from_pretrained(str(config.parent), local_files_only=True)
+            except Exception as hidden:  # as in load
+                return hidden
+    return error
+
+
+def missing_package(error: BaseException) -> str | None:
+    """Return the command that installs the package that an error names as missing.
+
+    The libraries raise ImportError or state a command or a requirement.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        dependencies = _DEPENDENCIES.search(str(cause))
+        if dependencies is not None:
+            return f"pip install {' '.join(dependencies[1].lower().split(', '))}"
+        match = _PIP_INSTALL.search(str(cause)) or _REQUIRES.search(str(cause))
+        if match is not None:
+            return f"pip install {shell_word(match[1])}"
+        if isinstance(cause, ImportError) and cause.name:
+            module = cause.name.partition(".")[0]
+            if importlib.util.find_spec(module) is None:
+                return f"pip install {_DISTRIBUTIONS.get(module, module)}"
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def first_line(error: BaseException) -> str:

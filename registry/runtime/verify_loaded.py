@@ -147,11 +147,13 @@ def _tokens(model: Any, facts: Facts) -> Iterator[str]:
     backend = _backend(model)
     if backend is None:
         return
-    size = backend.get_vocab_size(True)
-    if size != facts.vocabulary.size:
-        yield f"the tokenizer has {size} tokens, registered were {facts.vocabulary.size}"
-    added = facts.vocabulary.added
+    size, registered = backend.get_vocab_size(True), facts.vocabulary.size
     known = backend.get_added_tokens_decoder()
+    if size != registered:
+        extra = [token.content for id, token in sorted(known.items()) if id >= registered]
+        names = f" (added while loading: {', '.join(map(repr, extra[:3]))})" if extra else ""
+        yield f"the tokenizer has {size} tokens, registered were {registered}{names}"
+    added = facts.vocabulary.added
     for token in (
         added if len(added) <= _TOKENS else (*added[: _TOKENS // 2], *added[-_TOKENS // 2 :])
     ):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 from registry.core.facts import Token, read
 from registry.core.text import counted
 from registry.errors import InvalidTokens, NotLoadable, ParentMismatch
@@ -11,6 +14,7 @@ from registry.model_files.tokenizer.base_vocabulary import lexicon_of
 from registry.model_files.tokenizer.equivalence import spoken
 from registry.model_files.tokenizer.pipeline import model_type_of
 from registry.model_files.tokenizer.token_list import Wanted, lint
+from registry.model_files.tokenizer.vocabulary import declared_tokens
 
 from .base import IDENTITY, Candidate, ParentView, Problem, checks
 from .helpers import some
@@ -80,6 +84,58 @@ def special_tokens_have_rows(candidate: Candidate) -> Problem | None:
         "encoded",
         "registry resize appends the missing rows",
     )
+
+
+@check(
+    "declared-tokens",
+    "declared special tokens are part of the vocabulary",
+    "warns of special tokens that the library adds while it loads, without embedding rows",
+    None,
+)
+def declared_tokens_are_in_the_vocabulary(candidate: Candidate) -> Problem | None:
+    """Every special token that the tokenizer configuration names is a token."""
+    folder = candidate.layout.tokenizer
+    contents = {token.content for token in candidate.inspection.tokens}
+    absent = [text for text in declared_tokens(candidate.files, folder) if text not in contents]
+    if not absent:
+        return None
+    return Problem(
+        f"{join(folder, 'tokenizer_config.json')} declares "
+        f"{counted(len(absent), 'special token', 'special tokens')} without a row: {some(absent)} "
+        "(the library adds what the vocabulary lacks)",
+        "load the model and save it with save_pretrained, then registry resize appends the rows",
+    )
+
+
+@check(
+    "metaspace",
+    "its settings of blanks agree",
+    "protects from a tokenizer of an older library that today's library cannot load",
+    NotLoadable,
+)
+def metaspace_settings_agree(candidate: Candidate) -> Problem | None:
+    """No Metaspace has add_prefix_space false without prepend_scheme "never".
+
+    Source: tokenizers 0.22, pre_tokenizers/metaspace.rs, Deserialize.
+    """
+    path = join(candidate.layout.tokenizer, "tokenizer.json")
+    if path not in candidate.layout.belongs:
+        return None
+    content = read(candidate.files, path)
+    for match in re.finditer(rb'"Metaspace"', content):  # parsing all is slow
+        start, end = content.rfind(b"{", 0, match.start()), content.find(b"}", match.end())
+        try:
+            settings = json.loads(content[start : end + 1])
+        except ValueError:
+            continue
+        scheme = settings.get("prepend_scheme", "always")
+        if settings.get("add_prefix_space") is False and scheme != "never":
+            return Problem(
+                f"{path} has a Metaspace with add_prefix_space false and prepend_scheme "
+                f"{scheme!r:.40}, which today's tokenizers library refuses",
+                'set prepend_scheme to "never" in its pre_tokenizer and decoder',
+            )
+    return None
 
 
 @check(

@@ -26,10 +26,11 @@ from .file_list import (
     of_transformer,
 )
 from .model_class import class_of
-from .modules import MODULES, ROUTERS, TRANSFORMERS, Module, read_modules
+from .modules import ROUTERS, TRANSFORMERS, Module, read_modules
+from .nested import no_model
+from .unfinished import refuse_unfinished, unfinished_error
 
 _ADAPTER = "adapter_config.json"
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,20 @@ def layout(
     Raises NotLoadable for no model, a part that is missing, or a class that must be said; UnsafeFile for a pickle that a loader
     would read and for a place outside of the folder; ForeignCode for what would need code of its own.
     """
+    try:
+        return _layout(files, class_hint, parent_class)
+    except (NotLoadable, UnsafeFile) as error:
+        unfinished = unfinished_error(files, error)
+        if unfinished is not None:
+            raise unfinished from None
+        raise
+
+
+def _layout(files: Files, class_hint: str | None, parent_class: str | None) -> Layout:
     there = set(files.paths())
     modules = read_modules(files, there)
     if not modules and not there & {"config.json", _ADAPTER}:
-        raise _no_model(there, files)
+        raise no_model(files)
     main = _main(modules, files, there)
     is_adapter = join(main.folder, _ADAPTER) in there and is_transformer(files, there, main)
     if is_adapter:
@@ -79,6 +90,7 @@ def layout(
         found.append(of_plain_folder(there))
     belongs = {path for part in found for path in part.paths} | there & set(ROOT)
     refuse_pointers(files, belongs)
+    refuse_unfinished(files, belongs)
     refuse_foreign_code(files, sorted(belongs))
     config = read_if_there(files, join(main.folder, "config.json"), there)
     belongs |= set(decide_code(files, sorted(belongs), config, main.folder))
@@ -171,23 +183,3 @@ def _refuse_odd_adapter(modules: Sequence[Module], main: Module, there: set[str]
             "(loaders take the weights of the base from this folder, not from the base)",
             hint="move them into two folders and add both",
         )
-
-
-def _no_model(there: set[str], files: Files) -> NotLoadable:
-    repository, place = getattr(files, "repository", None), getattr(files, "path", None)
-    inner = sorted(
-        {
-            folder
-            for path in there
-            for folder, _, name in [path.rpartition("/")]
-            if folder and name in (MODULES, "config.json", _ADAPTER)
-        }
-    )
-    shown = ", ".join(sorted(there)[:_SHOWN]) + (", …" if len(there) > _SHOWN else "")
-    then = "add that folder" if repository is None else "download that and add it as a folder"
-    contents = "" if inner else f" (it contains {shown or 'nothing'})"
-    where = repository or ("this folder" if place is None else repr(str(place)))
-    return NotLoadable(
-        f"no model at the root of {where}: found no {MODULES}, config.json or {_ADAPTER}{contents}",
-        hint=f"there may be one in {inner[0]!r}: {then}" if inner else None,
-    )

@@ -46,6 +46,7 @@ SPECIAL_NAMES = (
     "mask_token",
 )
 """Names under which a tokenizer_config.json gives special tokens."""
+_MORE_SPECIAL = ("additional_special_tokens", "extra_special_tokens")
 _LOWER_CASING = {
     "do_lower_case": True,
     "strip_accents": None,
@@ -339,6 +340,27 @@ def special_tokens(files: Files, folder: str) -> dict[str, str | None]:
     )
     settings = settings_of(config)
     return {**{key: _content(settings[key]) for key in SPECIAL_NAMES}, **overruling}
+
+
+def declared_tokens(files: Files, folder: str) -> tuple[str, ...]:
+    """Return the special tokens that the configurations name, each once.
+
+    The library adds what tokenizer.json lacks. Source: transformers 5,
+    tokenization_utils_base.py, _from_pretrained, and TokenizersBackend.__init__.
+    """
+    config, special_map = (
+        _object_if_there(files, f"{folder}/{name}" if folder else name)
+        for name in (CONFIG, _SPECIAL_MAP)
+    )
+    sources = (config,) if "added_tokens_decoder" in config else (config, special_map)
+    contents: list[object] = []
+    for source in sources:
+        contents += [source.get(name) for name in SPECIAL_NAMES]
+        for name in _MORE_SPECIAL:
+            more = source.get(name)
+            if isinstance(more, (list, dict)):
+                contents += more.values() if isinstance(more, dict) else more
+    return tuple(dict.fromkeys(text for token in contents if (text := _content(token))))
 
 
 def splits_special(files: Files, folder: str) -> bool:

@@ -28,6 +28,7 @@ HEADER_LIMIT = 16 << 20
 TENSORS_LIMIT = 200_000
 DIMENSIONS_LIMIT = 32
 NAME_LIMIT = 512
+_AGAIN = "download or copy the file again"
 
 BITS = {
     "BOOL": 8,
@@ -91,7 +92,8 @@ def read_header(stream: BinaryIO, what: str, size: int) -> dict[str, Header]:
     length = int.from_bytes(first, "little")
     if length > HEADER_LIMIT or length > size - 8:
         raise UnsafeFile(
-            f"{what} is no safetensors file, or cut off: its header should have {length} bytes, the file has {size}"
+            f"{what} is no safetensors file, or cut off: its header should have {length} bytes, the file has {size}",
+            hint=_AGAIN,
         )
     text = stream.read(length)
     if not text.startswith(b"{"):
@@ -243,7 +245,8 @@ def _headers(value: Any, what: str, *, start: int, size: int) -> dict[str, Heade
         end += header.length
     if end != size:
         raise UnsafeFile(
-            f"{what} is cut off or has bytes after its end: it should have {end} bytes and has {size}"
+            f"{what} is cut off or has bytes after its end: it should have {end} bytes and has {size}",
+            hint=_AGAIN,
         )
     return found
 

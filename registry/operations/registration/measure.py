@@ -43,6 +43,7 @@ SWITCHED = "line-adapter"
 """Id of the check that without its adapter a model is its base."""
 
 Texts = os.PathLike[str] | str | Sequence[Any]
+_SAVE_AGAIN = "if the loaded model is the right one: save it with save_pretrained and add that"
 
 
 @dataclass(frozen=True)
@@ -160,11 +161,11 @@ def measure(
             )
         except NotLoadable as error:
             if problems:
-                raise NotLoadable(said) from error
+                raise NotLoadable(said, hint=_SAVE_AGAIN) from error
             raise
         warnings, overruled = judge(found, forced, subject) if found is not None else ((), ())
         if problems:
-            raise NotLoadable(said)
+            raise NotLoadable(said, hint=_SAVE_AGAIN)
         return Measured(made, found, warnings, overruled)
 
 

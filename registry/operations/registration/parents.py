@@ -280,7 +280,7 @@ def declared_parent(
 
 
 def merged_into(home: Home, version: Version) -> Iterator[Version]:
-    """Yield the models into which adapters were merged to make a version, nearest first."""
+    """Yield the models into which adapters were merged, nearest first."""
     while version.kind == "merged":
         digest = next(parent.digest for parent in version.parents if parent.role == "base")
         base = _with_manifest(home, digest)

@@ -100,5 +100,6 @@ def _understood(code: int, answer: bytes, log: Path, subject: str) -> dict[str, 
     if not isinstance(reply, dict) or not {"result", "failure"} & set(reply):
         raise NotLoadable(f"{subject} cannot be read: {lines[-1] if lines else code!s:.300}")
     if "failure" in reply:
-        raise UnsafeFile(str(reply["failure"]))
+        kind = UnsafeFile if reply.get("is_unsafe", True) else NotLoadable
+        raise kind(str(reply["failure"]), hint=reply.get("hint"))
     return reply

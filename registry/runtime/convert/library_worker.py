@@ -92,12 +92,16 @@ def _convert_tokenizer(original: Path, converted: Path, earlier: Sequence[Path])
 def _tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
+    from registry.runtime.loading import missing_package
+
     try:
         return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # the library raises whatever it likes
         lines = str(error).strip().splitlines()
         raise Failure(
-            f"the library cannot load the tokenizer: {lines[0] if lines else type(error).__name__}"
+            f"the library cannot load the tokenizer: {lines[0] if lines else type(error).__name__}",
+            missing_package(error),
+            is_unsafe=False,
         ) from None
 
 
@@ -131,7 +135,8 @@ def _compare_models(original: Path, converted: Path, model_class: str) -> int:
         try:
             loaded.append(loading.load(folder, model_class, device="cpu"))
         except RegistryError as error:
-            raise Failure(str(error).replace(str(folder), "the model")) from None
+            message = str(error).replace(str(folder), "the model")
+            raise Failure(message, error.hint, is_unsafe=False) from None
     before, after = (_values(model) for model in loaded)
     if list(before) != list(after):
         name = sorted(set(before) ^ set(after))[0]

@@ -12,7 +12,13 @@ from registry.runtime.convert import sandbox
 
 
 class Failure(Exception):
-    """A reason for which a file cannot be converted, in one line."""
+    """A reason for which a file cannot be converted, in one line, and what helps."""
+
+    def __init__(self, reason: str, hint: str | None = None, *, is_unsafe: bool = True) -> None:
+        super().__init__(reason)
+        self.hint = hint
+        self.is_unsafe = is_unsafe
+        """Whether the file is refused; else the library cannot load the model."""
 
 
 def serve(work: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
@@ -27,7 +33,11 @@ def serve(work: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
     try:
         answer: dict[str, Any] = {"result": work(request)}
     except Failure as failure:
-        answer = {"failure": str(failure)}
+        answer = {
+            "failure": str(failure),
+            "hint": failure.hint,
+            "is_unsafe": failure.is_unsafe,
+        }
     except MemoryError:
         answer = {"failure": "it needs more memory than its size allows"}
     answer["network"] = "none" if has_no_network else "guarded"

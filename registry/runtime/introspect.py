@@ -15,6 +15,7 @@ from registry.errors import ForeignCode, Invalid, NotLoadable
 from registry.model_files.adapter.config import LEARN_A_PROMPT, LEAVES_THE_BASE, SHARE_TENSORS
 
 from .loading import CLASSES
+from .verify_loaded import input_embeddings
 
 _OURS = "sentence_transformers."
 _OF_ANOTHER_PART = re.compile(r"\.(lora_[AB]|modules_to_save|original_module)\.")
@@ -257,11 +258,7 @@ def _of_adapter(inner: Any, adapter: str) -> Iterator[tuple[str, Any]]:
 
 def _refuse_tokens_without_rows(live: Live) -> None:
     tokenizer = getattr(live.module, "tokenizer", None)
-    table = (
-        getattr(live.inner.get_input_embeddings(), "weight", None)
-        if hasattr(live.inner, "get_input_embeddings")
-        else None
-    )
+    table = getattr(input_embeddings(live.inner), "weight", None)
     added: dict[str, int] = getattr(tokenizer, "get_added_vocab", dict)()
     if table is None:
         return

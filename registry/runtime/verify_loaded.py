@@ -349,16 +349,24 @@ def _coarser(name: str, tensor: Any, stored: Stored, wish: Any) -> str | None:
     return f"parameter {name} is {live} in memory and {stored.dtype} in {stored.path.name}, and nobody asked for that"
 
 
+def input_embeddings(module: Any) -> Any:
+    """Return the token embeddings of a transformers model, or None if it has none.
+
+    CANINE, for example, hashes characters and does not implement the function.
+    """
+    try:
+        return module.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        return None
+
+
 def _table(model: Any) -> Any:
     for module in model.modules():
         if type(module).__name__ == "StaticEmbedding":
             return module.embedding.weight
         if type(module).__name__ == "SparseStaticEmbedding":
             return module.weight
-        if (
-            hasattr(module, "get_input_embeddings")
-            and (embeddings := module.get_input_embeddings()) is not None
-        ):
+        if (embeddings := input_embeddings(module)) is not None:
             return getattr(embeddings, "weight", None)
     return None
 

@@ -6,10 +6,10 @@ Source: peft 0.21, tuners/tuners_utils.py (check_target_module_exists), utils/ot
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from registry.core.facts import Files
+from registry.core.facts import Files, Tensor
 from registry.errors import NotLoadable
 from registry.model_files.config.parse import read_if_there
 from registry.model_files.layout.file_list import join
@@ -145,6 +145,38 @@ def rank_of(config: AdapterConfig, module: str) -> int | None:
     key = next((key for key in patterns if re.match(rf"(.*\.)?({key})$", module)), None)
     rank = config.rank if key is None else patterns[key]
     return rank if type(rank) is int else None
+
+
+ENCODER_ONLY = frozenset(
+    (
+        "blenderbot",
+        "blenderbot-small",
+        "longt5",
+        "m2m_100",
+        "marian",
+        "mt5",
+        "pegasus",
+        "pegasus_x",
+        "prophetnet",
+        "switch_transformers",
+        "t5",
+        "t5gemma",
+        "t5gemma2",
+        "udop",
+        "umt5",
+    )
+)
+"""Model types whose encoder only is loaded. Source: sentence-transformers 6.2,
+base/modules/transformer.py, `_ENCODER_ONLY_MODELS`."""
+_OF_A_DECODER = re.compile(r"(^|\.)decoder\.")
+
+
+def loaded_part(tensors: Sequence[Tensor], files: Files, folder: str) -> list[Tensor]:
+    """Return the tensors of a transformer without those of an unused decoder."""
+    settings = read_if_there(files, join(folder, "config.json"), set(files.paths()))
+    if settings.get("model_type") not in ENCODER_ONLY:
+        return list(tensors)
+    return [tensor for tensor in tensors if not _OF_A_DECODER.search(tensor.name)]
 
 
 def base_prefix(files: Files, folder: str) -> str | None:

@@ -18,7 +18,7 @@ from registry.model_files.adapter.config import (
     is_part,
 )
 from registry.model_files.adapter.structure import Fault, Shape, ends_with, faults
-from registry.model_files.adapter.targets import base_prefix
+from registry.model_files.adapter.targets import base_prefix, loaded_part
 from registry.model_files.facts import table_of
 from registry.model_files.layout.modules import TRANSFORMERS
 
@@ -476,7 +476,11 @@ def _faults(candidate: Candidate, kind: str) -> list[Fault]:
     config, parent = config_of(candidate), candidate.parent
     if config is None or parent is None:
         return []
-    base = within(parent.facts.weights.tensors, parent.layout)
+    base = loaded_part(
+        within(parent.facts.weights.tensors, parent.layout),
+        parent.files,
+        parent.layout.transformer,
+    )
     misfits = _faults_on(candidate, config, parent, base)
     if any(fault.kind == "module" for fault in misfits):
         # the library may rename or split tensors of the parent's files

@@ -12,6 +12,7 @@ from registry.core.facts import Token
 from registry.errors import NotLoadable
 from registry.model_files.config import edit
 from registry.model_files.weights.grow import Table, same_name, tables, weights_files
+from registry.runtime.verify_loaded import input_embeddings
 
 from .model2vec import MAPPING, folded_tables
 
@@ -166,7 +167,7 @@ def holders(model: Any, folder: Path) -> list[Holder]:
         Holder(module, place)
         for module, place in placed(model, folder)
         if type(module).__name__ in _STATIC
-        or hasattr(getattr(module, "model", None), "get_input_embeddings")
+        or input_embeddings(getattr(module, "model", None)) is not None
     ]
     if not found:
         kinds = ", ".join(type(module).__name__ for module in model)

@@ -8,6 +8,7 @@ from registry.errors import NotLoadable
 from registry.model_files.adapter.config import config_of
 from registry.model_files.adapter.targets import (
     BASE_PREFIX,
+    ENCODER_ONLY,
     check_patterns,
     is_targeted,
     live_names,
@@ -141,3 +142,18 @@ def test_what_a_class_with_a_head_calls_its_model_is_what_the_library_says():
 
     assert len(told) > 40
     assert {kind: BASE_PREFIX[kind] for kind in told} == told
+
+
+@pytest.mark.slow
+def test_the_types_of_which_the_library_loads_the_encoder_alone_are_listed():
+    from sentence_transformers.base.modules import transformer
+
+    text_types = {
+        config.model_type
+        for config, _, _ in transformer._ENCODER_ONLY_MODELS
+        if config.model_type not in ("moonshine", "whisper")
+    }
+    text_types -= {"t5gemma2_text"}  # an encoder by itself
+    text_types |= {transformer.T5GemmaConfig.model_type, transformer.T5Gemma2Config.model_type}
+
+    assert text_types == ENCODER_ONLY

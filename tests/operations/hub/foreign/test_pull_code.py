@@ -196,9 +196,9 @@ def test_pulled_code_loads_as_the_plain_library_loads_it(
         lively.loaded(local, "SentenceTransformer", trust_remote_code=True), texts
     )
     folder = model_with_code(tmp_path / "apart" / "model", repository="acme/impl")
-    publish(hub, "org/coded", folder)
+    publish(hub, "acme/coded", folder)
     publish(hub, "acme/impl", tmp_path / "apart" / "code")
-    there.ok("pull", "hf://org/coded", "--trust-code")
+    there.ok("pull", "hf://acme/coded", "--trust-code")
     with there.registry as reg:
         reg.resize("coded@1", "resized", ["zorvaxin"])
         for reference in ("coded@1", "resized@1"):
@@ -206,7 +206,7 @@ def test_pulled_code_loads_as_the_plain_library_loads_it(
             checkout = reg.checkout(reference).folder
             plainly = lively.loaded(checkout, "SentenceTransformer", trust_remote_code=True)
             assert lively.encodings(plainly, texts) == expected
-    there.ok("push", "resized@1", "--to", "org/resized", "--parents-to", "org", "--all-parents")
+    there.ok("push", "resized@1", "--to", "org/resized", "--parents-to", "org")
     elsewhere = there.empty(tmp_path / "elsewhere")
     elsewhere.ok("pull", "hf://org/resized", "--trust-code")
     assert len(approvals(elsewhere)) == 1

@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.core.digest import Digest, real
-from registry.core.facts import Adapter, Facts, Files, Tensor, Token, Vocabulary
+from registry.core.facts import SCHEMA, Adapter, Facts, Files, Tensor, Token, Vocabulary
 from registry.errors import UnsafeFile
 from registry.model_files.adapter.config import read_config
 from registry.model_files.config.parse import read_if_there
 from registry.model_files.config.types import NO_LENGTH
-from registry.model_files.layout.file_list import INDEX, join
+from registry.model_files.layout.file_list import INDEX, join, sentence_settings
 from registry.model_files.layout.layout import Layout
+from registry.model_files.tokenizer.ambiguous_tokens import loaded_normalizer
+from registry.model_files.tokenizer.panics import cause_of_panic
 from registry.model_files.tokenizer.pipeline import Pipeline, pipeline_of
-from registry.model_files.tokenizer.vocabulary import Tokenizer, added_over, read_tokenizer
+from registry.model_files.tokenizer.vocabulary import (
+    CONFIG,
+    Tokenizer,
+    added_over,
+    read_tokenizer,
+)
 from registry.util.gc_pause import uncollected
 
 from .weights import safetensors as _weights
@@ -43,6 +50,10 @@ class Inspection:
     pipeline: Pipeline
     """The canonical form of the tokenizer files, whose digest is in the facts."""
     not_finite: tuple[_weights.NotFinite, ...] = ()
+    normalizer: Mapping[str, Any] | None = None
+    """JSON of the normalizer that the loaded tokenizer has."""
+    panic: str | None = None
+    """Why the tokenizers library would panic at tokenizer.json."""
 
 
 def inspect(
@@ -53,6 +64,7 @@ def inspect(
     parent: Vocabulary | None = None,
     base_type: str | None = None,
     progress: Callable[[int], object] | None = None,
+    schema: int = SCHEMA,
 ) -> Inspection:
     """The facts of a folder; root is the token list of the root ancestor, None for a
     model that is its own.
@@ -64,10 +76,12 @@ def inspect(
     list, it has the same added tokens, and the root's is not read. The weights come
     first: they are hashed beside whoever copies them, while the vocabulary holds the
     interpreter, best when the copy waits for the disk. Raises what the readers raise:
-    UnsafeFile, NotLoadable, InvalidManifest.
+    UnsafeFile, NotLoadable, InvalidManifest. schema is that of the facts.
     """
     tensors, strange = _tensors(files, layout, progress)
-    tokenizer, parsed = read_tokenizer(files, layout.tokenizer)
+    tokenizer, parsed = read_tokenizer(
+        files, layout.tokenizer, has_added_tokens=schema > 1 and layout.adds_tokens
+    )
     with uncollected():
         pipeline = pipeline_of(parsed, files, layout, base_type)
     adapter = read_config(files, layout.transformer).facts if layout.is_adapter else None
@@ -78,12 +92,25 @@ def inspect(
     else:
         added = ()
     return Inspection(
-        _facts(files, layout, tokenizer, tensors, added, adapter, pipeline.digest),
+        _facts(files, layout, tokenizer, tensors, added, adapter, pipeline.digest).in_schema(
+            schema
+        ),
         tokenizer.blob,
         tokenizer.tokens,
         pipeline,
         tuple(strange),
+        _normalizer(files, layout, parsed.content if parsed is not None else None),
+        cause_of_panic(parsed.content) if parsed is not None else None,
     )
+
+
+def _normalizer(
+    files: Files, layout: Layout, content: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    paths = set(files.paths())
+    config = read_if_there(files, join(layout.tokenizer, CONFIG), paths)
+    lowercases = sentence_settings(files, layout.transformer, paths).get("do_lower_case")
+    return loaded_normalizer(content, config, lowercases=bool(lowercases))
 
 
 def _tensors(

@@ -28,12 +28,22 @@ from registry.errors import (
     NotLoadable,
     RegistryError,
 )
+from registry.model_files.tokenizer.panics import refusing_panics
 from registry.util.gc_pause import uncollected
 
 from .custom_code import running_code, verify_classes
-from .verify_loaded import ask, questions, refuse_no_row, rows
+from .verify_loaded import ask, equal_added_tokens, questions, refuse_no_row, rows
 
-__all__ = ["CLASSES", "ask", "encode", "load", "questions", "quiet", "rows"]
+__all__ = [
+    "CLASSES",
+    "ask",
+    "encode",
+    "equal_added_tokens",
+    "load",
+    "questions",
+    "quiet",
+    "rows",
+]
 
 CLASSES = ("SentenceTransformer", "CrossEncoder", "SparseEncoder", "MultiVectorEncoder")
 
@@ -223,7 +233,10 @@ def _peft_is(wanted: str) -> bool:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """While this holds, what the model libraries say goes to the logger `registry.libraries`; progress bars are off."""
+    """While this holds, what the model libraries say goes to the logger `registry.libraries`; progress bars are off.
+
+    A panic of a Rust library is raised as NotLoadable.
+    """
     from transformers.utils import logging as library
 
     library.get_logger()  # makes its handler now, else it would be made, and lost again, in here
@@ -236,7 +249,8 @@ def quiet() -> Iterator[None]:
         for logger in loggers:
             logger.handlers, logger.propagate = [_Forward()], False
         try:
-            yield
+            with refusing_panics():
+                yield
         finally:
             for logger, handlers, propagate in kept:
                 logger.handlers, logger.propagate = handlers, propagate

@@ -26,9 +26,9 @@ from registry.errors import NotLoadable
 from registry.model_files.folder import Folder
 from registry.model_files.layout.file_list import sentence_settings
 from registry.model_files.layout.layout import Layout
-from registry.model_files.layout.modules import TRANSFORMERS
 from registry.model_files.tokenizer.canonical_form import canonical_backend, differing
 from registry.model_files.tokenizer.equivalence import Decision, differences
+from registry.model_files.tokenizer.panics import refusing_panics
 from registry.model_files.tokenizer.prefix_tokens import legacy_prefixes, tokens_to_register
 from registry.model_files.tokenizer.vocabulary import SPECIAL_NAMES, TOKENIZER
 from registry.util.gc_pause import uncollected
@@ -84,7 +84,8 @@ def compare(
 
     def explain() -> str:
         components_text = differences(components, first.form, second.form)
-        text = shortest_difference(first.backend, second.backend)
+        with refusing_panics():
+            text = shortest_difference(first.backend, second.backend)
         if text is None:
             return f"{components_text}; no text with different ids found among {_TEXTS}"
         ids, expected = (side.backend.encode(*_arguments(text)).ids for side in (first, second))
@@ -116,17 +117,14 @@ def form_of(tokenizer: Any) -> dict[str, Any]:
 def load_tokenizer(files: Files, layout: Layout) -> LoadedTokenizer:
     """Build the tokenizer of a folder as Sentence Transformers does. Raises
     NotLoadable."""
-    kind = next(
-        (module.type for module in layout.modules if module.folder == layout.transformer), None
-    )
     with tempfile.TemporaryDirectory(prefix="registry-tokenizer-") as name:
         folder = Path(name)
         _lay_out(files, layout, folder)
         try:
-            is_static = kind is not None and kind not in TRANSFORMERS
-            tokenizer = (_static if is_static else _of_a_transformer)(folder)
-            _register_prefixes(tokenizer, legacy_prefixes(files, layout))
-            form = form_of(tokenizer)
+            with refusing_panics():
+                tokenizer = (_of_a_transformer if layout.adds_tokens else _static)(folder)
+                _register_prefixes(tokenizer, legacy_prefixes(files, layout))
+                form = form_of(tokenizer)
         except NotLoadable:
             raise
         except Exception as error:  # the libraries raise any class for files they cannot read

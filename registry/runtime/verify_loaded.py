@@ -14,6 +14,7 @@ from typing import Any
 from registry.core.facts import Facts, Token
 from registry.errors import Invalid
 from registry.model_files.config.defaults import similarity
+from registry.model_files.tokenizer.ambiguous_tokens import equal_tokens_of
 from registry.model_files.weights.safetensors import TORCH
 
 from .converted_tensors import Conversion, conversions
@@ -45,6 +46,12 @@ def without_rows(model: Any, ids: Iterable[int]) -> list[str]:
     if backend is None or count is None:
         return []
     return [backend.id_to_token(id) or str(id) for id in dict.fromkeys(ids) if id >= count]
+
+
+def equal_added_tokens(model: Any) -> tuple[tuple[Token, ...], ...]:
+    """Return the groups of added tokens that the loaded tokenizer cannot tell apart."""
+    backend = _backend(model)
+    return () if backend is None else equal_tokens_of(backend)
 
 
 def no_row(text: str, tokens: Sequence[str]) -> Invalid:

@@ -269,12 +269,8 @@ def test_a_resized_base_whose_tokens_no_text_finds_is_told(reg, made, tmp_path):
     tokenizer = lively.loaded(folder, "SentenceTransformer").tokenizer
     assert tokenizer("Zorvaxin")["input_ids"] == tokenizer("zorvaxin")["input_ids"]
 
-    (warning,) = reg.add(folder, "child", parent="base@1", measure=False).warnings
-
-    assert (
-        warning
-        == "registry resize would have refused: 'Zorvaxin' and 'zorvaxin' are one after normalisation, so one is never found"
-    )
+    with raises(NotLoadable, "'Zorvaxin'", "'zorvaxin'", check="ambiguous-tokens"):
+        reg.add(folder, "child", parent="base@1", measure=False)
 
 
 def test_layers_that_a_configuration_leaves_out_are_refused(reg, made, tmp_path):

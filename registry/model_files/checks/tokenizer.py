@@ -10,6 +10,7 @@ from registry.core.text import counted
 from registry.errors import InvalidTokens, NotLoadable, ParentMismatch
 from registry.model_files.config.parse import read_if_there
 from registry.model_files.layout.file_list import join
+from registry.model_files.tokenizer import ambiguous_tokens
 from registry.model_files.tokenizer.base_vocabulary import lexicon_of
 from registry.model_files.tokenizer.equivalence import spoken
 from registry.model_files.tokenizer.pipeline import model_type_of
@@ -136,6 +137,44 @@ def metaspace_settings_agree(candidate: Candidate) -> Problem | None:
                 'set prepend_scheme to "never" in its pre_tokenizer and decoder',
             )
     return None
+
+
+@check(
+    "tokenizer-panic",
+    "the tokenizers library can read tokenizer.json",
+    "protects from files at which the library panics or ends the process",
+    NotLoadable,
+)
+def library_can_read_the_tokenizer(candidate: Candidate) -> Problem | None:
+    """Nothing in tokenizer.json is a known cause of a panic."""
+    inspection = candidate.inspection
+    cause = inspection.panic
+    if cause is None:
+        empty = ambiguous_tokens.empty_token_in(inspection.tokens, inspection.normalizer)
+        if empty is None:
+            return None
+        return Problem(
+            f"the added token {empty.content!r} (id {empty.id}) is empty after normalisation, at "
+            "which the tokenizers library panics",
+            'set "normalized": false in tokenizer.json and tokenizer_config.json for it',
+        )
+    path = join(candidate.layout.tokenizer, "tokenizer.json")
+    return Problem(f"the tokenizers library cannot read {path}: {cause}", "download it again")
+
+
+@check(
+    ambiguous_tokens.CHECK,
+    "added tokens differ after normalisation",
+    "protects from a tokenizer that chooses between two ids at random at each load",
+    NotLoadable,
+)
+def added_tokens_differ(candidate: Candidate) -> Problem | None:
+    """No two normalised added tokens are equal after normalisation."""
+    inspection = candidate.inspection
+    groups = ambiguous_tokens.equal_tokens_in(inspection.tokens, inspection.normalizer)
+    if not groups:
+        return None
+    return Problem(ambiguous_tokens.describe_equal(groups), ambiguous_tokens.HINT)
 
 
 @check(

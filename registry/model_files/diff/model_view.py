@@ -6,7 +6,7 @@ Only headers and configurations are read here. A tensor's name is the one that t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -150,7 +150,9 @@ class Side:
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer as its files say it."""
-        return read_vocabulary(self.files, self.layout.tokenizer)
+        return read_vocabulary(
+            self.files, self.layout.tokenizer, has_added_tokens=self.layout.adds_tokens
+        )
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -424,3 +426,12 @@ def matched(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, st
             }
             best = max(best, whole, key=len)
     return best
+
+
+AreEquivalent = Callable[[Side, Side], bool]
+"""Function that decides whether two tokenizers give equal ids for every text."""
+
+
+def have_equal_pipelines(before: Side, after: Side) -> bool:
+    """Return whether the files alone show that two tokenizers are equivalent."""
+    return before.pipeline.digest == after.pipeline.digest

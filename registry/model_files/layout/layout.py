@@ -58,6 +58,15 @@ class Layout:
     architecture: str | None = None
     """The first of `architectures` in the transformer's config.json."""
 
+    @property
+    def adds_tokens(self) -> bool:
+        """Whether transformers loads the tokenizer, which adds tokens from other files.
+
+        A StaticEmbedding reads tokenizer.json alone.
+        """
+        types = [module.type for module in self.modules if module.folder == self.transformer]
+        return not types or types[0] in TRANSFORMERS
+
 
 def layout(
     files: Files, *, class_hint: str | None = None, parent_class: str | None = None

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
+from .panics import refusing_panics
+
 _LONE_PREFIXES = frozenset({"▁", "Ġ", "##", "</w>"})
 
 
@@ -163,7 +165,8 @@ def lexicon_of(content: bytes) -> Lexicon | None:
     from tokenizers import Tokenizer
 
     try:
-        return Lexicon(Tokenizer.from_str(content.decode("utf-8")))
+        with refusing_panics():
+            return Lexicon(Tokenizer.from_str(content.decode("utf-8")))
     except Exception:  # tokenizers raises that very class, whatever is wrong
         return None
 

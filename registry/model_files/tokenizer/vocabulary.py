@@ -22,11 +22,12 @@ from registry.errors import InvalidManifest, NotLoadable, UnsafeFile
 from registry.model_files.config.parse import read_if_there, read_object
 from registry.util.gc_pause import uncollected
 
+from .added_at_load import tokens_added_at_load
 from .canonical_form import compact_json, digest_of_text
 from .tokenizer_json import TokenizerJson
 
 TOKENIZER, CONFIG, WORDS = "tokenizer.json", "tokenizer_config.json", "vocab.txt"
-_SPECIAL_MAP = "special_tokens_map.json"
+_SPECIAL_MAP, ADDED = "special_tokens_map.json", "added_tokens.json"
 ADAPTER = "adapter_config.json"
 ID_LIMIT = 10_000_000
 """Ids above this are a fault of the file, not a vocabulary; every row would have to be in memory."""
@@ -93,22 +94,28 @@ class Tokenizer:
     """The vocabulary blob: canonical JSON of [id, content, special, lstrip, rstrip, single_word, normalized], by id."""
 
 
-def read_vocabulary(files: Files, folder: str = "") -> Tokenizer:
+def read_vocabulary(files: Files, folder: str = "", *, has_added_tokens: bool = True) -> Tokenizer:
     """The tokenizer in a folder of a model. Raises NotLoadable where there is none, UnsafeFile for an impossible one."""
-    return read_tokenizer(files, folder)[0]
+    return read_tokenizer(files, folder, has_added_tokens=has_added_tokens)[0]
 
 
-def read_tokenizer(files: Files, folder: str = "") -> tuple[Tokenizer, TokenizerJson | None]:
+def read_tokenizer(
+    files: Files, folder: str = "", *, has_added_tokens: bool = True
+) -> tuple[Tokenizer, TokenizerJson | None]:
     """Return the tokenizer in a folder, and its parsed tokenizer.json; None without
     that file.
 
+    has_added_tokens: tokens that only tokenizer_config.json or added_tokens.json lists are
+    tokens, as they are for transformers. Facts of schema 1 lack them.
     Raises NotLoadable, UnsafeFile.
     """
     with uncollected():
-        return _read(files, folder)
+        return _read(files, folder, has_added_tokens)
 
 
-def _read(files: Files, folder: str) -> tuple[Tokenizer, TokenizerJson | None]:
+def _read(
+    files: Files, folder: str, has_added_tokens: bool
+) -> tuple[Tokenizer, TokenizerJson | None]:
     there = set(files.paths())
     path, words, config_path = (
         f"{folder}/{name}" if folder else name for name in (TOKENIZER, WORDS, CONFIG)
@@ -137,6 +144,14 @@ def _read(files: Files, folder: str) -> tuple[Tokenizer, TokenizerJson | None]:
             if (f"{folder}/{ADAPTER}" if folder else ADAPTER) in there
             else "use the tokenizer of another folder with --tokenizer DIR",
         )
+    if has_added_tokens:
+        special_map, added = (
+            _object_if_malformed_empty(files, f"{folder}/{name}" if folder else name)
+            for name in (_SPECIAL_MAP, ADDED)
+        )
+        size = len(tokens) if parsed is None else len(parsed.content["model"]["vocab"])
+        more = tokens_added_at_load(tokens, size, config, special_map, added, SPECIAL_NAMES)
+        tokens = _by_id([*tokens, *more], config_path) if more else tokens
     blob = vocabulary_bytes(tokens)
     digest = digest_of(blob)
     settings = compact_json(settings_of(config))
@@ -386,6 +401,14 @@ def side_of(files: Files, folder: str, what: str) -> str:
 
 def _object_if_there(files: Files, path: str) -> dict[str, Any]:
     return read_if_there(files, path, set(files.paths()))
+
+
+def _object_if_malformed_empty(files: Files, path: str) -> dict[str, Any]:
+    """Return the object of a file that a check refuses where it is malformed."""
+    try:
+        return _object_if_there(files, path)
+    except NotLoadable:
+        return {}
 
 
 def _content(token: object) -> str | None:

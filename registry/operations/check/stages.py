@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry.core.facts import Facts, Files
+from registry.core.facts import SCHEMA, Facts, Files
 from registry.core.reference import looks_like_path, path_of
 from registry.core.version import Version
-from registry.errors import ParentNotFound
+from registry.errors import ParentNotFound, RegistryError
 from registry.home.home import Home
 from registry.operations.registration.kinds import (
     compared_with_evidence,
@@ -118,17 +118,25 @@ def of_version(home: Home, version: Version) -> Stage:
         class_hint=None if "modules.json" in files.paths() else version.model_class,
         parent_class=version.model_class,
     )
+    try:
+        schema = facts_of(home, version).schema
+    except RegistryError:  # the comparison with the recorded facts reports it
+        schema = SCHEMA
     if parent is None:
-        return Stage(
-            version.reference, version, files, layout, inspect(files, layout, root=None), None
-        )
+        inspection = inspect(files, layout, root=None, schema=schema)
+        return Stage(version.reference, version, files, layout, inspection, None)
     for vocabulary in {line[-1].vocabulary, parent.vocabulary}:
         home.blobs.read(
             vocabulary
         )  # where token lists are equal nobody looks into them, and whether they are there is asked here
     root, view = tokens_of(home, line[-1].vocabulary), _registered(home, parent)
     found = inspect(
-        files, layout, root=root, parent=view.facts.vocabulary, base_type=base_type_of(view)
+        files,
+        layout,
+        root=root,
+        parent=view.facts.vocabulary,
+        base_type=base_type_of(view),
+        schema=schema,
     )
     return Stage(version.reference, version, files, layout, found, view, parent_version=parent)
 

@@ -13,6 +13,7 @@ from registry.core.text import counted
 from registry.core.version import Version
 from registry.errors import RegistryError, reason
 from registry.home.home import Home
+from registry.model_files.tokenizer.ambiguous_tokens import CHECK as AMBIGUOUS_TOKENS
 from registry.operations.shared.resolve import facts_of
 from registry.results.check import FAILED, FORCED, OK, UNMEASURED, WARNED, Outcome
 
@@ -126,10 +127,13 @@ def structure(stage: Stage) -> Iterator[Outcome]:
 
 
 def _was_accepted_before(check_id: str, stage: Stage) -> bool:
-    """Return whether a registered version passed the check of tokenizers in schema 1.
+    """Return whether a registered version passed the checks when it was registered.
 
-    Schema 1 compared the digests of the files alone.
+    Schema 1 compared the digests of tokenizer files alone, and there was no check of
+    added tokens that are equal after normalisation.
     """
+    if check_id == AMBIGUOUS_TOKENS:
+        return stage.version is not None
     return (
         check_id == "adapter-tokenizer"
         and stage.version is not None

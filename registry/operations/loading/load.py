@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,9 @@ from . import multi_adapter
 from .checkout import folders_of, home_checkout
 
 if TYPE_CHECKING:
+    from registry.core.facts import Token
     from registry.runtime.model_state import ModelState
+    from registry.runtime.probes import Difference
 
 _DAY = 24 * 60 * 60
 _CHANGES = 3
@@ -96,6 +98,9 @@ def load(
         )
     model.eval()  # as encoding does, so that the modes are equal before and after it
     state = described()
+    equal_tokens = loading.equal_added_tokens(model)
+    if equal_tokens:
+        _compare_ids(home, found, model, equal_tokens, probes)
     if probes != "skip" and found.probes is not None:
         _probe(home, found, found.probes, folder, model, kwargs, probes)
         model.eval()
@@ -247,6 +252,43 @@ def encode(model: Any, inputs: Iterable[Any]) -> Iterator[Any]:
     from registry.runtime import loading
 
     return iter(loading.encode(model, list(inputs)))
+
+
+def _compare_ids(
+    home: Home, version: Version, model: Any, groups: Sequence[Sequence[Token]], probes: str
+) -> None:
+    """Compare the ids of added tokens between which the tokenizer chooses at random.
+
+    Such versions were registered before the check ambiguous-tokens existed. Each load may
+    choose other ids, so the environments in which probes passed count for nothing.
+    """
+    from registry.model_files.tokenizer.ambiguous_tokens import describe_equal
+    from registry.runtime.probes import other_ids, parse
+
+    ids = {token.id for group in groups for token in group}
+    differences: tuple[Difference, ...] = ()
+    contained: frozenset[int] = frozenset()
+    if version.probes is not None:
+        recorded = parse(home.blobs.read(version.probes))
+        differences, contained = other_ids(model, recorded, ids)
+    if differences:
+        message = (
+            f"{version.reference} was loaded with other token ids than it was registered with: "
+            f"{differences[0]} ({describe_equal(groups)})"
+        )
+        if probes != "warn":
+            raise ProbeMismatch(
+                message,
+                hint="load it again until the ids agree, or resize and train again with one "
+                "spelling of these tokens",
+            )
+        home.warn(message)
+    unproved = [group for group in groups if not any(token.id in contained for token in group)]
+    if unproved:
+        home.warn(
+            f"{version.reference}: {describe_equal(unproved)}; no probe contains them, so whether "
+            "the ids are those of the registration is not known"
+        )
 
 
 def _probe(

@@ -151,6 +151,7 @@ def measure(
         problems = loading.ask(
             model, subject.facts, folder=folder, adapter=subject.facts.adapter is not None
         )
+        refuse_equal_tokens(loading.equal_added_tokens(model))
         said = f"it was loaded as users will load it, and is not what lies in its files: {'; '.join(problems[:3])}"
         try:
             made = probes.record(model, subject.facts.vocabulary.added, given)
@@ -167,6 +168,19 @@ def measure(
         if problems:
             raise NotLoadable(said, hint=_SAVE_AGAIN)
         return Measured(made, found, warnings, overruled)
+
+
+def refuse_equal_tokens(groups: Sequence[Sequence[Token]]) -> None:
+    """Raise NotLoadable for added tokens that the loaded tokenizer cannot tell apart.
+
+    The check of the files knows the normalizers of the most frequent classes only.
+    """
+    if groups:
+        from registry.model_files.checks import Problem, refusal
+        from registry.model_files.tokenizer import ambiguous_tokens
+
+        problem = Problem(ambiguous_tokens.describe_equal(groups), ambiguous_tokens.HINT)
+        raise refusal(NotLoadable, ambiguous_tokens.CHECK, problem, judgement=False)
 
 
 def keep_probes(home: Home, model: Any, added: Sequence[Token]) -> Digest:

@@ -5,7 +5,7 @@ and compared within a tolerance: another processor or library adds in another or
 no probe uses can change unseen. Nothing of the model is changed: it computes in float32 for the moment, whatever it is stored in.
 """
 
-from .compare import FAIL, WARN, Difference, compare, few, largest, measure, unmeasured
+from .compare import FAIL, WARN, Difference, compare, few, largest, measure, other_ids, unmeasured
 from .probe import Given, Probe, Probes, dense, parse
 from .record import (
     TEXTS,
@@ -39,6 +39,7 @@ __all__ = [
     "ids_of",
     "largest",
     "measure",
+    "other_ids",
     "parse",
     "probe",
     "record",

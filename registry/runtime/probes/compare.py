@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from registry.core.digest import real
 from registry.errors import ProbeMismatch
 
 from .probe import Probe, Probes, dense
-from .record import again, dtype_of
+from .record import again, dtype_of, ids_again
 
 WARN = 1e-6
 """Above this a difference is more than was ever seen between processors and batches; below FAIL it is told, not refused."""
@@ -72,6 +72,27 @@ def compare(model: Any, recorded: Probes) -> tuple[Difference, ...]:
     )
     found = (measure(before, now, tolerance) for before, now in again(model, recorded))
     return tuple(item for item in found if item is not None and item.amount > tolerance)
+
+
+def other_ids(
+    model: Any, recorded: Probes, ids: Container[int]
+) -> tuple[tuple[Difference, ...], frozenset[int]]:
+    """Return the probes with other token ids now, and which of `ids` the probes contain.
+
+    Only probes that contain one of `ids` are compared.
+    """
+    differences, contained = [], set[int]()
+    for before in recorded.probes:
+        common = {id for id in before.ids if id in ids}
+        if not common:
+            continue
+        contained |= common
+        now = ids_again(model, before)
+        if now != before.ids:
+            text = " | ".join(before.text)
+            changed = f"token ids were {few(before.ids)} and are {few(now)}"
+            differences.append(Difference(text, changed, math.inf, 0.0))
+    return tuple(differences), frozenset(contained)
 
 
 def largest(before: Probes, now: Probes) -> Difference | None:

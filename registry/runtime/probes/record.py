@@ -13,6 +13,7 @@ from typing import Any
 from registry.core.facts import Token
 from registry.core.text import counted
 from registry.errors import Invalid, NotLoadable
+from registry.model_files.tokenizer.panics import refusing_panics
 from registry.runtime.verify_loaded import no_row, without_rows
 
 from .probe import Given, Probe, Probes
@@ -126,6 +127,12 @@ def again(model: Any, recorded: Probes) -> Iterator[tuple[Probe, Probe]]:
             if encoded:
                 after = (_probe(model, text, prompt, encoded=True) for text in texts)
             yield from zip(before, after, strict=True)
+
+
+def ids_again(model: Any, probe: Probe) -> tuple[int, ...]:
+    """Return the token ids that the text of a probe has now."""
+    item = probe.text if len(probe.text) > 1 else probe.text[0]
+    return tuple(_ids(model, item, probe.prompt or ""))
 
 
 def probe(model: Any, text: str) -> Probe:
@@ -332,7 +339,8 @@ def still(model: Any) -> Iterator[None]:
             tensor.data = data.float()
         for name in cut:
             setattr(model, name, None)
-        yield
+        with refusing_panics():
+            yield
     finally:
         for tensor, data in coarse:
             tensor.data = data

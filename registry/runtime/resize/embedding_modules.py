@@ -140,10 +140,35 @@ class Holder:
             )
             self.tokenizer.save_pretrained(str(folder))
             return
+        # Ids of new tokens in tokenizer.json follow those that it lists.
+        unlisted = self._unlisted(folder / "tokenizer.json")
         for name, change in changes.items():
             path = folder / name
             if path.is_file():
-                path.write_text(change(path.read_text("utf-8"), added, name), "utf-8")
+                tokens = [*unlisted, *added] if name == "tokenizer.json" else added
+                path.write_text(change(path.read_text("utf-8"), tokens, name), "utf-8")
+
+    def _unlisted(self, path: Path) -> list[Token]:
+        """Return the tokens that the library added from other files than tokenizer.json."""
+        if not hasattr(self.tokenizer, "backend_tokenizer"):
+            return []
+        content = edit.parse(path.read_text("utf-8"), path.name)
+        vocabulary = (content.get("model") or {}).get("vocab") or {}
+        entries = vocabulary if isinstance(vocabulary, dict) else (entry[0] for entry in vocabulary)
+        listed = {*entries, *(token["content"] for token in content.get("added_tokens") or ())}
+        return [
+            Token(
+                id,
+                token.content,
+                token.special,
+                token.lstrip,
+                token.rstrip,
+                token.single_word,
+                token.normalized,
+            )
+            for id, token in sorted(self.backend.get_added_tokens_decoder().items())
+            if token.content not in listed
+        ]
 
     def write_rows(self, folder: Path, rows: int) -> None:
         """Set the number of rows in the configuration in the folder, a copy of this one's."""

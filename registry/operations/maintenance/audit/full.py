@@ -58,8 +58,13 @@ def check_facts(
     return findings
 
 
-def facts_of(home: Home, manifest: _manifest.Manifest, root: Version | None) -> tuple[Facts, bytes]:
-    """(facts, vocabulary's blob) of a stored version, computed from its files. root is its root ancestor, None for its own."""
+def facts_of(
+    home: Home, manifest: _manifest.Manifest, root: Version | None, schema: int
+) -> tuple[Facts, bytes]:
+    """Return the facts and the vocabulary's blob of a stored version, from its files.
+
+    root is its root ancestor, None for its own.
+    """
     from registry.model_files.facts import inspect
     from registry.model_files.layout import layout
     from registry.model_files.tokenizer.vocabulary import parse_vocabulary
@@ -71,6 +76,7 @@ def facts_of(home: Home, manifest: _manifest.Manifest, root: Version | None) -> 
         layout(files, class_hint=manifest.model_class, parent_class=manifest.model_class),
         root=tokens,
         base_type=_base_type(home, manifest),
+        schema=schema,
     )
     return found.facts, found.vocabulary
 
@@ -98,18 +104,17 @@ def _is_bad(home: Home, version: Version, root: Version, bad: set[Digest]) -> bo
 
 
 def _differing(home: Home, version: Version, root: Version) -> str | None:
+    from registry.core.facts import parse
+
     manifest = _manifest.parse(home.blobs.read(version.digest))
+    recorded = home.blobs.read(version.facts)
+    before = parse(recorded)
     try:
         facts, vocabulary = facts_of(
-            home, manifest, root if root.digest != version.digest else None
+            home, manifest, root if root.digest != version.digest else None, before.schema
         )
     except RegistryError as error:
         return error.with_hint()
-    recorded = home.blobs.read(version.facts)
-    from registry.core.facts import parse
-
-    before = parse(recorded)
-    facts = facts.in_schema(before.schema)
     if facts.to_bytes() == recorded and home.blobs.read(version.vocabulary) == vocabulary:
         return None
     names = [

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from registry.core import manifest as _manifest
 from registry.core.digest import Digest, digest_of, digest_of_stream
+from registry.core.facts import SCHEMA
 from registry.core.manifest import File, Manifest, Parent
 from registry.core.progress import Progress
 from registry.core.settings import config_path, read_config
@@ -308,13 +309,14 @@ def _derive(home: Home, needs: Needs, bad: dict[Digest, None]) -> list[Mended]:
     for line in lines:
         version, root = line[0], line[-1]
         with contextlib.suppress(RegistryError):
-            facts, vocabulary = facts_of(
-                home,
-                _manifest.parse(home.blobs.read(version.digest)),
-                root if root.digest != version.digest else None,
-            )
-            # The lost facts may have been recorded in either schema.
-            for content in (facts.to_bytes(), facts.in_schema(1).to_bytes(), vocabulary):
+            manifest = _manifest.parse(home.blobs.read(version.digest))
+            contents: list[bytes] = []
+            for schema in (1, SCHEMA):  # the lost facts may have been recorded in either
+                facts, vocabulary = facts_of(
+                    home, manifest, root if root.digest != version.digest else None, schema
+                )
+                contents += (facts.to_bytes(), vocabulary)
+            for content in contents:
                 digest = digest_of(content)
                 if digest in bad:
                     del bad[home.blobs.add(content)]

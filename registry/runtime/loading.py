@@ -233,8 +233,9 @@ def _peft_is(wanted: str) -> bool:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """While this holds, what the model libraries say goes to the logger `registry.libraries`; progress bars are off.
+    """Send the messages of the model libraries to the logger `registry.libraries`.
 
+    Progress bars are off.
     A panic of a Rust library is raised as NotLoadable.
     """
     from transformers.utils import logging as library

@@ -14,7 +14,7 @@ from . import (
     weights as _weights,
 )
 from .advice import advise
-from .model_view import Side
+from .model_view import AreEquivalent, Side, have_equal_pipelines
 from .tensor_reader import Reader
 
 __all__ = ["Side", "compare"]
@@ -28,8 +28,15 @@ def compare(
     metrics: tuple[Mapping[str, str], Mapping[str, str]],
     digests: tuple[Digest | None, Digest | None],
     progress: Callable[[int, int], object],
+    are_equivalent: AreEquivalent = have_equal_pipelines,
 ) -> Difference:
-    """All that differs. contents are path to digest of each side's own files; progress gets bytes done and their total."""
+    """Return all that differs.
+
+    contents are path to digest of each side's own files; progress gets bytes done and
+    their total.
+
+    are_equivalent decides whether two tokenizers with other files give equal ids.
+    """
     tokens = (
         []
         if before.vocabulary_digest == after.vocabulary_digest
@@ -49,7 +56,8 @@ def compare(
         tensors, same, formed = _weights.compare(before, after, reader, count)
         effects = _effects.effects(before, after, reader, formed)
         read = reader.read
-    settings, texts = _settings.compare(before, after), _settings.texts(before, after)
+    settings = _settings.compare(before, after, are_equivalent)
+    texts = _settings.texts(before, after)
     sides = [
         Compared(side.title, side.kind, side.layout.model_class, digest)
         for side, digest in zip((before, after), digests, strict=True)

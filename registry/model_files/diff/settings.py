@@ -33,7 +33,7 @@ from registry.model_files.tokenizer.vocabulary import (
 )
 from registry.results.diff import SettingChange, TextChange
 
-from .model_view import Side
+from .model_view import AreEquivalent, Side, have_equal_pipelines
 
 _AREAS = {"Pooling": "pooling", "SpladePooling": "pooling", "Normalize": "normalisation"}
 _DEFAULTS: Mapping[str, object] = {
@@ -72,8 +72,13 @@ _DTYPE = (".dtype", ".torch_dtype")
 _TEXT_LIMIT = 1 << 20
 
 
-def compare(before: Side, after: Side) -> list[SettingChange]:
-    """Every setting with another value, by area."""
+def compare(
+    before: Side, after: Side, are_equivalent: AreEquivalent = have_equal_pipelines
+) -> list[SettingChange]:
+    """Every setting with another value, by area.
+
+    are_equivalent decides whether two tokenizers with other files give equal ids.
+    """
     old, new = _settings(before), _settings(after)
     found = [
         SettingChange(area, key, old.get((area, key)), new.get((area, key)))
@@ -82,7 +87,7 @@ def compare(before: Side, after: Side) -> list[SettingChange]:
     ]
     if before.tokenizer_digest != after.tokenizer_digest:
         found += _tokenizer_json(before, after)
-        if before.pipeline.digest == after.pipeline.digest:
+        if are_equivalent(before, after):
             spelling = SettingChange("tokenizer", SPELLING, "same tokens", "other spelling")
             return [spelling, *(change for change in found if not _is_spelling(change))]
     return found

@@ -15,7 +15,7 @@ from registry.model_files.layout.file_list import join
 from registry.model_files.tokenizer.vocabulary import settings_of
 from registry.results.drift import PiecesChange
 
-from .model_view import Side
+from .model_view import AreEquivalent, Side, have_equal_pipelines
 
 _WORD = re.compile(r"\w(?:[\w'’-]*\w)?")
 _FLAGS = {
@@ -68,12 +68,14 @@ def counts(tokenizer: Any, texts: Iterable[str]) -> Counter[int]:
     return found
 
 
-def changed(before: Side, after: Side, texts: Iterable[str]) -> list[PiecesChange]:
+def changed(
+    before: Side,
+    after: Side,
+    texts: Iterable[str],
+    are_equivalent: AreEquivalent = have_equal_pipelines,
+) -> list[PiecesChange]:
     """Words of the texts that fall into other pieces, the most frequent first."""
-    if (
-        before.tokenizer_digest == after.tokenizer_digest
-        or before.pipeline.digest == after.pipeline.digest
-    ):
+    if before.tokenizer_digest == after.tokenizer_digest or are_equivalent(before, after):
         return []
     tokenizers = [backend(side.files, side.layout.tokenizer) for side in (before, after)]
     if None in tokenizers:

@@ -26,7 +26,7 @@ def tokens_added_at_load(
     added: Mapping[str, Any],
     names: Sequence[str],
 ) -> list[Token]:
-    """Return the tokens that are added to the token list of tokenizer.json or vocab.txt.
+    """Return the tokens that are added to those of tokenizer.json or vocab.txt.
 
     Arguments:
         tokens: The token list.
@@ -38,15 +38,15 @@ def tokens_added_at_load(
     """
     contents = {token.content for token in tokens}
     highest = max((token.id for token in tokens), default=-1)
-    result: list[Token] = []
+    new_tokens: list[Token] = []
     for content, flags in _listed(config, special_map, added, names):
         if not content or content in contents:
             continue
         contents.add(content)
         # tokenizers, added_vocabulary.rs, add_tokens: ids of the files are not asked
         highest = max(highest + 1, vocabulary_size)
-        result.append(Token(highest, content, **flags))
-    return result
+        new_tokens.append(Token(highest, content, **flags))
+    return new_tokens
 
 
 def _listed(

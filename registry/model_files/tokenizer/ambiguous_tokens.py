@@ -1,7 +1,7 @@
 """Added tokens that become equal after normalisation, so that chance decides their id.
 
-The tokenizers library searches normalised texts for all normalised added tokens at once.
-It collects them from a hash map of random order, and of two equal patterns the first one
+The tokenizers library searches normalised texts for all normalised added tokens. It
+collects them from a hash map of random order, and of two equal patterns the first
 wins. Source: tokenizers 0.23, added_vocabulary.rs, refresh_added_tokens.
 """
 
@@ -33,7 +33,7 @@ def equal_tokens(
 ) -> tuple[tuple[Token, ...], ...]:
     """Return the groups of added tokens that are equal after normalisation, by id.
 
-    Tokens that are not normalised are searched for before, each as it is spelled.
+    Tokens that are not normalised are searched for first, in unchanged texts.
     """
     groups: dict[str, list[Token]] = {}
     for token in tokens:
@@ -71,7 +71,7 @@ def equal_tokens_in(
 
 
 def empty_token_in(tokens: Iterable[Token], normalizer: Mapping[str, Any] | None) -> Token | None:
-    """Return an added token of which normalisation leaves nothing, or None.
+    """Return an added token that is empty after normalisation, or None.
 
     The library finds it between any two bytes, and panics inside a character.
     """
@@ -109,8 +109,8 @@ def loaded_normalizer(
 ) -> dict[str, Any] | None:
     """Return the JSON of the normalizer that a loaded tokenizer has.
 
-    Classes like BertTokenizer build theirs from tokenizer_config.json and ignore that of
-    tokenizer.json. `lowercases` is `do_lower_case` of Sentence Transformers.
+    Classes like BertTokenizer build theirs from tokenizer_config.json and ignore that
+    of tokenizer.json. `lowercases` is `do_lower_case` of Sentence Transformers.
     """
     settings = settings_of(config)
     normalizer = content.get("normalizer") if content is not None else None

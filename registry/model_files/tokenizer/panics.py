@@ -1,8 +1,8 @@
 """Panics of the tokenizers library: known causes in tokenizer.json, and a guard.
 
-Rust prints a panic to standard error before Python sees it, and a panic while a value is
-dropped ends the process. Causes that the file shows are refused before the library reads
-it. Found by mutations of tokenizer.json with tokenizers 0.23.
+Rust prints a panic to standard error before Python sees it, and a panic while a value
+is dropped ends the process. Causes that the file shows are refused before the library
+reads it. Found by mutations of tokenizer.json with tokenizers 0.23.
 """
 
 from __future__ import annotations
@@ -96,8 +96,7 @@ def _short_merge(model: object) -> str | None:
 def refusing_panics() -> Iterator[None]:
     """Raise NotLoadable for a panic of a Rust library; raise everything else unchanged.
 
-    pyo3 raises a panic as `PanicException`, which is a BaseException and can be imported
-    from nowhere.
+    pyo3 raises a panic as `PanicException`, a BaseException without an importable name.
     """
     try:
         yield

@@ -105,8 +105,8 @@ def read_tokenizer(
     """Return the tokenizer in a folder, and its parsed tokenizer.json; None without
     that file.
 
-    has_added_tokens: tokens that only tokenizer_config.json or added_tokens.json lists are
-    tokens, as they are for transformers. Facts of schema 1 lack them.
+    has_added_tokens: tokens that only tokenizer_config.json or added_tokens.json lists
+    are tokens, as they are for transformers. Facts of schema 1 lack them.
     Raises NotLoadable, UnsafeFile.
     """
     with uncollected():

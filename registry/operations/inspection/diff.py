@@ -49,6 +49,7 @@ def diff(
 
 def _compare(home: Home, one: Given, other: Given, progress: Progress) -> Difference:
     from registry.model_files.diff import compare
+    from registry.operations.shared.tokenizer_decision import are_equivalent
 
     contents = (one.contents, other.contents)
     if (
@@ -67,6 +68,7 @@ def _compare(home: Home, one: Given, other: Given, progress: Progress) -> Differ
             metrics=(one.metrics, other.metrics),
             digests=(digest(one), digest(other)),
             progress=lambda done, whole: progress("comparing", done, whole),
+            are_equivalent=are_equivalent,
         )
 
 

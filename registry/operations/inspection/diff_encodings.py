@@ -61,6 +61,7 @@ def _measured(
         texts if texts is not None else _own_texts(home, before, after, difference, pairs=pairs)
     )
     from registry.model_files.diff import tokenization
+    from registry.operations.shared.tokenizer_decision import are_equivalent
     from registry.runtime.drift import embedding_drift
 
     encoded = [_encoded(home, given, chosen, progress) for given in (before, after)]
@@ -70,6 +71,7 @@ def _measured(
         before.side,
         after.side,
         (part for text in chosen for part in ([text] if isinstance(text, str) else text)),
+        are_equivalent,
     )
     made = Encodings(
         measure,

@@ -259,8 +259,8 @@ def _compare_ids(
 ) -> None:
     """Compare the ids of added tokens between which the tokenizer chooses at random.
 
-    Such versions were registered before the check ambiguous-tokens existed. Each load may
-    choose other ids, so the environments in which probes passed count for nothing.
+    Such versions were registered before the check ambiguous-tokens existed. Each load
+    may choose other ids, so the environments in which probes passed count for nothing.
     """
     from registry.model_files.tokenizer.ambiguous_tokens import describe_equal
     from registry.runtime.probes import other_ids, parse

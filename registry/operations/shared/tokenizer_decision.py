@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from registry.model_files.checks import Candidate, ParentView
     from registry.model_files.checks.base import Decide
+    from registry.model_files.diff.model_view import Side
     from registry.model_files.tokenizer.equivalence import Decision
 
 
@@ -38,6 +39,24 @@ class TokenizerDecider:
             (candidate.files, candidate.layout), (parent.files, parent.layout)
         )
         return self._decision
+
+
+def are_equivalent(before: Side, after: Side) -> bool:
+    """Return whether two tokenizers give equal ids, by files or by the library.
+
+    The library is asked only where the token lists are equal and the files leave it
+    undecided.
+    """
+    if before.pipeline.digest == after.pipeline.digest:
+        return True
+    if before.vocabulary_digest != after.vocabulary_digest:
+        return False
+    if importlib.util.find_spec("transformers") is None:
+        return False
+    from registry.runtime import tokenizer_equivalence
+
+    sides = ((side.files, side.layout) for side in (before, after))
+    return tokenizer_equivalence.decide(*sides).is_equivalent
 
 
 def base_type_of(parent: ParentView | None) -> str | None:

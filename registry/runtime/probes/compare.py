@@ -77,7 +77,7 @@ def compare(model: Any, recorded: Probes) -> tuple[Difference, ...]:
 def other_ids(
     model: Any, recorded: Probes, ids: Container[int]
 ) -> tuple[tuple[Difference, ...], frozenset[int]]:
-    """Return the probes with other token ids now, and which of `ids` the probes contain.
+    """Return the probes with other token ids now, and the `ids` that probes contain.
 
     Only probes that contain one of `ids` are compared.
     """

@@ -131,8 +131,8 @@ def again(model: Any, recorded: Probes) -> Iterator[tuple[Probe, Probe]]:
 
 def ids_again(model: Any, probe: Probe) -> tuple[int, ...]:
     """Return the token ids that the text of a probe has now."""
-    item = probe.text if len(probe.text) > 1 else probe.text[0]
-    return tuple(_ids(model, item, probe.prompt or ""))
+    text = probe.text if len(probe.text) > 1 else probe.text[0]
+    return tuple(_ids(model, text, probe.prompt or ""))
 
 
 def probe(model: Any, text: str) -> Probe:

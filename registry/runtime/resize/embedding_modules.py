@@ -149,7 +149,7 @@ class Holder:
                 path.write_text(change(path.read_text("utf-8"), tokens, name), "utf-8")
 
     def _unlisted(self, path: Path) -> list[Token]:
-        """Return the tokens that the library added from other files than tokenizer.json."""
+        """Return the tokens that the library added from other files."""
         if not hasattr(self.tokenizer, "backend_tokenizer"):
             return []
         content = edit.parse(path.read_text("utf-8"), path.name)

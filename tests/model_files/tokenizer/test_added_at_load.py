@@ -107,6 +107,7 @@ def test_facts_of_the_first_schema_do_not_have_them(folder):
     assert len(tokens) == len(plain.WORDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [in_decoder, in_added_tokens], ids=lambda write: write.__name__)
 def test_such_a_model_is_registered_and_resized(tmp_path, folder, write):
     write(folder)

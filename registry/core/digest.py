@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from registry.errors import InvalidManifest
@@ -132,9 +133,14 @@ def real(number: float) -> str:
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        twice = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
-        raise ValueError(f"key {twice!r} stands twice")
+        raise ValueError(f"key {repeated_key(pairs)!r} stands twice")
     return found
+
+
+def repeated_key(pairs: Sequence[tuple[str, Any]]) -> str:
+    """Return the first key that occurs again, in linear time."""
+    counts = Counter(key for key, _ in pairs)
+    return next(key for key, count in counts.items() if count > 1)
 
 
 def _no_constant(text: str) -> NoReturn:

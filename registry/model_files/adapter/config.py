@@ -127,6 +127,13 @@ KINDS = (
     "XLORA",
 )
 """Every kind there is. Source: peft 0.21, utils/peft_types.py, PeftType."""
+ENTRIES_LIMIT = 25_000
+"""Entries of a list or an object of the configuration, as many as tensors."""
+TOKENS_LIMIT = 1_000_000
+"""Ids of trained tokens; the largest vocabularies have 262,000."""
+PATTERN_LIMIT = 100_000
+"""Characters of a text, such as a pattern of module names."""
+_TOKEN_IDS = ("token_indices", "trainable_token_indices")
 _PLACE = ("base_model_name_or_path", "revision")
 _SETS = ("target_modules", "exclude_modules")
 
@@ -186,6 +193,7 @@ def config_of(value: Mapping[str, Any], path: str = CONFIG) -> AdapterConfig:
     kind = value.get("peft_type")
     if not isinstance(kind, str):
         raise NotLoadable(f"{path} has no peft_type, so no loader knows what kind of adapter it is")
+    _refuse_long(value, path)
     refuse_misfits(value, {**ADAPTER, **ADAPTER_OF.get(kind, {})}, path)
     tokens = (
         value.get("token_indices")
@@ -205,6 +213,19 @@ def config_of(value: Mapping[str, Any], path: str = CONFIG) -> AdapterConfig:
         value.get("use_dora") is True,
         value,
     )
+
+
+def _refuse_long(settings: Mapping[str, Any], path: str) -> None:
+    """Raise NotLoadable for a list or an object longer than any adapter needs."""
+    for name, entries in settings.items():
+        if isinstance(entries, str):
+            limit, unit = PATTERN_LIMIT, "characters"
+        elif isinstance(entries, (list, dict)):
+            limit, unit = TOKENS_LIMIT if name in _TOKEN_IDS else ENTRIES_LIMIT, "entries"
+        else:
+            continue
+        if len(entries) > limit:
+            raise NotLoadable(f"{path} has {name} of {len(entries)} {unit} (at most {limit})")
 
 
 def is_part(name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from registry.core.facts import read
 from registry.errors import NotLoadable
-from registry.model_files.config.parse import parse, read_if_there
+from registry.model_files.config.parse import read_if_there, read_json
 from registry.model_files.layout.file_list import join
 from registry.model_files.layout.nested import add_command, described, nested_models
 
@@ -41,7 +41,7 @@ def configurations_parse(candidate: Candidate) -> Problem | None:
     for path in candidate.layout.belongs:
         if path.endswith(".json") and path.rsplit("/", 1)[-1] not in _PARSED_ELSEWHERE:
             try:
-                parse(read(candidate.files, path), path)
+                read_json(candidate.files, path)
             except NotLoadable as error:
                 return Problem.of(error)
     return None

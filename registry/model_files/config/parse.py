@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
+from registry.core.digest import repeated_key
 from registry.core.facts import Files, read
 from registry.errors import NotLoadable
 from registry.model_files.lfs_pointer import is_pointer, pointer_error
 
 LIMIT = 64 << 20
-"""Bytes of one configuration."""
+"""Bytes of a tokenizer file, an index or any other JSON."""
+CONFIGURATION_LIMIT = 8 << 20
+"""Bytes of a configuration; the largest of published models have about 1 MB."""
+_CONFIGURATIONS = re.compile(r"(modules|(?!tokenizer_)\w*config\w*)\.json")
 
 
 def parse(content: bytes, path: str) -> Any:
@@ -31,13 +36,18 @@ def parse(content: bytes, path: str) -> Any:
         raise NotLoadable(f"{path} is nested too deeply") from None
 
 
+def read_json(files: Files, path: str) -> Any:
+    """Return the value of a JSON file of limited size. Raises NotLoadable."""
+    is_configuration = _CONFIGURATIONS.fullmatch(path.rpartition("/")[2])
+    limit = CONFIGURATION_LIMIT if is_configuration else LIMIT
+    if files.size(path) > limit:
+        raise NotLoadable(f"{path} has {files.size(path)} bytes (at most {limit})")
+    return parse(read(files, path), path)
+
+
 def read_object(files: Files, path: str) -> dict[str, Any]:
     """The object that a configuration is. Raises NotLoadable."""
-    if files.size(path) > LIMIT:
-        raise NotLoadable(
-            f"{path} has {files.size(path)} bytes; no configuration is larger than {LIMIT}"
-        )
-    value = parse(read(files, path), path)
+    value = read_json(files, path)
     if not isinstance(value, dict):
         raise NotLoadable(f"{path} is no JSON object")
     return value
@@ -51,8 +61,5 @@ def read_if_there(files: Files, path: str, there: set[str]) -> dict[str, Any]:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(
-            f"key {next(name for name in names if names.count(name) > 1)!r} stands twice"
-        )
+        raise ValueError(f"key {repeated_key(pairs)!r} stands twice")
     return found

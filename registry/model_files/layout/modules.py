@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from registry.core.facts import Files, read
+from registry.core.facts import Files
 from registry.errors import NotLoadable, UnsafeFile
-from registry.model_files.config.parse import parse, read_object
+from registry.model_files.config.parse import read_json, read_object
 
 MODULES = "modules.json"
 ROUTERS = ("Router", "Asym")
@@ -46,9 +46,11 @@ def read_modules(files: Files, there: set[str]) -> tuple[Module, ...]:
     if MODULES not in there:
         _refuse_lost_modules(there)
         return ()
-    value = parse(read(files, MODULES), MODULES)
-    if not isinstance(value, list) or not value or len(value) > _PARTS_LIMIT:
+    value = read_json(files, MODULES)
+    if not isinstance(value, list) or not value:
         raise NotLoadable(f"{MODULES} lists no modules")
+    if len(value) > _PARTS_LIMIT:
+        raise NotLoadable(f"{MODULES} lists {len(value)} modules (at most {_PARTS_LIMIT})")
     found: list[Module] = []
     for item in value:
         if not isinstance(item, dict) or not isinstance(item.get("path"), str):
@@ -73,8 +75,10 @@ def _parts(files: Files, there: set[str], router: Module) -> Iterator[Module]:
     if path is None:
         raise NotLoadable(f"the {router.type} has no {router.at('router_config.json')}")
     types = read_object(files, path).get("types")
-    if not isinstance(types, dict) or not types or len(types) > _PARTS_LIMIT:
+    if not isinstance(types, dict) or not types:
         raise NotLoadable(f"{path} names no types of modules")
+    if len(types) > _PARTS_LIMIT:
+        raise NotLoadable(f"{path} names {len(types)} modules (at most {_PARTS_LIMIT})")
     for name, kind in types.items():
         part = _module(kind, router.at(_folder(name, path)), path)
         if part.type in ROUTERS:

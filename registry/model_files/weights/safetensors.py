@@ -25,7 +25,13 @@ from registry.errors import InvalidManifest, UnsafeFile
 
 HEADER_LIMIT = 16 << 20
 """Bytes of a header."""
-TENSORS_LIMIT = 200_000
+TENSORS_LIMIT = 25_000
+"""Tensors of a file or an index; published models have up to 19,000."""
+SHARDS_LIMIT = 1_000
+INDEX_LIMIT = 8 << 20
+"""Bytes of an index of shards."""
+METADATA_LIMIT = 1_000
+"""Entries of the metadata of a file."""
 DIMENSIONS_LIMIT = 32
 NAME_LIMIT = 512
 _AGAIN = "download or copy the file again"
@@ -90,7 +96,9 @@ def read_header(stream: BinaryIO, what: str, size: int) -> dict[str, Header]:
     if len(first) < 8:
         raise UnsafeFile(f"{what} is no safetensors file: it has {size} bytes")
     length = int.from_bytes(first, "little")
-    if length > HEADER_LIMIT or length > size - 8:
+    if HEADER_LIMIT < length <= size - 8:
+        raise UnsafeFile(f"{what} has a header of {length} bytes (at most {HEADER_LIMIT})")
+    if length > size - 8:
         raise UnsafeFile(
             f"{what} is no safetensors file, or cut off: its header should have {length} bytes, the file has {size}",
             hint=_AGAIN,
@@ -203,6 +211,8 @@ def constant_digest(dtype: str, shape: Sequence[int], number: int) -> Digest | N
 
 def shards(files: Files, index: str) -> list[str]:
     """The weights files that an index names, checked to hold exactly the tensors it says. Raises UnsafeFile."""
+    if files.size(index) > INDEX_LIMIT:
+        raise UnsafeFile(f"{index} has {files.size(index)} bytes (at most {INDEX_LIMIT})")
     value = parse_json(read(files, index), index)
     weight_map = value.get("weight_map") if isinstance(value, dict) else None
     if (
@@ -211,6 +221,12 @@ def shards(files: Files, index: str) -> list[str]:
         or not all(isinstance(name, str) for name in weight_map.values())
     ):
         raise UnsafeFile(f"{index} has no weight_map")
+    shard_count = len(set(weight_map.values()))
+    if len(weight_map) > TENSORS_LIMIT or shard_count > SHARDS_LIMIT:
+        raise UnsafeFile(
+            f"{index} names {len(weight_map)} tensors in {shard_count} shards "
+            f"(at most {TENSORS_LIMIT} in {SHARDS_LIMIT})"
+        )
     folder = index.rpartition("/")[0]
     there = set(files.paths())
     names: dict[str, set[str]] = {}
@@ -229,12 +245,16 @@ def shards(files: Files, index: str) -> list[str]:
 
 def _headers(value: Any, what: str, *, start: int, size: int) -> dict[str, Header]:
     metadata = value.pop("__metadata__", {})
+    if isinstance(metadata, dict) and len(metadata) > METADATA_LIMIT:
+        raise UnsafeFile(
+            f"{what} has {len(metadata)} entries of metadata (at most {METADATA_LIMIT})"
+        )
     if not isinstance(metadata, dict) or not all(
         isinstance(item, str) for item in metadata.values()
     ):
         raise UnsafeFile(f"{what} has metadata that is not text")
     if len(value) > TENSORS_LIMIT:
-        raise UnsafeFile(f"{what} declares {len(value)} tensors; {TENSORS_LIMIT} are allowed")
+        raise UnsafeFile(f"{what} declares {len(value)} tensors (at most {TENSORS_LIMIT})")
     found = {name: _header(name, item, what, start) for name, item in value.items()}
     end = start
     for header in sorted(found.values(), key=lambda header: (header.offset, header.length)):

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from registry.runtime.convert import sandbox
 from registry.runtime.convert.worker import Failure, serve
 
-TENSORS_LIMIT = 200_000
+TENSORS_LIMIT = 25_000
 EXPANSION = 8
 """How many times larger than the pickles the written file may be: a table that is
 shared by four names is written four times, a tensor that repeats one number has no such

@@ -368,6 +368,36 @@ def gpt2(
     return len(tokens)
 
 
+def gpt_neox(folder: Path) -> int:
+    """Write the tokenizer of GPT-NeoX and Pythia: runs of blanks are added tokens."""
+    plain = ["<|endoftext|>", "<|padding|>", *_trained("bytes")[0]]
+    runs = [" " * length for length in range(8, 1, -1)]
+    tokens = [*plain, *runs]
+    ids = {token: index for index, token in enumerate(tokens)}
+    added = [special_token(ids[token], token) for token in plain[:2]]
+    added += [special_token(ids[run], run, normalized=True) | {"special": False} for run in runs]
+    document = {
+        "added_tokens": added,
+        "normalizer": {"type": "NFC"},
+        "pre_tokenizer": byte_level("old"),
+        "post_processor": byte_level("old"),
+        "decoder": byte_level("old"),
+        "model": _model("old", {token: ids[token] for token in plain}, affixes=None),
+    }
+    names = dict.fromkeys(("bos_token", "eos_token", "unk_token"), "<|endoftext|>")
+    names["pad_token"] = "<|padding|>"
+    config = {
+        "add_prefix_space": False,
+        **names,
+        "model_max_length": 2048,
+        "name_or_path": "EleutherAI/gpt-neox-20b",
+        "special_tokens_map_file": None,
+        "tokenizer_class": "GPTNeoXTokenizer",
+    }
+    _write(folder, document, config, names)
+    return len(tokens)
+
+
 def bloom(folder: Path) -> int:
     """Write BLOOM's tokenizer: four special tokens first, its own Split expression."""
     special = ("<unk>", "<s>", "</s>", "<pad>")
@@ -479,8 +509,10 @@ def byte_fallback(folder: Path, kind: str, *, image_token: bool = False) -> int:
     return len(pieces)
 
 
-def plain_bert_bpe(folder: Path) -> int:
-    """Write a byte-level BPE with BERT's special tokens."""
+def plain_bert_bpe(
+    folder: Path, *, tokenizer_class: str = "PreTrainedTokenizerFast", second_type: int = 0
+) -> int:
+    """Write a byte-level BPE with BERT's special tokens: EuroBERT, DeBERTa of 2020."""
     tokens = [*BERT_TOKENS, *_trained("bytes")[0]]
     ids = {token: index for index, token in enumerate(tokens)}
     added = [special_token(ids[token], token) for token in BERT_TOKENS]
@@ -496,7 +528,7 @@ def plain_bert_bpe(folder: Path) -> int:
         "normalizer": None,
         "pre_tokenizer": byte_level("today"),
         "post_processor": template(
-            ["[CLS]", "$A", "[SEP]"], ["[CLS]", "$A", "[SEP]", "$B", "[SEP]"], ids
+            ["[CLS]", "$A", "[SEP]"], ["[CLS]", "$A", "[SEP]", "$B", "[SEP]"], ids, second_type
         ),
         "decoder": byte_level("today"),
         "model": _model("today", ids, affixes=None),
@@ -506,7 +538,7 @@ def plain_bert_bpe(folder: Path) -> int:
         "clean_up_tokenization_spaces": False,
         **names,
         "model_max_length": 512,
-        "tokenizer_class": "PreTrainedTokenizerFast",
+        "tokenizer_class": tokenizer_class,
     }
     _write(folder, document, config, names)
     return len(tokens)

@@ -229,6 +229,24 @@ def mistral(folder: Path) -> None:
     )
 
 
+def mixtral(folder: Path) -> None:
+    """Write a Mixtral. Its files hold single experts, the model one table of all."""
+    size = bpe_files.byte_fallback(folder, "llama")
+    model = model_of(
+        "MixtralModel",
+        "MixtralConfig",
+        std=0.1,
+        **{**ENCODER, "num_key_value_heads": 2},
+        num_local_experts=4,
+        num_experts_per_tok=2,
+        vocab_size=size,
+        max_position_embeddings=4096,
+    )
+    config = {"rope_theta": 1000000.0, "architectures": ["MixtralModel"]}
+    write_model(folder, model, dtype="float32", without=OLD_ROPE, config=config)
+    sentence_files(folder, "last", length=512, versions=("3.0.1", "4.44.2"))
+
+
 def llama3(folder: Path) -> None:
     """Write a Llama 3 encoder."""
     size = bpe_files.llama3(folder)
@@ -256,6 +274,14 @@ declare(
     embeddings="embed_tokens",
 )
 declare(
+    "mixtral",
+    ("mistralai/Mixtral-8x7B-v0.1 (encoder)",),
+    mixtral,
+    targets=TARGETS,
+    embeddings="embed_tokens",
+    resaves=False,
+)
+declare(
     "llama-3-encoder",
     ("McGill-NLP/LLM2Vec-Meta-Llama-3-8B-Instruct-mntp (merged)",),
     llama3,
@@ -265,7 +291,7 @@ declare(
 
 
 def sgpt(folder: Path, kind: str) -> None:
-    """Write an SGPT: GPT-Neo, GPT-2, OPT or BLOOM with weighted mean pooling."""
+    """Write an SGPT: GPT-Neo, GPT-NeoX, GPT-2, OPT or BLOOM, weighted mean pooling."""
     sizes: dict[str, Any] = {}
     if kind == "GPTNeo":
         size = bpe_files.gpt2(folder)
@@ -276,6 +302,9 @@ def sgpt(folder: Path, kind: str) -> None:
             "attention_types": [[["global", "local"], 1]],
             "max_position_embeddings": 256,
         }
+    elif kind == "GPTNeoX":
+        size = bpe_files.gpt_neox(folder)
+        sizes = {**ENCODER, "max_position_embeddings": 256, "rotary_pct": 0.25}
     elif kind == "GPT2":
         size = bpe_files.gpt2(folder)
         sizes = {"n_embd": WIDTH, "n_layer": 2, "n_head": 4, "n_positions": 256}
@@ -304,6 +333,15 @@ declare(
     {"kind": "GPTNeo"},
     targets=TARGETS,
     embeddings="wte",
+)
+declare(
+    "SGPT-gpt-neox",
+    ("EleutherAI/pythia-70m", "EleutherAI/pythia-160m"),
+    sgpt,
+    {"kind": "GPTNeoX"},
+    targets=("query_key_value",),
+    embeddings="embed_in",
+    resaves=False,
 )
 declare(
     "SGPT-gpt2",

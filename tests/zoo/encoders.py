@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -353,6 +354,7 @@ def xlmr(
     tokens: dict[str, Any] | None = None,
     config: dict[str, Any] | None = None,
     max_positions: int = 514,
+    layers: int = 2,
     **sentence: Any,
 ) -> None:
     """Write an XLM-RoBERTa or, with kind Bert, a multilingual MiniLM."""
@@ -360,7 +362,7 @@ def xlmr(
     model = model_of(
         f"{kind}Model",
         f"{kind}Config",
-        **ENCODER,
+        **{**ENCODER, "num_hidden_layers": layers},
         vocab_size=tokenizer_files.xlm_roberta(folder, form, **(tokens or {})) + rows,
         max_position_embeddings=max_positions,
         pad_token_id=0 if is_bert else 1,
@@ -470,6 +472,22 @@ declare(
 )
 declare("bge-m3", ("BAAI/bge-m3",), _bge_m3, {"files": "B"}, resaves=False)
 declare("bge-m3-safetensors", ("BAAI/bge-m3 (refs/pr)",), _bge_m3, {"files": "S"})
+
+
+declare(
+    "xlm-roberta-250002-pieces",
+    ("FacebookAI/xlm-roberta-base", "intfloat/multilingual-e5-base"),
+    xlmr,
+    {
+        "form": "middle",
+        "files": "S",
+        "tokens": {"config": "new", "piece_count": 250002},
+        "layers": 1,
+        "length": 512,
+    },
+    is_large=True,
+    resaves=False,
+)
 
 
 # RoBERTa
@@ -778,4 +796,41 @@ declare(
     nomic,
     {"auto_map": False},
     targets=("q_proj", "v_proj"),
+)
+
+
+def nomic_experts(folder: Path) -> None:
+    """Write a nomic-embed-text-v2-moe: every second layer needs code of its own."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    nomic(folder)
+    size = tokenizer_files.xlm_roberta(folder, "middle", config="new", length=512)
+    (folder / "vocab.txt").unlink()
+    weights = folder / "model.safetensors"
+    replaced = "encoder.layers.1.mlp."
+    tensors = {name: rows for name, rows in load_file(weights).items() if replaced not in name}
+    generator = torch.Generator().manual_seed(3)
+    shapes = {
+        "embeddings.word_embeddings.weight": (size, WIDTH),
+        f"{replaced}experts.mlp.w1": (8 * 64, WIDTH),
+        f"{replaced}experts.mlp.w2": (8 * 64, WIDTH),
+        f"{replaced}experts.bias": (WIDTH,),
+        f"{replaced}router.layer.weight": (8, WIDTH),
+    }
+    tensors |= {
+        name: torch.randn(shape, generator=generator) * 0.2 for name, shape in shapes.items()
+    }
+    save_file(tensors, weights, metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config |= {"vocab_size": size, "num_experts": 8, "moe_top_k": 2, "moe_every_n_layers": 2}
+    write_json(folder / "config.json", config)
+
+
+declare(
+    "nomic-embed-text-v2-moe",
+    ("nomic-ai/nomic-embed-text-v2-moe",),
+    nomic_experts,
+    targets=("q_proj", "v_proj"),
+    resaves=False,
 )

@@ -35,6 +35,11 @@ def variants() -> list[str]:
     ]
 
 
+def published() -> list[str]:
+    """Return the forms of `make zoo`: each family as published, without large ones."""
+    return [name for name, member in FAMILIES.items() if not member.is_large]
+
+
 def split_name(name: str) -> tuple[Family, bool]:
     """Return the family of a name, and whether the name means the re-saved form."""
     is_resaved = name.endswith("-resaved")
@@ -49,7 +54,7 @@ def _built(name: str) -> Path:
     if is_resaved:
         from tests.support import lively
 
-        lively.save(lively.loaded(_built(member.name), member.model_class), folder)
+        lively.save(lively.loaded(_built(member.name) / member.inner, member.model_class), folder)
     else:
         folder.mkdir()
         member.write(folder)
@@ -59,4 +64,6 @@ def _built(name: str) -> Path:
 def build(name: str, folder: Path) -> Path:
     """Write the model of a name into a new folder. A second call copies the first."""
     member, is_resaved = split_name(name)
-    return Path(shutil.copytree(_built(f"{member.name}-resaved" if is_resaved else name), folder))
+    if is_resaved:
+        return Path(shutil.copytree(_built(f"{member.name}-resaved"), folder))
+    return Path(shutil.copytree(_built(name), folder, symlinks=True)) / member.inner

@@ -29,6 +29,10 @@ class Family:
     """SGD for float16, in which the epsilon of AdamW underflows."""
     reloads_adapter: bool = True
     """Plain sentence-transformers can load an adapter that it saved of this model."""
+    inner: str = ""
+    """Where the model is inside the folder that `write` fills."""
+    is_large: bool = False
+    """Takes minutes, so it runs only with ZOO=full."""
     resaves: bool = True
     """Whether the matrix contains the re-saved form too."""
 

@@ -95,30 +95,81 @@ def camembert(folder: Path) -> None:
     sentence_files(folder, normalize=False, length=512)
 
 
-def deberta(folder: Path) -> None:
-    """Write a DeBERTa v3."""
+def deberta(folder: Path, **settings: Any) -> None:
+    """Write a DeBERTa v3 or, with a convolution, a DeBERTa v2."""
     size = tokenizer_files.deberta_v2(folder)
-    write_model(folder, deberta_model("DebertaV2Model", size))
+    write_model(folder, deberta_model("DebertaV2Model", size, **settings))
     sentence_files(folder, normalize=False, length=512)
 
 
-def deberta_model(kind: str, size: int, **settings: Any) -> Any:
-    """Return a DeBERTa v3 with random weights."""
-    return model_of(
-        kind,
-        "DebertaV2Config",
+def deberta_of_2020(folder: Path) -> None:
+    """Write a DeBERTa v1 with its byte-level BPE."""
+    size = bpe_files.plain_bert_bpe(folder, tokenizer_class="DebertaTokenizer", second_type=1)
+    model = model_of(
+        "DebertaModel",
+        "DebertaConfig",
         **SHORT,
         vocab_size=size,
         type_vocab_size=0,
         relative_attention=True,
-        position_buckets=16,
-        norm_rel_ebd="layer_norm",
-        share_att_key=True,
-        pos_att_type=["p2c", "c2p"],
+        max_relative_positions=-1,
+        pos_att_type=["c2p", "p2c"],
         position_biased_input=False,
         pooler_hidden_size=WIDTH,
-        **settings,
     )
+    write_model(folder, model)
+    sentence_files(folder, normalize=False, length=512)
+
+
+def xlnet(folder: Path) -> None:
+    """Write an XLNet. LoRA cannot adapt its attention, only its feed-forward layers."""
+    model = model_of(
+        "XLNetModel",
+        "XLNetConfig",
+        d_model=WIDTH,
+        n_layer=2,
+        n_head=4,
+        d_inner=64,
+        vocab_size=tokenizer_files.xlnet(folder),
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=5,
+    )
+    write_model(folder, model, files="SB")
+    sentence_files(folder, normalize=False)
+
+
+def esm(folder: Path) -> None:
+    """Write an ESM 2, a model of proteins."""
+    model = model_of(
+        "EsmModel",
+        "EsmConfig",
+        **{**ENCODER, "max_position_embeddings": 1026},
+        vocab_size=tokenizer_files.esm(folder),
+        pad_token_id=1,
+        mask_token_id=31,
+        position_embedding_type="rotary",
+        token_dropout=True,
+        emb_layer_norm_before=False,
+    )
+    write_model(folder, model)
+    sentence_files(folder, normalize=False)
+
+
+def deberta_model(kind: str, size: int, **settings: Any) -> Any:
+    """Return a DeBERTa v3 with random weights."""
+    sizes: dict[str, Any] = {
+        **SHORT,
+        "type_vocab_size": 0,
+        "relative_attention": True,
+        "position_buckets": 16,
+        "norm_rel_ebd": "layer_norm",
+        "share_att_key": True,
+        "pos_att_type": ["p2c", "c2p"],
+        "position_biased_input": False,
+        "pooler_hidden_size": WIDTH,
+    }
+    return model_of(kind, "DebertaV2Config", **{**sizes, **settings}, vocab_size=size)
 
 
 declare("paraphrase-albert-small-v2", ("sentence-transformers/paraphrase-albert-small-v2",), albert)
@@ -133,6 +184,30 @@ declare(
     deberta,
     targets=("query_proj", "value_proj"),
 )
+declare(
+    "deberta-v2",
+    ("microsoft/deberta-v2-xlarge",),
+    deberta,
+    {"conv_kernel_size": 3, "conv_act": "gelu", "share_att_key": False},
+    targets=("query_proj", "value_proj"),
+    resaves=False,
+)
+declare(
+    "deberta-v1",
+    ("microsoft/deberta-base",),
+    deberta_of_2020,
+    targets=("dense",),
+    resaves=False,
+)
+declare(
+    "xlnet",
+    ("xlnet/xlnet-base-cased",),
+    xlnet,
+    targets=("layer_1", "layer_2"),
+    embeddings="word_embedding",
+    resaves=False,
+)
+declare("esm2", ("facebook/esm2_t6_8M_UR50D",), esm, resaves=False)
 
 
 def _unigram_bert_shaped(folder: Path, kind: str, **settings: Any) -> None:

@@ -332,6 +332,22 @@ def _sentence_piece_components(message: Any, form: str) -> Json:
     }
 
 
+def _without_accents(message: Any, *, lowercase: bool) -> Json:
+    """Return the normalizer of ALBERT and XLNet, which removes accents."""
+    charsmap = base64.b64encode(message.normalizer_spec.precompiled_charsmap).decode()
+    return {
+        "type": "Sequence",
+        "normalizers": [
+            {"type": "Replace", "pattern": {"String": "``"}, "content": '"'},
+            {"type": "Replace", "pattern": {"String": "''"}, "content": '"'},
+            {"type": "NFKD"},
+            {"type": "StripAccents"},
+            *([{"type": "Lowercase"}] if lowercase else []),
+            {"type": "Precompiled", "precompiled_charsmap": charsmap},
+        ],
+    }
+
+
 def _unigram_model(pieces: list[list[Any]], unknown: int, form: str) -> Json:
     model = {"type": "Unigram", "unk_id": unknown, "vocab": pieces}
     return model if form in ("old", "oldest") else {**model, "byte_fallback": False}
@@ -345,13 +361,19 @@ def xlm_roberta(
     config: str = "old",
     length: int = 512,
     spm_file: str | None = "sentencepiece.bpe.model",
+    piece_count: int = 0,
     **settings: Any,
 ) -> int:
-    """Write a Unigram tokenizer with fairseq's special tokens and `<mask>` last."""
+    """Write a Unigram tokenizer with fairseq's special tokens and `<mask>` last.
+
+    Rare words fill it up to `piece_count` pieces.
+    """
     model = sentence_piece_model()
     message = parsed(model)
     pieces = [[token, 0.0] for token in ROBERTA_TOKENS]
-    pieces += [*_pieces(message)[3:], ["<mask>", 0.0]]
+    pieces += _pieces(message)[3:]
+    pieces += [[f"▁q{index:x}", -20.0] for index in range(piece_count - len(pieces) - 1)]
+    pieces.append(["<mask>", 0.0])
     ids = {piece: index for index, (piece, _) in enumerate(pieces)}
     added = [special_token(ids[token], token) for token in ROBERTA_TOKENS]
     added.append(special_token(ids["<mask>"], "<mask>", lstrip=True, normalized=form == "seq"))
@@ -483,19 +505,8 @@ def albert(folder: Path) -> int:
     ids = {piece: index for index, (piece, _) in enumerate(pieces)}
     added = [special_token(ids[token], token) for token in ("<pad>", "<unk>", "[CLS]", "[SEP]")]
     added.append(special_token(ids["[MASK]"], "[MASK]", lstrip=True))
-    charsmap = base64.b64encode(message.normalizer_spec.precompiled_charsmap).decode()
     components = _sentence_piece_components(message, "old")
-    components["normalizer"] = {
-        "type": "Sequence",
-        "normalizers": [
-            {"type": "Replace", "pattern": {"String": "``"}, "content": '"'},
-            {"type": "Replace", "pattern": {"String": "''"}, "content": '"'},
-            {"type": "NFKD"},
-            {"type": "StripAccents"},
-            {"type": "Lowercase"},
-            {"type": "Precompiled", "precompiled_charsmap": charsmap},
-        ],
-    }
+    components["normalizer"] = _without_accents(message, lowercase=True)
     names = {
         "bos_token": "[CLS]",
         "eos_token": "[SEP]",
@@ -535,6 +546,76 @@ def albert(folder: Path) -> int:
     write_json(folder / "special_tokens_map.json", {**names, "mask_token": mask_token("[MASK]")})
     (folder / "spiece.model").write_bytes(model)
     return len(pieces)
+
+
+def xlnet(folder: Path) -> int:
+    """Write XLNet's Unigram tokenizer: `<sep><cls>` behind a text, padding left."""
+    model = sentence_piece_model(
+        unk_id=0, bos_id=1, eos_id=2, pad_id=5, control_symbols="<cls>,<sep>,<mask>,<eod>,<eop>"
+    )
+    message = parsed(model)
+    pieces = _pieces(message)
+    ids = {piece: index for index, (piece, _) in enumerate(pieces)}
+    special = ("<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>", "<mask>", "<eod>", "<eop>")
+    added = [special_token(ids[token], token, lstrip=token == "<mask>") for token in special]
+    end = template(["$A", "<sep>", "<cls>"], ["$A", "<sep>", "$B", "<sep>", "<cls>"], ids, 1)
+    end["single"][-1]["SpecialToken"]["type_id"] = 2
+    end["pair"][-1]["SpecialToken"]["type_id"] = 2
+    names: Json = {
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "unk_token": "<unk>",
+        "sep_token": "<sep>",
+        "pad_token": "<pad>",
+        "cls_token": "<cls>",
+        "additional_special_tokens": ["<eop>", "<eod>"],
+    }
+    write_json(
+        folder / "tokenizer.json",
+        _document(
+            added_tokens=added,
+            **{
+                **_sentence_piece_components(message, "old"),
+                "normalizer": _without_accents(message, lowercase=False),
+            },
+            post_processor=end,
+            model=_unigram_model(pieces, ids["<unk>"], "old"),
+        ),
+    )
+    write_json(
+        folder / "tokenizer_config.json",
+        {
+            "do_lower_case": False,
+            "remove_space": True,
+            "keep_accents": False,
+            **names,
+            "mask_token": mask_token(typed=True),
+            "model_max_length": 512,
+            "padding_side": "left",
+            "special_tokens_map_file": None,
+            "name_or_path": "xlnet-base-cased",
+            "tokenizer_class": "XLNetTokenizer",
+        },
+    )
+    write_json(folder / "special_tokens_map.json", {**names, "mask_token": mask_token()})
+    (folder / "spiece.model").write_bytes(model)
+    return len(pieces)
+
+
+def esm(folder: Path) -> int:
+    """Write ESM's tokenizer: amino acids in vocab.txt, without a tokenizer.json."""
+    tokens = ["<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWCXBUZO.-", "<mask>"]
+    (folder / "vocab.txt").write_text("\n".join(tokens), encoding="utf-8")
+    write_json(
+        folder / "tokenizer_config.json",
+        {"do_lower_case": False, "model_max_length": 512, "tokenizer_class": "EsmTokenizer"},
+    )
+    names = {name: f"<{name}>" for name in ("unk", "pad", "cls", "mask", "eos")}
+    write_json(
+        folder / "special_tokens_map.json",
+        {f"{name}_token": content for name, content in names.items()},
+    )
+    return len(tokens)
 
 
 def deberta_v2(folder: Path, *, json_file: bool = True) -> int:

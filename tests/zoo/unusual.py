@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 
 from tests.zoo import bpe_files, tokenizer_files
@@ -19,6 +21,24 @@ def _lfs_pointers(folder: Path) -> None:
     for name in ("model.safetensors", "tokenizer.json"):
         size = (folder / name).stat().st_size
         (folder / name).write_text(POINTER.format(digest="0" * 64, size=size))
+
+
+SNAPSHOT = "models--sentence-transformers--all-MiniLM-L6-v2/snapshots/" + "c9745ed1" * 5
+
+
+def _hub_cache(folder: Path) -> None:
+    """Write a model into a Hub cache, where each file is a link to a blob."""
+    snapshot = folder / SNAPSHOT
+    bert(snapshot, length=256)
+    blobs = snapshot.parent.parent / "blobs"
+    blobs.mkdir()
+    for path in sorted(path for path in snapshot.rglob("*") if path.is_file()):
+        blob = blobs / hashlib.sha256(path.read_bytes()).hexdigest()
+        path.replace(blob)
+        path.symlink_to(os.path.relpath(blob, path.parent))
+    reference = blobs.parent / "refs" / "main"
+    reference.parent.mkdir()
+    reference.write_text(snapshot.name)
 
 
 def _llm2vec(folder: Path) -> None:
@@ -102,6 +122,13 @@ def _jina_v3(folder: Path) -> None:
     (folder / "custom_st.py").write_text("class Transformer: ...\n")
 
 
+declare(
+    "hub-cache-of-links",
+    ("any, as huggingface_hub keeps it",),
+    _hub_cache,
+    inner=SNAPSHOT,
+    resaves=False,
+)
 declare("git-lfs-pointers", ("any, cloned without git-lfs",), _lfs_pointers, resaves=False)
 declare(
     "LLM2Vec",

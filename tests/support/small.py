@@ -151,6 +151,7 @@ def transformer_folder(
         "Robe": transformers.RobertaConfig,
         "Mode": transformers.ModernBertConfig,
         "EsmM": transformers.EsmConfig,
+        "Long": transformers.LongformerConfig,
     }
     torch.manual_seed(0)
     config = kind[architecture[:4]](

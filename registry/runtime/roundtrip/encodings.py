@@ -60,7 +60,11 @@ def measured(
         apart = _apart(live.model, back.model, inputs)
         tried: list[str] = []
         with contextlib.ExitStack() as undone:
-            for circumstance in (_attention(live, back), _places(live, back, adapters)):
+            for circumstance in (
+                _attention(live, back),
+                _gradients(live, back, adapters),
+                _places(live, back, adapters),
+            ):
                 said = undone.enter_context(circumstance)
                 tried += [said] if said is not None else []
                 if said is not None and _first_other(inputs, now, back.model) is None:
@@ -183,6 +187,34 @@ def _attention(live: Live, back: Live) -> Iterator[str | None]:
         yield _by(mine, other)
     finally:
         back.inner.set_attn_implementation(other)
+
+
+@contextlib.contextmanager
+def _gradients(live: Live, back: Live, adapters: Mapping[str, str]) -> Iterator[str | None]:
+    """Let the loaded model require the gradients of the live one; None if it does already.
+
+    A product with a matrix that requires a gradient is computed in another order if the
+    other factor is not contiguous (Longformer, LED, Mamba), also without autograd.
+    Source: PyTorch 2.13, aten/src/ATen/native/LinearAlgebra.cpp, `should_fold`.
+    """
+    pairs = [
+        (mine, other)
+        for mine, other in _parameters(live, back, adapters)
+        if mine.requires_grad != other.requires_grad
+    ]
+    if not pairs:
+        yield None
+        return
+    for _, other in pairs:
+        other.requires_grad_(not other.requires_grad)
+    try:
+        yield (
+            "parameters that require gradients in memory do not after loading, "
+            "and torch multiplies with them in another order"
+        )
+    finally:
+        for _, other in pairs:
+            other.requires_grad_(not other.requires_grad)
 
 
 @contextlib.contextmanager

@@ -402,6 +402,23 @@ def test_another_way_to_compute_attention_is_told_where_no_bit_of_what_was_measu
     assert "computes attention by 'eager', as loaded by 'sdpa'" in saved.warnings[0]
 
 
+def test_parameters_that_require_gradients_are_told_with_their_difference(reg, tmp_path):
+    base = small.dense(tmp_path / "base", architecture="LongformerModel", attention_window=4)
+    reg.add(base, "longformer", measure=False)
+    model = naive.adapt(reg.load("longformer@1", device="cpu"), lora())
+    before = naive.encodings(model)
+
+    saved = reg.save(model, "long-adapter")
+
+    assert "parameters that require gradients in memory do not after loading" in saved.warnings[0]
+    assert naive.encodings(model) == before
+    loaded = naive.encodings(reg.load(saved.version, device="cpu"))
+    assert 0 < np.abs(np.array(loaded) - np.array(before)).max() < 1e-6
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    assert naive.encodings(model) == loaded
+
+
 def test_a_model_without_a_transformer_is_the_version_it_was_loaded_from(reg, tmp_path):
     reg.add(small.static(tmp_path / "static"), "static", measure=False)
 

@@ -18,6 +18,7 @@ import pytest
 import registry
 from registry.cli import main
 from tests.support import plain
+from tests.support.refusals import staging_paths
 
 ADDED = ("zorvaxin", "quelora")
 
@@ -87,6 +88,7 @@ def run(capsys, monkeypatch) -> Callable[..., Ran]:
             monkeypatch.setenv("REGISTRY_HOME", str(home))
         code = main([str(argument) for argument in arguments])
         captured = capsys.readouterr()
+        assert staging_paths(captured.err) == []
         return Ran(code, captured.out, captured.err)
 
     return run_command

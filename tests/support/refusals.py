@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
+_STAGED = re.compile(
+    r"[^\s'\"]*(?:/staging/(?:convert|fix|measure|merge|resize|save)-|/registry-(?:base|files)-)"
+    r"[^\s'\"]*"
+)
 CHECK = re.compile(r"\(check ([a-z0-9-]+)")
+
+
+def staging_paths(text: str) -> list[str]:
+    """Return the paths of folders that an operation makes for itself and removes."""
+    return _STAGED.findall(text)
 
 
 def text_of(error: BaseException) -> str:
@@ -32,6 +41,7 @@ def raises(
     with pytest.raises(kind) as caught:
         yield caught
     text = text_of(caught.value)
+    assert staging_paths(text) == []
     missing = [value for value in quoted if value not in text]
     assert not missing, f"the error does not quote {missing!r}: {text}"
     if check is not None:

@@ -329,7 +329,7 @@ def opened(
                 name,
                 files,
                 plan,
-                stack.enter_context(staging(home, "convert-")),
+                stack.enter_context(staging(home, "convert-", copy_of=folder)),
                 model_class=options.model_class,
                 measured=options.measured,
                 progress=progress,

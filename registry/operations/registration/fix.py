@@ -69,7 +69,7 @@ def mended(
     register_base: RegisterBase,
 ) -> Iterator[tuple[Files, Known | None, tuple[str, ...]]]:
     """(the folder put right, its parent, what was done); the copy is gone afterwards. Raises what stands against it."""
-    with staging(home, "fix-") as work:
+    with staging(home, "fix-", copy_of=folder) as work:
         model = work / "model"
         _copy(files, model)
         if isinstance(options.tokenizer, Path):

@@ -203,13 +203,7 @@ def loaded(home: Home | None, subject: Subject, progress: Progress) -> Iterator[
 
     with staging(home, "measure-") as work:
         folder = lay_out(subject.files, subject.paths, work / "model", base=subject.base)
-        try:
-            model = loading.load(folder, subject.model_class, device="cpu")
-        except NotLoadable as error:  # where it lies for the moment says nothing to anybody
-            raise NotLoadable(
-                str(error).replace(f"cannot load {folder}", "cannot load it"), hint=error.hint
-            ) from error
-        yield model, folder
+        yield loading.load(folder, subject.model_class, device="cpu"), folder
 
 
 def effect_of(

@@ -6,6 +6,7 @@ Small files are copied, large ones are links to where they lie; nothing there is
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from registry.core.facts import Files
+from registry.errors import RegistryError
 from registry.home.home import Home
 from registry.home.location import make_private
 
@@ -31,8 +33,12 @@ def is_ours(name: str) -> bool:
 
 
 @contextlib.contextmanager
-def staging(home: Home | None, prefix: str) -> Iterator[Path]:
-    """An empty folder that goes away again: in the home's staging, or without a home in the system's place for such folders."""
+def staging(home: Home | None, prefix: str, *, copy_of: Path | str | None = None) -> Iterator[Path]:
+    """Yield an empty folder that is removed at the end, of the registry or of the system.
+
+    Errors and warnings that name the folder are reworded: the user has never seen it.
+    They name copy_of, the folder of the user whose copy is processed, or "the model".
+    """
     if home is not None:
         assert prefix in PREFIXES
         make_private(home.root / "staging")
@@ -41,8 +47,31 @@ def staging(home: Home | None, prefix: str) -> Iterator[Path]:
     )
     try:
         yield folder
+    except RegistryError as error:
+        error.args = tuple(_reworded(text, folder, copy_of) for text in error.args)
+        error.hint = error.hint and _reworded(error.hint, folder, copy_of)
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if home is not None:
+            for text in home.take_warnings():
+                home.warn(_reworded(text, folder, copy_of))
+
+
+def _reworded(text: str, folder: Path, copy_of: Path | str | None) -> str:
+    """Return a message without the paths in a folder of staging.
+
+    The first part of a path below it is the name of the copied model.
+    """
+    for root in {str(folder), os.path.realpath(folder)}:
+        model = rf"{re.escape(root)}/[^/\s'\"`:;,()]+"
+        whole = rf"(?:{model}|{re.escape(root)})"
+        if copy_of is not None:
+            text = re.sub(whole, lambda match: str(copy_of), text)
+            continue
+        text = re.sub(rf"{model}/(?=[^/\s'\"])", "", text)
+        text = re.sub(rf"(['\"`]?){whole}/?\1", "the model", text)
+    return text
 
 
 def lay_out(files: Files, paths: Sequence[str], target: Path, *, base: str | None = None) -> Path:

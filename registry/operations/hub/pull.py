@@ -17,7 +17,7 @@ from registry.core.manifest import Manifest
 from registry.core.progress import Progress
 from registry.core.reference import is_commit
 from registry.core.version import Version
-from registry.errors import DigestMismatch, Invalid, InvalidName, RemoteMoved
+from registry.errors import DigestMismatch, Invalid, InvalidName, RegistryError, RemoteMoved
 from registry.home.home import Home
 from registry.hub.plan import numbers, tag_of
 from registry.hub.protocol import Refs, Remote, Tree
@@ -39,7 +39,7 @@ from registry.transfer import line_json as _line
 from .background import READING, import_ahead
 from .download_area import Quarantine, member_sources, take_all
 from .import_foreign import register_foreign
-from .pull_options import PullOptions
+from .pull_options import PullOptions, hint_of_pull
 from .pulled_code import approve_line, decide_members
 from .remote_edits import warn_of_changes
 from .repositories import (
@@ -76,10 +76,19 @@ class _Run:
 
 
 def pull(home: Home, repository: str, *, options: PullOptions, progress: Progress) -> Pulled:
-    """Register what a repository has at a revision, by default main. Raises what stands against it.
+    """Register what a repository has at a revision, by default main.
 
-    All bytes of a line are here and right before the first of it is registered; a check that refuses a version then leaves its ancestors.
+    All bytes of a version and its ancestors are downloaded and verified before the first
+    is registered. A check that refuses a version then leaves its ancestors.
     """
+    try:
+        return _pull(home, repository, options, progress)
+    except RegistryError as error:
+        error.hint = hint_of_pull(error.hint, repository)
+        raise
+
+
+def _pull(home: Home, repository: str, options: PullOptions, progress: Progress) -> Pulled:
     require_writable(home)
     import_ahead(*READING)
     wanted = _reference.parse_hub(repository)
@@ -197,7 +206,15 @@ def _known_history(
         return None
     refs = remote.refs(tree.repository)
     if revision is None or revision in refs.branches:
-        refuse_other_history(remote, tree, refs.tags, known, members[0].number if members else None)
+        refuse_other_history(
+            remote,
+            tree,
+            refs.tags,
+            known,
+            members[0].number if members else None,
+            hint="if you trust what it has now, name that commit: "
+            f"registry pull hf://{tree.repository}@{tree.commit}",
+        )
     elif revision in refs.tags:
         _refuse_moved_tag(tree, revision, [copy.commit for copy in known if copy.tag == revision])
     return refs

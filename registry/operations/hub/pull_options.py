@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,29 @@ from registry.core.text import shell_word
 from registry.core.version import Version
 from registry.operations.shared.custom_code import CodeOptions
 from registry.operations.shared.resolve import VersionLike
+
+OPTIONS_OF_ADD = (
+    "--accept-lost-rows",
+    "--allow-no-effect",
+    "--fix",
+    "--force",
+    "--no-measure",
+    "--tokenizer",
+    "--trained-rows",
+    "--with-parents",
+)
+"""Options in hints of checks that `add` has and `pull` does not."""
+_OF_ADD = re.compile(rf"(?<![\w-])({'|'.join(OPTIONS_OF_ADD)})(?![\w-])")
+
+
+def hint_of_pull(hint: str | None, repository: str) -> str | None:
+    """Return the hint of a refused pull, which also says how to use options of `add`."""
+    if hint is None or not _OF_ADD.search(hint):
+        return hint
+    name, _, revision = repository.removeprefix("hf://").partition("@")
+    download = ["hf", "download", shell_word(name), "--local-dir", "FOLDER"]
+    download += ["--revision", shell_word(revision)] if revision else []
+    return f"{' '.join(download)}, then registry add FOLDER --as NAME, where: {hint}"
 
 
 @dataclass(frozen=True, kw_only=True)

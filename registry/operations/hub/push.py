@@ -114,6 +114,8 @@ def push(home: Home, version: VersionLike, *, options: PushOptions, progress: Pr
         for parent in missing:
             _publish(run, line_from(line, parent), target_of(run, parent), None)
         _publish(run, line, run.options.to or "", alias)
+        if options.as_new is not None and run.sent[-1].what == "already":
+            _publish(run, line, repository_of(options.as_new, "--as-new"), alias)
     return Pushed(found, tuple(run.sent), options.dry_run)
 
 
@@ -308,7 +310,15 @@ def _refuse_strange(
                 hint=f"publish to it: registry push {version.reference} --to {tree.repository}",
             )
         return
-    refuse_other_history(run.remote, tree, refs.tags, known, there.number if there else None)
+    refuse_other_history(
+        run.remote,
+        tree,
+        refs.tags,
+        known,
+        there.number if there else None,
+        hint="if it is to be replaced by this model: --break, or publish to another repository: "
+        "--to org/other",
+    )
     if there is None:
         strange = _plan.model_file(tree)
         if strange is not None and not is_plain(

@@ -179,12 +179,21 @@ def line_at(remote: Remote, tree: Tree) -> tuple[_line.Member, ...] | None:
 
 
 def refuse_other_history(
-    remote: Remote, tree: Tree, tags: Mapping[str, str], known: Sequence[Copy], newest: int | None
+    remote: Remote,
+    tree: Tree,
+    tags: Mapping[str, str],
+    known: Sequence[Copy],
+    newest: int | None,
+    *,
+    hint: str,
 ) -> None:
-    """Raises RemoteMoved if a repository is not the one that was known: deleted and made again, or its history rewritten.
+    """Raise RemoteMoved if a repository is not the known one: deleted and created again,
+    or its history was rewritten.
 
-    known are the copies there; newest is the number of the version that main has, if it is one of ours. Of the newest known copy the
-    commit must be in main's history; an older one may lie beside it, held by its tag, on a branch that came from there.
+    hint has the way to use it in spite of that; known are the copies there; newest is the
+    number of the version that main has, if it is one of ours. Of the newest known copy the
+    commit must be in main's history. An older one may be on another branch from there if
+    its tag exists.
     """
     if not known or any(copy.commit == tree.commit for copy in known):
         return
@@ -207,7 +216,8 @@ def refuse_other_history(
     raise RemoteMoved(
         f"hf://{tree.repository} is not what it was: {last.name}@{last.number} was at commit "
         f"{last.commit[:12]}, and main is now at {tree.commit[:12]}, which does not descend from "
-        f"it ({what})"
+        f"it ({what})",
+        hint=hint,
     )
 
 

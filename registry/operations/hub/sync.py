@@ -100,7 +100,13 @@ def _refuse_other(home: Home, there: There, repository: str) -> None:
     if known and all(copy.commit != tree.commit for copy in known):
         members = line_at(there.remote, tree)
         refuse_other_history(
-            there.remote, tree, there.refs.tags, known, members[0].number if members else None
+            there.remote,
+            tree,
+            there.refs.tags,
+            known,
+            members[0].number if members else None,
+            hint="if you trust what it has now, name that commit: "
+            f"registry pull hf://{tree.repository}@{tree.commit}",
         )
 
 

@@ -221,6 +221,19 @@ def test_it_goes_beside_or_in_its_place_if_somebody_says_so(pushed, hub, tmp_pat
     assert hub.head("org/minilm-medical") != head
 
 
+def test_as_new_publishes_a_version_that_another_repository_has(pushed, hub):
+    head = hub.head("org/minilm")
+
+    sent = pushed.ok("push", "minilm@1", "--as-new", "org/minilm-copy")["sent"]
+    again = pushed.ok("push", "minilm@1", "--to", "org/minilm", "--as-new", "org/minilm-copy")
+
+    ways = [(item["repository"], item["what"]) for item in sent]
+    assert ways == [("org/minilm", "already"), ("org/minilm-copy", "pushed")]
+    assert [item["what"] for item in again["sent"]] == ["already", "already"]
+    assert hub.head("org/minilm") == head
+    assert hub.tags("org/minilm-copy") == {"v1": hub.head("org/minilm-copy")}
+
+
 def test_what_goes_beside_takes_the_alias_s_tag_along(pushed, hub, tmp_path):
     pushed.ok("alias", "minilm-medical@1", "prod")
     pushed.ok("push", "minilm-medical@prod")
@@ -314,7 +327,9 @@ def test_one_that_was_deleted_and_made_again_is_refused(pushed, hub, tmp_path):
 
     heads = (before[:12], hub.head("org/minilm")[:12])
     assert ran.code == 4
-    assert missing(ran.err, "hf://org/minilm", "minilm@1", *heads) == []
+    assert missing(ran.err, "hf://org/minilm", "minilm@1", "--break", *heads) == []
+    pushed.ok("push", "minilm@2", "--break")
+    assert hub.tags("org/minilm") == {"v2": hub.head("org/minilm")}
 
 
 def test_a_rewritten_history_is_refused(pushed, hub, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -213,6 +214,7 @@ def test_a_repository_that_was_deleted_and_made_again_is_not_taken_for_the_known
     assert ran.code == 4
     heads = (before[:12], hub.head("org/medical")[:12])
     assert missing(ran.err, "hf://org/medical", "medical@1", *heads) == []
+    there.ok("pull", re.findall(r"registry pull (hf://\S+)", ran.err)[0])
 
 
 def test_a_rewritten_history_is_not_taken_for_the_known_one(pushed, there, hub):

@@ -191,30 +191,30 @@ def _attention(live: Live, back: Live) -> Iterator[str | None]:
 
 @contextlib.contextmanager
 def _gradients(live: Live, back: Live, adapters: Mapping[str, str]) -> Iterator[str | None]:
-    """Let the loaded model require the gradients of the live one; None if it does already.
+    """Let the loaded model require the gradients of the live one; None if it does.
 
     A product with a matrix that requires a gradient is computed in another order if the
     other factor is not contiguous (Longformer, LED, Mamba), also without autograd.
     Source: PyTorch 2.13, aten/src/ATen/native/LinearAlgebra.cpp, `should_fold`.
     """
-    pairs = [
-        (mine, other)
-        for mine, other in _parameters(live, back, adapters)
-        if mine.requires_grad != other.requires_grad
+    changed = [
+        loaded
+        for parameter, loaded in _parameters(live, back, adapters)
+        if parameter.requires_grad != loaded.requires_grad
     ]
-    if not pairs:
+    if not changed:
         yield None
         return
-    for _, other in pairs:
-        other.requires_grad_(not other.requires_grad)
+    for loaded in changed:
+        loaded.requires_grad_(not loaded.requires_grad)
     try:
         yield (
             "parameters that require gradients in memory do not after loading, "
             "and torch multiplies with them in another order"
         )
     finally:
-        for _, other in pairs:
-            other.requires_grad_(not other.requires_grad)
+        for loaded in changed:
+            loaded.requires_grad_(not loaded.requires_grad)
 
 
 @contextlib.contextmanager

@@ -34,7 +34,7 @@ class Digest(str):
     def __new__(cls, text: str) -> Digest:
         """Raises InvalidManifest unless text is a whole digest."""
         if not _is_digest(text):
-            raise InvalidManifest(f"{text!r} is not a digest (sha256: and 64 hex digits)")
+            raise InvalidManifest(f"{text!r:.100} is not a digest (sha256: and 64 hex digits)")
         return super().__new__(cls, text)
 
     @property

@@ -262,7 +262,7 @@ def test_names_of_a_wrapper_of_which_nothing_is_applied(reg, copied, library, ch
     assert library(copied) > 1e-3
 
     first = change("base_model.model.encoder.layer.0.attention.self.query.lora_A.weight")
-    quoted = ("8 of 8 ", f"'{first}'", "registry add --fix", "save_pretrained")
+    quoted = ("8 of 8 ", f"'{first}'", "add --fix", "save_pretrained")
     with raises(NotLoadable, *quoted, check="adapter-names"):
         reg.add(copied, "medical")
 
@@ -285,7 +285,7 @@ def test_names_that_begin_otherwise_than_any_class_of_the_architecture(
     assert library(copied) > 1e-3
 
     first = f"'{beginning}encoder.layer.0.attention.self.query'"
-    quoted = (first, " 7 ", "resized@1", "registry add --fix")
+    quoted = (first, " 7 ", "resized@1", "add --fix")
     with raises(ParentMismatch, *quoted, check="adapter-targets"):
         reg.add(copied, "medical", measure=False)
     fixed = reg.add(copied, "medical", fix=True)
@@ -417,7 +417,7 @@ def test_magnitudes_of_dora_as_they_are_saved(reg, made, tmp_path):
     )
 
     old = "'base_model.model.encoder.layer.0.attention.self.query.lora_magnitude_vector'"
-    quoted = (old, "4 ", WEIGHTS, "'.lora_magnitude_vector.weight'", "registry add --fix")
+    quoted = (old, "4 ", WEIGHTS, "'.lora_magnitude_vector.weight'", "add --fix")
     with raises(NotLoadable, *quoted, check="adapter-dora"):
         reg.add(folder, "medical")
 

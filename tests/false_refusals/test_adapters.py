@@ -52,7 +52,7 @@ def test_fix_removes_names_of_wrappers_wherever_they_are(
     folder, right = trained
     rename(folder / WEIGHTS, lambda name: name.replace(old, new))
 
-    with raises(NotLoadable, new.split(".")[-2], "registry add --fix", check="adapter-names"):
+    with raises(NotLoadable, new.split(".")[-2], "add --fix", check="adapter-names"):
         reg.add(folder, "adapter", parent="base@1")
     reg.add(folder, "adapter", parent="base@1", fix=True)
 
@@ -67,7 +67,7 @@ def test_fix_removes_names_of_wrappers_from_a_full_model(reg: Any, tmp_path: Pat
         lambda name: name.replace("layer.", "layer._checkpoint_wrapped_module."),
     )
 
-    with raises(NotLoadable, "registry add --fix", check="wrapper-names"):
+    with raises(NotLoadable, "add --fix", check="wrapper-names"):
         reg.add(folder, "base")
     reg.add(folder, "base", fix=True)
 
@@ -110,11 +110,11 @@ def test_an_adapter_that_peft_alone_saved(
     for name in (WEIGHTS, "adapter_config.json"):
         shutil.copy(folder / name, alone / name)
 
-    with raises(NotLoadable, "registry add --fix"):
+    with raises(NotLoadable, "add --fix"):
         reg.add(alone, "adapter")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(folder / name, alone / name)
-    with raises(NotLoadable, "registry add --fix", check="adapter-files"):
+    with raises(NotLoadable, "add --fix", check="adapter-files"):
         reg.add(alone, "adapter")
     (alone / "tokenizer.json").unlink()
     (alone / "tokenizer_config.json").unlink()

@@ -125,7 +125,7 @@ def tensors_have_the_names_that_loaders_look_for(candidate: Candidate) -> Proble
             f"{len(wrapped)} of {len(names)} tensors of the adapter have names that exist only inside "
             f"a wrapper, so loaders would skip them with a log line (first: {wrapped[0]!r})",
             "save the sentence-transformers model itself with save_pretrained, "
-            "or rename the tensors: registry add --fix",
+            "or rename the tensors: add --fix",
         )
         if wrapped
         else None
@@ -174,8 +174,7 @@ def token_table_is_its_parents(candidate: Candidate) -> Problem | None:
             f"the adapter contains the complete table {found[0].name!r} with {found[0].found} "
             f"rows, but {parent_of(candidate)} has {found[0].wanted} rows "
             "(the table was resized in memory and that base was never saved)",
-            "pass that base with --parent, "
-            "or build it from the rows in the adapter: registry add --fix",
+            "pass that base with --parent, or build it from the rows in the adapter: add --fix",
         )
     config, parent = config_of(candidate), candidate.parent
     if config is None or parent is None or parent.facts.rows is None:
@@ -187,7 +186,7 @@ def token_table_is_its_parents(candidate: Candidate) -> Problem | None:
         f"the adapter trains the token with id {last}, "
         f"but {parent.reference} has {parent.facts.rows} rows",
         "register the resized base that it was trained on and pass it with --parent, "
-        "or, if that base was never saved: registry add --fix",
+        "or, if that base was never saved: add --fix",
     )
 
 
@@ -247,7 +246,7 @@ def modules_are_its_parents(candidate: Candidate) -> Problem | None:
     if candidate.parent is not None and _within_another(found[0].name, candidate.parent):
         return Problem(
             f"{message} (the names have another prefix, as inside a wrapper)",
-            "to remove that prefix: registry add --fix",
+            "to remove that prefix: add --fix",
         )
     return Problem(f"{message} (it was trained on another base)", _OTHER_BASE)
 
@@ -352,7 +351,7 @@ def magnitudes_are_read(candidate: Candidate) -> Problem | None:
             f"loaders drop DoRA magnitudes with names such as {lost[0]!r} ({len(lost)} in {WEIGHTS}), "
             "so the model encodes texts differently than in training",
             f"to rename them in {WEIGHTS} so that they end with '.lora_magnitude_vector.weight', "
-            "which loaders read: registry add --fix",
+            "which loaders read: add --fix",
         )
         if lost
         else None
@@ -414,7 +413,7 @@ def modules_json_is_there(candidate: Candidate) -> Problem | None:
     return Problem(
         f"the adapter's folder has no modules.json, but {parent.reference} has the modules {kinds} "
         "(a loader would create default modules after the transformer)",
-        f"to take the modules of {parent.reference}: registry add --fix, "
+        f"to take the modules of {parent.reference}: add --fix, "
         "or save the whole model with save_pretrained",
     )
 

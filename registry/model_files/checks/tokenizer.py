@@ -83,7 +83,7 @@ def special_tokens_have_rows(candidate: Candidate) -> Problem | None:
         f"{some([token.content for token in missing])} (the highest id is {missing[-1].id}, the "
         f"table has {candidate.inspection.facts.rows} rows), so a text that contains one cannot be "
         "encoded",
-        "registry resize appends the missing rows",
+        "append the missing rows with registry resize",
     )
 
 
@@ -104,7 +104,7 @@ def declared_tokens_are_in_the_vocabulary(candidate: Candidate) -> Problem | Non
         f"{join(folder, 'tokenizer_config.json')} declares "
         f"{counted(len(absent), 'special token', 'special tokens')} without a row: {some(absent)} "
         "(the library adds what the vocabulary lacks)",
-        "load the model and save it with save_pretrained, then registry resize appends the rows",
+        "load the model, save it with save_pretrained, and append the rows with registry resize",
     )
 
 
@@ -302,7 +302,7 @@ def new_tokens_are_found(candidate: Candidate) -> Problem | None:
         said = lint(new, lexicon, needs_pieces=False, literal=True).warnings
     except InvalidTokens as error:
         message = str(error).partition(": ")[2]
-        return Problem(f"registry resize would have refused: {message}", error.hint)
+        return Problem(f"refused by registry resize too: {message}", error.hint)
     more = f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
     return Problem("; ".join(said[:_SHOWN]) + more) if said else None
 

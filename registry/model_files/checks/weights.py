@@ -123,7 +123,7 @@ def no_wrapper_names(candidate: Candidate) -> Problem | None:
         f"wrapper (first: {wrapped[0]!r}), so a loader would initialize random tensors instead",
         "merge with PeftModel.merge_and_unload() and save that model"
         if adapters
-        else "to rename the tensors: registry add --fix",
+        else "to rename the tensors: add --fix",
     )
 
 

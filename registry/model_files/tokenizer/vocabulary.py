@@ -140,7 +140,7 @@ def _read(
             )
         raise NotLoadable(
             f"the tokenizer is missing: found neither {path} nor {words}",
-            hint="to take that of its parent: registry add --fix, or add --tokenizer parent"
+            hint="to take that of its parent: add --fix, or add --tokenizer parent"
             if (f"{folder}/{ADAPTER}" if folder else ADAPTER) in there
             else "use the tokenizer of another folder with --tokenizer DIR",
         )

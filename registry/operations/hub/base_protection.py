@@ -79,7 +79,7 @@ def warn_of_other_base(
     if is_replaced(main, remote.tree(place.repository, place.commit)):
         home.warn(
             f"plain loaders of {version.reference} take main of hf://{place.repository}, which is another model than {base.reference} by now; "
-            f"registry pull and load are right"
+            f"the registry pulls and loads the right one"
         )
 
 

@@ -212,7 +212,7 @@ def _known_history(
             refs.tags,
             known,
             members[0].number if members else None,
-            hint="if you trust what it has now, name that commit: "
+            hint="if its present content is right, name that commit: "
             f"registry pull hf://{tree.repository}@{tree.commit}",
         )
     elif revision in refs.tags:

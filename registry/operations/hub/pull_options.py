@@ -26,7 +26,7 @@ _OF_ADD = re.compile(rf"(?<![\w-])({'|'.join(OPTIONS_OF_ADD)})(?![\w-])")
 
 
 def hint_of_pull(hint: str | None, repository: str) -> str | None:
-    """Return the hint of a refused pull, which also says how to use options of `add`."""
+    """Return the hint of a refused pull, which also explains options of `add`."""
     if hint is None or not _OF_ADD.search(hint):
         return hint
     name, _, revision = repository.removeprefix("hf://").partition("@")

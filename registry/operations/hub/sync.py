@@ -105,7 +105,7 @@ def _refuse_other(home: Home, there: There, repository: str) -> None:
             there.refs.tags,
             known,
             members[0].number if members else None,
-            hint="if you trust what it has now, name that commit: "
+            hint="if its present content is right, name that commit: "
             f"registry pull hf://{tree.repository}@{tree.commit}",
         )
 

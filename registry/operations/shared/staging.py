@@ -65,12 +65,12 @@ def _reworded(text: str, folder: Path, copy_of: Path | str | None) -> str:
     """
     for root in {str(folder), os.path.realpath(folder)}:
         model = rf"{re.escape(root)}/[^/\s'\"`:;,()]+"
-        whole = rf"(?:{model}|{re.escape(root)})"
+        any_path = rf"(?:{model}|{re.escape(root)})"
         if copy_of is not None:
-            text = re.sub(whole, lambda match: str(copy_of), text)
+            text = re.sub(any_path, lambda match: str(copy_of), text)
             continue
         text = re.sub(rf"{model}/(?=[^/\s'\"])", "", text)
-        text = re.sub(rf"(['\"`]?){whole}/?\1", "the model", text)
+        text = re.sub(rf"(['\"`]?){any_path}/?\1", "the model", text)
     return text
 
 

@@ -42,7 +42,7 @@ def test_a_table_resized_in_memory_only_is_refused_with_both_row_counts(adapter,
     )
 
     table = "'base_model.model.embeddings.word_embeddings.weight'"
-    quoted = (table, "37", "minilm@1", "29", "registry add --fix", "--parent")
+    quoted = (table, "37", "minilm@1", "29", "add --fix", "--parent")
     with raises(ParentMismatch, *quoted, check="adapter-table"):
         warnings(adapter, base)
 
@@ -55,7 +55,7 @@ def test_a_trained_token_beyond_the_parents_rows_is_refused(adapter, base):
     delta = "base_model.model.embeddings.word_embeddings.token_adapter.trainable_tokens_delta"
     rewrite(adapter / "adapter_model.safetensors", lambda own: own.update(zeros({delta: (2, 8)})))
 
-    quoted = ("29", "minilm@1", "--parent", "registry add --fix")
+    quoted = ("29", "minilm@1", "--parent", "add --fix")
     with raises(ParentMismatch, *quoted, check="adapter-table"):
         warnings(adapter, base)
 
@@ -140,7 +140,7 @@ def test_magnitudes_that_loaders_drop_are_refused(adapter, base):
     )
 
     names = (f"'{QUERY}.lora_magnitude_vector'", "'.lora_magnitude_vector.weight'")
-    quoted = (*names, "1 ", "adapter_model.safetensors", "registry add --fix")
+    quoted = (*names, "1 ", "adapter_model.safetensors", "add --fix")
     with raises(NotLoadable, *quoted, check="adapter-dora"):
         warnings(adapter, base)
 
@@ -229,7 +229,7 @@ def test_the_naive_flow_is_told_from_other_tokens_by_the_table_it_carries(adapte
     )
 
     table = "'base_model.model.embeddings.word_embeddings.weight'"
-    quoted = (table, "29", "minilm@1", "27", "registry add --fix", "--parent")
+    quoted = (table, "29", "minilm@1", "27", "add --fix", "--parent")
     with raises(ParentMismatch, *quoted, check="adapter-table"):
         warnings(adapter, small)
 

@@ -43,7 +43,7 @@ def test_names_of_an_adapters_wrapper_in_a_full_model_are_refused(base, name):
         base / "model.safetensors", lambda own: own.update({name: numpy.ones((8, 8), "float32")})
     )
 
-    quoted = ("1 ", f"'{name}'", "registry add --fix")
+    quoted = ("1 ", f"'{name}'", "add --fix")
     with raises(NotLoadable, *quoted, check="wrapper-names"):
         warnings(base)
 

@@ -109,7 +109,7 @@ def check_blobs(
             + (
                 "they may be those of lost entries: no registry collect before the journal is mended"
                 if lost
-                else "registry collect frees what is an hour old"
+                else "what is an hour old is freed by registry collect"
             )
         )
     return found

@@ -234,7 +234,7 @@ def check_probes(home: Home, progress: Progress) -> list[Finding]:
                     "probes-differ",
                     f"{version.reference} {said}",
                     (version.reference,),
-                    "registry audit --full tells whether its files are whole; if they are, a library or this machine differs",
+                    "to see whether its files are whole: registry audit --full; if they are, a library or this machine differs",
                 )
             )
     return findings

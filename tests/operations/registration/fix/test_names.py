@@ -128,7 +128,7 @@ def test_the_magnitudes_of_dora_are_put_where_loaders_read_them(resized, tmp_pat
     with raises(
         NotLoadable,
         "'base_model.model.encoder.layer.0.attention.self.query.lora_magnitude_vector'",
-        "registry add --fix",
+        "add --fix",
         ".lora_magnitude_vector.weight",
         check="adapter-dora",
     ):
@@ -176,7 +176,7 @@ def test_a_model_merged_where_it_stands_is_saved_with_a_wrappers_names(resized, 
         NotLoadable,
         "39",
         "'base_model.model.embeddings.LayerNorm.bias'",
-        "registry add --fix",
+        "add --fix",
         check="wrapper-names",
     ):
         resized.add(tmp_path / "merged", "merged")
@@ -204,7 +204,7 @@ def test_a_model_whose_untrained_adapter_was_taken_off_is_saved_with_a_wrappers_
         NotLoadable,
         "8",
         "'encoder.layer.0.attention.self.query.base_layer.bias'",
-        "registry add --fix",
+        "add --fix",
         check="wrapper-names",
     ):
         resized.add(tmp_path / "again", "again")
@@ -231,7 +231,7 @@ def test_a_full_model_that_was_saved_with_a_wrapper_around_it_gets_its_own_names
         NotLoadable,
         "39",
         "'base_model.model.embeddings.LayerNorm.bias'",
-        "registry add --fix",
+        "add --fix",
         check="wrapper-names",
     ):
         resized.add(tmp_path / "again", "again")

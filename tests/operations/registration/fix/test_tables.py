@@ -46,9 +46,7 @@ def test_a_naive_adapter_becomes_the_base_that_was_never_saved_and_a_small_one(
     with pytest.raises((RuntimeError, IndexError)):
         lively.loaded(tmp_path / "adapter", model_class)
     reg.add(base, "minilm", measure=False)
-    with raises(
-        ParentMismatch, "minilm@1", "107", "registry add --fix", "--parent", check="adapter-table"
-    ):
+    with raises(ParentMismatch, "minilm@1", "107", "add --fix", "--parent", check="adapter-table"):
         reg.add(tmp_path / "adapter", "medical", parent="minilm@1")
 
     added = reg.add(tmp_path / "adapter", "medical", parent="minilm@1", fix=True, measure=False)
@@ -205,7 +203,7 @@ def test_the_real_minilm_resized_in_memory_comes_apart_into_base_and_adapter(
         "30524",
         "minilm@1",
         "30522",
-        "registry add --fix",
+        "add --fix",
         "--parent",
         check="adapter-table",
     ):

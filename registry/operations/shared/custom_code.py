@@ -67,6 +67,7 @@ class FolderWithCode(Overlay):
         hidden = {path: None for path in files.paths() if path.endswith(".py")}
         super().__init__(files, {**hidden, **replaced})
         self.path: Path | None = getattr(files, "path", None)
+        self.repository: str | None = getattr(files, "repository", None)
 
 
 def decide(

@@ -505,7 +505,7 @@ def with_a_layer_more(model: Any) -> Any:
     [
         (
             merged_in_memory,
-            ("default", "encoder.layer.0.attention.self.query", "merge_and_unload()"),
+            ("default", "encoder.layer.0.attention.self.query", "registry merge"),
         ),
         (prompted, ("'default'", "PREFIX_TUNING", "LORA", "IA3", "TRAINABLE_TOKENS")),
         (

@@ -46,15 +46,24 @@ class Row:
 
 
 def in_turn(
-    cases: Mapping[str, Callable[[], object]], rounds: int, *, warm: int = 1
+    cases: Mapping[str, Callable[[], object]],
+    rounds: int,
+    *,
+    warm: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """Seconds each case takes, the median of the rounds; every other round goes backwards, so that none always goes first."""
+    """Return the seconds of each case, the median of the rounds.
+
+    Every other round runs backwards, so that no case is always the first. With
+    `time.process_time` as the clock, the processor time of all threads counts, which
+    other programs on the machine do not change.
+    """
     taken: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(warm + rounds):
         for name in list(cases)[:: 1 if number % 2 else -1]:
-            began = time.perf_counter()
+            began = clock()
             cases[name]()
-            seconds = time.perf_counter() - began
+            seconds = clock() - began
             if number >= warm:
                 taken[name].append(seconds)
     return {name: statistics.median(values) for name, values in taken.items()}

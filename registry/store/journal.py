@@ -22,6 +22,8 @@ from .backend import Backend
 
 PREFIX = "journal"
 Read = Callable[[int], Entry | None]
+REACH = 100_000
+"""A file whose number exceeds the number of files by more is not an entry."""
 _FILE = re.compile(rf"{PREFIX}/([0-9]{{20}})\.json", re.ASCII)
 
 
@@ -94,6 +96,22 @@ class Journal:
                 last = name
         return int(last[-25:-5])
 
+    def end(self) -> int:
+        """Return the highest number of a file that may be an entry; 0 without any.
+
+        A chain in which so many entries are missing could not be read, and a number can
+        have 20 digits.
+        """
+        numbers = self._numbers()
+        return max((number for number in numbers if number <= len(numbers) + REACH), default=0)
+
+    def _numbers(self) -> list[int]:
+        return [
+            int(match[1])
+            for name in self._backend.list(PREFIX)
+            if (match := _FILE.fullmatch(name)) is not None
+        ]
+
     def walk(
         self, until: int, read: Read | None = None
     ) -> Iterator[tuple[int, Entry | RegistryError | None]]:
@@ -106,8 +124,11 @@ class Journal:
                 yield number, error
 
     def strays(self) -> list[str]:
-        """Names beside the entries that are none's, sorted."""
-        return sorted(name for name in self._backend.list(PREFIX) if not _FILE.fullmatch(name))
+        """Return the sorted names in the journal that cannot be entries."""
+        last = _name(self.end())
+        return sorted(
+            name for name in self._backend.list(PREFIX) if not _FILE.fullmatch(name) or name > last
+        )
 
     def replace(self, entry: Entry) -> None:
         """Put the whole entry in the place of its damaged file. Only repair does this, for bytes whose digest the next entry names."""

@@ -118,7 +118,7 @@ def _look(home: Home) -> _Looked:
     from registry.catalog.reader import newest_migrated
 
     with home.write_lock.exclusive(WRITE_WAIT) if home.writable else contextlib.nullcontext():
-        folder, last = home.root / "catalog", home.journal.last()
+        folder, last = home.root / "catalog", home.journal.end()
         try:
             path = newest_migrated(folder, writable=home.writable)
         except StoreUnavailable:  # no space left

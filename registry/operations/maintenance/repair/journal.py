@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from registry.core import entry as _entry
 from registry.core.digest import Digest, canonical
 from registry.core.entry import Entry, Register
+from registry.core.text import shell_word
 from registry.errors import (
     BrokenChain,
     CatalogDiverged,
@@ -59,7 +60,14 @@ def mend_journal(
     StoreUnavailable for an entry that this package, or this machine, cannot read and another may; BrokenChain where nothing would be left.
     """
     known = _Rows(snapshot)
-    last = home.journal.last()
+    last = home.journal.end()
+    highest = home.journal.last()
+    if highest != last:
+        file = home.root / "journal" / f"{highest:020}.json"
+        raise BrokenChain(
+            f"{str(file)!r} cannot be an entry (the journal ends with entry {last})",
+            hint=f"mv {shell_word(str(file))} ELSEWHERE, then registry repair",
+        )
     until = last if accept_journal else max(last, known.head)
     result = Journaled()
     expected: Digest | None = None

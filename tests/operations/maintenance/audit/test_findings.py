@@ -13,6 +13,7 @@ import pytest
 
 from registry.core.entry import Annotate, Delete, Entry, now, parse
 from registry.core.text import plain
+from registry.errors import BrokenChain
 from registry.home.home import Home
 from tests.operations.maintenance.audit.damage import (
     blob,
@@ -23,6 +24,7 @@ from tests.operations.maintenance.audit.damage import (
     overwrite,
     place_of,
 )
+from tests.support.refusals import raises
 
 
 def edit(reg, sql: str) -> None:
@@ -180,6 +182,19 @@ def test_a_file_that_is_no_part_of_a_registry_is_found(copied, place):
     assert finding.name in ("stray-file", "journal-stray")
     assert Path(place).name in finding.what
     assert shlex.split(finding.mend)[-1] == str(copied.settings.home / place)
+
+
+def test_a_number_that_no_entry_can_have_is_a_stray_and_is_not_counted_up_to(copied):
+    file = copied.settings.home / "journal" / f"{10**20 - 1}.json"
+    file.write_text("{}")
+
+    (finding,) = copied.audit().findings
+    with raises(BrokenChain, str(file), "registry repair"):
+        copied.repair()
+
+    assert finding.name == "journal-stray" and file.name in finding.what
+    file.unlink()
+    assert copied.audit().findings == ()
 
 
 @pytest.mark.parametrize("folder", ["journal", "checkouts"])

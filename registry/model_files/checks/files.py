@@ -139,6 +139,6 @@ def weights_are_not_quantized(candidate: Candidate) -> Problem | None:
     bits = next((f", {bits} bits" for key, bits in _BITS.items() if settings.get(key)), "")
     return Problem(
         f"{path} has quantization_config ({method!s:.40}{bits}): the weights are quantized, and "
-        "every load requires the package of that method",
+        "loading them can require the package of that method",
         "register the model that was quantized instead, and train adapters on it",
     )

@@ -78,7 +78,7 @@ def code_of(files: Files, references: Sequence[CodeReference]) -> Code:
             continue
         if path not in paths:
             raise ForeignCode(
-                f"{origin} requires {path!r} (the folder has no such file)",
+                f"custom code is not complete: {path!r} is missing ({origin})",
                 hint="download all Python files of the repository",
             )
         if files.size(path) > SIZE_LIMIT:
@@ -88,8 +88,7 @@ def code_of(files: Files, references: Sequence[CodeReference]) -> Code:
         folder = path.rpartition("/")[0]
         imports = _Imports(path, content)
         inside = f"{folder}/" if folder else ""
-        origin = f"{path}, custom code of the model,"
-        waiting += [(f"{inside}{module}.py", origin) for module in imports.relative]
+        waiting += [(f"{inside}{module}.py", f"{path} imports it") for module in imports.relative]
         for package in imports.packages:
             if package not in packages and not is_installed(package):
                 _refuse_package(path, package, is_file=f"{inside}{package}.py" in paths)

@@ -33,6 +33,9 @@ Transformers; for `merge`, within the documented tolerance. Where a step was ref
 table names it, the class of the error and the check. The steps that need a refused step
 were not reached.
 
+Rows that begin with `architecture-` show the structure of the model alone: they have a
+tokenizer of BERT and the files that transformers writes, not those of the repository.
+
 "Published" is the form of the repository, "re-saved" the form that today's
 Sentence Transformers writes. "Re-spelled" names the parts of `tokenizer.json` that such
 a re-save changes.

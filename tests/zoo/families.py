@@ -17,7 +17,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.zoo import decoders, encoders, other_classes, rarer_encoders, unusual  # noqa: F401
+from tests.zoo import (  # noqa: F401
+    architectures,
+    decoders,
+    encoders,
+    other_classes,
+    rarer_encoders,
+    unusual,
+)
 from tests.zoo.family import FAMILIES, Family
 
 

@@ -40,7 +40,7 @@ fault-tools:
 		{ apt-get update -q && apt-get install --yes --no-install-recommends strace e2fsprogs; }
 
 faults: $(STAMP) fault-tools ## make every fault: full disks, kills, errors and power cuts (8 min)
-	FAULTS=full $(BIN)/python -m pytest -n 2 --dist load tests/faults
+	FAULTS=full $(BIN)/python -m pytest -n 2 --dist load -m "not zoo" tests/faults
 
 # Tests start processes of the package. Where the environment writes no bytecode, each would compile it.
 test: $(STAMP) browser fault-tools ## run ruff, mypy, the tests, and the check of the built wheel

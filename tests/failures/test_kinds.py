@@ -98,6 +98,7 @@ def test_the_parts_of_every_kind_that_goes_into_a_model_are_known_by_their_names
     } <= {*PARTS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [adalora, lokr])
 def test_trained_layers_that_the_configuration_leaves_out_are_over(reg, saved, config):
     folder, model = saved(config())
@@ -114,7 +115,7 @@ def test_trained_layers_that_the_configuration_leaves_out_are_over(reg, saved, c
         reg.add(folder, "medical", measure=False)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("config", [adalora, lokr, block_diagonal, rows_and_places])
 def test_what_the_library_loads_right_is_kept_from_a_folder_and_from_memory(reg, saved, config):
     folder, model = saved(config())
@@ -130,6 +131,7 @@ def test_what_the_library_loads_right_is_kept_from_a_folder_and_from_memory(reg,
     ] == [live, live]
 
 
+@pytest.mark.slow
 def test_ranks_that_were_allocated_are_kept_where_their_tensors_are_whole(reg, saved, tmp_path):
     _, model = saved(adalora())
     pattern = allocated(model, [True, False, True])

@@ -51,6 +51,7 @@ def test_an_adapter_that_makes_no_numbers_of_texts(reg, copied):
     assert "medical" not in [model.name for model in reg.list()]
 
 
+@pytest.mark.slow
 def test_one_that_was_let_in_unmeasured_is_told_by_save_check_and_load(reg, copied):
     times(copied, 1e30)
     reg.add(copied, "medical", measure=False)

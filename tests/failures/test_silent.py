@@ -443,6 +443,7 @@ def test_every_initialisation_that_changes_the_base_is_named(reg, copied, init):
         reg.add(copied, "medical")
 
 
+@pytest.mark.slow
 def test_biases_that_were_trained_along(reg, made, tmp_path):
     from registry.runtime.adapter_effect import without_adapter
 

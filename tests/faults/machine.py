@@ -37,6 +37,8 @@ CHANGING = (
     *("link", "linkat", "rename", "renameat", "unlink", "mkdir", "fchmod"),
 )
 """System calls at which a command is killed or refused."""
+READING = ("openat", "read", "pread64", "getdents64", "mmap", "flock", "fcntl")
+"""System calls that fail on a damaged or unreachable disk."""
 _CLONE_NEWNS = 0x00020000
 
 
@@ -229,7 +231,7 @@ def traced(act: Callable[[], object], *expressions: str, log: Path | None = None
     tracers: list[subprocess.Popen[bytes]] = []
 
     def attach(child: int) -> None:
-        command = ["strace", "-f", "-qq", "-o", str(log or "/dev/null"), "-p", str(child)]
+        command = ["strace", "-f", "-y", "-qq", "-o", str(log or "/dev/null"), "-p", str(child)]
         for expression in expressions:
             command += ["-e", expression]
         tracers.append(
@@ -251,14 +253,18 @@ def traced(act: Callable[[], object], *expressions: str, log: Path | None = None
             tracer.wait()
 
 
-def calls_of(act: Callable[[], object], folder: Path) -> list[tuple[str, int]]:
-    """Return every system call of CHANGING that act makes, with its number in its thread.
+def calls_of(
+    act: Callable[[], object], folder: Path, *, reading: bool = False
+) -> list[tuple[str, int]]:
+    """Return the system calls that act makes, each with its number in its thread.
 
-    Opening a file for reading only changes nothing and is left out.
+    They are those of CHANGING without the opening of a file for reading; with `reading`,
+    those of READING on files of the registry in `folder`.
     """
     log = folder / "calls.log"
-    ran = traced(act, f"trace={','.join(CHANGING)}", log=log)
+    ran = traced(act, f"trace={','.join(READING if reading else CHANGING)}", log=log)
     assert ran.code == 0, ran
+    files = str(folder / "home")
     counted: Counter[tuple[str, str]] = Counter()
     found: dict[tuple[str, int], None] = {}
     for line in log.read_text().splitlines():
@@ -266,9 +272,13 @@ def calls_of(act: Callable[[], object], folder: Path) -> list[tuple[str, int]]:
         if match is None:
             continue
         counted[match[1], match[2]] += 1
-        if match[2] != "openat" or "O_CREAT" in line or "O_TMPFILE" in line:
+        if files in line if reading else _changes(match[2], line):
             found[match[2], counted[match[1], match[2]]] = None
     return list(found)
+
+
+def _changes(call: str, line: str) -> bool:
+    return call != "openat" or "O_CREAT" in line or "O_TMPFILE" in line
 
 
 def sample(cases: list[Any], size: int) -> list[Any]:

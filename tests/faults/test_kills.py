@@ -108,6 +108,28 @@ def test_an_error_of_any_system_call_is_reported_and_changes_nothing(
         assert problems_after(arguments, tmp_path) == [], (call, number)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["repair", "audit", "log", "checkout at home"])
+def test_a_file_that_cannot_be_read_is_reported_and_nothing_is_changed(
+    tmp_path, template, begin, command
+):
+    require_strace()
+    reading = {"repair": ["repair"], "audit": ["audit", "--full"], "log": ["log"]}
+    arguments = reading.get(command) or words(command, template, tmp_path)
+    begin()
+    calls = calls_of(run(arguments, tmp_path / "home"), tmp_path, reading=True)
+    assert calls
+
+    for call, number in sample(calls, 3 * CASES):
+        home = begin()
+        ran = traced(run(arguments, home), f"inject={call}:error=EIO:when={number}")
+
+        warned = all(line.startswith("warning: ") for line in ran.err.splitlines())
+        has_findings = ran.code == 5 and ran.out and warned
+        assert has_findings or complaint(ran) is None, (call, number)
+        assert problems_after(arguments, tmp_path) == [], (call, number)
+
+
 def complaint(ran: Ran) -> str | None:
     """Return how a command ended, if it did not end with success or one line of an error."""
     lines = [line for line in ran.err.splitlines() if line.startswith("error: ")]

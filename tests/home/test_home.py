@@ -250,7 +250,7 @@ def test_a_death_after_any_step_of_a_resize_leaves_a_registry_that_works(tmp_pat
     )
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("command", "after"),
     [

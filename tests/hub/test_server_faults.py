@@ -14,6 +14,7 @@ from tests.support.hub.client import SETUP
 from tests.support.warm import KILLED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["random", "words", "floats"])
 def test_what_went_by_xet_comes_back_by_xet_and_by_lfs(hub, xet, client, kind):
     content = {

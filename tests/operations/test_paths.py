@@ -178,7 +178,7 @@ def test_a_revision_that_can_be_none_is_not_in_the_cache(reg, place, kind):
         reg.add(folder, "one", measure=False)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", BASES)
 def test_a_live_configuration_that_names_such_a_base_says_nothing_of_its_parent(reg, place, kind):
     model = naive.adapt(naive.plain(place / "base"), lora())

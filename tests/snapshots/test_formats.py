@@ -65,6 +65,8 @@ from registry.transfer.line_json import Member, parse as parse_line, to_bytes as
 from tests.snapshots.snapshot import STORED, assert_same_json, assert_same_text
 from tests.support.warm import Warm
 
+pytestmark = pytest.mark.slow
+
 ONE, TWO, THREE, FOUR, FIVE = (Digest(f"sha256:{digit * 64}") for digit in "12345")
 STORE = "0123456789abcdef0123456789abcdef"
 BY = "Ada Löve <ada@example.org>"

@@ -206,6 +206,7 @@ def _durable(files: dict[str, bytes]) -> dict[str, bytes]:
     return {name: content for name, content in files.items() if not name.startswith("catalog/")}
 
 
+@pytest.mark.slow
 def test_version_0_1_goes_on_where_nothing_new_was_written(copy_of, old_package) -> None:
     stored = copy_of("lineage")
     with registry.open(stored.home) as reg:

@@ -19,8 +19,8 @@ from tests.support import lively, refusals
 from tests.zoo import families, outcomes
 from tests.zoo.story import FAULTS, STEPS, story_of, train
 
-SAMPLE = ("multilingual-e5-base", "Qwen3-Embedding-0.6B", "potion-base-8M")
-"""The families of `make test`: an encoder, a decoder and static embeddings."""
+SAMPLE = ("multilingual-e5-base", "potion-base-8M")
+"""The families of `make test`: an encoder and static embeddings."""
 
 FULL = os.environ.get("ZOO") == "full"
 UPDATE = os.environ.get("UPDATE_ZOO") == "1"

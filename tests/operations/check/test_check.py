@@ -144,6 +144,7 @@ def test_a_file_that_the_disk_does_not_give_fails_and_raises_nothing(registered)
     assert os.strerror(errno.EIO).lower() in report.failures[0].message
 
 
+@pytest.mark.slow
 def test_what_was_let_pass_is_told_and_does_not_fail(reg, line):
     reg.add(line.base, "minilm")
     reg.add(line.resized, "minilm-medical", parent="minilm@1")
@@ -181,6 +182,7 @@ def test_the_stages_of_a_line_are_compared_bit_for_bit(registered):
     assert any(item.difference > 0 for item in of(report, "line-merged"))
 
 
+@pytest.mark.slow
 def test_a_trained_base_is_not_compared_with_the_one_it_came_from(reg, line, tmp_path):
     reg.add(line.base, "minilm")
     reg.add(plain.base(tmp_path / "trained", seed=7), "tuned", parent="minilm@1")
@@ -305,6 +307,7 @@ def test_a_token_list_that_is_lost_fails_the_check_of_what_stands_on_it(register
     assert "readable" in [item.check for item in report.failures]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "damage",
     [lambda path: path.unlink(), lambda path: (path.chmod(0o644), path.write_bytes(b"{}"))],

@@ -36,6 +36,7 @@ def test_where_a_model_goes_is_said_once(here, hub):
     assert here.ok("push", "minilm@1")["sent"][0]["repository"] == "org/minilm"
 
 
+@pytest.mark.slow
 def test_a_parent_that_is_nowhere_needs_a_place(here, hub):
     ran = here.run("push", "medical@1", "--to", "org/medical")
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import time
 
+import pytest
+
 from tests.cli.errors import missing
 from tests.support import plain
 
 
+@pytest.mark.slow
 def test_bytes_come_back_from_the_repositories_where_copies_are_known(here, hub):
     here.ok("push", "medical@1", "--to", "org/medical", "--parents-to", "org")
     with here.registry as reg:
@@ -58,6 +61,7 @@ def lose(place, reference, path):
     return blob
 
 
+@pytest.mark.slow
 def test_a_copy_that_is_damaged_too_is_passed_over_and_said(pushed, hub):
     weights = lose(pushed, "minilm@1", "model.safetensors")
     hub.fault("GET /__cdn__/", flip=10)
@@ -96,6 +100,7 @@ def test_a_file_that_is_stored_otherwise_than_a_plain_repository_has_it_comes_ba
     assert there.ok("audit", "--full")["findings"] == []
 
 
+@pytest.mark.slow
 def test_who_writes_while_the_hub_is_asked_need_not_wait_and_loses_nothing(pushed, hub):
     """Another process of the same home: here this one, from the server's answer; the repair runs in a process of its own."""
     weights = lose(pushed, "minilm@1", "model.safetensors")

@@ -226,6 +226,7 @@ def test_a_version_that_was_pulled_from_a_commit_without_a_tag_is_not_missing(
     assert here == {"minilm@1": "same"} and states(there) == {"minilm@1": "gone"}
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_does_not_answer_is_asked_about_one_repository_only(published):
     away = {"HF_ENDPOINT": "http://127.0.0.1:9", "REGISTRY_HOME": str(published.root)}
 

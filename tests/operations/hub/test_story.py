@@ -53,6 +53,7 @@ def test_a_stranger_loads_a_published_line_with_the_plain_library_and_gets_the_s
     ), ran.err
 
 
+@pytest.mark.slow
 def test_who_publishes_and_who_fetches_waits_for_no_library_that_neither_takes(
     here, there, hub, client_environment
 ):

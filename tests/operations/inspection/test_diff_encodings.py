@@ -324,6 +324,7 @@ def test_a_copy_in_half_precision_is_nearly_the_same_and_sentence_and_advice_say
     )
 
 
+@pytest.mark.slow
 def test_what_is_equal_to_the_bit_is_said_to_be(reg, tmp_path):
     before = small.dense(tmp_path / "before")
 

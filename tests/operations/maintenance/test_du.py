@@ -196,6 +196,7 @@ def empty(tmp_path_factory):
     return place
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(CHOICES, st.data())
 def test_du_and_collect_agree(empty, choices, data):

@@ -177,6 +177,7 @@ def test_a_merged_model_has_its_place_everywhere(copied, tmp_path):
         reg.merge("whole@1", "twice")
 
 
+@pytest.mark.slow
 def test_merging_again_writes_nothing_and_gives_the_same_bytes(copied, tmp_path):
     reg = copied("SentenceTransformer")
     trained(reg, "SentenceTransformer", "lora", tmp_path / "adapter")

@@ -56,7 +56,7 @@ CASES = [(what, "xet" if number % 2 else "lfs") for number, what in enumerate(ON
 """Files come by plain HTTP, however they went there: the two take turns."""
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("what", "warm"), CASES, indirect=["warm"])
 def test_what_goes_wrong_once_is_mended_at_once_or_by_the_same_command(
     published, run, empty, filled, what

@@ -85,7 +85,7 @@ CASES = [
 ]
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("what", "warm"), CASES, indirect=["warm"])
 def test_what_goes_wrong_once_is_mended_at_once_or_by_the_same_command(hub, run, home, what):
     on, wrong, code = ONCE[what]

@@ -53,6 +53,7 @@ def test_code_is_refused_before_weights_are_fetched_and_the_hint_approves_it(
         assert again.digest == reg.resolve("own@1").digest
 
 
+@pytest.mark.slow
 def test_a_line_with_code_needs_an_approval_of_its_own(
     there: Place, hub: HubServer, tmp_path: Path
 ) -> None:
@@ -149,6 +150,7 @@ def test_auto_map_is_ignored_only_if_the_library_loads_the_model_completely(
         assert reg.resolve("gated@1").forced == ("custom-code",)
 
 
+@pytest.mark.slow
 def test_code_of_another_repository_is_fetched_at_a_commit(
     there: Place, hub: HubServer, tmp_path: Path
 ) -> None:

@@ -260,7 +260,7 @@ REFUSED: dict[str, tuple[Any, str, tuple[str, ...]]] = {
     "nameless": (
         without_its_name,
         "minilm",
-        (QUERY, "model.add_adapter(config)", "merge_and_unload()", "unload()"),
+        (QUERY, "model.add_adapter(config)", "model.delete_adapter(name)"),
     ),
     "activation of scores": (
         scores_doubled,

@@ -30,6 +30,8 @@ SIZES: dict[str, int] = {
     **dict.fromkeys(("max_position_embeddings", "n_positions"), 512),
     "moe_intermediate_size": 16,
     "attention_window": 8,
+    "entity_vocab_size": 16,
+    "entity_emb_size": 32,
 }
 """Small sizes by the names of configurations; each configuration takes those it has."""
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from registry.cli.output.text import plain
-from registry.errors import Invalid
+from registry.errors import Invalid, masked
 
 if TYPE_CHECKING:
     from registry.api.registry import Registry
@@ -113,12 +113,12 @@ class Session:
     def note(self, text: str) -> None:
         """A line for the person who watches; --quiet and --json leave it out."""
         if not self.quiet and not self.as_json:
-            click.echo(plain(text), err=True)
+            click.echo(plain(masked(text)), err=True)
 
     def warn(self, texts: Iterable[str]) -> None:
         """Lines that should be seen whatever was asked for."""
         for text in texts:
-            click.echo(f"warning: {plain(text)}", err=True)
+            click.echo(f"warning: {plain(masked(text))}", err=True)
 
     def complain(self, text: str, hint: str | None = None) -> None:
         """Print an error that does not end the command; --json has it in the value."""

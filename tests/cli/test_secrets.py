@@ -38,6 +38,7 @@ TOKEN = "hf_" + "aB3" * 11
         ["bundle", "minilm@1", "-o"],
         ["checkout", "minilm@1"],
         ["status"],
+        ["find"],
     ],
 )
 def test_a_password_in_an_address_is_never_printed(

@@ -52,7 +52,7 @@ def parent_of(reg, reference: str = "medical@1") -> tuple[str, str]:
     return edge.reference, edge.evidence
 
 
-@pytest.fixture(params=["marker", "path", "commit", "folder"])
+@pytest.fixture(params=["marker", "path", "relative", "commit", "folder"])
 def evident(request, versions, adapter, tmp_path, monkeypatch):
     """An adapter of which evidence of each kind names res@1, and the kind that is
     recorded.
@@ -69,7 +69,7 @@ def evident(request, versions, adapter, tmp_path, monkeypatch):
     folder = versions.checkout("res@1").folder
     if request.param == "path":
         shutil.rmtree(folder)
-    return named(adapter, folder), "witnessed"
+    return named(adapter, folder.name if request.param == "relative" else folder), "witnessed"
 
 
 def test_a_bare_name_means_the_version_that_evidence_names(versions, evident):
@@ -303,10 +303,12 @@ def test_an_audit_names_what_was_registered_against_evidence(versions, adapter, 
     log = tmp_path / "home" / "local" / "sources.jsonl"
     log.write_text(log.read_text().replace("/nowhere/base", str(folder)))
 
-    [finding] = versions.audit().findings
+    versions.add(named(adapter, "/nowhere/base"), "copy", parent="res@2", measure=False)
+
+    finding, copy = versions.audit().findings
 
     assert finding.name == "parent-evidence"
-    assert finding.versions == ("medical@1",)
+    assert {finding.versions, copy.versions} == {("medical@1",), ("copy@1",)}
     assert "res@1" in finding.what
     assert digest.short in finding.what
     assert "--parent res@1" in finding.mend

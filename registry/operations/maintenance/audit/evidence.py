@@ -31,24 +31,26 @@ def check_evidence(home: Home, connection: Connection) -> list[Finding]:
     """
     from registry.catalog import queries
 
-    declared = {
-        version.digest: version
-        for version in queries.with_evidence(connection, "given")
-        if version.kind == "adapter"
-        and version.parents
-        and version.parents[0].evidence == "given"
-        and PARENT_EVIDENCE not in version.forced
-    }
+    declared: dict[str, list[Version]] = {}
+    for version in queries.with_evidence(connection, "given"):
+        if (
+            version.kind == "adapter"
+            and version.parents
+            and version.parents[0].evidence == "given"
+            and PARENT_EVIDENCE not in version.forced
+        ):
+            declared.setdefault(version.digest, []).append(version)
     findings = {}
     for source in source_log.sources(home) if declared else ():
-        version = declared.get(source["manifest"])
-        evidence = _recorded(home, connection, source) if version is not None else None
-        if version is None or evidence is None:
+        versions = declared.get(source["manifest"], [])
+        evidence = _recorded(home, connection, source) if versions else None
+        if evidence is None:
             continue
-        with contextlib.suppress(RegistryError):  # a lost manifest is a finding of its own
-            bases = queries.with_manifest(connection, version.parents[0].digest, deleted=True)
-            if not any(agrees(home, base, evidence) for base in bases):
-                findings[version.digest] = _finding(version, evidence, source["folder"])
+        for version in versions:
+            with contextlib.suppress(RegistryError):  # a lost manifest is a finding of its own
+                bases = queries.with_manifest(connection, version.parents[0].digest, deleted=True)
+                if not any(agrees(home, base, evidence) for base in bases):
+                    findings[version.reference] = _finding(version, evidence, source["folder"])
     return list(findings.values())
 
 

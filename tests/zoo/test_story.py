@@ -24,7 +24,7 @@ SAMPLE = ("multilingual-e5-base", "potion-base-8M")
 """The families of `make test`: an encoder and static embeddings."""
 
 SIZE = os.environ.get("ZOO", "published")
-"""`third` of the published forms, for CI; all `published` ones; or the `full` matrix."""
+"""`third` of the published forms, for CI; all `published` ones; or the `full` set."""
 UPDATE = os.environ.get("UPDATE_ZOO") == "1"
 PAIR = ("the patient takes two tablets", "heart failure")
 

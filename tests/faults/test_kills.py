@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_read_is_reported_and_nothing_is_changed(
     calls = calls_of(run(arguments, tmp_path / "home"), tmp_path, reading=True)
     assert calls
 
-    for call, number in sample(calls, 3 * CASES):
+    for call, number in sample(calls, 6):
         home = begin()
         ran = traced(run(arguments, home), f"inject={call}:error=EIO:when={number}")
 

@@ -239,10 +239,10 @@ def evidence_of(
         if downloaded is not None:
             return of_version(home, downloaded, "hub")
         return of_version(home, _registered_at(home, place), "hub" if is_cache else "path")
-    if named and (digest := digest_in(named)) is not None:
+    if named and (manifest := digest_in(named)) is not None:
         # a relative path, whose last part is the name of a checkout
-        version = _with_manifest(home, digest)
-        return of_version(home, version, "witnessed") or Evidence(digest, "witnessed", None)
+        version = _with_manifest(home, manifest)
+        return of_version(home, version, "witnessed") or Evidence(manifest, "witnessed", None)
     if named and not named.startswith(".") and is_commit(revision):
         return of_version(home, _from_commit(home, named, str(revision)), "hub")
     return None

@@ -58,6 +58,18 @@ class Token(NamedTuple):
     normalized: bool = False
 
 
+TOKEN_FLAGS = Token._fields[2:]
+"""Names of the flags of a token, in the order of a row of the vocabulary blob."""
+
+
+def flags_of(token: Any) -> tuple[bool, ...]:
+    """Return the flags of a token in the order of TOKEN_FLAGS.
+
+    The token may be one of this package, of a word list, or of the tokenizers library.
+    """
+    return (token.special, token.lstrip, token.rstrip, token.single_word, token.normalized)
+
+
 class Tensor(NamedTuple):
     """A tensor of a safetensors file; name has its module's folder in front, unless that is the root."""
 

@@ -15,7 +15,7 @@ from registry.model_files.config.types import NO_LENGTH
 from registry.model_files.layout.file_list import INDEX, join, sentence_settings
 from registry.model_files.layout.layout import Layout
 from registry.model_files.tokenizer.ambiguous_tokens import loaded_normalizer
-from registry.model_files.tokenizer.panics import cause_of_panic
+from registry.model_files.tokenizer.panics import cause_of_panic, contradictory_metaspace
 from registry.model_files.tokenizer.pipeline import Pipeline, pipeline_of
 from registry.model_files.tokenizer.vocabulary import (
     CONFIG,
@@ -54,6 +54,8 @@ class Inspection:
     """JSON of the normalizer that the loaded tokenizer has."""
     panic: str | None = None
     """Why the tokenizers library would panic at tokenizer.json."""
+    metaspace: str | None = None
+    """The prepend_scheme of a Metaspace that the tokenizers library refuses."""
 
 
 def inspect(
@@ -101,6 +103,7 @@ def inspect(
         tuple(strange),
         _normalizer(files, layout, parsed.content if parsed is not None else None),
         cause_of_panic(parsed.content) if parsed is not None else None,
+        contradictory_metaspace(parsed.content) if parsed is not None else None,
     )
 
 

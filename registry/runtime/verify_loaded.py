@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from registry.core.facts import Facts, Token
+from registry.core.facts import Facts, Token, flags_of
 from registry.errors import Invalid
 from registry.model_files.config.defaults import similarity
 from registry.model_files.tokenizer.ambiguous_tokens import equal_tokens_of
@@ -167,14 +167,10 @@ def _tokens(model: Any, facts: Facts) -> Iterator[str]:
         live = known.get(token.id)
         if live is None:
             # a token may also be part of the model's own vocabulary, where it has no flags
-            if backend.token_to_id(token.content) != token.id or any(_flags(token)):
+            if backend.token_to_id(token.content) != token.id or any(flags_of(token)):
                 yield f"token {token.id} is {backend.id_to_token(token.id)!r}, registered was {token.content!r} with its flags"
-        elif live.content != token.content or _flags(live) != _flags(token):
+        elif live.content != token.content or flags_of(live) != flags_of(token):
             yield f"token {token.id} is {live!r}, registered was {token!r}"
-
-
-def _flags(token: Any | Token) -> tuple[bool, ...]:
-    return (token.special, token.lstrip, token.rstrip, token.single_word, token.normalized)
 
 
 def _modules(model: Any, facts: Facts) -> Iterator[str]:

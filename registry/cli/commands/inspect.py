@@ -292,8 +292,9 @@ def _marks(version: Version) -> list[str]:
 
 
 def _flags(token: Token) -> str:
-    names = ("special", "lstrip", "rstrip", "single_word", "normalized")
-    return ", ".join(name for name in names if getattr(token, name))
+    from registry.core.facts import TOKEN_FLAGS
+
+    return ", ".join(name for name in TOKEN_FLAGS if getattr(token, name))
 
 
 def _rows(details: Details) -> list[tuple[str, Any]]:

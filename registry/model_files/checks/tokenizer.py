@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
-
-from registry.core.facts import Token, read
+from registry.core.facts import TOKEN_FLAGS, Token, flags_of, read
 from registry.core.text import counted
 from registry.errors import InvalidTokens, NotLoadable, ParentMismatch
 from registry.model_files.config.parse import read_if_there
@@ -22,7 +19,6 @@ from .helpers import some
 
 CHECKS, check = checks()
 _SHOWN = 3
-_FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
 
 
 @check("token-ids", "ids are unique", "protects from two tokens that share a row", NotLoadable)
@@ -115,28 +111,16 @@ def declared_tokens_are_in_the_vocabulary(candidate: Candidate) -> Problem | Non
     NotLoadable,
 )
 def metaspace_settings_agree(candidate: Candidate) -> Problem | None:
-    """No Metaspace has add_prefix_space false without prepend_scheme "never".
-
-    Source: tokenizers 0.22, pre_tokenizers/metaspace.rs, Deserialize.
-    """
-    path = join(candidate.layout.tokenizer, "tokenizer.json")
-    if path not in candidate.layout.belongs:
+    """No Metaspace has add_prefix_space false without prepend_scheme "never"."""
+    scheme = candidate.inspection.metaspace
+    if scheme is None:
         return None
-    content = read(candidate.files, path)
-    for match in re.finditer(rb'"Metaspace"', content):  # parsing all is slow
-        start, end = content.rfind(b"{", 0, match.start()), content.find(b"}", match.end())
-        try:
-            settings = json.loads(content[start : end + 1])
-        except ValueError:
-            continue
-        scheme = settings.get("prepend_scheme", "always")
-        if settings.get("add_prefix_space") is False and scheme != "never":
-            return Problem(
-                f"{path} has a Metaspace with add_prefix_space false and prepend_scheme "
-                f"{scheme!r:.40}, which today's tokenizers library refuses",
-                'set prepend_scheme to "never" in its pre_tokenizer and decoder',
-            )
-    return None
+    path = join(candidate.layout.tokenizer, "tokenizer.json")
+    return Problem(
+        f"{path} has a Metaspace with add_prefix_space false and prepend_scheme "
+        f"{scheme}, which today's tokenizers library refuses",
+        'set prepend_scheme to "never" in its pre_tokenizer and decoder',
+    )
 
 
 @check(
@@ -283,14 +267,7 @@ def new_tokens_are_found(candidate: Candidate) -> Problem | None:
         return None
     known = {token.id for token in parent.tokens}
     new = tuple(
-        Wanted(
-            token.content,
-            token.special,
-            token.lstrip,
-            token.rstrip,
-            token.single_word,
-            token.normalized,
-        )
+        Wanted(token.content, *flags_of(token))
         for token in candidate.inspection.tokens
         if token.id not in known
     )
@@ -325,7 +302,7 @@ def _said(token: Token | None, other: Token | None) -> str:
     if token is None:
         return "no token"
     same = other is not None and other.content == token.content
-    flags = [name for name in _FLAGS if same and getattr(token, name) != getattr(other, name)]
+    flags = [name for name in TOKEN_FLAGS if same and getattr(token, name) != getattr(other, name)]
     return repr(token.content) + "".join(f" with {name}={getattr(token, name)}" for name in flags)
 
 

@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from registry.core.facts import Token
+from registry.core.facts import TOKEN_FLAGS, Token
 
-FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
 _LISTS = ("extra_special_tokens", "additional_special_tokens")
 
 
@@ -81,5 +80,5 @@ def _special(config: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
 def _token(token: object) -> tuple[str, dict[str, bool]]:
     """Return content and flags; a special token may be a text without flags."""
     if isinstance(token, Mapping) and isinstance(token.get("content"), str):
-        return token["content"], {flag: bool(token.get(flag, False)) for flag in FLAGS}
-    return (token if isinstance(token, str) else ""), dict.fromkeys(FLAGS, False)
+        return token["content"], {flag: bool(token.get(flag, False)) for flag in TOKEN_FLAGS}
+    return (token if isinstance(token, str) else ""), dict.fromkeys(TOKEN_FLAGS, False)

@@ -18,12 +18,12 @@ from operator import itemgetter
 from typing import Any
 
 from registry.core.digest import Digest, digest_of
+from registry.core.facts import TOKEN_FLAGS
 
 Component = dict[str, Any]
 
 _SILENT = frozenset({"version", "truncation", "padding", "decoder"})
 """Parts of tokenizer.json without influence on ids."""
-_FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
 _BPE: Mapping[str, object] = {
     "dropout": None,
     "unk_token": None,
@@ -320,7 +320,7 @@ def _added_tokens(tokens: object) -> Any:
     if not isinstance(tokens, list):
         return [] if tokens is None else tokens
     rows: Iterable[Any] = (
-        {**dict.fromkeys(_FLAGS, False), **token} if isinstance(token, dict) else token
+        {**dict.fromkeys(TOKEN_FLAGS, False), **token} if isinstance(token, dict) else token
         for token in tokens
     )
     return sorted(rows, key=lambda token: json.dumps(token, sort_keys=True, default=str))

@@ -41,6 +41,26 @@ def cause_of_panic(content: Mapping[str, Any]) -> str | None:
     return _short_merge(content.get("model"))
 
 
+def contradictory_metaspace(content: Mapping[str, Any]) -> str | None:
+    """Return the prepend_scheme of a Metaspace that the library refuses, or None.
+
+    It is one with add_prefix_space false and another prepend_scheme than "never".
+    Source: tokenizers 0.22, pre_tokenizers/metaspace.rs, Deserialize.
+    """
+    for part in (
+        *_parts(content.get("pre_tokenizer"), "pretokenizers"),
+        *_parts(content.get("decoder"), "decoders"),
+    ):
+        scheme = part.get("prepend_scheme", "always")
+        if (
+            part.get("type") == "Metaspace"
+            and part.get("add_prefix_space") is False
+            and scheme != "never"
+        ):
+            return f"{scheme!r:.40}"
+    return None
+
+
 def _parts(component: object, key: str) -> Iterator[Mapping[str, Any]]:
     """Yield a component, or the parts of a Sequence."""
     if isinstance(component, Mapping):

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from registry.core.facts import TOKEN_FLAGS
 from registry.core.text import counted
 from registry.errors import InvalidTokens
 
 from .base_vocabulary import Lexicon
 from .token_file import is_comment, lines_of, unquoted
 
-FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
 _REMOVE_BLANKS = "remove the blanks (lstrip and rstrip let a token absorb adjacent blanks)"
 _SKIP_EXISTING = (
     "--skip-existing leaves out the words that the vocabulary has (in Python skip_existing=True)"
@@ -263,10 +263,12 @@ def _marked(token: Wanted, lexicon: Lexicon) -> _Fault | None:
 def _malformed(entry: Any) -> str | None:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("content"), str):
         return f'{entry!r} is not a token (expected a text or {{"content": text, flags}})'
-    if unknown := sorted(str(key) for key in entry if key not in (*FLAGS, "content", "id")):
-        expected = ", ".join(FLAGS)
+    if unknown := sorted(str(key) for key in entry if key not in (*TOKEN_FLAGS, "content", "id")):
+        expected = ", ".join(TOKEN_FLAGS)
         return f"{entry['content']!r} has the unknown key {unknown[0]!r} (the flags are {expected})"
-    if wrong := [flag for flag in FLAGS if flag in entry and not isinstance(entry[flag], bool)]:
+    if wrong := [
+        flag for flag in TOKEN_FLAGS if flag in entry and not isinstance(entry[flag], bool)
+    ]:
         return f"{entry['content']!r} has {wrong[0]} {entry[wrong[0]]!r} (expected true or false)"
     if not isinstance(entry.get("id"), (int, type(None))) or isinstance(entry.get("id"), bool):
         return f"{entry['content']!r} has the id {entry['id']!r} (expected a number)"

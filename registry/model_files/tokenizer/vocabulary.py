@@ -17,7 +17,7 @@ from operator import itemgetter, not_
 from typing import Any, overload
 
 from registry.core.digest import Digest, digest_of, parse_json
-from registry.core.facts import Files, Token, read
+from registry.core.facts import TOKEN_FLAGS, Files, Token, read
 from registry.errors import InvalidManifest, NotLoadable, UnsafeFile
 from registry.model_files.config.parse import read_if_there, read_object
 from registry.util.gc_pause import uncollected
@@ -32,7 +32,6 @@ ADAPTER = "adapter_config.json"
 ID_LIMIT = 10_000_000
 """Ids above this are a fault of the file, not a vocabulary; every row would have to be in memory."""
 
-_FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
 _ENTRY = itemgetter(0, 1)
 _FIRST, _SECOND = itemgetter(0), itemgetter(1)
 _token = partial(tuple.__new__, Token)
@@ -289,7 +288,9 @@ def _tokens(value: dict[str, Any], path: str) -> tuple[Token, ...]:
     tokens = _plain(compress(words, unmarked), compress(ids, unmarked))
     tokens += [
         Token(
-            item.get("id"), item.get("content"), *(bool(item.get(flag, False)) for flag in _FLAGS)
+            item.get("id"),
+            item.get("content"),
+            *(bool(item.get(flag, False)) for flag in TOKEN_FLAGS),
         )
         for item in added
     ]
@@ -302,7 +303,7 @@ def _types(values: Iterable[object]) -> set[type]:
 
 def _plain(words: Iterable[str], ids: Iterable[int]) -> list[Token]:
     """Tokens without flags, made as bare tuples are: there are tens of thousands."""
-    return list(map(_token, zip(ids, words, *(repeat(False) for _ in _FLAGS), strict=False)))
+    return list(map(_token, zip(ids, words, *(repeat(False) for _ in TOKEN_FLAGS), strict=False)))
 
 
 def _by_id(tokens: Sequence[Token], path: str) -> tuple[Token, ...]:

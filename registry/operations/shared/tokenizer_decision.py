@@ -47,7 +47,9 @@ def are_equivalent(before: Side, after: Side) -> bool:
     The library is asked only where the token lists are equal and the files leave it
     undecided.
     """
-    if before.pipeline.digest == after.pipeline.digest:
+    from registry.model_files.diff.model_view import have_equal_pipelines
+
+    if have_equal_pipelines(before, after):
         return True
     if before.vocabulary_digest != after.vocabulary_digest:
         return False

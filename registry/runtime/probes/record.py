@@ -120,19 +120,23 @@ def again(model: Any, recorded: Probes) -> Iterator[tuple[Probe, Probe]]:
             recorded.probes, lambda probe: (probe.shape is not None, probe.prompt)
         ):
             before = list(group)
-            texts = [
-                text if len(text) > 1 else text[0] for text in (probe.text for probe in before)
-            ]
-            after = _id_probes(model, texts, prompt)
-            if encoded:
-                after = (_probe(model, text, prompt, encoded=True) for text in texts)
+            texts = [_text_of(probe) for probe in before]
+            after = (
+                (_probe(model, text, prompt, encoded=True) for text in texts)
+                if encoded
+                else _id_probes(model, texts, prompt)
+            )
             yield from zip(before, after, strict=True)
 
 
 def ids_again(model: Any, probe: Probe) -> tuple[int, ...]:
     """Return the token ids that the text of a probe has now."""
-    text = probe.text if len(probe.text) > 1 else probe.text[0]
-    return tuple(_ids(model, text, probe.prompt or ""))
+    return tuple(_ids(model, _text_of(probe), probe.prompt or ""))
+
+
+def _text_of(probe: Probe) -> str | tuple[str, ...]:
+    """Return the text of a probe, or the two texts of a pair."""
+    return probe.text if len(probe.text) > 1 else probe.text[0]
 
 
 def probe(model: Any, text: str) -> Probe:

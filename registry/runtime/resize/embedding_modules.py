@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from registry.core.facts import Token
+from registry.core.facts import Token, flags_of
 from registry.errors import NotLoadable
 from registry.model_files.config import edit
 from registry.model_files.weights.grow import Table, same_name, tables, weights_files
@@ -157,15 +157,7 @@ class Holder:
         entries = vocabulary if isinstance(vocabulary, dict) else (entry[0] for entry in vocabulary)
         listed = {*entries, *(token["content"] for token in content.get("added_tokens") or ())}
         return [
-            Token(
-                id,
-                token.content,
-                token.special,
-                token.lstrip,
-                token.rstrip,
-                token.single_word,
-                token.normalized,
-            )
+            Token(id, token.content, *flags_of(token))
             for id, token in sorted(self.backend.get_added_tokens_decoder().items())
             if token.content not in listed
         ]

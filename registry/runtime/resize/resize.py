@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from registry.core.facts import Token
+from registry.core.facts import Token, flags_of
 from registry.core.text import counted
 from registry.errors import FolderNotFound, NotEmpty, NotLoadable
 from registry.model_files.config import edit
@@ -172,16 +172,7 @@ def resize(
     linted = _linted(held, asked, skip_existing=skip_existing, init=init, literal=literal)
     first = held[0].size
     added = tuple(
-        Token(
-            id,
-            token.content,
-            token.special,
-            token.lstrip,
-            token.rstrip,
-            token.single_word,
-            token.normalized,
-        )
-        for id, token in enumerate(linted.tokens, first)
+        Token(id, token.content, *flags_of(token)) for id, token in enumerate(linted.tokens, first)
     )
     with quiet():
         grown = [(holder, holder.tables()) for holder in held]

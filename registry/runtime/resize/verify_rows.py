@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from registry.core.facts import Token
+from registry.core.facts import Token, flags_of
 from registry.core.text import counted
 from registry.errors import InvalidTokens, NotLoadable
 from registry.model_files.tokenizer.base_vocabulary import Lexicon, whole_texts
@@ -62,13 +62,7 @@ def _prove_tokens(lexicon: Lexicon, added: Sequence[Token], first: int) -> None:
         )
     for token in added:
         live = lexicon.added[token.id]
-        if (live.special, live.lstrip, live.rstrip, live.single_word, live.normalized) != (
-            token.special,
-            token.lstrip,
-            token.rstrip,
-            token.single_word,
-            token.normalized,
-        ):
+        if flags_of(live) != flags_of(token):
             raise NotLoadable(f"the flags of {token.content!r} do not survive saving: {live!r}")
 
 
